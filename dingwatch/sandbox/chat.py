@@ -1,0 +1,114 @@
+"""The messages of all conversations, and who wants to hear of new ones."""
+
+import secrets
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from dingwatch.sandbox.model import Conversation, Message
+
+
+@dataclass(frozen=True, slots=True)
+class Happened:
+    """What a listener is told. `message` is None when everything was reset."""
+
+    kind: str  # message | recall | reset
+    message: Message | None = None
+
+
+Listener = Callable[[Happened], None]
+
+_PERSON = "user:"  # a one-to-one chat has no openConversationId at DingTalk; this one is the page's own
+
+
+def person_chat(user_id: str) -> str:
+    """The id under which the messages to one person are kept."""
+    return _PERSON + user_id
+
+
+class Chat:
+    """All messages in the order they came. Safe for use from several threads."""
+
+    def __init__(self, groups: tuple[Conversation, ...]) -> None:
+        self._groups = {group.id: group for group in groups}
+        self._lock = threading.Lock()
+        self._listeners: tuple[Listener, ...] = ()
+        self._number = 0
+        self._clear()
+
+    def _clear(self) -> None:
+        self.epoch = secrets.token_hex(4)  # a page that saw another epoch starts afresh
+        self._messages: dict[str, Message] = {}
+        self._by_conversation: dict[str, list[str]] = {}
+        self._by_key: dict[str, list[str]] = {}
+
+    def group(self, conversation_id: str) -> Conversation | None:
+        """The group with this openConversationId."""
+        return self._groups.get(conversation_id)
+
+    def conversations(self) -> tuple[Conversation, ...]:
+        """All groups, then the people who were written to."""
+        with self._lock:
+            people = [each for each in self._by_conversation if each.startswith(_PERSON)]
+        return (*self._groups.values(), *(Conversation(each, each.removeprefix(_PERSON)) for each in people))
+
+    def post(self, message: Message) -> Message:
+        """Adds a message under a number of its own."""
+        with self._lock:
+            self._number += 1
+            message = replace(message, id=f"m{self._number}")
+            self._messages[message.id] = message
+            self._by_conversation.setdefault(message.conversation_id, []).append(message.id)
+            self._by_key.setdefault(message.process_query_key, []).append(message.id)
+        self._tell(Happened("message", message))
+        return message
+
+    def recall(self, process_query_key: str) -> bool:
+        """Takes back what was sent under this key; False when there is nothing to take back."""
+        with self._lock:
+            taken = [self._messages[each] for each in self._by_key.get(process_query_key, ())]
+            taken = [replace(message, recalled=True) for message in taken if not message.recalled]
+            self._messages.update({message.id: message for message in taken})
+        for message in taken:
+            self._tell(Happened("recall", message))
+        return bool(taken)
+
+    def message(self, message_id: str) -> Message | None:
+        """The message with this number."""
+        return self._messages.get(message_id)
+
+    def messages(self, conversation_id: str, limit: int | None = None) -> tuple[Message, ...]:
+        """The messages of one conversation, oldest first; with a limit, the newest of them."""
+        with self._lock:
+            ids = self._by_conversation.get(conversation_id, [])
+            return tuple(self._messages[each] for each in (ids[-limit:] if limit else ids))
+
+    def count(self, conversation_id: str) -> int:
+        """How many messages a conversation has."""
+        with self._lock:
+            return len(self._by_conversation.get(conversation_id, ()))
+
+    def by_key(self, process_query_key: str) -> tuple[Message, ...]:
+        """What was sent under this key."""
+        with self._lock:
+            return tuple(self._messages[each] for each in self._by_key.get(process_query_key, ()))
+
+    def reset(self) -> None:
+        """Forgets every message."""
+        with self._lock:
+            self._clear()
+        self._tell(Happened("reset"))
+
+    def listen(self, listener: Listener) -> None:
+        """Calls `listener` after every change, in the thread that made it. It must not block."""
+        with self._lock:
+            self._listeners = (*self._listeners, listener)
+
+    def ignore(self, listener: Listener) -> None:
+        """Ends `listen`."""
+        with self._lock:
+            self._listeners = tuple(each for each in self._listeners if each is not listener)
+
+    def _tell(self, happened: Happened) -> None:
+        for listener in self._listeners:
+            listener(happened)

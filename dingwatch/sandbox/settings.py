@@ -1,0 +1,118 @@
+"""What can be chosen about the sandbox, and what is only a guess about DingTalk."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from dingwatch.sandbox.model import Conversation
+
+# Fixed, so that a config written once keeps working. The ids carry `+` and `/` as real ones do: a
+# client that forgets to escape or that matches them by a narrow pattern shows it here.
+CONVERSATIONS = (
+    Conversation("cid6KeBBLoveMJOGXoYKF5x7Q==", "财务共享 · Finance"),
+    Conversation("cid+vIrzT9f/8QmN2pLk4WdXg==", "项目周报 · Weekly reports"),
+    Conversation("cidl1B8RVUFmkO50OC9uEbySQ==", "仓库扫描件 · Warehouse scans"),
+    Conversation("cidQ0pXm/3kUyN7tB+eW5sLzA==", "机器人不在的群 · No robot here", robot_inside=False),
+)
+
+MIB = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class MediaRules:
+    """What `media/upload` takes.
+
+    The documented list (KB:0646) is narrower than what is reported to work: .txt, .md, images, mp4 and
+    source files go through as `file`. Known refusals are .html and a name without extension. Everything
+    else is unverified [?], so `file` refuses a list instead of accepting one.
+
+    Attributes:
+        limits: greatest size in bytes by type, inclusive. 2^20 and "inclusive" are unverified [?];
+            KB:0013 still says 10 MB for a file.
+        refused: extensions that type `file` refuses, lower-case, without dot.
+        accepted: for the other types, the only extensions they take (KB:0646).
+    """
+
+    limits: Mapping[str, int] = field(
+        default_factory=lambda: MappingProxyType(
+            {"image": 20 * MIB, "voice": 2 * MIB, "video": 20 * MIB, "file": 20 * MIB}
+        )
+    )
+    refused: frozenset[str] = frozenset({"html", "htm"})
+    accepted: Mapping[str, frozenset[str]] = field(
+        default_factory=lambda: MappingProxyType(
+            {
+                "image": frozenset({"jpg", "gif", "png", "bmp"}),
+                "voice": frozenset({"amr", "mp3", "wav"}),
+                "video": frozenset({"mp4"}),
+            }
+        )
+    )
+
+    def takes(self, kind: str, extension: str) -> bool:
+        """Whether an upload of this type may have this extension (lower-case, without dot)."""
+        if not extension:
+            return False
+        accepted = self.accepted.get(kind)
+        return extension in accepted if accepted is not None else extension not in self.refused
+
+
+@dataclass(frozen=True, slots=True)
+class Guesses:
+    """Answers that nobody could verify [?]. Each is one that DingTalk lists somewhere; change it here.
+
+    Attributes:
+        bad_token_errcode: legacy answer to an unknown or expired token: 40014, 42001 or 40001.
+        oversize_errcode: 40006 or 45001.
+        unknown_media_code: a well-formed mediaId that was never uploaded. None: the message is taken
+            and shows nothing usable, which is just as possible.
+        outsider_code: the robot is not in the group. None: taken, and nobody sees it.
+    """
+
+    bad_token_errcode: int = 40014
+    oversize_errcode: int = 40006
+    unknown_media_code: str | None = "invalidParameter.msgParam.invalid"
+    outsider_code: str | None = "resource.not.found"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """One sandbox. The defaults are a friendly DingTalk without limits.
+
+    Attributes:
+        client_id: the app's Client ID (AppKey).
+        client_secret: the app's Client Secret.
+        corp_id: the organisation, used by `oauth2/{corpId}/token` only.
+        robot_code: default: client_id, as for every internal app.
+        operator_union_id: unionId of the person whose rights upload big files.
+        conversations: all groups of the organisation.
+        users: userid → unionId of the people who may be written to.
+        token_seconds: how long an access token lives after it was last asked for.
+        strict_tokens: True: a token works only on the host family that issued it. Whether DingTalk
+            cares is unverified; both have been reported.
+        qps: calls a second per API, or None (20 on a standard plan, KB:1433).
+        monthly_calls: billed calls a calendar month, or None (5000 on a standard plan, KB:1432).
+        media: what can be uploaded.
+        guesses: the unverified answers.
+        allowed_hosts: names, beside localhost, this machine's name and IP addresses, under which the
+            page may be opened.
+    """
+
+    client_id: str = "dingsandboxq7m2kfzdx"
+    client_secret: str = "sandbox-VtX3rCq0mJ8eYw5hNkPbLs2uGdZf9aQi"  # noqa: S105 -- opens only the sandbox
+    corp_id: str = "dingsandboxcorp5f2c9b"
+    robot_code: str | None = None
+    operator_union_id: str = "sandboxUnionOperatoriE"
+    conversations: tuple[Conversation, ...] = CONVERSATIONS
+    users: Mapping[str, str] = field(
+        default_factory=lambda: MappingProxyType(
+            {"manager1234": "sandboxUnionOperatoriE", "user2345": "sandboxUnionColleaguiE"}
+        )
+    )
+    token_seconds: int = 7200
+    strict_tokens: bool = False
+    qps: int | None = None
+    monthly_calls: int | None = None
+    media: MediaRules = field(default_factory=MediaRules)
+    guesses: Guesses = field(default_factory=Guesses)
+    allowed_hosts: frozenset[str] = frozenset()
