@@ -87,7 +87,7 @@ def fault_from_json(document: object) -> Fault:
         if types is None:
             raise ValueError(f"unknown key {name!r}; known: {', '.join(_JSON_TYPES)}")
         if isinstance(value, bool) or not isinstance(value, types):
-            raise ValueError(f"{name}: {value!r} has the wrong type")
+            raise ValueError(f"{name}: {value!r} has the wrong type")  # noqa: TRY004 -- as above
     if "api" not in document or "kind" not in document:
         raise ValueError("api and kind are required")
     try:

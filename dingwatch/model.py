@@ -1,0 +1,189 @@
+"""The frozen values that flow through the house, and the verdicts on what happened.
+
+Nothing here does anything: no I/O, no clock. Paths are `bytes` (what the file system holds; names
+need not be UTF-8), relative to their folder's root; instants are seconds since the epoch (wall clock)
+unless a name says `monotonic`; sizes are bytes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+
+@dataclass(frozen=True, slots=True)
+class Fingerprint:
+    """What the file system says of one content state of one file, without reading it."""
+
+    size: int
+    mtime_ns: int
+    ctime_ns: int
+    inode: int
+    device: int
+
+    def known_as(self, size: int, mtime_ns: int) -> bool:
+        """Compare with the ledger: a remount or `chown -R` changes all but these two."""
+        return self.size == size and self.mtime_ns == mtime_ns
+
+
+class Scope(StrEnum):
+    """How far a verdict reaches; a pause holds back everything within its scope."""
+
+    ROW = "row"
+    CONVERSATION = "conversation"
+    API = "api"
+    APP = "app"
+    FOLDER = "folder"
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """Why something did not work: for the ledger, the log and people.
+
+    `code` is DingTalk's own (`40005`, `send.too.fast`) or one of dingwatch's (`vanished`, `empty`);
+    `message` is what the other side said, already free of secrets; `advice` names the sentence of
+    `texts.Advice` that tells a person what to do.
+    """
+
+    code: str
+    message: str
+    advice: str
+    request_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What an outcome that is no success means; every failure ends as one of its kinds."""
+
+    cause: Cause
+    scope: Scope = Scope.ROW
+
+
+class NotReached(Verdict):
+    """The request never left this machine whole: it certainly had no effect."""
+
+
+class NoAnswer(Verdict):
+    """The request left, and no answer that can be trusted came back: it may have had its effect."""
+
+
+@dataclass(frozen=True, slots=True)
+class Throttled(Verdict):
+    """Refused for its rate, certainly without effect."""
+
+    retry_after: float = 1.0
+    """Seconds to wait."""
+
+
+class TokenRejected(Verdict):
+    """The access token is not valid (any more)."""
+
+
+class MediaLost(Verdict):
+    """DingTalk does not know this media id."""
+
+
+class Rejected(Verdict):
+    """This request will never succeed as it is: only what is wrong with the file or message itself."""
+
+
+class TypeRefused(Rejected):
+    """The file's extension is refused (40005): the same file goes zipped."""
+
+
+class QuotaExhausted(Verdict):
+    """The organisation's calls of this month are used up."""
+
+
+class Misconfigured(Verdict):
+    """Only a person can end this: credentials, permission, robot, conversation, IP list."""
+
+
+class Vanished(Verdict):
+    """The file, or the state of it that was to be sent, is not there any more."""
+
+
+class FolderDown(Verdict):
+    """The folder's root is absent, unreadable or not the one that was opened."""
+
+
+class Failure(Exception):
+    """Carries a verdict from the edge where it was found to the loop that acts on it."""
+
+    def __init__(self, verdict: Verdict) -> None:
+        super().__init__(f"{type(verdict).__name__}: {verdict.cause.code} {verdict.cause.message}")
+        self.verdict = verdict
+
+
+class Route(StrEnum):
+    """How bytes reach a conversation."""
+
+    ROBOT = "robot"
+    DRIVE = "drive"
+
+
+class Form(StrEnum):
+    """In what shape a file goes out."""
+
+    PLAIN = "plain"
+    ZIP = "zip"
+
+
+@dataclass(frozen=True, slots=True)
+class UploadKey:
+    """The identity of one content at DingTalk.
+
+    `content` stands for the bytes as uploaded: the file's sha256, or for an archive (which is a pure
+    function of the two) a hash of the entry's name and the file's sha256, so that it is known before
+    anything is read. `name` is empty where the route does not show the upload's name.
+    """
+
+    app: str
+    type: str
+    content: str
+    extension: str
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """One content state of one path in one folder."""
+
+    id: int
+    folder: int | None
+    path: bytes
+    fingerprint: Fingerprint
+    digest: str | None
+    noticed_at: float
+    baseline: bool = False
+
+    @property
+    def name(self) -> bytes:
+        """The last component of the path."""
+        return self.path.rpartition(b"/")[2]
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Nothing within (scope, key) is claimed before `until`; after that one probe at a time."""
+
+    scope: Scope
+    key: str
+    until: float
+    cause: Cause
+    failures: int
+    since: float
+    by_token: bool = False
+    """Whether the token call must succeed before anything else is tried (an outage)."""
+
+    def probing_now(self) -> Pause:
+        """Return the same pause, due at once: a person says that the cause is mended."""
+        return replace(self, until=0.0)
+
+
+class WatchKind(StrEnum):
+    """How a folder is being watched."""
+
+    INOTIFY = "inotify"
+    POLL = "poll"
+    DOWN = "down"

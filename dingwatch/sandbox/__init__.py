@@ -1,0 +1,25 @@
+"""A faithful local stand-in for DingTalk, with a chat page, for tests, the demo and the curious.
+
+It imports nothing else of dingwatch: what the client and the stand-in both know about DingTalk is written
+twice, so that a misreading on one side does not agree with itself on the other.
+"""
+
+from dingwatch.sandbox.config_text import config_block, conversation_lines
+from dingwatch.sandbox.faults import Fault, FaultKind
+from dingwatch.sandbox.model import Conversation, Message, Upload
+from dingwatch.sandbox.server import Sandbox
+from dingwatch.sandbox.settings import Guesses, MediaRules, Settings
+
+__all__ = [
+    "Conversation",
+    "Fault",
+    "FaultKind",
+    "Guesses",
+    "MediaRules",
+    "Message",
+    "Sandbox",
+    "Settings",
+    "Upload",
+    "config_block",
+    "conversation_lines",
+]

@@ -1,0 +1,111 @@
+"""How DingTalk says no, in each family's own shape. `Refusal` is raised by handlers; `refused` renders it.
+
+Sources: KB:0013 (codes), KB:1433 (limits); the shapes are from answers seen in public.
+"""
+
+import json
+import uuid
+from collections.abc import Mapping
+from enum import Enum
+
+from aiohttp import web
+
+Json = Mapping[str, object]
+
+_NO_SUCH_TOPAPI = 22
+
+REQUEST_ID_HEADER = "x-acs-dingtalk-request-id"
+
+
+class Family(Enum):
+    """Which host an API lives on, and for the legacy one whether it answers as a topapi."""
+
+    NEW = "api.dingtalk.com"
+    LEGACY = "oapi.dingtalk.com"
+    TOPAPI = "oapi.dingtalk.com/topapi"
+
+    @property
+    def issuer(self) -> "Family":
+        """The family whose tokens belong here: one per host."""
+        return Family.NEW if self is Family.NEW else Family.LEGACY
+
+
+class Refusal(Exception):  # noqa: N818 -- the word of the API: a call is refused, nothing here is broken
+    """A call that DingTalk answers with an error.
+
+    Attributes:
+        code: a string for the new host, an errcode for the legacy one.
+        message: for people, in Chinese like the real ones.
+        status: HTTP status; None: the family's usual one (400 on the new host, 200 on the legacy one).
+        scopes: requiredScopes, for a missing permission on the new host.
+        at_gate: refused before the API itself was reached; a topapi wraps these in errcode 88.
+    """
+
+    def __init__(
+        self,
+        code: str | int,
+        message: str,
+        *,
+        status: int | None = None,
+        scopes: tuple[str, ...] = (),
+        at_gate: bool = False,
+    ) -> None:
+        super().__init__(code, message)
+        self.code = code
+        self.message = message
+        self.status = status
+        self.scopes = scopes
+        self.at_gate = at_gate
+
+
+def accepted(family: Family, body: Json) -> web.Response:
+    """A success, HTTP 200."""
+    if family is Family.NEW:
+        return _answer(200, body, {REQUEST_ID_HEADER: request_id()})
+    head = {"errcode": 0, "errmsg": "ok"}
+    tail = {"request_id": request_id()} if family is Family.TOPAPI else {}
+    return _answer(200, {**head, **body, **tail})
+
+
+def refused(family: Family, refusal: Refusal) -> web.Response:
+    """An error in the family's shape."""
+    if family is Family.NEW:
+        return _refused_new(refusal)
+    body: dict[str, object] = {"errcode": refusal.code, "errmsg": refusal.message}
+    if family is Family.TOPAPI:
+        body = {**_refused_topapi(refusal), "request_id": request_id()}
+    return _answer(refusal.status or 200, body)
+
+
+def request_id() -> str:
+    """An id as DingTalk writes them: an upper-case UUID."""
+    return str(uuid.uuid4()).upper()
+
+
+def _refused_topapi(refusal: Refusal) -> Json:
+    """A topapi wraps what its gate says, and has a third shape for an API that does not exist."""
+    code, message = refusal.code, refusal.message
+    if code == _NO_SUCH_TOPAPI:
+        return {"errcode": code, "sub_msg": message, "errmsg": f"Invalid method[submsg={message}]"}
+    if refusal.at_gate:
+        wrapped = f"ding talk error[subcode={code},submsg={message}]"
+        return {"errcode": 88, "sub_code": str(code), "sub_msg": message, "errmsg": wrapped}
+    return {"errcode": code, "errmsg": message}
+
+
+def _refused_new(refusal: Refusal) -> web.Response:
+    number = request_id()
+    body: dict[str, object] = {"code": refusal.code, "requestid": number, "message": refusal.message}
+    if refusal.scopes:
+        body["accessdenieddetail"] = {"requiredScopes": list(refusal.scopes)}
+    return _answer(refusal.status or 400, body, {REQUEST_ID_HEADER: number})
+
+
+def _answer(status: int, body: Json, headers: Mapping[str, str] | None = None) -> web.Response:
+    return web.Response(
+        status=status,
+        body=json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode(),
+        content_type="application/json",
+        charset="utf-8",
+        headers=headers,
+    )

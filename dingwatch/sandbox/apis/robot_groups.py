@@ -1,0 +1,125 @@
+"""The robot in groups: send, query, recall, who is there (KB:0716, KB:0722, KB:0725, KB:0726)."""
+
+from dingwatch.sandbox.answers import Family, Json, Refusal
+from dingwatch.sandbox.gateway import Api, Call
+from dingwatch.sandbox.model import Conversation
+from dingwatch.sandbox.robot_messages import (
+    SCOPE,
+    check_robot,
+    composed,
+    new_query_key,
+    require_fields,
+    required_text,
+)
+
+_RECALL_LIMIT = 20
+_RESULTS_LIMIT = 200
+
+
+async def send(call: Call) -> Json:
+    """POST /v1.0/robot/groupMessages/send (KB:0716). There is no way to make it idempotent.
+
+    The order of the checks is assumed [?]: required fields, robotCode, conversation, msgKey, msgParam.
+    """
+    conversation_id = _conversation_id(call)
+    require_fields(call, "robotCode", "msgKey", "msgParam")
+    check_robot(call)
+    conversation = _group(call, conversation_id)
+    _check_robot_inside(call, conversation)
+    write = composed(call)
+    key = new_query_key()
+    if conversation.robot_inside:
+        call.world.chat.post(write(conversation_id, key))
+    return {"processQueryKey": key}
+
+
+async def query(call: Call) -> Json:
+    """POST /v1.0/robot/groupMessages/query (KB:0722). Nobody reads here, so readUserIds is empty."""
+    conversation_id = _conversation_id(call)
+    check_robot(call)
+    key = required_text(call, "processQueryKey")
+    limit = call.json.get("maxResults", _RESULTS_LIMIT)
+    if isinstance(limit, bool) or not isinstance(limit, int) or not 0 < limit <= _RESULTS_LIMIT:
+        raise Refusal("invalidParameter.param.invalid", "错误描述:参数maxResults不合法;")
+    sent = [each for each in call.world.chat.by_key(key) if each.conversation_id == conversation_id]
+    if not sent:
+        raise Refusal("processQueryKey.expireTime", "错误描述:processQueryKey还未生成或者已过期;")
+    status = "RECALLED" if sent[0].recalled else "SUCCESS"
+    return {"sendStatus": status, "readUserIds": [], "hasMore": False}
+
+
+async def recall(call: Call) -> Json:
+    """POST /v1.0/robot/groupMessages/recall (KB:0725). A key that cannot be recalled is no error."""
+    conversation_id = _conversation_id(call)
+    check_robot(call)
+    keys = call.json.get("processQueryKeys")
+    if not isinstance(keys, list) or not 0 < len(keys) <= _RECALL_LIMIT:
+        raise Refusal("invalidParameter.param.invalid", "错误描述:参数processQueryKeys不合法;")
+    done: list[str] = []
+    failed: dict[str, str] = {}
+    for key in map(str, keys):
+        ours = any(each.conversation_id == conversation_id for each in call.world.chat.by_key(key))
+        if ours and call.world.chat.recall(key):
+            done.append(key)
+        else:
+            failed[key] = "消息不存在或者已经撤回"
+    return {"successResult": done, "failedResult": failed}
+
+
+async def robots(call: Call) -> Json:
+    """POST /v1.0/robot/groups/robots/query {openConversationId} (KB:0726)."""
+    conversation = _group(call, _conversation_id(call))
+    ours = {
+        "robotCode": call.world.robot_code,
+        "name": "dingwatch",
+        "openRobotType": 1,
+        "downloadIconURL": "",
+        "creatorUserId": "manager1234",
+    }
+    return {"chatbotInstanceVOList": [ours] if conversation.robot_inside else []}
+
+
+def _conversation_id(call: Call) -> str:
+    value = call.json.get("openConversationId")
+    if not value:
+        raise Refusal("miss.openConversationId", "错误描述:缺少参数openConversationId;")
+    if not isinstance(value, str):
+        raise Refusal("invalid.openConversationId", "错误描述:无效的openConversationId;")
+    return value
+
+
+def _group(call: Call, conversation_id: str) -> Conversation:
+    found = call.world.chat.group(conversation_id)
+    if found is None:
+        raise Refusal("invalid.openConversationId", "错误描述:无效的openConversationId;")
+    return found
+
+
+def _check_robot_inside(call: Call, conversation: Conversation) -> None:
+    code = call.world.settings.guesses.outsider_code
+    if not conversation.robot_inside and code is not None:
+        raise Refusal(code, "错误描述:robot 不存在;解决方案:请确认机器人已添加到群里;")
+
+
+APIS = (
+    Api("robot/groupMessages/send", Family.NEW, "POST", "/v1.0/robot/groupMessages/send", send, scope=SCOPE),
+    Api(
+        "robot/groupMessages/query", Family.NEW, "POST", "/v1.0/robot/groupMessages/query", query, scope=SCOPE
+    ),
+    Api(
+        "robot/groupMessages/recall",
+        Family.NEW,
+        "POST",
+        "/v1.0/robot/groupMessages/recall",
+        recall,
+        scope=SCOPE,
+    ),
+    Api(
+        "robot/groups/robots/query",
+        Family.NEW,
+        "POST",
+        "/v1.0/robot/groups/robots/query",
+        robots,
+        scope=SCOPE,
+    ),
+)

@@ -1,0 +1,117 @@
+"""The sandbox's own paths, `/sandbox/…`: faults, what was received, downloads (docs/sandbox.md)."""
+
+import json
+import mimetypes
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict
+
+from aiohttp import web
+
+from dingwatch.sandbox.downloads import file_response
+from dingwatch.sandbox.faults import fault_from_json, fault_to_json
+from dingwatch.sandbox.guard import guarded
+from dingwatch.sandbox.model import Conversation
+from dingwatch.sandbox.world import World
+
+_DEFAULT_LIMIT = 200
+
+# Shown inside the page as pictures. Everything else is bytes without a type.
+_PICTURES = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp", "image/bmp"})
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class Control:
+    """The handlers, over one world."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def routes(self) -> list[web.RouteDef]:
+        """All of them, closed to foreign browser origins."""
+        table: tuple[tuple[str, str, Handler], ...] = (
+            ("POST", "/sandbox/faults", self.add_fault),
+            ("GET", "/sandbox/faults", self.faults),
+            ("DELETE", "/sandbox/faults", self.clear_faults),
+            ("GET", "/sandbox/conversations", self.conversations),
+            ("GET", "/sandbox/messages", self.messages),
+            ("GET", "/sandbox/calls", self.calls),
+            ("POST", "/sandbox/reset", self.reset),
+            ("GET", "/sandbox/files/{message_id}", self.file),
+        )
+        allowed = self._world.settings.allowed_hosts
+        return [web.route(method, path, guarded(handler, allowed)) for method, path, handler in table]
+
+    async def add_fault(self, request: web.Request) -> web.Response:
+        """Orders one fault."""
+        try:
+            self._world.faults.add(fault_from_json(await request.json()))
+        except ValueError as error:
+            return _json({"error": str(error)}, status=400)
+        return _json({"faults": len(self._world.faults.pending())}, status=201)
+
+    async def faults(self, _: web.Request) -> web.Response:
+        """What is left on order."""
+        return _json([fault_to_json(each) for each in self._world.faults.pending()])
+
+    async def clear_faults(self, _: web.Request) -> web.Response:
+        """Cancels all."""
+        self._world.faults.clear()
+        return _json({"faults": 0})
+
+    async def conversations(self, _: web.Request) -> web.Response:
+        """All conversations, each with its last message."""
+        chat = self._world.chat
+        rows = [self._conversation(each) for each in chat.conversations()]
+        return _json({"epoch": chat.epoch, "conversations": rows})
+
+    async def messages(self, request: web.Request) -> web.Response:
+        """The newest messages of one conversation, oldest first."""
+        try:
+            limit = int(request.query.get("limit", _DEFAULT_LIMIT))
+        except ValueError:
+            limit = 0
+        if limit < 1:
+            return _json({"error": "limit: a positive number"}, status=400)
+        found = self._world.chat.messages(request.query.get("conversation_id", ""), limit)
+        return _json([asdict(each) for each in found])
+
+    async def calls(self, _: web.Request) -> web.Response:
+        """How many requests came, and how many the organisation would pay for."""
+        meter = self._world.meter
+        return _json({"calls": meter.calls(), "billed": meter.billed()})
+
+    async def reset(self, _: web.Request) -> web.Response:
+        """Forgets everything."""
+        self._world.reset()
+        return _json({"epoch": self._world.chat.epoch})
+
+    async def file(self, request: web.Request) -> web.StreamResponse:
+        """Downloads the file of one message under the name it has in the chat."""
+        message = self._world.chat.message(request.match_info["message_id"])
+        upload = self._world.shelf.find(message.media_id) if message and message.media_id else None
+        if message is None or upload is None:
+            return _json({"error": "no such file"}, status=404)
+        name = message.file_name or upload.name
+        guess = mimetypes.guess_type(f"x.{name.rpartition('.')[2].lower()}")[0] or ""
+        content_type = guess if guess in _PICTURES else "application/octet-stream"
+        return await file_response(request, self._world.shelf, upload, name, content_type)
+
+    def _conversation(self, conversation: Conversation) -> dict[str, object]:
+        last = self._world.chat.messages(conversation.id, 1)
+        return {
+            **asdict(conversation),
+            "messages": self._world.chat.count(conversation.id),
+            "last": asdict(last[0]) if last else None,
+        }
+
+
+def _json(body: object, status: int = 200) -> web.Response:
+    return web.Response(
+        status=status,
+        # A lone surrogate in a name, legal in JSON, must not break the answer.
+        body=json.dumps(body, ensure_ascii=False).encode("utf-8", "replace"),
+        content_type="application/json",
+        charset="utf-8",
+        headers={"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"},
+    )

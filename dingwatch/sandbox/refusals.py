@@ -1,0 +1,93 @@
+"""The refusals that any API may give, said as each host says them."""
+
+from aiohttp import web
+
+from dingwatch.sandbox.answers import Family, Refusal, refused
+
+
+def token_missing(family: Family) -> Refusal:
+    """No token where this host looks for it."""
+    if family is Family.NEW:
+        message = "缺少参数：x-acs-dingtalk-access-token"
+        return Refusal("AuthenticationFailed.MissingParameter", message, at_gate=True)
+    return Refusal(41001, "缺少access_token参数", at_gate=True)
+
+
+def token_invalid(family: Family, errcode: int) -> Refusal:
+    """A token that is unknown or past its end: 400 on the new host, not 401."""
+    message = "不合法的access_token"
+    return Refusal("InvalidAuthentication" if family is Family.NEW else errcode, message, at_gate=True)
+
+
+def throttled(family: Family) -> Refusal:
+    """More calls a second than the app may make; 403 and not 429 (KB:1433). The text is unverified [?]."""
+    message = "您的服务器调用钉钉开放平台当前接口的请求超过了QPS上限，请1秒后重试"
+    code = "Forbidden.AccessDenied.QpsLimitForAppkeyAndApi" if family is Family.NEW else 90018
+    return Refusal(code, message, status=_denied(family), at_gate=True)
+
+
+def exhausted(family: Family) -> Refusal:
+    """The organisation's calls of this month are used up (KB:1433). The text is unverified [?]."""
+    message = "当前组织本月的接口调用次数已用完，请购买接口调用量或下月再试"
+    code = "Forbidden.AccessDenied.ApiCountLimitForOrg" if family is Family.NEW else 90020
+    return Refusal(code, message, status=_denied(family), at_gate=True)
+
+
+def ip_not_allowed(family: Family, address: str) -> Refusal:
+    """The caller's address is not on the app's list; the message usually quotes it."""
+    message = f"访问ip不在白名单之中,request ip={address}"
+    code = "Forbidden.AccessDenied.IpNotInWhiteList" if family is Family.NEW else 60020
+    return Refusal(code, message, status=_denied(family), at_gate=True)
+
+
+def no_permission(family: Family, scope: str) -> Refusal:
+    """The app lacks a permission."""
+    message = (
+        f"没有调用该接口的权限，应用尚未开通所需的权限：[{scope}]，请在开发者后台的权限管理中申请并发布版本"
+    )
+    if family is Family.NEW:
+        code = "Forbidden.AccessDenied.AccessTokenPermissionDenied"
+        return Refusal(code, message, status=403, scopes=(scope,), at_gate=True)
+    return Refusal(60011, message, at_gate=True)
+
+
+def missing_body() -> Refusal:
+    """New host: the body is not declared as JSON, or there is none."""
+    return Refusal("Missingbody", "body is mandatory for this action.")
+
+
+def invalid_body() -> Refusal:
+    """New host: the body is not a JSON object."""
+    return Refusal("Invalidbody", "Specified parameter body is not valid.")
+
+
+def missing_field(name: str) -> Refusal:
+    """New host: a required field is absent."""
+    return Refusal(f"Missing{name}", f"{name} is mandatory for this action.")
+
+
+def unknown_path(host: str, path: str) -> web.Response:
+    """No such API, as each family says it. The body of the new host's 404 is unverified [?]."""
+    if path.startswith("/topapi/"):
+        return refused(Family.TOPAPI, _unknown_topapi(path))
+    if path.startswith(("/v1.0/", "/v2.0/")) or host.startswith("api."):
+        message = "Specified api is not found, please check your url and method."
+        return refused(Family.NEW, Refusal("InvalidAction.NotFound", message, status=404))
+    return refused(Family.LEGACY, Refusal(404, "请求的URI地址不存在"))
+
+
+def wrong_method(family: Family, wanted: str, host: str, path: str) -> web.Response:
+    """A known path, but GET for POST or the other way round (43001, 43002)."""
+    if family is Family.NEW:
+        return unknown_path(host, path)
+    code = 43001 if wanted == "GET" else 43002
+    return refused(family, Refusal(code, f"需要{wanted}请求"))
+
+
+def _unknown_topapi(path: str) -> Refusal:
+    name = "dingtalk.oapi." + path.removeprefix("/topapi/").strip("/").replace("/", ".")
+    return Refusal(22, f"不合法ApiName，ApiName = {name}")
+
+
+def _denied(family: Family) -> int | None:
+    return 403 if family is Family.NEW else None

@@ -1,0 +1,215 @@
+"""The stand-in as a running server: both hosts of DingTalk, the control paths and the page, on one port."""
+
+import asyncio
+import socket
+import threading
+import time
+from collections.abc import Awaitable, Callable
+from concurrent.futures import Future
+from types import TracebackType
+from typing import Self
+
+from aiohttp import web
+
+from dingwatch.sandbox import page, refusals
+from dingwatch.sandbox.apis import APIS
+from dingwatch.sandbox.control import Control
+from dingwatch.sandbox.faults import Fault
+from dingwatch.sandbox.faulty import serve
+from dingwatch.sandbox.gateway import Api
+from dingwatch.sandbox.model import Conversation, Message, Upload
+from dingwatch.sandbox.settings import Settings
+from dingwatch.sandbox.world import World
+
+_BACKLOG = 1024
+_GRACE = 0.2  # seconds that calls in flight have at the end; then they are cut
+_JOIN = 5.0
+
+
+class Sandbox:
+    """A local DingTalk. Nothing starts before `start()` or `with`; any thread may call any method.
+
+    It may be stopped and started again: it keeps its port and all it knows, like a DingTalk that was
+    unreachable for a while.
+    """
+
+    def __init__(
+        self,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        settings: Settings | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._host = host
+        self._port = port
+        self._world = World.create(settings or Settings(), clock)
+        self._thread: threading.Thread | None = None
+        self._stop: Callable[[], object] | None = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Listens, and returns when calls are answered.
+
+        Raises:
+            OSError: the address is taken or not ours.
+        """
+        if self._thread is not None:
+            raise RuntimeError("the sandbox runs already")
+        listener = _listen(self._host, self._port)
+        self._port = listener.getsockname()[1]
+        started: Future[Callable[[], object]] = Future()
+        # A daemon: a test or a command that dies with an exception is not kept alive by its stand-in.
+        self._thread = threading.Thread(
+            target=asyncio.run, args=(_run(self._world, listener, started),), name="sandbox", daemon=True
+        )
+        self._thread.start()
+        self._stop = started.result()
+
+    def stop(self) -> None:
+        """Closes all connections and joins the thread, within about a second. Harmless when it is stopped."""
+        if self._thread is None or self._stop is None:
+            return
+        self._stop()
+        self._thread.join(_JOIN)
+        self._thread = self._stop = None
+
+    @property
+    def url(self) -> str:
+        """The base URL of both hosts, without a slash at the end."""
+        host = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(self._host, self._host)  # noqa: S104
+        return f"http://[{host}]:{self._port}" if ":" in host else f"http://{host}:{self._port}"
+
+    @property
+    def page_url(self) -> str:
+        """The chat page."""
+        return f"{self.url}/"
+
+    @property
+    def settings(self) -> Settings:
+        """As given."""
+        return self._world.settings
+
+    @property
+    def client_id(self) -> str:
+        """The only app's Client ID."""
+        return self._world.settings.client_id
+
+    @property
+    def client_secret(self) -> str:
+        """The only app's Client Secret."""
+        return self._world.settings.client_secret
+
+    @property
+    def robot_code(self) -> str:
+        """The only robot's code."""
+        return self._world.robot_code
+
+    @property
+    def conversations(self) -> tuple[Conversation, ...]:
+        """The groups, also those where the robot is not inside."""
+        return self._world.settings.conversations
+
+    def messages(self, conversation_id: str) -> tuple[Message, ...]:
+        """What a conversation shows, oldest first. A person's chat is `user:<userid>`."""
+        return self._world.chat.messages(conversation_id)
+
+    def content(self, media_id: str) -> bytes:
+        """The bytes as uploaded.
+
+        Raises:
+            KeyError: for an id that was never given out.
+        """
+        return b"".join(self._world.shelf.blocks(media_id))
+
+    def uploads(self) -> tuple[Upload, ...]:
+        """All accepted uploads, in the order they came."""
+        return self._world.shelf.uploads()
+
+    def calls(self) -> dict[str, int]:
+        """Requests received by API name, whatever was answered."""
+        return self._world.meter.calls()
+
+    def billed(self) -> int:
+        """Calls that count against the monthly quota."""
+        return self._world.meter.billed()
+
+    def inject(self, fault: Fault) -> None:
+        """Orders a fault, after those already on order."""
+        self._world.faults.add(fault)
+
+    def faults(self) -> tuple[Fault, ...]:
+        """The faults still on order, with what is left of them."""
+        return self._world.faults.pending()
+
+    def clear_faults(self) -> None:
+        """Cancels all faults."""
+        self._world.faults.clear()
+
+    def kill_tokens(self) -> None:
+        """Ends all access tokens before their time."""
+        self._world.tokens.kill()
+
+    def reset(self) -> None:
+        """Forgets messages, uploads, counters, tokens and faults."""
+        self._world.reset()
+
+
+def application(world: World) -> web.Application:
+    """All routes over one world, for those who bring their own aiohttp runner."""
+    app = web.Application()
+    for api in APIS:
+        app.router.add_route("*", api.path, _route(api, world))
+    app.router.add_routes(Control(world).routes())
+    app.router.add_routes(page.routes(world))
+    app.router.add_route("*", "/{path:.*}", _unknown)
+    return app
+
+
+def _route(api: Api, world: World) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    async def handle(request: web.Request) -> web.StreamResponse:
+        if api.method not in ("*", request.method):
+            return refusals.wrong_method(api.family, api.method, request.host, request.path)
+        return await serve(api, world, request)
+
+    return handle
+
+
+async def _unknown(request: web.Request) -> web.Response:
+    return refusals.unknown_path(request.host, request.path)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+async def _run(world: World, listener: socket.socket, started: "Future[Callable[[], object]]") -> None:
+    """Serves until the function that `started` receives is called, from any thread."""
+    loop = asyncio.get_running_loop()
+    stopped = asyncio.Event()
+    runner = web.AppRunner(application(world), access_log=None, shutdown_timeout=_GRACE)
+    try:
+        await runner.setup()
+        await web.SockSite(runner, listener, backlog=_BACKLOG).start()
+    except BaseException as error:
+        listener.close()
+        started.set_exception(error)
+        raise
+    started.set_result(lambda: loop.call_soon_threadsafe(stopped.set))
+    await stopped.wait()
+    await runner.cleanup()
