@@ -92,11 +92,11 @@ IN_HAND: Final = frozenset(state for state in State if Event.CRASH in TABLE[stat
 IN_WORK: Final = frozenset({State.PENDING, State.UPLOADING, State.UPLOADED, State.SENDING})
 """States that lead somewhere without a person."""
 
-SETTLED_ONCE: Final = frozenset({State.SENT, State.SENDING, State.UNCERTAIN})
+PERHAPS_SEEN: Final = frozenset({State.SENT, State.SENDING, State.UNCERTAIN})
 """States in which the conversation has, or may have, seen the content."""
 
-WITHDRAWABLE: Final = frozenset(state for state in State if Event.VANISH in TABLE[state]) - {State.UPLOADING}
-"""States from which an absent or superseded file takes its delivery out (`uploading` hears it by its outcome)."""
+WITHDRAWABLE: Final = frozenset(state for state in State if Event.VANISH in TABLE[state])
+"""States from which an absent or superseded file takes its delivery out."""
 
 
 class IllegalTransition(Exception):  # noqa: N818 (a fact about the table, named as state machines name it)

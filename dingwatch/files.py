@@ -1,0 +1,236 @@
+"""Everything that touches the content and the metadata of watched files.
+
+A file is reached from its folder's opened root, one component at a time and never through a link, so
+that a link swapped in between two looks gains nothing. What is not a regular file is never opened for
+reading. Every failure is a `Failure` with a verdict; `verdict_of` is the one place that maps OSError.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import io
+import os
+import stat
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Final
+
+from dingwatch.model import (
+    Cause,
+    Failure,
+    Fingerprint,
+    FolderDown,
+    Misconfigured,
+    NotReached,
+    Rejected,
+    Scope,
+    Vanished,
+    Verdict,
+)
+
+BLOCK: Final = 1 << 20
+_PARENT: Final = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_READ: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+
+_ABSENT: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP})
+_FORBIDDEN: Final = frozenset({errno.EACCES, errno.EPERM})
+_ROOT_TROUBLE: Final = frozenset(
+    {errno.ESTALE, errno.ENOTCONN, errno.EHOSTDOWN, errno.EHOSTUNREACH, errno.ETIMEDOUT, errno.ENODEV}
+)
+
+
+def verdict_of(error: OSError) -> Verdict:
+    """Say what an OSError on a watched file means."""
+    name = errno.errorcode.get(error.errno or 0, "EUNKNOWN")
+    cause = Cause(name, os.strerror(error.errno or 0), "FILE_UNREADABLE")
+    if error.errno in _ABSENT:
+        return Vanished(Cause("absent", cause.message, "FILE_GONE"))
+    if error.errno in _ROOT_TROUBLE:
+        return FolderDown(Cause(name, cause.message, "FOLDER_DOWN"), Scope.FOLDER)
+    if error.errno in _FORBIDDEN:
+        return Misconfigured(Cause(name, cause.message, "FILE_FORBIDDEN"))
+    return NotReached(cause)  # EBUSY, ETXTBSY, EIO, EMFILE …: nothing was sent, later it may work
+
+
+def _down(code: str) -> Failure:
+    return Failure(FolderDown(Cause(code, "", "FOLDER_DOWN"), Scope.FOLDER))
+
+
+def _not_regular() -> Failure:
+    return Failure(Vanished(Cause("not_regular", "", "NOT_REGULAR")))
+
+
+def _changed() -> Failure:
+    return Failure(Vanished(Cause("changed", "", "FILE_CHANGED")))
+
+
+def fingerprint_of(status: os.stat_result) -> Fingerprint:
+    """Take the five fields from a stat."""
+    return Fingerprint(
+        status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino, status.st_dev
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Root:
+    """A folder's root, held open so that a swapped or unmounted one is noticed.
+
+    `path` is absolute and free of links; `identity` is (device, inode); `mounted` says whether it is
+    a mount point. Close it when done.
+    """
+
+    path: bytes
+    descriptor: int
+    identity: tuple[int, int]
+    mounted: bool
+
+    def verify(self) -> None:
+        """Raise Failure(FolderDown) unless the path still names the directory that was opened."""
+        try:
+            now = os.stat(self.path, follow_symlinks=False)
+        except OSError as error:
+            raise _down(errno.errorcode.get(error.errno or 0, "EUNKNOWN")) from None
+        if (now.st_dev, now.st_ino) != self.identity:
+            raise _down("replaced")
+
+    def close(self) -> None:
+        """Give the descriptor back."""
+        os.close(self.descriptor)
+
+
+def open_root(path: bytes) -> Root:
+    """Open a folder's root for reading; raise Failure(FolderDown) when that cannot be done."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        status = os.fstat(descriptor)
+        parent = os.stat(os.path.dirname(path) or b"/")
+    except OSError as error:
+        raise _down(errno.errorcode.get(error.errno or 0, "EUNKNOWN")) from None
+    mounted = status.st_dev != parent.st_dev or path == b"/"
+    return Root(path, descriptor, (status.st_dev, status.st_ino), mounted)
+
+
+@contextmanager
+def _beneath(root: Root, path: bytes) -> Iterator[tuple[int, bytes]]:
+    """Yield (descriptor of the parent, last component), having followed no link on the way."""
+    *parents, name = path.split(b"/")
+    held = root.descriptor
+    try:
+        for part in parents:
+            step = os.open(part, _PARENT, dir_fd=held)
+            if held != root.descriptor:
+                os.close(held)
+            held = step
+        yield held, name
+    finally:
+        if held != root.descriptor:
+            os.close(held)
+
+
+@contextmanager
+def _failures(root: Root) -> Iterator[None]:
+    """Turn OSError into a Failure; an absent file counts as absent only while the root stands."""
+    try:
+        yield
+    except OSError as error:
+        verdict = verdict_of(error)
+        if isinstance(verdict, Vanished):
+            root.verify()
+        raise Failure(verdict) from None
+
+
+def observe(root: Root, path: bytes) -> Fingerprint:
+    """Look at a file without reading it.
+
+    Raises:
+        Failure: Vanished (`absent`, `not_regular`), FolderDown, Misconfigured or NotReached.
+    """
+    with _failures(root), _beneath(root, path) as (parent, name):
+        status = os.stat(name, dir_fd=parent, follow_symlinks=False)
+    if not stat.S_ISREG(status.st_mode):
+        raise _not_regular()
+    return fingerprint_of(status)
+
+
+@contextmanager
+def _opened(root: Root, path: bytes) -> Iterator[int]:
+    """Open a regular file for reading; what opening a FIFO would do to its writer never happens."""
+    with _beneath(root, path) as (parent, name):
+        if not stat.S_ISREG(os.stat(name, dir_fd=parent, follow_symlinks=False).st_mode):
+            raise _not_regular()
+        descriptor = os.open(name, _READ, dir_fd=parent)
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise _not_regular()
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def digest(root: Root, path: bytes, expected: Fingerprint) -> str:
+    """Return the sha256 (hex) of a file whose fingerprint is `expected` before and after.
+
+    Raises:
+        Failure: Vanished(`changed`) when the file changed; else as `observe`.
+    """
+    hasher = hashlib.sha256()
+    with _failures(root), _opened(root, path) as descriptor:
+        if fingerprint_of(os.fstat(descriptor)) != expected:
+            raise _changed()
+        while block := os.read(descriptor, BLOCK):
+            hasher.update(block)
+        if fingerprint_of(os.fstat(descriptor)) != expected:
+            raise _changed()
+    return hasher.hexdigest()
+
+
+def read(root: Root, path: bytes, version: Fingerprint, sha256: str) -> bytes:
+    """Read a whole file once; the bytes returned are those that were hashed when it settled.
+
+    Only size and mtime of `version` must hold (a remount changes the rest), but all five fields must
+    be the same before and after the reading.
+
+    Raises:
+        Failure: Vanished(`changed`) when anything differs; else as `observe`.
+    """
+    with _failures(root), _opened(root, path) as descriptor:
+        before = fingerprint_of(os.fstat(descriptor))
+        if not before.known_as(version.size, version.mtime_ns):
+            raise _changed()
+        content = _read_all(descriptor, before.size)
+        if fingerprint_of(os.fstat(descriptor)) != before:
+            raise _changed()
+    if len(content) != before.size or hashlib.sha256(content).hexdigest() != sha256:
+        raise _changed()
+    return content
+
+
+def _read_all(descriptor: int, size: int) -> bytes:
+    """Read up to one byte more than `size`, so that a file that grew is seen to have grown."""
+    with open(descriptor, "rb", buffering=0, closefd=False) as file:
+        parts = []
+        left = size + 1
+        while left and (block := file.read(left)):
+            parts.append(block)
+            left -= len(block)
+    return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def zipped(name: str, content: bytes, limit: int) -> bytes:
+    """Pack one file; the same name and content give the same archive.
+
+    Raises:
+        Failure: Rejected(`too_big`) when the archive is larger than `limit` bytes.
+    """
+    entry = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
+    entry.compress_type = zipfile.ZIP_DEFLATED
+    entry.external_attr = 0o644 << 16
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr(entry, content, compresslevel=6)
+    if packed.tell() > limit:
+        raise Failure(Rejected(Cause("too_big", "", "TOO_BIG")))
+    return packed.getvalue()
