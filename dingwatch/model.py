@@ -7,6 +7,7 @@ unless a name says `monotonic`; sizes are bytes.
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -143,6 +144,12 @@ class UploadKey:
     content: str
     extension: str
     name: str = ""
+
+    @property
+    def id(self) -> str:
+        """One short text for all five, to be a key in the ledger."""
+        parts = "\0".join((self.app, self.type, self.content, self.extension, self.name))
+        return hashlib.blake2b(parts.encode(), digest_size=20).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)

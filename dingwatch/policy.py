@@ -390,9 +390,7 @@ class _Maker:
         return Consequence(event, self.now + wait, standing or self.row, self.cause, answered)
 
 
-def pause_after(
-    verdict: Verdict, key: str, before: Pause | None, now: float, chance: float
-) -> Pause | None:
+def pause_after(verdict: Verdict, key: str, before: Pause | None, now: float, chance: float) -> Pause | None:
     """Return the pause that a verdict begins or prolongs; no pause for what is the row's own."""
     if verdict.scope is Scope.ROW or isinstance(verdict, TokenRejected):
         return None
@@ -446,7 +444,9 @@ class Pace:
 
     def taken(self, now: float) -> Pace:
         """Return the pace after one slot was taken."""
-        return replace(self, slots=(*self.slots[1 - self.limit.count :], now) if self.limit.count > 1 else (now,))
+        return replace(
+            self, slots=(*self.slots[1 - self.limit.count :], now) if self.limit.count > 1 else (now,)
+        )
 
     def throttled(self, now: float) -> Pace:
         """Learn from DingTalk's refusal: slow down by a half, and come back within minutes."""
@@ -456,4 +456,4 @@ class Pace:
 
     def _slowdown(self, now: float) -> float:
         calm = max(now - self.throttled_at, 0.0)
-        return max(1.0, self.slowdown * 0.9 ** (calm / max(self.limit.period, 1.0) / 10))
+        return max(1.0, self.slowdown * float(0.9 ** (calm / max(self.limit.period, 1.0) / 10)))

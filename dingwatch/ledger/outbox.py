@@ -1,0 +1,438 @@
+"""Claims and outcomes: what delivery takes from the ledger, and how it writes down what became of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    and_,
+    bindparam,
+    delete,
+    exists,
+    func,
+    or_,
+    select,
+    update,
+)
+
+from dingwatch.ledger import transitions
+from dingwatch.ledger.schema import (
+    calls,
+    deliveries,
+    history,
+    pauses,
+    refused_extensions,
+    routes,
+    uploads,
+    versions,
+)
+from dingwatch.ledger.store import Store
+from dingwatch.ledger.transitions import Change, chunks
+from dingwatch.ledger.versions import join, upload_row
+from dingwatch.lifecycle import IN_HAND, Event, State
+from dingwatch.model import Cause, Fingerprint, Form, Pause, Scope
+from dingwatch.policy import Dress, Standing
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One row of the outbox with what is needed to carry it out."""
+
+    id: int
+    version: int
+    folder: int | None
+    path: bytes
+    fingerprint: Fingerprint
+    digest: str
+    conversation: str
+    state: State
+    form: Form
+    upload_key: str
+    due: float
+    settled_at: float
+    uploaded_at: float | None
+    doubts: int
+    doubted_at: float | None
+    failures: int
+    waited: float
+    media_losses: int
+    crashes: int
+    upload_state: str
+    media_id: str | None
+
+    @property
+    def standing(self) -> Standing:
+        """What it has been through."""
+        return Standing(self.state, self.failures, self.waited, self.media_losses, self.form)
+
+    @property
+    def name(self) -> bytes:
+        """The file's name."""
+        return self.path.rpartition(b"/")[2]
+
+
+_WHOLE: Final = (
+    select(
+        deliveries,
+        versions.c.directory,
+        versions.c.name,
+        versions.c.size,
+        versions.c.mtime_ns,
+        versions.c.ctime_ns,
+        versions.c.inode,
+        versions.c.device,
+        versions.c.sha256,
+        uploads.c.state.label("upload_state"),
+        uploads.c.media_id,
+    )
+    .join(versions, versions.c.id == deliveries.c.version_id)
+    .join(uploads, uploads.c.key == deliveries.c.upload_key)
+)
+
+
+def _delivery(row: Row[Any]) -> Delivery:
+    return Delivery(
+        id=row.id,
+        version=row.version_id,
+        folder=row.folder_id,
+        path=join(row.directory, row.name),
+        fingerprint=Fingerprint(row.size, row.mtime_ns, row.ctime_ns, int(row.inode), int(row.device)),
+        digest=row.sha256,
+        conversation=row.conversation_id,
+        state=State(row.state),
+        form=Form(row.form),
+        upload_key=row.upload_key,
+        due=row.due,
+        settled_at=row.settled_at,
+        uploaded_at=row.uploaded_at,
+        doubts=row.doubts,
+        doubted_at=row.doubted_at,
+        failures=row.failures,
+        waited=row.waited,
+        media_losses=row.media_losses,
+        crashes=row.crashes,
+        upload_state=row.upload_state,
+        media_id=row.media_id,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What is not to be claimed now: paused conversations and folders."""
+
+    conversations: tuple[str, ...] = ()
+    folders: tuple[int, ...] = ()
+
+
+_MAPPED: Final = or_(
+    deliveries.c.folder_id.is_(None),
+    exists().where(
+        routes.c.folder_id == deliveries.c.folder_id, routes.c.conversation_id == deliveries.c.conversation_id
+    ),
+)
+
+
+def _free(state: State) -> ColumnElement[bool]:
+    """Rows of this state that are due, mapped, and under no pause."""
+    return and_(
+        deliveries.c.state == state,
+        deliveries.c.due <= bindparam("now"),
+        _MAPPED,
+        deliveries.c.conversation_id.not_in(bindparam("conversations", expanding=True)),
+        or_(
+            deliveries.c.folder_id.is_(None),
+            deliveries.c.folder_id.not_in(bindparam("folders", expanding=True)),
+        ),
+    )
+
+
+def _held(held: Held, now: float, **more: object) -> dict[str, object]:
+    return {"now": now, "conversations": held.conversations, "folders": held.folders, **more}
+
+
+_TO_UPLOAD: Final = (
+    _WHOLE.where(_free(State.PENDING), uploads.c.state != "busy")
+    .order_by(deliveries.c.settled_at, deliveries.c.id)
+    .limit(bindparam("limit"))
+)
+_TOGETHER: Final = _WHOLE.where(
+    _free(State.PENDING), deliveries.c.upload_key.in_(bindparam("keys", expanding=True))
+).order_by(deliveries.c.settled_at, deliveries.c.id)
+
+
+def to_upload(connection: Connection, held: Held, now: float, limit: int) -> list[list[Delivery]]:
+    """Return up to `limit` contents to be uploaded, each with all its due rows, earliest settled first."""
+    first = connection.execute(_TO_UPLOAD, _held(held, now, limit=4 * limit)).all()
+    keys = list(dict.fromkeys(row.upload_key for row in first))[:limit]
+    if not keys:
+        return []
+    together: dict[str, list[Delivery]] = {key: [] for key in keys}
+    for row in connection.execute(_TOGETHER, _held(held, now, keys=keys)):
+        together[row.upload_key].append(_delivery(row))
+    return list(together.values())
+
+
+_WAITING: Final = select(deliveries.c.conversation_id).where(_free(State.UPLOADED)).distinct()
+_NEXT: Final = (
+    _WHOLE.where(_free(State.UPLOADED), deliveries.c.conversation_id == bindparam("conversation"))
+    .order_by(deliveries.c.settled_at, deliveries.c.id)
+    .limit(bindparam("limit"))
+)
+
+
+def conversations_waiting(connection: Connection, held: Held, now: float) -> list[str]:
+    """Return the conversations that have something uploaded and due."""
+    return list(connection.scalars(_WAITING, _held(held, now)))
+
+
+def next_to_send(
+    connection: Connection, held: Held, now: float, conversation: str, limit: int = 8
+) -> list[Delivery]:
+    """Return the first rows of one conversation that are uploaded and due, earliest settled first."""
+    rows = connection.execute(_NEXT, _held(held, now, conversation=conversation, limit=limit))
+    return [_delivery(row) for row in rows]
+
+
+_AHEAD: Final = select(
+    exists().where(
+        deliveries.c.state.in_((State.PENDING, State.UPLOADING)),
+        deliveries.c.conversation_id == bindparam("conversation"),
+        deliveries.c.settled_at < bindparam("settled_at"),
+        deliveries.c.due <= bindparam("now"),
+        deliveries.c.failures == 0,
+        _MAPPED,
+    )
+)
+
+
+def upload_ahead(connection: Connection, delivery: Delivery, now: float) -> bool:
+    """Say whether an earlier settled file of the conversation is in, or before, its first upload."""
+    return bool(
+        connection.scalar(
+            _AHEAD, {"conversation": delivery.conversation, "settled_at": delivery.settled_at, "now": now}
+        )
+    )
+
+
+_OLDER: Final = select(deliveries.c.state, deliveries.c.doubts).join(
+    versions, versions.c.id == deliveries.c.version_id
+).where(
+    versions.c.folder_id == bindparam("folder"),
+    versions.c.directory == bindparam("directory"),
+    versions.c.name == bindparam("name"),
+    versions.c.id < bindparam("version"),
+    deliveries.c.conversation_id == bindparam("conversation"),
+    deliveries.c.state.in_((State.SENDING, State.UNCERTAIN, State.UPLOADED)),
+)  # fmt: skip
+
+
+def older_in_flight(connection: Connection, delivery: Delivery, *, resends: bool) -> bool:
+    """Say whether an older version of the path is being sent, or will be sent again by itself."""
+    directory, _, name = delivery.path.rpartition(b"/")
+    rows = connection.execute(
+        _OLDER,
+        {
+            "folder": delivery.folder,
+            "directory": directory,
+            "name": name,
+            "version": delivery.version,
+            "conversation": delivery.conversation,
+        },
+    )
+    return any(
+        state == State.SENDING
+        or (state == State.UNCERTAIN and resends and doubts == 1)
+        or (state == State.UPLOADED and doubts > 0)
+        for state, doubts in rows.tuples()
+    )
+
+
+_BY_ID: Final = _WHOLE.where(deliveries.c.id.in_(bindparam("ids", expanding=True)))
+
+
+def by_id(connection: Connection, ids: Sequence[int]) -> dict[int, Delivery]:
+    """Return rows as they stand now."""
+    return {
+        row.id: _delivery(row) for some in chunks(ids) for row in connection.execute(_BY_ID, {"ids": some})
+    }
+
+
+_DOUBTED: Final = _WHOLE.where(deliveries.c.state == State.UNCERTAIN, deliveries.c.doubts == 1, _MAPPED)
+
+
+def doubted_once(connection: Connection) -> list[Delivery]:
+    """Return the uncertain rows that `on_uncertain: resend` sends once more."""
+    return [_delivery(row) for row in connection.execute(_DOUBTED)]
+
+
+# --- When something is due ---------------------------------------------------------------------
+
+_NEXT_DUE: Final = select(func.min(deliveries.c.due)).where(
+    deliveries.c.state.in_((State.PENDING, State.UPLOADED)), deliveries.c.due > bindparam("now"), _MAPPED
+)
+
+
+def next_due(connection: Connection, now: float) -> float | None:
+    """Return the next instant at which a row that waits is due; None when none waits."""
+    return connection.scalar(_NEXT_DUE, {"now": now})
+
+
+# --- Uploads -----------------------------------------------------------------------------------
+
+
+def upload_states(connection: Connection, keys: Iterable[str], state: str) -> None:
+    """Set uploads `busy`, or back to `none` (which forgets the media id)."""
+    connection.execute(
+        update(uploads)
+        .where(uploads.c.key.in_(list(keys)))
+        .values(state=state, media_id=None, uploaded_at=None)
+    )
+
+
+_HAVE: Final = (
+    update(uploads)
+    .where(uploads.c.key == bindparam("upload"))
+    .values(state="have", media_id=bindparam("media"), uploaded_at=bindparam("at"))
+)
+
+
+def uploaded(connection: Connection, media: Sequence[tuple[str, str]], now: float) -> None:
+    """Write down (upload key, media id) of contents that DingTalk has now."""
+    if media:
+        connection.execute(_HAVE, [{"upload": key, "media": media_id, "at": now} for key, media_id in media])
+
+
+def redress(store: Store, connection: Connection, ids: Sequence[int], dress: Dress) -> None:
+    """Give rows another form, and with it another upload."""
+    store.insert_missing(connection, uploads, [upload_row(dress)])
+    connection.execute(
+        update(deliveries).where(deliveries.c.id.in_(ids)).values(form=dress.form, upload_key=dress.key.id)
+    )
+
+
+def refuse_extension(store: Store, connection: Connection, app: str, extension: str, now: float) -> None:
+    """Remember an extension that DingTalk refused, so that it costs one refused call in all."""
+    store.insert_missing(connection, refused_extensions, [{"app": app, "extension": extension, "since": now}])
+
+
+def extensions_refused(connection: Connection, app: str) -> frozenset[str]:
+    """Return the extensions that DingTalk has refused."""
+    return frozenset(
+        connection.scalars(select(refused_extensions.c.extension).where(refused_extensions.c.app == app))
+    )
+
+
+# --- Pauses and calls --------------------------------------------------------------------------
+
+
+def all_pauses(connection: Connection) -> list[Pause]:
+    """Return every pause, those that ended and await a probe included."""
+    return [
+        Pause(
+            Scope(row.scope), row.key, row.until, Cause(row.code, row.message, row.advice, row.request_id),
+            row.failures, row.since, row.by_token,
+        )
+        for row in connection.execute(select(pauses).order_by(pauses.c.scope, pauses.c.key))
+    ]  # fmt: skip
+
+
+def pause(store: Store, connection: Connection, made: Sequence[Pause]) -> None:
+    """Begin or prolong pauses."""
+    rows = [
+        {
+            "scope": one.scope,
+            "key": one.key,
+            "until": one.until,
+            "since": one.since,
+            "failures": one.failures,
+            "by_token": one.by_token,
+            "code": one.cause.code,
+            "message": one.cause.message,
+            "advice": one.cause.advice,
+            "request_id": one.cause.request_id,
+        }
+        for one in made
+    ]
+    store.upsert(connection, pauses, rows)
+
+
+def end_pauses(connection: Connection, ended: Iterable[tuple[Scope, str]]) -> None:
+    """Take away pauses whose probe succeeded."""
+    for scope, key in ended:
+        connection.execute(delete(pauses).where(pauses.c.scope == scope, pauses.c.key == key))
+
+
+def probe_all(connection: Connection) -> None:
+    """Let every pause be probed at once: a restart, or a person, says that the cause may be mended."""
+    connection.execute(update(pauses).values(until=0.0, failures=0))
+
+
+def count_calls(store: Store, connection: Connection, day: str, made: dict[str, int]) -> None:
+    """Add calls to the meter."""
+    rows = [{"day": day, "api": api, "count": count} for api, count in made.items() if count]
+    store.upsert(connection, calls, rows, add="count")
+
+
+_RECENT: Final = (
+    select(history.c.after, history.c.at, deliveries.c.conversation_id, deliveries.c.upload_key)
+    .join(deliveries, deliveries.c.id == history.c.delivery_id)
+    .where(history.c.after.in_((State.UPLOADING, State.SENDING)), history.c.event == Event.CLAIM)
+    .where(history.c.at > bindparam("since"))
+    .order_by(history.c.at)
+)
+
+
+def recent_claims(connection: Connection, since: float) -> list[tuple[State, float, str]]:
+    """Return (state, instant, conversation) of the latest claims, for a pace that survives a restart."""
+    return [
+        (State(after), at, conversation)
+        for after, at, conversation, _ in connection.execute(_RECENT, {"since": since}).tuples()
+    ]
+
+
+# --- Recovery ----------------------------------------------------------------------------------
+
+
+def recover(connection: Connection, now: float) -> list[Delivery]:
+    """Apply `crash` to what a process that died had in hand; return those rows as they were.
+
+    This is the only repair path; it runs once, before anything is claimed.
+    """
+    rows = [
+        _delivery(row) for row in connection.execute(_WHOLE.where(deliveries.c.state.in_(sorted(IN_HAND))))
+    ]
+    changes = [
+        Change(
+            row.id,
+            Event.CRASH,
+            row.state,
+            Cause("crash", "", "CRASHED"),
+            {
+                "crashes": row.crashes + 1,
+                "due": now,
+                "doubts": row.doubts + (row.state is State.SENDING),
+                "doubted_at": now if row.state is State.SENDING else row.doubted_at,
+            },
+        )
+        for row in rows
+    ]
+    transitions.apply(connection, now, changes)
+    connection.execute(update(uploads).where(uploads.c.state == "busy").values(state="none"))
+    return rows
+
+
+_CRASHED: Final = (
+    select(deliveries.c.id)
+    .where(deliveries.c.crashes > 0, deliveries.c.state.in_((State.PENDING, State.UPLOADED)))
+    .order_by(deliveries.c.settled_at, deliveries.c.id)
+)
+
+
+def crashed(connection: Connection) -> list[int]:
+    """Return the rows that were in hand at a crash and are to go first, one at a time."""
+    return list(connection.scalars(_CRASHED))

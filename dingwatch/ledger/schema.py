@@ -1,0 +1,202 @@
+"""The ledger's tables: outbox and list of what was sent in one.
+
+Names of files are bytes (they need not be UTF-8); inodes and devices are text (they may be larger than
+a signed 64-bit number); instants are seconds since the epoch. Versions and deliveries draw their ids
+from one counter, so that an id names one line of `history`.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    UniqueConstraint,
+)
+
+from dingwatch.lifecycle import State
+from dingwatch.model import Form, Route, Scope
+
+SCHEMA: Final = 1
+"""The number of this schema; a ledger with a higher one was written by a newer dingwatch."""
+
+metadata = MetaData()
+
+
+def _one_of(column: str, values: object) -> CheckConstraint:
+    listed = ", ".join(f"'{value}'" for value in values)  # type: ignore[attr-defined]
+    return CheckConstraint(f"{column} IN ({listed})", name=f"{column}_known")
+
+
+numbers = Table(
+    "numbers",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("value", BigInteger, nullable=False),
+)
+"""`schema`, and `id`, the last id given out."""
+
+folders = Table(
+    "folders",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("root", LargeBinary, nullable=False),
+    Column("name", String, nullable=False),
+    Column("looked_at", Double),
+    Column("blank_device", String),
+    UniqueConstraint("root", "name"),
+)
+"""`looked_at`: when the first look (the baseline) was taken; `blank_device`: the device of a root that
+was then empty and no mount point, which gets another first look when something is mounted there."""
+
+routes = Table(
+    "routes",
+    metadata,
+    Column("folder_id", ForeignKey("folders.id"), primary_key=True),
+    Column("conversation_id", String, primary_key=True),
+)
+"""What the running configuration maps; only mapped rows are claimed."""
+
+versions = Table(
+    "versions",
+    metadata,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=False),
+    Column("folder_id", ForeignKey("folders.id")),
+    Column("directory", LargeBinary, nullable=False),
+    Column("name", LargeBinary, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("mtime_ns", BigInteger, nullable=False),
+    Column("ctime_ns", BigInteger, nullable=False),
+    Column("inode", String, nullable=False),
+    Column("device", String, nullable=False),
+    Column("sha256", String),
+    Column("baseline", Boolean, nullable=False),
+    Column("noticed_at", Double, nullable=False),
+    Column("missing_since", Double),
+    Index("versions_by_path", "folder_id", "directory", "name"),
+    Index("versions_by_state_of_file", "folder_id", "size", "mtime_ns"),
+)
+
+versions_baseline = Index(
+    "versions_baseline",
+    versions.c.folder_id,
+    versions.c.noticed_at,
+    sqlite_where=versions.c.baseline,
+    postgresql_where=versions.c.baseline,
+)
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=False),
+    Column("version_id", ForeignKey("versions.id"), nullable=False),
+    Column("folder_id", ForeignKey("folders.id")),
+    Column("conversation_id", String, nullable=False),
+    Column("route", String, nullable=False),
+    Column("state", String, nullable=False),
+    Column("form", String, nullable=False),
+    Column("upload_key", String, nullable=False),
+    Column("due", Double, nullable=False),
+    Column("noticed_at", Double, nullable=False),
+    Column("settled_at", Double, nullable=False),
+    Column("claimed_at", Double),
+    Column("uploaded_at", Double),
+    Column("doubted_at", Double),
+    Column("sent_at", Double),
+    Column("attempts", Integer, nullable=False),
+    Column("failures", Integer, nullable=False),
+    Column("waited", Double, nullable=False),
+    Column("doubts", Integer, nullable=False),
+    Column("media_losses", Integer, nullable=False),
+    Column("crashes", Integer, nullable=False),
+    Column("uncertain_resent", Boolean, nullable=False),
+    Column("code", String),
+    Column("message", String),
+    Column("advice", String),
+    Column("request_id", String),
+    Column("process_query_key", String),
+    UniqueConstraint("version_id", "conversation_id"),
+    _one_of("state", State),
+    _one_of("form", Form),
+    _one_of("route", Route),
+    Index("deliveries_to_upload", "state", "settled_at", "id"),
+    Index("deliveries_to_send", "state", "conversation_id", "settled_at", "id"),
+    Index("deliveries_of_upload", "upload_key", "state"),
+    Index("deliveries_counted", "folder_id", "conversation_id", "state"),
+    Index("deliveries_by_time", "noticed_at", "id"),
+)
+
+uploads = Table(
+    "uploads",
+    metadata,
+    Column("key", String, primary_key=True),
+    Column("app", String, nullable=False),
+    Column("type", String, nullable=False),
+    Column("content", String, nullable=False),
+    Column("extension", String, nullable=False),
+    Column("name", String, nullable=False),
+    Column("state", String, nullable=False),
+    Column("media_id", String),
+    Column("uploaded_at", Double),
+    _one_of("state", ("none", "busy", "have")),
+    CheckConstraint("(state = 'have') = (media_id IS NOT NULL)", name="have_means_media_id"),
+)
+
+history = Table(
+    "history",
+    metadata,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("version_id", ForeignKey("versions.id"), nullable=False),
+    Column("delivery_id", ForeignKey("deliveries.id")),
+    Column("at", Double, nullable=False),
+    Column("event", String, nullable=False),
+    Column("before", String),
+    Column("after", String),
+    Column("code", String),
+    Column("message", String),
+    Index("history_of_version", "version_id"),
+    Index("history_of_claims", "after", "at"),
+)
+
+pauses = Table(
+    "pauses",
+    metadata,
+    Column("scope", String, primary_key=True),
+    Column("key", String, primary_key=True),
+    Column("until", Double, nullable=False),
+    Column("since", Double, nullable=False),
+    Column("failures", Integer, nullable=False),
+    Column("by_token", Boolean, nullable=False),
+    Column("code", String, nullable=False),
+    Column("message", String, nullable=False),
+    Column("advice", String, nullable=False),
+    Column("request_id", String),
+    _one_of("scope", Scope),
+)
+
+calls = Table(
+    "calls",
+    metadata,
+    Column("day", String, primary_key=True),
+    Column("api", String, primary_key=True),
+    Column("count", Integer, nullable=False),
+)
+
+refused_extensions = Table(
+    "refused_extensions",
+    metadata,
+    Column("app", String, primary_key=True),
+    Column("extension", String, primary_key=True),
+    Column("since", Double, nullable=False),
+)

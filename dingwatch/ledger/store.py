@@ -1,0 +1,160 @@
+"""Opening a ledger, and its transactions.
+
+SQLite in WAL mode with synchronous FULL: a commit that returned survives a power cut. A writing
+transaction takes SQLite's write lock at its beginning, so that what it read still holds when it writes.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final, Self
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import DBAPIError
+
+from dingwatch.ledger.schema import SCHEMA, metadata, numbers
+from dingwatch.model import Cause
+
+BUSY_SECONDS: Final = 5.0
+
+
+class LedgerError(Exception):
+    """The ledger cannot be read or written now; nothing is claimed until it can."""
+
+    def __init__(self, cause: Cause) -> None:
+        super().__init__(f"{cause.code}: {cause.message}")
+        self.cause = cause
+
+
+def sqlite_url(path: Path) -> str:
+    """Return the URL of a SQLite ledger at this path."""
+    return URL.create("sqlite", database=str(path)).render_as_string()
+
+
+def _configure_sqlite(connection: sqlite3.Connection, _record: object) -> None:
+    connection.isolation_level = (
+        None  # transactions begin where this module says, not where the driver guesses
+    )
+    cursor = connection.cursor()
+    for pragma in (
+        "journal_mode=WAL",
+        "synchronous=FULL",
+        "foreign_keys=ON",
+        f"busy_timeout={int(BUSY_SECONDS * 1000)}",
+        "cache_size=-16000",
+    ):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    writes = connection.get_execution_options().get("writes")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+class Store:
+    """An open ledger: hands out transactions. Opened by `open`, closed by `close`."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._lock = threading.Lock()
+
+    @classmethod
+    def open(cls, url: str) -> Self:
+        """Open a ledger, making its tables where they are missing.
+
+        Raises:
+            LedgerError: it cannot be opened, or it was written by a newer dingwatch (`newer_schema`).
+        """
+        engine = create_engine(url)
+        if engine.dialect.name == "sqlite":
+            event.listen(engine, "connect", _configure_sqlite)
+            event.listen(engine, "begin", _begin_sqlite)
+        store = cls(engine)
+        try:
+            store._prepare()
+        except LedgerError:
+            store.close()
+            raise
+        return store
+
+    def _prepare(self) -> None:
+        with self.writing() as connection:
+            metadata.create_all(connection)
+            self.insert_missing(
+                connection, numbers, [{"name": "schema", "value": SCHEMA}, {"name": "id", "value": 0}]
+            )
+            found = connection.scalar(select(numbers.c.value).where(numbers.c.name == "schema"))
+            if found is None or found > SCHEMA:
+                raise LedgerError(Cause("newer_schema", str(found), "LEDGER_NEWER"))
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._engine.dispose()
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """Run one transaction that writes; raise LedgerError when it cannot be carried out."""
+        with self._lock, _errors(), self._engine.connect().execution_options(writes=True) as connection:
+            with connection.begin():
+                yield connection
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """Run queries on one state of the ledger."""
+        with _errors(), self._engine.connect() as connection:
+            yield connection
+
+    def insert_missing(self, connection: Connection, table: Any, rows: list[dict[str, Any]]) -> None:  # noqa: ANN401
+        """Insert the rows whose primary key is not there yet."""
+        if rows:
+            connection.execute(self._insert(table).on_conflict_do_nothing(), rows)
+
+    def _insert(self, table: Any) -> Any:  # noqa: ANN401 (each dialect has its own `insert` with `on_conflict`)
+        made = postgresql.insert if self._engine.dialect.name == "postgresql" else sqlite.insert
+        return made(table)
+
+    def upsert(
+        self, connection: Connection, table: Any, rows: list[dict[str, Any]], *, add: str | None = None
+    ) -> None:  # noqa: ANN401
+        """Insert rows, or replace those with the same primary key; `add` names a column to be summed up."""
+        if not rows:
+            return
+        keys = [column.name for column in table.primary_key]
+        statement = self._insert(table)
+        changed = {
+            name: table.c[name] + statement.excluded[name] if name == add else statement.excluded[name]
+            for name in rows[0]
+            if name not in keys
+        }
+        connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=changed), rows)
+
+    def new_ids(self, connection: Connection, count: int) -> range:
+        """Draw ids for versions and deliveries."""
+        last = connection.scalar(
+            update(numbers)
+            .where(numbers.c.name == "id")
+            .values(value=numbers.c.value + count)
+            .returning(numbers.c.value)
+        )
+        assert last is not None  # noqa: S101 (the row is made when the ledger is)
+        return range(last - count + 1, last + 1)
+
+
+@contextmanager
+def _errors() -> Iterator[None]:
+    """Turn the driver's errors into LedgerError; their texts name no file and no secret."""
+    try:
+        yield
+    except DBAPIError as error:
+        original = error.orig
+        code = getattr(original, "sqlite_errorname", None) or type(original).__name__
+        raise LedgerError(Cause(code, str(original), "LEDGER_UNWRITABLE")) from error
+
+
+__all__ = ["LedgerError", "Store", "insert", "sqlite_url"]

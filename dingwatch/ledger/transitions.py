@@ -1,0 +1,145 @@
+"""The one way in which a delivery changes: by the table, with its history line, in one transaction."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, TypeVar
+
+from sqlalchemy import Connection, bindparam, insert, select, update
+
+from dingwatch.ledger.schema import deliveries, history
+from dingwatch.lifecycle import TABLE, Event, State, advance
+from dingwatch.model import Cause
+
+T = TypeVar("T")
+CHUNK: Final = 500
+"""How many values one IN list holds at the most; SQLite takes many more, plans stay cheap."""
+
+
+def chunks(values: Sequence[T]) -> Iterator[Sequence[T]]:
+    """Cut a sequence into pieces that fit an IN list."""
+    for start in range(0, len(values), CHUNK):
+        yield values[start : start + CHUNK]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """An event for one delivery, and the columns that it sets besides the state.
+
+    `expected` is the state that the row must still be in; None takes any state that the event applies to.
+    """
+
+    delivery: int
+    event: Event
+    expected: State | None = None
+    cause: Cause | None = None
+    columns: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """A change that took place."""
+
+    change: Change
+    version: int
+    before: State
+    after: State
+
+
+_STATES: Final = select(deliveries.c.id, deliveries.c.version_id, deliveries.c.state).where(
+    deliveries.c.id.in_(bindparam("ids", expanding=True))
+)
+_HISTORY: Final = insert(history)
+
+
+def apply(connection: Connection, now: float, changes: Sequence[Change]) -> list[Applied]:
+    """Apply the changes whose rows are still where they are expected; return those that took place."""
+    if not changes:
+        return []
+    found = {
+        row.id: row
+        for ids in chunks([change.delivery for change in changes])
+        for row in connection.execute(_STATES, {"ids": ids})
+    }
+    applied = []
+    for change in changes:
+        row = found.get(change.delivery)
+        if row is None:
+            continue
+        before = State(row.state)
+        if change.event in TABLE[before] and change.expected in {None, before}:
+            applied.append(Applied(change, row.version_id, before, advance(before, change.event)))
+    _write(connection, applied)
+    record(connection, now, applied)
+    return applied
+
+
+def _write(connection: Connection, applied: Sequence[Applied]) -> None:
+    """Update the rows; rows that set the same columns share one statement."""
+    alike: dict[tuple[str, ...], list[dict[str, Any]]] = defaultdict(list)
+    for one in applied:
+        columns = {**_cause_columns(one.change.cause), **one.change.columns}
+        values = {f"to_{name}": value for name, value in columns.items()}
+        alike[tuple(columns)].append({"row": one.change.delivery, "to_state": one.after, **values})
+    for names, rows in alike.items():
+        connection.execute(_update(names), rows)
+
+
+def _update(columns: tuple[str, ...]) -> Any:  # noqa: ANN401 (an Update statement, cached by its columns)
+    statement = _UPDATES.get(columns)
+    if statement is None:
+        values: dict[str, Any] = {name: bindparam(f"to_{name}") for name in ("state", *columns)}
+        statement = update(deliveries).where(deliveries.c.id == bindparam("row")).values(values)
+        _UPDATES[columns] = statement
+    return statement
+
+
+_UPDATES: Final[dict[tuple[str, ...], Any]] = {}
+
+
+def _cause_columns(cause: Cause | None) -> dict[str, Any]:
+    if cause is None:
+        return {}
+    return {
+        "code": cause.code,
+        "message": cause.message,
+        "advice": cause.advice,
+        "request_id": cause.request_id,
+    }
+
+
+def record(connection: Connection, now: float, applied: Sequence[Applied]) -> None:
+    """Write the history lines of changes."""
+    if applied:
+        connection.execute(
+            _HISTORY,
+            [
+                {
+                    "version_id": one.version,
+                    "delivery_id": one.change.delivery,
+                    "at": now,
+                    "event": one.change.event,
+                    "before": one.before,
+                    "after": one.after,
+                    "code": one.change.cause.code if one.change.cause else None,
+                    "message": one.change.cause.message if one.change.cause else None,
+                }
+                for one in applied
+            ],
+        )
+
+
+def of_versions(connection: Connection, versions: Sequence[int]) -> list[int]:
+    """Return the ids of all deliveries of these versions."""
+    return [
+        delivery
+        for ids in chunks(versions)
+        for delivery in connection.scalars(_OF_VERSIONS, {"versions": ids})
+    ]
+
+
+_OF_VERSIONS: Final = select(deliveries.c.id).where(
+    deliveries.c.version_id.in_(bindparam("versions", expanding=True))
+)

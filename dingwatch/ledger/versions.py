@@ -1,0 +1,431 @@
+"""What the ledger knows of files, and how intake writes down what it found."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import Connection, Row, bindparam, delete, exists, insert, select, tuple_, update
+
+from dingwatch.ledger import transitions
+from dingwatch.ledger.schema import deliveries, folders, history, routes, uploads, versions
+from dingwatch.ledger.store import Store
+from dingwatch.ledger.transitions import Change, chunks
+from dingwatch.lifecycle import WITHDRAWABLE, Event, State
+from dingwatch.model import Cause, Fingerprint, Route
+from dingwatch.policy import Dress, Known
+
+
+@dataclass(frozen=True, slots=True)
+class Mapped:
+    """A folder of the configuration, as the ledger binds it: its real path, name and conversations."""
+
+    root: bytes
+    name: str
+    conversations: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FolderMark:
+    """What the ledger remembers of a folder."""
+
+    id: int
+    looked_at: float | None
+    blank_device: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class NewVersion:
+    """A version to be written with all its deliveries.
+
+    `skipped` writes the deliveries as `skipped` with that cause; a baseline has no dress and none.
+    """
+
+    folder: int | None
+    path: bytes
+    fingerprint: Fingerprint
+    digest: str | None
+    noticed_at: float
+    settled_at: float
+    dress: Dress | None = None
+    conversations: tuple[str, ...] = ()
+    skipped: Cause | None = None
+
+    @property
+    def baseline(self) -> bool:
+        """Whether the file was there before the folder was first watched."""
+        return self.dress is None
+
+
+def split(path: bytes) -> tuple[bytes, bytes]:
+    """Return (directory, name); the directory of a file right beneath the root is empty."""
+    directory, _, name = path.rpartition(b"/")
+    return directory, name
+
+
+def join(directory: bytes, name: bytes) -> bytes:
+    """Put a path together again."""
+    return b"/".join((directory, name)) if directory else name
+
+
+# --- Folders -----------------------------------------------------------------------------------
+
+
+def bind(connection: Connection, mapped: Sequence[Mapped]) -> list[FolderMark]:
+    """Find or make the folder rows of a configuration, and write down what it maps.
+
+    A folder is its real path; only where one path stands in the configuration more than once do names
+    tell its entries apart.
+    """
+    known = defaultdict(list)
+    for row in connection.execute(select(folders).order_by(folders.c.id)):
+        known[row.root].append(row)
+    marks = [_bind_one(connection, one, known[one.root], mapped) for one in mapped]
+    connection.execute(delete(routes))
+    rows = [
+        {"folder_id": mark.id, "conversation_id": conversation}
+        for mark, one in zip(marks, mapped, strict=True)
+        for conversation in one.conversations
+    ]
+    if rows:
+        connection.execute(insert(routes), rows)
+    return marks
+
+
+def _bind_one(
+    connection: Connection, one: Mapped, known: list[Row[Any]], mapped: Sequence[Mapped]
+) -> FolderMark:
+    others = {other.name for other in mapped if other.root == one.root} - {one.name}
+    named = [row for row in known if row.name == one.name]
+    free = named or [row for row in known if row.name not in others]
+    if free:
+        known.remove(free[0])
+        connection.execute(update(folders).where(folders.c.id == free[0].id).values(name=one.name))
+        return FolderMark(free[0].id, free[0].looked_at, free[0].blank_device)
+    made = connection.execute(insert(folders).values(root=one.root, name=one.name)).inserted_primary_key
+    assert made is not None  # noqa: S101 (an insert of one row always has one)
+    return FolderMark(int(made[0]), None, None)
+
+
+def mark_looked(connection: Connection, folder: int, now: float, blank_device: str | None) -> None:
+    """Write down that the folder had its first look."""
+    connection.execute(
+        update(folders).where(folders.c.id == folder).values(looked_at=now, blank_device=blank_device)
+    )
+
+
+# --- Knowledge ---------------------------------------------------------------------------------
+
+_KNOWN: Final = (
+    versions.c.id,
+    versions.c.directory,
+    versions.c.name,
+    versions.c.size,
+    versions.c.mtime_ns,
+    versions.c.inode,
+    versions.c.sha256,
+    versions.c.baseline,
+    versions.c.noticed_at,
+)
+_HERE: Final = (
+    select(*_KNOWN)
+    .where(
+        versions.c.folder_id == bindparam("folder"),
+        versions.c.directory == bindparam("directory"),
+        versions.c.name.in_(bindparam("names", expanding=True)),
+    )
+    .order_by(versions.c.id)
+)
+_ALIKE: Final = (
+    select(*_KNOWN)
+    .where(
+        versions.c.folder_id == bindparam("folder"),
+        tuple_(versions.c.size, versions.c.mtime_ns).in_(bindparam("states", expanding=True)),
+    )
+    .order_by(versions.c.id)
+)
+_STATES: Final = select(deliveries.c.version_id, deliveries.c.state).where(
+    deliveries.c.version_id.in_(bindparam("versions", expanding=True))
+)
+
+
+def here(connection: Connection, folder: int, paths: Sequence[bytes]) -> dict[bytes, list[Known]]:
+    """Return all known versions of these paths, oldest first."""
+    names = defaultdict(list)
+    for path in paths:
+        directory, name = split(path)
+        names[directory].append(name)
+    rows = [
+        row
+        for directory, listed in names.items()
+        for some in chunks(listed)
+        for row in connection.execute(_HERE, {"folder": folder, "directory": directory, "names": some})
+    ]
+    found: dict[bytes, list[Known]] = {path: [] for path in paths}
+    for known in _with_states(connection, rows):
+        found[known.path].append(known)
+    return found
+
+
+def alike(
+    connection: Connection, folder: int, fingerprints: Sequence[Fingerprint]
+) -> dict[tuple[int, int], list[Known]]:
+    """Return the versions of the folder that have one of these sizes and mtimes, oldest first."""
+    states = sorted({(one.size, one.mtime_ns) for one in fingerprints})
+    rows = [
+        row
+        for some in chunks(states)
+        for row in connection.execute(_ALIKE, {"folder": folder, "states": some})
+    ]
+    found = defaultdict(list)
+    for known in _with_states(connection, rows):
+        found[known.size, known.mtime_ns].append(known)
+    return dict(found)
+
+
+def _with_states(connection: Connection, rows: Sequence[Any]) -> Iterator[Known]:
+    states: dict[int, set[State]] = defaultdict(set)
+    for ids in chunks([row.id for row in rows]):
+        for version, state in connection.execute(_STATES, {"versions": ids}):
+            states[version].add(State(state))
+    for row in rows:
+        yield Known(
+            id=row.id,
+            path=join(row.directory, row.name),
+            size=row.size,
+            mtime_ns=row.mtime_ns,
+            inode=int(row.inode),
+            digest=row.sha256,
+            baseline=row.baseline,
+            states=frozenset(states[row.id]),
+            noticed_at=row.noticed_at,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """What the ledger holds of one directory, for a scan: the known states of each name."""
+
+    known: Mapping[bytes, frozenset[tuple[int, int]]]
+    present: Mapping[bytes, tuple[int, ...]]
+    """The versions of each name that are not yet known to be missing."""
+
+
+_GONE: Final = exists().where(deliveries.c.version_id == versions.c.id, deliveries.c.state == State.GONE)
+_LISTED: Final = select(
+    versions.c.name, versions.c.size, versions.c.mtime_ns, versions.c.id, versions.c.missing_since, _GONE
+).where(versions.c.folder_id == bindparam("folder"), versions.c.directory == bindparam("directory"))
+_DIRECTORIES: Final = (
+    select(versions.c.directory).where(versions.c.folder_id == bindparam("folder")).distinct()
+)
+
+
+def listed(connection: Connection, folder: int, directory: bytes) -> Listed:
+    """Return what is known of one directory; what is gone makes nothing known."""
+    known: dict[bytes, set[tuple[int, int]]] = defaultdict(set)
+    present: dict[bytes, list[int]] = defaultdict(list)
+    for name, size, mtime_ns, version, missing, gone in connection.execute(
+        _LISTED, {"folder": folder, "directory": directory}
+    ).tuples():
+        if not gone:
+            known[name].add((size, mtime_ns))
+        if missing is None:
+            present[name].append(version)
+    return Listed(
+        {name: frozenset(states) for name, states in known.items()},
+        {name: tuple(ids) for name, ids in present.items()},
+    )
+
+
+def directories(connection: Connection, folder: int) -> Iterator[bytes]:
+    """Return every directory in which the ledger knows a file of the folder."""
+    return iter(connection.scalars(_DIRECTORIES, {"folder": folder}).all())
+
+
+# --- Writing -----------------------------------------------------------------------------------
+
+_ADD_VERSION: Final = insert(versions)
+_ADD_DELIVERY: Final = insert(deliveries)
+_ADD_HISTORY: Final = insert(history)
+
+
+def add(store: Store, connection: Connection, new: Sequence[NewVersion], now: float) -> list[list[int]]:
+    """Write versions with all their deliveries and uploads; return the ids of each one's deliveries."""
+    if not new:
+        return []
+    ids = iter(store.new_ids(connection, len(new) + sum(len(one.conversations) for one in new)))
+    rows, uploaded, outbox, made = [], {}, [], []
+    for one in new:
+        version = next(ids)
+        rows.append(_version_row(version, one))
+        fresh = [_delivery_row(next(ids), version, one, conversation) for conversation in one.conversations]
+        if one.dress is not None and fresh:
+            uploaded[one.dress.key.id] = upload_row(one.dress)
+        outbox += fresh
+        made.append([row["id"] for row in fresh])
+    connection.execute(_ADD_VERSION, rows)
+    store.insert_missing(connection, uploads, list(uploaded.values()))
+    if outbox:
+        connection.execute(_ADD_DELIVERY, outbox)
+    connection.execute(
+        _ADD_HISTORY, [_first_line(row, now) for row in outbox] or [_noted(row, now) for row in rows]
+    )
+    skips = [
+        Change(delivery, Event.SKIP, State.PENDING, one.skipped)
+        for one, ids_ in zip(new, made, strict=True)
+        if one.skipped
+        for delivery in ids_
+    ]
+    transitions.apply(connection, now, skips)
+    return made
+
+
+def upload_row(dress: Dress) -> dict[str, Any]:
+    """Return the row of an upload that has not been made."""
+    key = dress.key
+    return {
+        "key": key.id,
+        "app": key.app,
+        "type": key.type,
+        "content": key.content,
+        "extension": key.extension,
+        "name": key.name,
+        "state": "none",
+    }
+
+
+def _version_row(version: int, one: NewVersion) -> dict[str, Any]:
+    directory, name = split(one.path)
+    return {
+        "id": version,
+        "folder_id": one.folder,
+        "directory": directory,
+        "name": name,
+        "sha256": one.digest,
+        "baseline": one.baseline,
+        "noticed_at": one.noticed_at,
+        **_fingerprint_columns(one.fingerprint),
+    }
+
+
+def _fingerprint_columns(fingerprint: Fingerprint) -> dict[str, Any]:
+    return {
+        "size": fingerprint.size,
+        "mtime_ns": fingerprint.mtime_ns,
+        "ctime_ns": fingerprint.ctime_ns,
+        "inode": str(fingerprint.inode),
+        "device": str(fingerprint.device),
+        "missing_since": None,
+    }
+
+
+def _delivery_row(delivery: int, version: int, one: NewVersion, conversation: str) -> dict[str, Any]:
+    assert one.dress is not None  # noqa: S101 (what has conversations has a dress)
+    return {
+        "id": delivery,
+        "version_id": version,
+        "folder_id": one.folder,
+        "conversation_id": conversation,
+        "route": Route.ROBOT,
+        "state": State.PENDING,
+        "form": one.dress.form,
+        "upload_key": one.dress.key.id,
+        "due": one.settled_at,
+        "noticed_at": one.noticed_at,
+        "settled_at": one.settled_at,
+        "attempts": 0,
+        "failures": 0,
+        "waited": 0.0,
+        "doubts": 0,
+        "media_losses": 0,
+        "crashes": 0,
+        "uncertain_resent": False,
+    }
+
+
+def _first_line(row: Mapping[str, Any], now: float) -> dict[str, Any]:
+    return {
+        "version_id": row["version_id"],
+        "delivery_id": row["id"],
+        "at": now,
+        "event": "settled",
+        "after": State.PENDING,
+    }
+
+
+def _noted(row: Mapping[str, Any], now: float) -> dict[str, Any]:
+    return {"version_id": row["id"], "delivery_id": None, "at": now, "event": "baseline", "after": None}
+
+
+_RENEW: Final = (
+    update(versions)
+    .where(versions.c.id == bindparam("version"))
+    .values(
+        {
+            name: bindparam(f"to_{name}")
+            for name in (
+                "directory",
+                "name",
+                "size",
+                "mtime_ns",
+                "ctime_ns",
+                "inode",
+                "device",
+                "missing_since",
+            )
+        }
+    )
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Renewed:
+    """A known version that is found with another mtime or under another path."""
+
+    version: int
+    path: bytes
+    fingerprint: Fingerprint
+    event: str
+    """`touched`, `moved` or `returned`, for its history."""
+
+
+def renew(connection: Connection, renewed: Sequence[Renewed], now: float) -> None:
+    """Write down under which path and fingerprint versions are known from now on."""
+    if not renewed:
+        return
+    rows = []
+    for one in renewed:
+        directory, name = split(one.path)
+        columns = {"directory": directory, "name": name, **_fingerprint_columns(one.fingerprint)}
+        rows.append({"version": one.version} | {f"to_{key}": value for key, value in columns.items()})
+    connection.execute(_RENEW, rows)
+    connection.execute(
+        _ADD_HISTORY, [{"version_id": one.version, "at": now, "event": one.event} for one in renewed]
+    )
+
+
+def withdraw(connection: Connection, ids: Sequence[int], cause: Cause, now: float) -> int:
+    """Apply `vanish` to what absence or a newer version takes out; return how many rows that were."""
+    changes = [Change(d, Event.VANISH, None, cause) for d in transitions.of_versions(connection, ids)]
+    return len(transitions.apply(connection, now, changes))
+
+
+def missing(connection: Connection, ids: Sequence[int], now: float) -> None:
+    """Write down since when files are not there any more."""
+    for some in chunks(ids):
+        connection.execute(
+            update(versions)
+            .where(versions.c.id.in_(some), versions.c.missing_since.is_(None))
+            .values(missing_since=now)
+        )
+
+
+def revive(connection: Connection, ids: Sequence[int], now: float) -> int:
+    """Apply `seen`: what was gone is work again, with nothing held against it."""
+    fresh = {"due": now, "settled_at": now, "failures": 0, "waited": 0.0, "crashes": 0}
+    changes = [
+        Change(d, Event.SEEN, State.GONE, columns=fresh) for d in transitions.of_versions(connection, ids)
+    ]
+    return len(transitions.apply(connection, now, changes))
