@@ -14,6 +14,8 @@ Json = Mapping[str, object]
 
 _NO_SUCH_TOPAPI = 22
 
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+
 REQUEST_ID_HEADER = "x-acs-dingtalk-request-id"
 
 
@@ -104,7 +106,8 @@ def _refused_new(refusal: Refusal) -> web.Response:
 def _answer(status: int, body: Json, headers: Mapping[str, str] | None = None) -> web.Response:
     return web.Response(
         status=status,
-        body=json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode(),
+        # A lone surrogate that came in as \ud800 and is quoted back must not break the answer.
+        body=_ENCODER.encode(body).encode("utf-8", "replace"),
         content_type="application/json",
         charset="utf-8",
         headers=headers,

@@ -7,6 +7,7 @@ import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import cached_property
+from urllib.parse import parse_qsl
 
 from aiohttp import web
 
@@ -54,14 +55,17 @@ class Call:
         boundary = boundary_of(self.request.headers.get("content-type", ""))
         return None if boundary is None else parts_of(self.body, boundary)
 
+    @cached_property
+    def form(self) -> dict[str, str]:
+        """The text fields of a form, multipart or urlencoded."""
+        if self.request.content_type == "application/x-www-form-urlencoded":
+            return dict(parse_qsl(self.body.decode("utf-8", "replace")))
+        fields = [part for part in self.parts or () if part.filename is None]
+        return {part.name: str(part.content, "utf-8", "replace").strip() for part in fields}
+
     def field(self, name: str) -> str:
         """A parameter of the URL or, on POST, of the form; the URL wins. An empty string if absent."""
-        if value := self.query(name):
-            return value
-        for part in self.parts or ():
-            if part.name == name and part.filename is None:
-                return str(part.content, "utf-8", "replace").strip()
-        return ""
+        return self.query(name) or self.form.get(name, "")
 
     @cached_property
     def json(self) -> dict[str, object]:

@@ -23,7 +23,9 @@ from dingwatch.sandbox.world import World
 
 _BACKLOG = 1024
 _GRACE = 0.2  # seconds that calls in flight have at the end; then they are cut
-_JOIN = 5.0
+_JOIN = 2.0
+
+_Started = Future[Callable[[], object]]
 
 
 class Sandbox:
@@ -65,21 +67,23 @@ class Sandbox:
             raise RuntimeError("the sandbox runs already")
         listener = _listen(self._host, self._port)
         self._port = listener.getsockname()[1]
-        started: Future[Callable[[], object]] = Future()
+        started: _Started = Future()
         # A daemon: a test or a command that dies with an exception is not kept alive by its stand-in.
-        self._thread = threading.Thread(
-            target=asyncio.run, args=(_run(self._world, listener, started),), name="sandbox", daemon=True
+        thread = threading.Thread(
+            target=_run_in_thread, args=(self._world, listener, started), name="sandbox", daemon=True
         )
-        self._thread.start()
+        thread.start()
         self._stop = started.result()
+        self._thread = thread
 
     def stop(self) -> None:
         """Closes all connections and joins the thread, within about a second. Harmless when it is stopped."""
         if self._thread is None or self._stop is None:
             return
-        self._stop()
-        self._thread.join(_JOIN)
+        thread, stop = self._thread, self._stop
         self._thread = self._stop = None
+        stop()
+        thread.join(_JOIN)
 
     @property
     def url(self) -> str:
@@ -192,24 +196,29 @@ def _listen(host: str, port: int) -> socket.socket:
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))
+        listener.listen(_BACKLOG)
     except OSError:
         listener.close()
         raise
     return listener
 
 
-async def _run(world: World, listener: socket.socket, started: "Future[Callable[[], object]]") -> None:
+def _run_in_thread(world: World, listener: socket.socket, started: _Started) -> None:
+    try:
+        asyncio.run(_run(world, listener, started))
+    finally:
+        listener.close()
+        if not started.done():  # the reason is in the thread's own traceback
+            started.set_exception(RuntimeError("the sandbox did not start"))
+
+
+async def _run(world: World, listener: socket.socket, started: _Started) -> None:
     """Serves until the function that `started` receives is called, from any thread."""
     loop = asyncio.get_running_loop()
     stopped = asyncio.Event()
     runner = web.AppRunner(application(world), access_log=None, shutdown_timeout=_GRACE)
-    try:
-        await runner.setup()
-        await web.SockSite(runner, listener, backlog=_BACKLOG).start()
-    except BaseException as error:
-        listener.close()
-        started.set_exception(error)
-        raise
+    await runner.setup()
+    await web.SockSite(runner, listener, backlog=_BACKLOG).start()
     started.set_result(lambda: loop.call_soon_threadsafe(stopped.set))
     await stopped.wait()
     await runner.cleanup()
