@@ -294,6 +294,10 @@ def month_end(now: float) -> float:
 # --- What a verdict means ------------------------------------------------------------------------
 
 
+OWN_FILE: Final = (Vanished, Rejected)
+"""Verdicts on the file itself, which say nothing of other rows."""
+
+
 @dataclass(frozen=True, slots=True)
 class Standing:
     """What a row has been through, as far as it decides what comes next."""
@@ -347,7 +351,9 @@ def consequence(
             return made(Event.MEDIA_LOST, standing=replace(row, media_losses=row.media_losses + 1))
         case NoAnswer() if row.state is State.SENDING:
             return made(Event.DOUBT)
-        case Throttled() | QuotaExhausted() | TokenRejected():
+        case TokenRejected():
+            return made(Event.RETRY, standing=replace(row, failures=row.failures + 1))
+        case Throttled() | QuotaExhausted():
             return made(Event.RETRY, wait=_throttle_wait(verdict))
     own = verdict.scope is Scope.ROW or (isinstance(verdict, NoAnswer) and alone)
     return _again(made, verdict, row, chance, rules, own=own)

@@ -279,7 +279,8 @@ _NEXT_DUE: Final = select(func.min(deliveries.c.due)).where(
 
 def next_due(connection: Connection, now: float) -> float | None:
     """Return the next instant at which a row that waits is due; None when none waits."""
-    return connection.scalar(_NEXT_DUE, {"now": now})
+    due: float | None = connection.scalar(_NEXT_DUE, {"now": now})
+    return due
 
 
 # --- Uploads -----------------------------------------------------------------------------------

@@ -48,6 +48,8 @@ class Applied:
     after: State
 
 
+ONE_MORE: Final = object()
+"""The value of a column that is to be counted up by one."""
 _STATES: Final = select(deliveries.c.id, deliveries.c.version_id, deliveries.c.state).where(
     deliveries.c.id.in_(bindparam("ids", expanding=True))
 )
@@ -81,8 +83,9 @@ def _write(connection: Connection, applied: Sequence[Applied]) -> None:
     alike: dict[tuple[str, ...], list[dict[str, Any]]] = defaultdict(list)
     for one in applied:
         columns = {**_cause_columns(one.change.cause), **one.change.columns}
-        values = {f"to_{name}": value for name, value in columns.items()}
-        alike[tuple(columns)].append({"row": one.change.delivery, "to_state": one.after, **values})
+        names = tuple(name if value is not ONE_MORE else f"+{name}" for name, value in columns.items())
+        values = {f"to_{name}": value for name, value in columns.items() if value is not ONE_MORE}
+        alike[names].append({"row": one.change.delivery, "to_state": one.after, **values})
     for names, rows in alike.items():
         connection.execute(_update(names), rows)
 
@@ -90,7 +93,10 @@ def _write(connection: Connection, applied: Sequence[Applied]) -> None:
 def _update(columns: tuple[str, ...]) -> Any:  # noqa: ANN401 (an Update statement, cached by its columns)
     statement = _UPDATES.get(columns)
     if statement is None:
-        values: dict[str, Any] = {name: bindparam(f"to_{name}") for name in ("state", *columns)}
+        values: dict[str, Any] = {
+            name.lstrip("+"): deliveries.c[name[1:]] + 1 if name.startswith("+") else bindparam(f"to_{name}")
+            for name in ("state", *columns)
+        }
         statement = update(deliveries).where(deliveries.c.id == bindparam("row")).values(values)
         _UPDATES[columns] = statement
     return statement

@@ -1,0 +1,19 @@
+"""From the ledger to the conversation: claims, uploads, sends, and what their outcomes mean."""
+
+from dingwatch.delivery.jobs import Done, FetchToken, Job, Outcome, Send, SendDone, Upload, UploadDone
+from dingwatch.delivery.loop import DeliveryLoop, Settings
+from dingwatch.delivery.perform import Performer
+
+__all__ = [
+    "DeliveryLoop",
+    "Done",
+    "FetchToken",
+    "Job",
+    "Outcome",
+    "Performer",
+    "Send",
+    "SendDone",
+    "Settings",
+    "Upload",
+    "UploadDone",
+]

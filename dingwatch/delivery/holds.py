@@ -1,0 +1,123 @@
+"""What holds deliveries back: pauses and their probes, and the pace. Kept between ticks, no I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from dingwatch.dingtalk import API_SEND, API_UPLOAD, Host
+from dingwatch.model import Pause, Scope
+from dingwatch.policy import Limit, Pace
+
+APP = "app"
+HOST_OF = {API_UPLOAD: Host.OAPI, API_SEND: Host.API}
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a job stands in the scopes: its API, conversation and folder."""
+
+    api: str
+    conversation: str | None = None
+    folder: int | None = None
+
+    def keys(self) -> tuple[tuple[Scope, str], ...]:
+        """Return the pauses that would hold it back."""
+        keys = [(Scope.APP, APP), (Scope.API, self.api)]
+        if self.conversation is not None:
+            keys.append((Scope.CONVERSATION, self.conversation))
+        if self.folder is not None:
+            keys.append((Scope.FOLDER, str(self.folder)))
+        return tuple(keys)
+
+    def key(self, scope: Scope) -> str:
+        """Return the key of a pause of this scope."""
+        return dict(self.keys()).get(scope, APP)
+
+
+@dataclass(slots=True)
+class Pauses:
+    """The pauses in force. After its end a pause lets one job through, whose success ends it."""
+
+    known: dict[tuple[Scope, str], Pause] = field(default_factory=dict)
+    proven: dict[Host, float] = field(default_factory=dict)
+    """When a token call last succeeded on each host."""
+
+    def load(self, pauses: Iterable[Pause]) -> None:
+        """Take over what the ledger holds (a command may have changed it)."""
+        self.known = {(pause.scope, pause.key): pause for pause in pauses}
+
+    def holds(self, place: Place, now: float, busy: Iterable[Place]) -> bool:
+        """Say whether a job may not begin now."""
+        found = [self.known[key] for key in place.keys() if key in self.known]
+        if not found:
+            return False
+        if any(pause.until > now or self.hosts_to_prove(pause) for pause in found):
+            return True
+        under = {(pause.scope, pause.key) for pause in found}
+        return any(under.intersection(other.keys()) for other in busy)
+
+    def hosts_to_prove(self, pause: Pause) -> tuple[Host, ...]:
+        """Return the hosts whose token call must succeed before anything else is tried."""
+        if not pause.by_token:
+            return ()
+        hosts = tuple(Host) if pause.scope is not Scope.API else (HOST_OF[pause.key],)
+        return tuple(host for host in hosts if self.proven.get(host, float("-inf")) < pause.until)
+
+    def probes(self, now: float) -> set[Host]:
+        """Return the token calls that are due as probes."""
+        return {
+            host for pause in self.known.values() if pause.until <= now for host in self.hosts_to_prove(pause)
+        }
+
+    def held_conversations(self, now: float) -> tuple[str, ...]:
+        """Return the conversations under a pause that has not ended."""
+        return tuple(
+            key for (scope, key), p in self.known.items() if scope is Scope.CONVERSATION and p.until > now
+        )
+
+    def held_folders(self, now: float) -> tuple[int, ...]:
+        """Return the folders under a pause that has not ended."""
+        return tuple(
+            int(key) for (scope, key), p in self.known.items() if scope is Scope.FOLDER and p.until > now
+        )
+
+    def next_end(self, now: float) -> float | None:
+        """Return the next instant at which a pause ends."""
+        return min((pause.until for pause in self.known.values() if pause.until > now), default=None)
+
+
+@dataclass(slots=True)
+class Paces:
+    """The pace of every API and conversation."""
+
+    per_api: Limit | None
+    per_conversation: Limit | None
+    paces: dict[tuple[Scope, str], Pace] = field(default_factory=dict)
+
+    def _limits(self, place: Place) -> Mapping[tuple[Scope, str], Limit]:
+        limits = {}
+        if self.per_api is not None:
+            limits[Scope.API, place.api] = self.per_api
+        if self.per_conversation is not None and place.conversation is not None:
+            limits[Scope.CONVERSATION, place.conversation] = self.per_conversation
+        return limits
+
+    def next_slot(self, place: Place, now: float) -> float:
+        """Return the earliest instant at which a request keeps to every limit."""
+        slots = (self._pace(key, limit).next_slot(now) for key, limit in self._limits(place).items())
+        return max(slots, default=now)
+
+    def take(self, place: Place, now: float) -> None:
+        """Use one slot."""
+        for key, limit in self._limits(place).items():
+            self.paces[key] = self._pace(key, limit).taken(now)
+
+    def throttled(self, place: Place, scope: Scope, now: float) -> None:
+        """Learn from a refusal."""
+        for key, limit in self._limits(place).items():
+            if key[0] is scope:
+                self.paces[key] = self._pace(key, limit).throttled(now)
+
+    def _pace(self, key: tuple[Scope, str], limit: Limit) -> Pace:
+        return self.paces.get(key) or Pace(limit)

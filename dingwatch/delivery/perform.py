@@ -1,0 +1,61 @@
+"""Carries out delivery's jobs: reads files, talks to DingTalk. Runs in the service's pool."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import dataclass
+
+from dingwatch import files
+from dingwatch.delivery.jobs import Done, FetchToken, Job, Outcome, Send, SendDone, Upload, UploadDone
+from dingwatch.dingtalk import MEDIA_LIMIT, Client
+from dingwatch.model import Failure, Form
+from dingwatch.policy import displayed_name, extension
+
+
+@dataclass(frozen=True, slots=True)
+class Performer:
+    """Carries out jobs; `roots` are the real paths of the folders by their id in the ledger."""
+
+    client: Client
+    roots: Mapping[int, bytes]
+
+    def __call__(self, job: Job) -> Outcome:
+        """Carry out one job; a failure comes back as its verdict."""
+        try:
+            return Outcome(job, self._do(job))
+        except Failure as failure:
+            return Outcome(job, failure.verdict)
+
+    def _do(self, job: Job) -> UploadDone | SendDone | Done:
+        match job:
+            case Upload():
+                return self._upload(job)
+            case Send():
+                return self._send(job)
+            case FetchToken():
+                self.client.fetch_token(job.host, force=job.force)
+                return Done()
+
+    def _upload(self, job: Upload) -> UploadDone:
+        row = job.source
+        # What `send FILE…` was given lies beneath no folder: its root is the directory it lies in.
+        root_path, path = (
+            os.path.split(row.path) if row.folder is None else (self.roots[row.folder], row.path)
+        )
+        with closing(files.open_root(root_path)) as root:
+            content = files.read(root, path, row.fingerprint, row.digest)
+        if job.dress.form is Form.ZIP:
+            content = files.zipped(displayed_name(row.name), content, MEDIA_LIMIT)
+        return UploadDone(self.client.upload(name=job.dress.name, content=content))
+
+    def _send(self, job: Send) -> SendDone:
+        key = self.client.send_file(
+            conversation_id=job.row.conversation,
+            media_id=job.media_id,
+            file_name=job.dress.name,
+            file_type=extension(job.dress.name),
+            renew=False,
+        )
+        return SendDone(key)
