@@ -1,0 +1,136 @@
+"""Kernel events by watchdog. An event only says: this path is worth a look.
+
+What watchdog 7.1 does with its handlers shapes this module: one thread calls them all, holding a
+lock, and an exception in one ends that thread for good. So a handler puts and does nothing else. A
+lost event is only told in watchdog's log, so the log is listened to.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from watchdog.events import (
+    DirMovedEvent,
+    FileClosedEvent,
+    FileCreatedEvent,
+    FileDeletedEvent,
+    FileMovedEvent,
+    FileSystemEvent,
+    FileSystemEventHandler,
+)
+from watchdog.observers.api import ObservedWatch
+from watchdog.observers.inotify import InotifyObserver
+
+from dingwatch.model import Cause, Failure, FolderDown, Scope
+
+# No more than these: each kind asked for fills the kernel's queue sooner. A file in a directory made a
+# moment before has no `closed`, one moved or linked into place has only `created`.
+_EVENTS: list[type[FileSystemEvent]] = [
+    FileCreatedEvent,
+    FileClosedEvent,
+    FileMovedEvent,
+    FileDeletedEvent,
+    DirMovedEvent,
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """A path (relative to the folder's root) worth a look."""
+
+    folder: int
+    path: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Overflow:
+    """The kernel's queue ran over: events of any folder may be lost."""
+
+
+Put = Callable[[Notice | Overflow], None]
+
+
+class _Handler(FileSystemEventHandler):
+    """Puts the paths of events where intake finds them."""
+
+    def __init__(self, folder: int, root: bytes, put: Put) -> None:
+        self._folder = folder
+        self._prefix = root.rstrip(b"/") + b"/"
+        self._put = put
+
+    def dispatch(self, event: FileSystemEvent) -> None:
+        for path in {event.src_path, event.dest_path} - {""}:
+            raw = os.fsencode(path)
+            if raw.startswith(self._prefix) and not event.is_directory:
+                self._put(Notice(self._folder, raw[len(self._prefix) :]))
+
+
+class _OverflowListener(logging.Handler):
+    """Hears watchdog's warning that the kernel dropped events; nothing else tells of it."""
+
+    def __init__(self, put: Put) -> None:
+        super().__init__(logging.WARNING)
+        self._put = put
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if "overflowed" in record.getMessage():
+            self._put(Overflow())
+
+
+class Observer:
+    """Watches folders through inotify. Nothing runs before `start`."""
+
+    def __init__(self, put: Put) -> None:
+        self._put = put
+        self._observer = InotifyObserver()
+        self._armed: dict[int, tuple[ObservedWatch, _Handler]] = {}
+        self._listener = _OverflowListener(put)
+        self._log = logging.getLogger("watchdog.observers.inotify_c")
+
+    def start(self) -> None:
+        """Start watchdog's threads."""
+        self._log.addHandler(self._listener)
+        self._observer.start()
+
+    def stop(self) -> None:
+        """Stop and wait for watchdog's threads."""
+        self._log.removeHandler(self._listener)
+        self._observer.stop()
+        if self._observer.ident is not None:
+            self._observer.join()
+
+    def alive(self, folder: int) -> bool:
+        """Say whether events of this folder still come through."""
+        armed = self._armed.get(folder)
+        if armed is None or not self._observer.is_alive():
+            return False
+        return any(e.watch == armed[0] and e.is_alive() for e in self._observer.emitters)
+
+    def arm(self, folder: int, root: bytes, *, recursive: bool) -> None:
+        """Begin to watch a folder's root (an absolute path without links).
+
+        Raises:
+            Failure: FolderDown, when the kernel refuses (absent, forbidden, out of watches).
+        """
+        handler = _Handler(folder, root, self._put)
+        try:
+            watch = self._observer.schedule(
+                handler, os.fsdecode(root), recursive=recursive, event_filter=_EVENTS
+            )
+        except OSError as error:
+            cause = Cause(type(error).__name__, os.strerror(error.errno or 0), "FOLDER_DOWN")
+            raise Failure(FolderDown(cause, Scope.FOLDER)) from None
+        self._armed[folder] = (watch, handler)
+
+    def disarm(self, folder: int) -> None:
+        """Stop watching a folder; fine when it was not watched."""
+        armed = self._armed.pop(folder, None)
+        if armed is None:
+            return
+        watch, handler = armed
+        self._observer.remove_handler_for_watch(handler, watch)
+        if all(other is not watch and other != watch for other, _ in self._armed.values()):
+            self._observer.unschedule(watch)

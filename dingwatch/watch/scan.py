@@ -1,0 +1,92 @@
+"""The scan: what lies in a folder now, one directory at a time, never through a link."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from dingwatch.files import Root, fingerprint_of, verdict_of
+from dingwatch.model import Failure, Fingerprint, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A regular file: its name within its directory, and its fingerprint."""
+
+    name: bytes
+    fingerprint: Fingerprint
+
+
+@dataclass(frozen=True, slots=True)
+class Directory:
+    """The regular files of one directory; `unreadable` says why it could not be listed."""
+
+    path: bytes
+    entries: tuple[Entry, ...]
+    unreadable: Verdict | None = None
+
+
+def walk(root: Root, prunes: Callable[[bytes], bool]) -> Iterator[Directory]:
+    """Yield every directory of a folder that `prunes` lets pass, the root first.
+
+    Raises:
+        Failure: FolderDown, when the root is not there any more or not the one that was opened.
+    """
+    waiting = [b""]
+    while waiting:
+        path = waiting.pop()
+        try:
+            entries, below = _list(root, path)
+        except Failure as failure:
+            root.verify()
+            yield Directory(path, (), failure.verdict)
+            continue
+        yield Directory(path, tuple(entries), None)
+        prefix = path + b"/" if path else b""
+        waiting += [child for name in sorted(below, reverse=True) if not prunes(child := prefix + name)]
+    root.verify()
+
+
+def _list(root: Root, path: bytes) -> tuple[list[Entry], list[bytes]]:
+    descriptor = _descend(root, path)
+    try:
+        entries, below = [], []
+        with os.scandir(descriptor) as listing:
+            for entry in listing:
+                name = os.fsencode(entry.name)
+                if entry.is_dir(follow_symlinks=False):
+                    below.append(name)
+                elif entry.is_file(follow_symlinks=False):
+                    status = _stat(entry)
+                    if status is not None:
+                        entries.append(Entry(name, fingerprint_of(status)))
+        return entries, below
+    except OSError as error:
+        raise Failure(verdict_of(error)) from None
+    finally:
+        os.close(descriptor)
+
+
+def _stat(entry: os.DirEntry[str]) -> os.stat_result | None:
+    """Look at an entry; it may have gone since it was listed, which is no failure of the listing."""
+    try:
+        return entry.stat(follow_symlinks=False)
+    except FileNotFoundError:
+        return None
+
+
+def _descend(root: Root, path: bytes) -> int:
+    """Open a directory beneath the root, one component at a time and never through a link."""
+    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        held = os.open(b".", flags, dir_fd=root.descriptor)
+        for part in path.split(b"/") if path else []:
+            try:
+                step = os.open(part, flags, dir_fd=held)
+            finally:
+                os.close(held)
+            held = step
+    except OSError as error:
+        raise Failure(verdict_of(error)) from None
+    return held
