@@ -1,0 +1,194 @@
+"""Puts the values together from a document; gathers problems from every side before it gives up."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from dingwatch.config import secret
+from dingwatch.config.across import Spot, around_state, clashes, missing
+from dingwatch.config.checks import is_loopback
+from dingwatch.config.document import Document
+from dingwatch.config.findings import Finding, Place, problems
+from dingwatch.config.schema import ConfigShape, DingTalkShape, FolderShape, validate
+from dingwatch.config.values import Config, ConfigError, Delivery, DingTalk, Folder, Pace
+from dingwatch.texts import Language, Problems, spoken
+
+_SHORTEST_SCRUBBED: Final = 4
+"""Characters; a shorter secret is none, and to blot it out would garble every sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What besides the document decides: its file and that file's mode, the environment, the caller."""
+
+    path: Path
+    mode: int
+    environ: Mapping[str, str]
+    language: Language | None
+    secret_needed: bool
+
+
+def locale(environ: Mapping[str, str]) -> str:
+    """Return the name of the locale for messages."""
+    return environ.get("LC_ALL") or environ.get("LC_MESSAGES") or environ.get("LANG") or ""
+
+
+def expanded(path: str, environ: Mapping[str, str]) -> str:
+    """Return a path with its `~` replaced by the home directory of this environment."""
+    home = environ.get("HOME")
+    if home and (path == "~" or path.startswith("~/")):
+        return home + path[1:]
+    return os.path.expanduser(path)  # noqa: PTH111 - Path.expanduser raises for users that do not exist
+
+
+def assembled(document: Document, around: Surroundings) -> Config:
+    """Return the configuration, or raise `ConfigError` with every problem."""
+    shape, wrong = validate(document)
+    language = around.language or spoken(shape.language, locale(around.environ))
+    reported = {finding.place for finding in document.findings}
+    findings = [*document.findings, *(f for f in wrong if f.place not in reported), *missing(document.tree)]
+
+    client_secret = _secret(document, shape.dingtalk, around, findings)
+    state_dir = _state_dir(shape, around.environ, findings)
+    places = [_folder_place(i, folder, around.environ, findings) for i, folder in enumerate(shape.folders)]
+    spots = [_spot(i, folder, places[i]) for i, folder in enumerate(shape.folders)]
+    findings += clashes(spots, document.lines)
+    findings += around_state(spots, state_dir.root) if state_dir else ()
+
+    if findings or state_dir is None:
+        hidden = _hidden(document.tree, around.environ)
+        raise ConfigError(problems(findings, document.lines, language, hidden))
+    return Config(
+        language=language,
+        dingtalk=_dingtalk(shape.dingtalk, client_secret),
+        state_dir=state_dir.path,
+        ledger=shape.ledger,
+        keep=shape.keep,
+        delivery=Delivery(**dict(shape.delivery)),
+        pace=Pace(**dict(shape.pace)),
+        folders=tuple(_folder(f, place) for f, place in zip(shape.folders, places, strict=True) if place),
+    )
+
+
+def _hidden(tree: Mapping[str, Any], environ: Mapping[str, str]) -> Iterator[str]:
+    """Yield what may be a secret, wherever it got by mistake."""
+    dingtalk = tree.get("dingtalk")
+    written = dingtalk.get("client_secret") if isinstance(dingtalk, dict) else None
+    for text in (written, environ.get(secret.ENVIRONMENT)):
+        if isinstance(text, str) and len(text) >= _SHORTEST_SCRUBBED:
+            yield text
+
+
+# --- Paths -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Location:
+    """A path as written, and where it really is."""
+
+    path: Path
+    root: bytes
+
+
+def _located(
+    place: Place, written: str, environ: Mapping[str, str], findings: list[Finding]
+) -> _Location | None:
+    path = Path(expanded(written, environ))
+    if not path.is_absolute():  # `~nobody`, or a home directory that is no absolute path
+        findings.append(Finding(place, Problems.RELATIVE))
+        return None
+    try:
+        return _Location(path, os.path.realpath(os.fsencode(path)))
+    except ValueError:  # characters that the locale's encoding does not have
+        findings.append(Finding(place, Problems.CONTROL))
+        return None
+
+
+def _state_dir(shape: ConfigShape, environ: Mapping[str, str], findings: list[Finding]) -> _Location | None:
+    # systemd separates several state directories by colons; the first one is the unit's own.
+    given = shape.state_dir or environ.get("STATE_DIRECTORY", "").partition(":")[0]
+    fallback = "/var/lib/dingwatch" if os.geteuid() == 0 else "~/.local/state/dingwatch"
+    return _located(("state_dir",), given or fallback, environ, findings)
+
+
+def _folder_place(
+    index: int, folder: FolderShape, environ: Mapping[str, str], findings: list[Finding]
+) -> _Location | None:
+    if folder.path is None:
+        return None
+    return _located(("folders", index, "path"), folder.path, environ, findings)
+
+
+# --- The secret --------------------------------------------------------------------------------
+
+
+def _secret(document: Document, shape: DingTalkShape, around: Surroundings, findings: list[Finding]) -> str:
+    """Return the secret; where there is none, it is empty and the findings say why.
+
+    Modes do not matter where both addresses are this machine's own: that secret opens a sandbox only.
+    """
+    sources = _sources(document, shape, around.environ)
+    guarded = not (is_loopback(shape.api_url) and is_loopback(shape.oapi_url))
+    if sources.written is not None and guarded:
+        findings += secret.open_to_others(around.path, around.mode, secret.PLACE)
+    if around.secret_needed or len(sources.names) > 1:
+        found, wrong = secret.read(sources, guarded=guarded)
+        findings += wrong
+        return found
+    return ""
+
+
+def _sources(document: Document, shape: DingTalkShape, environ: Mapping[str, str]) -> secret.Sources:
+    """Find where the secret is set; that it is set wrongly there has been found already."""
+    tree = document.tree.get("dingtalk")
+    written = tree if isinstance(tree, dict) else {}
+    file = expanded(shape.client_secret_file or "", environ)
+    return secret.Sources(
+        written=None if written.get("client_secret") is None else shape.client_secret or "",
+        file=None if written.get("client_secret_file") is None else file,
+        environment=environ.get(secret.ENVIRONMENT) or None,
+        credential=secret.credential(environ),
+    )
+
+
+# --- Values ------------------------------------------------------------------------------------
+
+
+def _spot(index: int, folder: FolderShape, place: _Location | None) -> Spot:
+    name = folder.name or (_own_name(place) if place else None)
+    return Spot(index, place.root if place else None, name, frozenset(folder.conversation_id or ()))
+
+
+def _own_name(place: _Location) -> str:
+    """Return the folder's own name; of `/srv/share/..` that is the name of what it leads to."""
+    if place.path.name not in {"", ".."}:
+        return place.path.name
+    return os.fsdecode(place.root).rpartition("/")[2] or "/"
+
+
+def _dingtalk(shape: DingTalkShape, client_secret: str) -> DingTalk:
+    client_id = shape.client_id or ""
+    return DingTalk(
+        client_id=client_id,
+        client_secret=client_secret,
+        robot_code=shape.robot_code or client_id,
+        operator_union_id=shape.operator_union_id,
+        api_url=shape.api_url,
+        oapi_url=shape.oapi_url,
+        monthly_calls=shape.monthly_calls,
+    )
+
+
+def _folder(shape: FolderShape, place: _Location) -> Folder:
+    same = {key: value for key, value in shape if key not in {"path", "name", "conversation_id"}}
+    return Folder(
+        path=place.path,
+        root=place.root,
+        name=shape.name or _own_name(place),
+        conversation_ids=shape.conversation_id or (),
+        **same,
+    )

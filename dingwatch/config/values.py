@@ -1,0 +1,104 @@
+"""What the rest of the house sees of the configuration: frozen values, and what was wrong with it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from dingwatch.texts import Language
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong: at which key (`folders[1].settle`), in which line, in plain words."""
+
+    key: str
+    line: int | None
+    text: str
+
+
+class ConfigError(Exception):
+    """The configuration cannot be used; holds every problem that was found."""
+
+    def __init__(self, problems: tuple[Problem, ...]) -> None:
+        super().__init__("; ".join(f"{p.key} ({p.line}): {p.text}" for p in problems))
+        self.problems = problems
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """At most `count` in any `period` seconds, evenly `spaced` or in bursts."""
+
+    count: int
+    period: float
+    spaced: bool
+
+
+@dataclass(frozen=True, slots=True)
+class DingTalk:
+    """The app, and where DingTalk is. No address ends with a slash."""
+
+    client_id: str
+    client_secret: str = field(repr=False)
+    robot_code: str
+    operator_union_id: str | None
+    api_url: str
+    oapi_url: str
+    monthly_calls: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """How deliveries are made. `give_up_after` is in seconds."""
+
+    workers: int
+    give_up_after: float
+    on_uncertain: Literal["resend", "hold"]
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How fast at most; None is no limit."""
+
+    per_api: Rate | None
+    per_conversation: Rate | None
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """A watched folder. All times are in seconds.
+
+    `path` is what people wrote and are shown; `root` is where it really is, and the folder's identity.
+    """
+
+    path: Path
+    root: bytes
+    name: str
+    conversation_ids: tuple[str, ...]
+    recursive: bool
+    include: tuple[str, ...]
+    exclude: tuple[str, ...]
+    settle: float
+    existing: Literal["skip", "send"]
+    on_change: Literal["send", "ignore"]
+    unsupported: Literal["zip", "skip"]
+    large_files: Literal["drive", "notice", "fail"]
+    hold_over: int | None
+    watch: Literal["auto", "inotify", "poll"]
+    poll_interval: float
+    rescan: float
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """The whole configuration. `keep` is in seconds; `ledger` may hold a password."""
+
+    language: Language
+    dingtalk: DingTalk
+    state_dir: Path
+    ledger: str | None = field(repr=False)
+    keep: float
+    delivery: Delivery
+    pace: Pace
+    folders: tuple[Folder, ...]
