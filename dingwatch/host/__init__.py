@@ -1,0 +1,18 @@
+"""Pieces of the host system (Linux). Nothing starts in a constructor."""
+
+from dingwatch.host.door import SOCKET, Door, NoDaemon, ask
+from dingwatch.host.lock import Lock, Locked, lock_holder
+from dingwatch.host.owner import become_owner_of
+from dingwatch.host.systemd import notify
+
+__all__ = [
+    "SOCKET",
+    "Door",
+    "Lock",
+    "Locked",
+    "NoDaemon",
+    "ask",
+    "become_owner_of",
+    "lock_holder",
+    "notify",
+]

@@ -1,0 +1,29 @@
+"""Whose files a command run by root leaves behind."""
+
+from __future__ import annotations
+
+import os
+import pwd
+from pathlib import Path
+
+
+def become_owner_of(state_dir: Path) -> None:
+    """As root, become the owner of the state directory for good; else, or when root owns it, do nothing.
+
+    Otherwise `sudo dingwatch retry` would leave files in it that the daemon may not write.
+    """
+    try:
+        owner = state_dir.stat()
+    except FileNotFoundError:
+        return
+    if os.geteuid() != 0 or owner.st_uid == 0:
+        return
+    try:
+        user = pwd.getpwuid(owner.st_uid)
+    except KeyError:  # a user of a container or a directory service that is away
+        os.setgroups([])
+        os.setgid(owner.st_gid)
+    else:
+        os.initgroups(user.pw_name, user.pw_gid)
+        os.setgid(user.pw_gid)
+    os.setuid(owner.st_uid)
