@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -55,7 +55,8 @@ def assembled(document: Document, around: Surroundings) -> Config:
     client_secret = _secret(document, shape.dingtalk, around, findings)
     state_dir = _state_dir(shape, around.environ, findings)
     places = [_folder_place(i, folder, around.environ, findings) for i, folder in enumerate(shape.folders)]
-    spots = [_spot(i, folder, places[i]) for i, folder in enumerate(shape.folders)]
+    wrong_places = {finding.place for finding in findings}
+    spots = [_spot(i, folder, places[i], wrong_places) for i, folder in enumerate(shape.folders)]
     findings += clashes(spots, document.lines)
     findings += around_state(spots, state_dir.root) if state_dir else ()
 
@@ -158,8 +159,9 @@ def _sources(document: Document, shape: DingTalkShape, environ: Mapping[str, str
 # --- Values ------------------------------------------------------------------------------------
 
 
-def _spot(index: int, folder: FolderShape, place: _Location | None) -> Spot:
-    name = folder.name or (_own_name(place) if place else None)
+def _spot(index: int, folder: FolderShape, place: _Location | None, wrong: Collection[Place]) -> Spot:
+    own = _own_name(place) if place and ("folders", index, "name") not in wrong else None
+    name = folder.name or own
     return Spot(index, place.root if place else None, name, frozenset(folder.conversation_id or ()))
 
 

@@ -96,7 +96,7 @@ def pattern(text: str) -> str:
         raise refused(Problems.PATTERN_COMMENT, written=shown(text))
     try:
         compiled = GitIgnoreSpec.from_lines([text]).patterns
-        useful = len(text) <= _LONGEST_PATTERN and all(each.include is not None for each in compiled)
+        useful = len(text) <= _LONGEST_PATTERN and any(each.include is not None for each in compiled)
     except (ValueError, re.error):
         useful = False
     if not useful:

@@ -71,7 +71,10 @@ def _root(text: str) -> yaml.Node | None:
         finding = Finding((), Problems.CONTROL, line=text.count("\n", 0, error.position) + 1)
     except yaml.MarkedYAMLError as error:
         finding = _broken(error)
-    except ValueError:  # an escape or a directive with a number that is none (PyYAML lets these out)
+    except (
+        ValueError,
+        OverflowError,
+    ):  # an escape or a directive with a number that is none (PyYAML lets these out)
         finding = Finding((), Problems.YAML_BROKEN, {"column": 1}, line=loader.line + 1 if loader else None)
     else:
         return root

@@ -13,6 +13,7 @@ Place = tuple[str | int, ...]
 """The way from the root of the document to a value: `("folders", 1, "settle")`."""
 
 _LONGEST_SHOWN = 60
+_LONGEST_KEY = 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +47,11 @@ def key_of(place: Place) -> str:
 
 
 def _key(written: str) -> str:
-    """Cut a key where no key goes on: behind a forgotten colon there may stand a secret."""
+    """Cut a key where no key goes on: behind a forgotten colon, or in its place, there may be a secret."""
     plain = re.match(r"[\w<-]*", written)
-    return written if plain is None or plain[0] == written else shown(plain[0]) + "…"
+    kept = plain[0] if plain else ""
+    kept = kept if len(kept) <= _LONGEST_KEY else kept[:4]
+    return kept if kept == written else f"{kept}…"
 
 
 def line_of(place: Place, lines: Mapping[Place, int]) -> int | None:

@@ -7,6 +7,7 @@ import os
 import selectors
 import socket
 import stat
+import struct
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -215,8 +216,12 @@ def ask(state_dir: Path, request: str, timeout: float) -> str:
     until = time.monotonic() + timeout
     try:
         with _address(state_dir) as (address, _), socket.socket(socket.AF_UNIX) as door:
-            door.settimeout(timeout)
+            # With Python's own timeout a full queue would be refused at once; the kernel's lets it wait.
+            seconds, rest = divmod(timeout, 1.0)
+            limit = struct.pack("ll", int(seconds), max(int(rest * 1e6), 1))  # zero would be for ever
+            door.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
             door.connect(address)
+            door.settimeout(timeout)
             door.sendall(f"{request}\n".encode())
             return _line(door, until)
     except PermissionError:

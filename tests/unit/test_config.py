@@ -1,0 +1,613 @@
+import dataclasses
+import os
+import re
+import shutil
+import traceback
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from dingwatch.config import Config, ConfigError, Problem, Rate, find, load
+from dingwatch.config.document import LARGEST
+from dingwatch.config.schema import SECTIONS
+from dingwatch.config.units import size
+from dingwatch.texts import Language, Problems
+
+ROOT = Path(__file__).parents[2]
+SECRET = "s3cr3t-that-nobody-sees-in-any-message"
+
+GOOD = f"""\
+dingtalk:
+  client_id: dingabc
+  client_secret: {SECRET}
+state_dir: STATE
+folders:
+  - path: HERE/in
+    conversation_id: cidA==
+"""
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> "Writer":
+    """Return a writer of configuration files."""
+    return Writer(tmp_path)
+
+
+class Writer:
+    """Writes a file that only its owner can read; HERE and STATE become real places."""
+
+    def __init__(self, here: Path) -> None:
+        self.here = here
+        self.path = here / "config.yaml"
+
+    def __call__(self, text: str | bytes, mode: int = 0o600) -> Path:
+        """Write the file and return its path."""
+        if isinstance(text, str):
+            placed = text.replace("HERE", str(self.here)).replace("STATE", str(self.here / "state"))
+            text = placed.encode()
+        self.path.write_bytes(text)
+        self.path.chmod(mode)
+        return self.path
+
+
+def problems(
+    path: Path, environ: Mapping[str, str] | None = None, language: Language = Language.EN
+) -> tuple[Problem, ...]:
+    """Return what is wrong with a file."""
+    with pytest.raises(ConfigError) as caught:
+        load(path, environ=environ or {}, language=language)
+    return caught.value.problems
+
+
+def keys_and_lines(path: Path, environ: Mapping[str, str] | None = None) -> list[tuple[str, int | None]]:
+    """Return where a file is wrong."""
+    return [(problem.key, problem.line) for problem in problems(path, environ)]
+
+
+def folder(*lines: str) -> str:
+    """Return the good configuration with more keys for its folder."""
+    return GOOD + "".join(f"    {line}\n" for line in lines)
+
+
+def values(path: Path, environ: Mapping[str, str] | None = None) -> Config:
+    """Return what a good file holds."""
+    return load(path, environ=environ or {})
+
+
+# --- What is good ------------------------------------------------------------------------------
+
+
+def test_defaults(write: Writer) -> None:
+    """The least configuration has every default of the contract."""
+    config = values(write(GOOD))
+    assert (config.language, config.ledger, config.keep) == (Language.EN, None, 400 * 86400)
+    assert config.dingtalk.robot_code == "dingabc"
+    assert config.dingtalk.api_url == "https://api.dingtalk.com"
+    assert config.dingtalk.oapi_url == "https://oapi.dingtalk.com"
+    assert (config.dingtalk.operator_union_id, config.dingtalk.monthly_calls) == (None, 5000)
+    assert dataclasses.astuple(config.delivery) == (4, 3 * 86400, "resend")
+    assert config.pace.per_api == Rate(20, 1, spaced=True)
+    assert config.pace.per_conversation == Rate(20, 60, spaced=False)
+    (only,) = config.folders
+    assert (only.path, only.name) == (write.here / "in", "in")
+    assert only.root == os.fsencode(os.path.realpath(write.here / "in"))
+    assert dataclasses.astuple(only)[3:] == (
+        *(("cidA==",), True, (), (), 2.0, "skip", "send", "zip", "drive", 1000, "auto", 5.0, 600.0),
+    )
+
+
+def test_everything_said(write: Writer) -> None:
+    """Every key can be said, and null takes a limit away."""
+    config = values(
+        write(
+            folder(
+                "name: 财务",
+                "recursive: no",
+                "include: ['*.pdf']",
+                "exclude:",
+                "settle: 1.5s",
+                "hold_over: null",
+                "rescan: 2h",
+                "watch: poll",
+            )
+            + "pace: {per_api: null, per_conversation: 7/s}\nlanguage: zh\nkeep: 500ms\n"
+            + "ledger: postgresql+psycopg://user:word@db/dingwatch\n"
+        )
+    )
+    (only,) = config.folders
+    assert (only.name, only.recursive, only.include, only.exclude) == ("财务", False, ("*.pdf",), ())
+    assert (only.settle, only.hold_over, only.rescan, only.watch) == (1.5, None, 7200, "poll")
+    assert (config.pace.per_api, config.pace.per_conversation) == (None, Rate(7, 1, spaced=True))
+    assert (config.language, config.keep) == (Language.ZH, 0.5)
+    assert "word" not in repr(config)
+
+
+def test_one_upload_many_conversations(write: Writer) -> None:
+    """A folder may go to a list of conversations, which an anchor may name."""
+    text = GOOD.replace("cidA==", "&both [cidA==, cidB==]") + "  - {path: HERE/two, conversation_id: *both}\n"
+    assert [f.conversation_ids for f in values(write(text)).folders] == [("cidA==", "cidB==")] * 2
+
+
+def test_link_is_resolved(write: Writer) -> None:
+    """A folder's root is where its link leads, and its path and name are what people wrote."""
+    (write.here / "real").mkdir()
+    (write.here / "in").symlink_to("real")
+    (only,) = values(write(GOOD)).folders
+    assert only.root == os.fsencode((write.here / "real").resolve())
+    assert (only.path.name, only.name) == ("in", "in")
+
+
+def test_home(write: Writer) -> None:
+    """A path may begin with the home directory of the environment."""
+    (only,) = values(write(GOOD.replace("HERE/in", "~/in")), {"HOME": "/home/wang"}).folders
+    assert only.path == Path("/home/wang/in")
+
+
+def test_nobodys_home(write: Writer) -> None:
+    """The home of a user that does not exist is no absolute path."""
+    assert keys_and_lines(write(GOOD.replace("HERE/in", "~no-such-user/in"))) == [("folders[0].path", 6)]
+
+
+def test_state_dir_defaults(write: Writer) -> None:
+    """Without state_dir it is the first that systemd made, else root's or the user's own."""
+    path = write(GOOD.replace("state_dir: STATE\n", ""))
+    assert values(path, {"STATE_DIRECTORY": "/var/lib/dw:/var/lib/other"}).state_dir == Path("/var/lib/dw")
+    own = "/var/lib/dingwatch" if os.geteuid() == 0 else "/home/wang/.local/state/dingwatch"
+    assert values(path, {"HOME": "/home/wang"}).state_dir == Path(own)
+
+
+def test_language_of_the_locale(write: Writer) -> None:
+    """With `auto` the locale decides, and a caller's choice is above all."""
+    path = write(GOOD)
+    assert values(path, {"LANG": "zh_CN.UTF-8"}).language is Language.ZH
+    assert values(path, {"LANG": "zh_CN.UTF-8", "LC_ALL": "C"}).language is Language.EN
+    assert load(path, environ={}, language=Language.ZH).language is Language.ZH
+
+
+def test_problems_speak_the_language_of_the_file(write: Writer) -> None:
+    """The file's own language is that of its problems."""
+    with pytest.raises(ConfigError) as caught:
+        load(write(GOOD + "language: zh\nkeep: 2\n"), environ={"LANG": "en_US.UTF-8"})
+    assert caught.value.problems[0].text == Problems.DURATION.zh
+
+
+def test_byte_order_mark(write: Writer) -> None:
+    """An editor that puts a byte order mark at the beginning does no harm."""
+    text = GOOD.replace("HERE", "/srv").replace("STATE", "/var/lib/dw")
+    assert values(write(b"\xef\xbb\xbf" + text.encode())).folders[0].name == "in"
+
+
+def test_nested_for_different_conversations(write: Writer) -> None:
+    """Nested and repeated folders may go to different conversations under different names."""
+    more = "  - {path: HERE/in/sub, conversation_id: cidB==}\n"
+    more += "  - {path: HERE/in, conversation_id: cidC, name: 2}\n"
+    assert keys_and_lines(write(GOOD + more)) == [("folders[2].name", 9)]
+    assert len(values(write(GOOD + more.replace("name: 2", "name: two"))).folders) == 3
+
+
+def test_no_folder_at_all(write: Writer) -> None:
+    """An empty list of folders is deliberate; a missing one is not."""
+    assert values(write(GOOD.partition("folders:")[0] + "folders: []\n")).folders == ()
+    assert keys_and_lines(write(GOOD.partition("folders:")[0])) == [("folders", 1)]
+
+
+@pytest.mark.parametrize(
+    ("written", "bytes_"), [("20MB", 20_000_000), ("20MiB", 20 * 2**20), ("1.5kB", 1500), ("7B", 7)]
+)
+def test_sizes(written: str, bytes_: int) -> None:
+    """Sizes are decimal with B and binary with iB."""
+    assert size(written) == bytes_
+
+
+def test_example_is_whole(tmp_path: Path) -> None:
+    """The example loads, and has every key of the schema."""
+    example = ROOT / "config.example.yaml"
+    copy = Path(shutil.copy(example, tmp_path))
+    copy.chmod(0o600)
+    load(copy, environ={"STATE_DIRECTORY": str(tmp_path)})
+    text = example.read_text("utf-8")
+    known = {key for shape in SECTIONS.values() for key in shape.model_fields}
+    assert known == set(re.findall(r"^ *(?:# |- )?(\w+):(?: |$)", text, re.MULTILINE)) & known
+    assert not [key for key in known if not re.search(rf"^ *(# |- )?{key}:", text, re.MULTILINE)]
+
+
+# --- What is bad -------------------------------------------------------------------------------
+
+
+def test_eight_mistakes_at_once(write: Writer) -> None:
+    """Eight different mistakes are reported together, each with its key and line."""
+    text = f"""\
+dingtalk:
+  client_id: dingabc
+  client_secret: {SECRET}
+  api_url: http://dingtalk.example
+state_dir: HERE/in/state
+delivery: {{workers: 99}}
+folders:
+  - path: HERE/in
+    conversation_id: cidA==
+    setle: 2s
+  - path: in
+    conversation_id: 群
+    name: in
+  - path: HERE/in/sub
+    conversation_id: [cidA==]
+    settle: 2
+"""
+    assert keys_and_lines(write(text)) == [
+        ("dingtalk.api_url", 4),
+        ("delivery.workers", 6),
+        ("folders[0].path", 8),
+        ("folders[0].setle", 10),
+        ("folders[1].path", 11),
+        ("folders[1].conversation_id", 12),
+        ("folders[1].name", 13),
+        ("folders[2].path", 14),
+        ("folders[2].settle", 16),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("line", "key", "text"),
+    [
+        ("setle: 2s", "setle", "settle"),
+        ("notice_location: x", "notice_location", "no such key"),
+        ("workers: 4", "workers", "delivery.workers"),
+        ("name: 2024", "name", '"2024"'),
+        ("name: on", "name", '"on"'),
+        ("name: 2024-05-01", "name", '"2024-05-01"'),
+        ("name:", "name", None),
+        ("name: ''", "name", "blank"),
+        ("name: [a]", "name", "one text"),
+        ('name: "a\\0b"', "name", "control"),
+        ('name: "\\ud800"', "name", "control"),
+        ("recursive: 'yes'", "recursive", "true or false"),
+        ("include: '*.pdf'", "include", "list"),
+        ("include: [5]", "include[0]", '"5"'),
+        ("exclude: [!*.tmp ]", "exclude[0]", "quotes"),
+        ("exclude: ['#recycle']", "exclude[0]", "backslash"),
+        ("exclude: ['']", "exclude[0]", "gitignore"),
+        ("exclude: ['!']", "exclude[0]", "gitignore"),
+        ("exclude:\n      - #recycle", "exclude[0]", "#"),
+        ("settle: 2 s", "settle", "500ms"),
+        ("settle: ２s", "settle", "500ms"),
+        ("settle: 2.5", "settle", "500ms"),
+        ("settle: 0s", "settle", "1ms"),
+        ("settle: 2h", "settle", "1h"),
+        ("settle: null", "settle", "500ms"),
+        ("existing: all", "existing", "skip, send"),
+        ("on_change: off", "on_change", "send, ignore"),
+        ("hold_over: many", "hold_over", "whole number"),
+        ("hold_over: true", "hold_over", "whole number"),
+        ("hold_over: -1", "hold_over", "from 0"),
+        ("hold_over: 010", "hold_over", "whole number"),
+        ("path: HERE/again", "path", "line 6"),
+        ("<<: {name: a}", "<<", "no such key"),
+    ],
+)
+def test_wrong_folder_key(write: Writer, line: str, key: str, text: str | None) -> None:
+    """A wrong value in a folder is told at its key, with what to write instead."""
+    if text is None:
+        assert values(write(folder(line))).folders[0].name == "in"
+        return
+    (problem,) = problems(write(folder(line)))
+    assert problem.key.removeprefix("folders[0].").startswith(key[:6])
+    assert text in problem.text
+    assert problem.line == (9 if "\n" in line else 8)
+
+
+@pytest.mark.parametrize(
+    ("line", "key"),
+    [
+        ("pace: null", "pace"),
+        ("pace: {per_api: 20}", "pace.per_api"),
+        ("pace: {per_api: 0/s}", "pace.per_api"),
+        ("pace: {per_conversation: 20/h}", "pace.per_conversation"),
+        ("delivery: {workers: 0}", "delivery.workers"),
+        ("delivery: {workers: '4'}", "delivery.workers"),
+        ("delivery: {on_uncertain: retry}", "delivery.on_uncertain"),
+        ("delivery: [4]", "delivery"),
+        ("ledger: sqlite:///x", "ledger"),
+        ("ledger: 5", "ledger"),
+        ("keep: forever", "keep"),
+        ("keep: 99999d", "keep"),
+        ("language: fr", "language"),
+        ("language: zh\nlanguage: en", "language"),
+        ("1: 2", "1"),
+        ("[a]: 2", ""),
+    ],
+)
+def test_wrong_top_key(write: Writer, line: str, key: str) -> None:
+    """A wrong value outside of the folders is told once, at its key."""
+    assert [problem.key for problem in problems(write(f"{GOOD}{line}\n"))] == [key]
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["ftp://x", "https://", "x", "https://u:p@host", "https://h?q", "https://h#f", "https://h:x", "http://[::2]",
+     "http://127.0.0.1.example", "http://dingtalk.example", "https://[", "https://a b"],
+)  # fmt: skip
+def test_wrong_url(write: Writer, url: str) -> None:
+    """An address must be http(s), and https beyond this machine; it is not repeated."""
+    (problem,) = problems(write(GOOD.replace("state_dir", f"  api_url: '{url}'\nstate_dir", 1)))
+    assert (problem.key, problem.line) == ("dingtalk.api_url", 4)
+    assert url in {"x", "https://"} or url not in problem.text
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1:8765", "localhost:1", "[::1]:80", "127.9.9.9"])
+def test_sandbox_url(write: Writer, host: str) -> None:
+    """The sandbox on this machine may be spoken to in clear text."""
+    config = values(write(GOOD.replace("state_dir", f"  api_url: http://{host}/\nstate_dir", 1)))
+    assert config.dingtalk.api_url == f"http://{host}"
+
+
+def test_missing_keys(write: Writer) -> None:
+    """Keys that are missing are told where they belong."""
+    assert keys_and_lines(write("folders:\n  - name: a\n  - 5\n")) == [
+        ("dingtalk", 1),
+        ("dingtalk.client_secret", 1),
+        ("folders[0].path", 2),
+        ("folders[0].conversation_id", 2),
+        ("folders[1]", 3),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("conversations", "key"),
+    [
+        ("[]", ""),
+        ("[cidA, cidA]", ""),
+        ("[cidA, 群]", "[1]"),
+        ("[cidA, 5]", "[1]"),
+        ("5", ""),
+        ("{a: b}", ""),
+    ],
+)
+def test_wrong_conversations(write: Writer, conversations: str, key: str) -> None:
+    """A list of conversations is not empty, repeats nothing, and holds IDs only."""
+    text = GOOD.replace("cidA==", conversations)
+    assert keys_and_lines(write(text)) == [(f"folders[0].conversation_id{key}", 7)]
+
+
+@pytest.mark.parametrize("path", ["HERE/in", "HERE/in/sub", "HERE", "HERE/link"])
+def test_twice_to_one_conversation(write: Writer, path: str) -> None:
+    """The same or nested folders for one conversation would send a file twice."""
+    (write.here / "in").mkdir()
+    (write.here / "link").symlink_to("in")
+    text = GOOD.replace("STATE", "/var/lib/dw")
+    text += f"  - {{path: {path}, conversation_id: [cidB, cidA==], name: other}}\n"
+    (problem,) = problems(write(text))
+    assert (problem.key, problem.line) == ("folders[1].path", 8)
+    assert "line 6" in problem.text
+
+
+@pytest.mark.parametrize("state", ["HERE/in", "HERE/in/state", "HERE", "HERE/link/x"])
+def test_state_dir_in_a_folder(write: Writer, state: str) -> None:
+    """The ledger lies outside of every folder, also by its real path."""
+    (write.here / "in").mkdir()
+    (write.here / "link").symlink_to("in")
+    assert keys_and_lines(write(GOOD.replace("STATE", state))) == [("folders[0].path", 6)]
+
+
+# --- The secret --------------------------------------------------------------------------------
+
+WITHOUT = GOOD.replace(f"  client_secret: {SECRET}\n", "")
+BESIDE = WITHOUT.replace("state_dir", "  client_secret_file: HERE/secret\nstate_dir", 1)
+
+
+def secret_file(write: Writer, content: bytes, mode: int = 0o600) -> None:
+    """Write the file HERE/secret."""
+    (write.here / "secret").write_bytes(content)
+    (write.here / "secret").chmod(mode)
+
+
+def test_secret_sources(write: Writer) -> None:
+    """The secret comes from the file, a file of its own, the environment or systemd."""
+    secret_file(write, f"{SECRET}\n".encode())
+    (write.here / "credentials").mkdir()
+    (write.here / "credentials" / "client_secret").write_text(SECRET)
+    (write.here / "credentials" / "client_secret").chmod(0o444)
+    credentials = {"CREDENTIALS_DIRECTORY": str(write.here / "credentials")}
+    assert values(write(GOOD)).dingtalk.client_secret == SECRET
+    assert values(write(BESIDE, 0o644)).dingtalk.client_secret == SECRET
+    assert values(write(WITHOUT), {"DINGWATCH_CLIENT_SECRET": SECRET}).dingtalk.client_secret == SECRET
+    assert values(write(WITHOUT), credentials).dingtalk.client_secret == SECRET
+
+
+def test_secret_from_two_places(write: Writer) -> None:
+    """A secret that is set twice is an error that names both places."""
+    (problem,) = problems(write(GOOD), {"DINGWATCH_CLIENT_SECRET": "other-secret"})
+    assert (problem.key, problem.line) == ("dingtalk.client_secret", 3)
+    assert "client_secret, $DINGWATCH_CLIENT_SECRET" in problem.text
+
+
+def test_secret_from_nowhere(write: Writer) -> None:
+    """No secret is an error, except for a command that needs none."""
+    environ = {"DINGWATCH_CLIENT_SECRET": "", "CREDENTIALS_DIRECTORY": str(write.here)}
+    assert keys_and_lines(write(WITHOUT), environ) == [("dingtalk.client_secret", 1)]
+    config = load(write(WITHOUT), environ=environ, secret_needed=False)
+    assert config.dingtalk.client_secret == ""
+
+
+def test_secret_open_to_others(write: Writer) -> None:
+    """A file with the secret that others can read is an error that says what to run."""
+    secret_file(write, SECRET.encode(), 0o640)
+    (problem,) = problems(write(BESIDE))
+    assert (problem.key, problem.line) == ("dingtalk.client_secret_file", 3)
+    assert f"chmod 600 {write.here / 'secret'}" in problem.text
+    (problem,) = problems(write(GOOD, 0o604))
+    assert f"chmod 600 {write.path}" in problem.text
+
+
+def test_secret_of_the_sandbox(write: Writer) -> None:
+    """What opens only a sandbox on this machine need not be hidden."""
+    both = "  api_url: http://127.0.0.1:1\n  oapi_url: http://localhost:1\nstate_dir"
+    assert values(write(GOOD.replace("state_dir", both, 1), 0o644)).dingtalk.client_secret == SECRET
+    assert problems(
+        write(GOOD.replace("state_dir", both.replace("  oapi_url: http://localhost:1\n", "")), 0o644)
+    )
+
+
+@pytest.mark.parametrize("content", [None, b"", b" \n", b"a\nb", b"\xff", b"x" * 5000])
+def test_strange_secret_file(write: Writer, content: bytes | None) -> None:
+    """A secret's file holds one line of text."""
+    if content is not None:
+        secret_file(write, content)
+    assert keys_and_lines(write(BESIDE)) == [("dingtalk.client_secret_file", 3)]
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("client_secret: ", "client_secrt: "),
+        ("client_secret: ", "client_secret："),
+        ("client_secret: ", "client_secret: !"),
+        ("client_secret: ", "client_secret: *"),
+        ("client_secret: ", "client_secret: {"),
+        ("client_secret: ", "client_secret: @"),
+        ("client_secret: ", "client_secret: '"),
+        ("client_secret: ", "client_secret: \t- "),
+        ("client_secret: ", "? client_secret "),
+        ("client_id: dingabc\n  client_secret: ", "client_secret: &a x\n  ? "),
+        ("conversation_id: cidA==", f"conversation_id: {SECRET}"),
+        ("conversation_id: cidA==", f"exclude: ['#{SECRET}']"),
+        ("conversation_id: cidA==", f"{SECRET}: cidA=="),
+    ],
+)
+def test_secret_is_never_shown(write: Writer, before: str, after: str) -> None:
+    """However wrongly the secret was written, no problem and no traceback repeats it."""
+    with pytest.raises(ConfigError) as caught:
+        values(write(GOOD.replace(before, after)))
+    told = "".join(traceback.format_exception(caught.value)) + repr(caught.value.problems)
+    assert SECRET not in told
+    assert SECRET not in repr(values(write(GOOD)))
+
+
+def test_number_as_secret_is_not_shown(write: Writer) -> None:
+    """A secret of digits needs quotes, and is not repeated."""
+    (problem,) = problems(write(GOOD.replace(SECRET, "83726151")))
+    assert problem.key == "dingtalk.client_secret"
+    assert "83726151" not in problem.text
+
+
+# --- The file ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "sentence"),
+    [
+        (b"a:\n\t- b\n", 2, Problems.YAML_TAB),
+        (b"a: b\nc: d: e\n", 2, Problems.YAML_COLON),
+        ("a: b\nc：d\ne: f\n", 3, Problems.YAML_NO_COLON),
+        (b"a: b\nc: *.pdf\n", 2, Problems.YAML_QUOTES),
+        (b"a: b\nc: *x\n", 2, Problems.YAML_QUOTES),
+        (b"a: b\nc: @eaDir\n", 2, Problems.YAML_QUOTES),
+        (b"a: b\nc: 'd\n", 3, Problems.YAML_UNCLOSED),
+        (b"a: b\nc: [d\n", 3, Problems.YAML_UNCLOSED),
+        (b"a: b\n---\nc: d\n", 2, Problems.YAML_DOCUMENTS),
+        (b"a:\n  - b\n c: d\n", 3, Problems.YAML_INDENT),
+        (b'a: "\\UFFFFFFFF"\n', 1, Problems.YAML_BROKEN),
+        (b"a: b\nc: \x00\n", 2, Problems.CONTROL),
+        ("a: b\nc: 财\n".encode("gbk"), 2, Problems.NOT_UTF8),
+        (b"", None, Problems.NO_KEYS),
+        (b"- a\n", None, Problems.NO_KEYS),
+        (b"a: " + b"[" * 40, 1, Problems.TOO_NESTED),
+        (b"a: &a [*a]\n", 1, Problems.TOO_NESTED),
+        (b"a: &a x\nb: [" + b"*a, " * 300 + b"]", 2, Problems.TOO_NESTED),
+        (b"#" * (LARGEST + 1), None, Problems.TOO_LARGE),
+    ],
+)
+def test_broken_file(write: Writer, text: str | bytes, line: int | None, sentence: Problems) -> None:
+    """A file that is no configuration is explained in plain words, at its line."""
+    (problem,) = problems(write(text))
+    assert (problem.key, problem.line) == ("", line)
+    assert problem.text.startswith(sentence.en.partition("{")[0])
+
+
+def test_billion_laughs(write: Writer) -> None:
+    """Aliases of aliases end before memory does."""
+    laughs = ["a0: &a0 [ha]"] + [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 12)]
+    (problem,) = problems(write("\n".join(laughs)))
+    assert problem.text == Problems.TOO_NESTED.en
+
+
+@pytest.mark.parametrize("name", ["missing.yaml", ""])
+def test_unreadable_file(tmp_path: Path, name: str) -> None:
+    """A file that is missing or a directory is told by its path."""
+    (problem,) = problems(tmp_path / name)
+    assert str(tmp_path) in problem.text
+
+
+def test_find(tmp_path: Path) -> None:
+    """The file is the one that is named, else the environment's, else the user's own."""
+    home = {"HOME": str(tmp_path)}
+    assert find(Path("x.yaml"), {"DINGWATCH_CONFIG": "y.yaml"}) == Path("x.yaml")
+    assert find(None, {"DINGWATCH_CONFIG": "y.yaml"}) == Path("y.yaml")
+    own = tmp_path / ".config" / "dingwatch" / "config.yaml"
+    own.parent.mkdir(parents=True)
+    own.touch()
+    assert find(None, home) == own
+
+
+@pytest.mark.skipif(Path("/etc/dingwatch/config.yaml").exists(), reason="this machine has a configuration")
+def test_find_nothing(tmp_path: Path) -> None:
+    """Where there is no file, the advice names the places and the option."""
+    with pytest.raises(ConfigError) as caught:
+        find(None, {"HOME": str(tmp_path), "LANG": "en_US.UTF-8"})
+    (problem,) = caught.value.problems
+    assert f"{tmp_path}/.config/dingwatch/config.yaml" in problem.text
+    assert "-c" in problem.text
+
+
+PIECES = st.sampled_from(
+    [
+        *("dingtalk:", "folders:", "\n", "\n  ", "\n  - ", "path: ", "/srv", "conversation_id: ", "cid", "~"),
+        *(
+            "~x/",
+            "name: ",
+            "exclude: ",
+            "[",
+            "]",
+            "{",
+            "}",
+            ",",
+            "'",
+            '"',
+            "&a ",
+            "*a",
+            "!",
+            "!!int ",
+            "|\n  ",
+        ),
+        *("\\", "%YAML 1", "null", "2s", "<<: ", "settle: ", "api_url: http://[", "?", "\x85", "\ufeff"),
+        *("**", "[!", "\t", "- ", ": "),
+    ]
+)
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.text(max_size=80) | st.lists(PIECES, max_size=30).map("".join) | st.binary(max_size=40))
+def test_anything_ends_as_problems(write: Writer, text: str | bytes) -> None:
+    """Whatever is in the file, only a ConfigError with at least one problem comes out."""
+    raw = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
+    assert problems(write(raw))
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.text(max_size=30))
+def test_any_pattern_is_accepted_or_refused(write: Writer, pattern: str) -> None:
+    """Whatever a pattern holds, it is taken or told."""
+    quoted = pattern.encode("utf-8", "replace").decode().replace("'", "''")
+    try:
+        values(write(folder(f"include: ['{quoted}']")))
+    except ConfigError as error:
+        assert error.problems  # noqa: PT017 - either end is right
+
+
+def test_sentences_match_their_errors() -> None:
+    """Both languages of a sentence have the same placeholders."""
+    for problem in Problems:
+        assert set(re.findall(r"{\w+}", problem.zh)) == set(re.findall(r"{\w+}", problem.en)), problem

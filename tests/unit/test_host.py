@@ -1,0 +1,398 @@
+import os
+import socket
+import stat
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from dingwatch.host import SOCKET, Door, Lock, Locked, NoDaemon, ask, become_owner_of, lock_holder, notify
+
+# --- systemd -----------------------------------------------------------------------------------
+
+
+@contextmanager
+def systemd(address: str) -> Iterator[socket.socket]:
+    """Listen as systemd does."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
+        listener.bind(address.replace("@", "\0", 1))
+        listener.settimeout(10)
+        yield listener
+
+
+@pytest.mark.parametrize("kind", ["path", "abstract"])
+def test_notify(tmp_path: Path, kind: str) -> None:
+    """All lines arrive in one datagram, in UTF-8, at a path or an abstract address."""
+    address = str(tmp_path / "notify") if kind == "path" else f"@dingwatch-test-{uuid4()}"
+    with systemd(address) as listener:
+        notify({"NOTIFY_SOCKET": address}, "READY=1", "STATUS=正在监视 2 个文件夹")
+        assert listener.recv(4096).decode() == "READY=1\nSTATUS=正在监视 2 个文件夹"
+
+
+def test_notify_strange_names(tmp_path: Path) -> None:
+    """A file name with a line break or bytes that are no text begins no assignment and raises nothing."""
+    address = str(tmp_path / "notify")
+    with systemd(address) as listener:
+        notify({"NOTIFY_SOCKET": address}, "STATUS=a\nMAINPID=1\udcff")
+        assert listener.recv(4096) == b"STATUS=a MAINPID=1\\udcff"
+
+
+@pytest.mark.parametrize("environ", [{}, {"NOTIFY_SOCKET": ""}, {"NOTIFY_SOCKET": "/nowhere/notify"}])
+def test_notify_nobody(environ: dict[str, str]) -> None:
+    """Without systemd nothing happens."""
+    notify(environ, "READY=1")
+
+
+# --- The lock ----------------------------------------------------------------------------------
+
+HOLDER = """
+import sys
+from pathlib import Path
+from dingwatch.host import Lock
+lock = Lock(Path(sys.argv[1]))
+lock.acquire()
+print("held", flush=True)
+sys.stdin.readline()
+lock.release()
+print("released", flush=True)
+sys.stdin.readline()
+"""
+TRIER = """
+import sys
+from pathlib import Path
+from dingwatch.host import Lock, Locked, lock_holder
+print(lock_holder(Path(sys.argv[1])))
+try:
+    Lock(Path(sys.argv[1])).acquire()
+except Locked as locked:
+    print(locked.pid)
+"""
+
+
+@contextmanager
+def holder(path: Path) -> Iterator[subprocess.Popen[str]]:
+    """Run another process that holds the lock."""
+    command = [sys.executable, "-c", HOLDER, str(path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        yield process
+        process.kill()
+
+
+def try_elsewhere(path: Path) -> list[str]:
+    """Return whom another process sees holding the lock, and whom it fails on."""
+    command = [sys.executable, "-c", TRIER, str(path)]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()  # noqa: S603
+
+
+def test_lock_is_held_elsewhere(tmp_path: Path) -> None:
+    """A second process is told who holds the lock."""
+    path = tmp_path / "lock"
+    with holder(path) as process:
+        assert lock_holder(path) == process.pid
+        with pytest.raises(Locked) as caught:
+            Lock(path).acquire()
+        assert caught.value.pid == process.pid
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_lock_is_released(tmp_path: Path) -> None:
+    """After a release the lock is free, while the process lives on."""
+    path = tmp_path / "lock"
+    with holder(path) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write("\n")
+        process.stdin.flush()
+        assert process.stdout.readline() == "released\n"
+        assert lock_holder(path) is None
+
+
+def test_lock_dies_with_its_process(tmp_path: Path) -> None:
+    """A killed daemon leaves no lock behind."""
+    path = tmp_path / "lock"
+    with holder(path) as process:
+        process.kill()
+        process.wait()
+        assert lock_holder(path) is None
+        lock = Lock(path)
+        lock.acquire()
+        lock.release()
+
+
+def test_own_lock_survives_a_look(tmp_path: Path) -> None:
+    """To ask for the holder within the process that holds it neither misses nor drops the lock."""
+    path = tmp_path / "lock"
+    lock = Lock(path)
+    lock.acquire()
+    assert lock_holder(path) == os.getpid()
+    with pytest.raises(Locked):
+        Lock(path).acquire()
+    assert try_elsewhere(path) == [str(os.getpid())] * 2
+    lock.release()
+    assert try_elsewhere(path) == ["None"]
+
+
+def test_lock_release_is_harmless(tmp_path: Path) -> None:
+    """A lock that is not held may be released, and one that was may be taken again."""
+    lock = Lock(tmp_path / "lock")
+    lock.release()
+    lock.acquire()
+    lock.release()
+    lock.release()
+    lock.acquire()
+    assert lock_holder(tmp_path / "lock") == os.getpid()
+    lock.release()
+
+
+def test_no_lock_file(tmp_path: Path) -> None:
+    """Nobody holds a lock that has no file, or whose directory is not there."""
+    assert lock_holder(tmp_path / "lock") is None
+    assert lock_holder(tmp_path / "no" / "lock") is None
+    with pytest.raises(FileNotFoundError):
+        Lock(tmp_path / "no" / "lock").acquire()
+
+
+# --- The door ----------------------------------------------------------------------------------
+
+
+@contextmanager
+def door(state_dir: Path, *, patience: float = 60.0) -> Iterator[Door]:
+    """Open a door that answers with what it was asked."""
+    opened = Door(state_dir, lambda request: f'{{"heard": "{request}"}}', patience=patience)
+    opened.start()
+    try:
+        yield opened
+    finally:
+        opened.stop()
+
+
+@contextmanager
+def caller(state_dir: Path) -> Iterator[socket.socket]:
+    """Connect without manners."""
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.connect(str(state_dir / SOCKET))  # waits for its turn, which it would not with a timeout
+        connection.settimeout(10)
+        yield connection
+
+
+def hung_up(connection: socket.socket) -> bool:
+    """Wait until the other side closes."""
+    try:
+        return connection.recv(1) == b""
+    except ConnectionResetError:
+        return True
+
+
+def pour(connection: socket.socket) -> None:
+    """Send without an end."""
+    while True:
+        connection.sendall(b"x" * 4096)
+
+
+def test_door_answers(tmp_path: Path) -> None:
+    """A request gets its answer, and the socket is its owner's only."""
+    with door(tmp_path) as opened:
+        assert ask(tmp_path, "唤醒", 10) == '{"heard": "唤醒"}'
+        assert stat.S_IMODE((tmp_path / SOCKET).stat().st_mode) == 0o600
+        assert opened.is_open
+    assert not (tmp_path / SOCKET).exists()
+    assert not opened.is_open
+
+
+def test_door_in_a_deep_directory(tmp_path: Path) -> None:
+    """A state directory may be longer than an address of a socket."""
+    deep = tmp_path / ("d" * 120) / ("e" * 120)
+    deep.mkdir(parents=True)
+    with door(deep):
+        assert ask(deep, "a", 10) == '{"heard": "a"}'
+    assert list(deep.iterdir()) == []
+
+
+def test_several_requests(tmp_path: Path) -> None:
+    """One connection may ask more than once, in pieces."""
+    with door(tmp_path), caller(tmp_path) as connection, connection.makefile("r") as answers:
+        connection.sendall(b"one\ntw")
+        assert answers.readline() == '{"heard": "one"}\n'
+        connection.sendall(b"o\n")
+        assert answers.readline() == '{"heard": "two"}\n'
+
+
+def test_rude_callers(tmp_path: Path) -> None:
+    """Silence, half a request, noise and a slammed door keep nobody else waiting."""
+    with door(tmp_path), caller(tmp_path), caller(tmp_path) as half, caller(tmp_path) as noise:
+        half.sendall(b"half a requ")
+        noise.sendall(b"\xff\xfe\n")
+        for _ in range(100):
+            with caller(tmp_path) as hasty:
+                hasty.sendall(b"a\n")
+        assert ask(tmp_path, "b", 10) == '{"heard": "b"}'
+
+
+def test_endless_request(tmp_path: Path) -> None:
+    """A request without an end is cut off."""
+    with door(tmp_path), caller(tmp_path) as connection:
+        with pytest.raises(ConnectionError):
+            pour(connection)
+        assert ask(tmp_path, "b", 10) == '{"heard": "b"}'
+
+
+def test_endless_silence(tmp_path: Path) -> None:
+    """Patience with a silent caller ends."""
+    with door(tmp_path, patience=0.0), caller(tmp_path) as connection:
+        assert hung_up(connection)
+
+
+def test_crowd(tmp_path: Path) -> None:
+    """When too many stand at the door, the first is sent away."""
+    with door(tmp_path), caller(tmp_path) as first:
+        crowd = [socket.socket(socket.AF_UNIX) for _ in range(70)]
+        for connection in crowd:
+            connection.connect(str(tmp_path / SOCKET))
+        assert hung_up(first)
+        assert ask(tmp_path, "b", 10) == '{"heard": "b"}'
+        for connection in crowd:
+            connection.close()
+
+
+def test_stale_socket(tmp_path: Path) -> None:
+    """The socket of a daemon that died is no obstacle."""
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(str(tmp_path / SOCKET))
+    with pytest.raises(NoDaemon):
+        ask(tmp_path, "a", 10)
+    with door(tmp_path):
+        assert ask(tmp_path, "a", 10) == '{"heard": "a"}'
+
+
+def test_second_door(tmp_path: Path) -> None:
+    """A daemon that lives keeps its socket, and a file of that name is not removed."""
+    with door(tmp_path):
+        with pytest.raises(OSError, match="in use"), door(tmp_path):
+            pass
+        assert ask(tmp_path, "a", 10) == '{"heard": "a"}'
+    (tmp_path / SOCKET).write_text("mine")
+    with pytest.raises(OSError, match="in use"), door(tmp_path):
+        pass
+    assert (tmp_path / SOCKET).read_text() == "mine"
+
+
+def test_door_may_open_again(tmp_path: Path) -> None:
+    """A door that was stopped may be started again, and stopping twice is harmless."""
+    with door(tmp_path) as opened:
+        opened.stop()
+        opened.stop()
+        opened.start()
+        assert ask(tmp_path, "a", 10) == '{"heard": "a"}'
+
+
+def open_things() -> tuple[int, int]:
+    """Count this process's descriptors and threads."""
+    return len(list(Path("/proc/self/fd").iterdir())), threading.active_count()
+
+
+def test_nothing_stays_open(tmp_path: Path) -> None:
+    """After stop no descriptor and no thread is left, whoever was connected."""
+    before = open_things()
+    with socket.socket(socket.AF_UNIX) as connection, door(tmp_path):
+        connection.connect(str(tmp_path / SOCKET))
+        ask(tmp_path, "a", 10)
+    assert open_things() == before
+
+
+def test_a_fault_behind_the_door(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When an answer fails, the fault is reported and the door is seen to be shut."""
+    faults: list[str] = []
+    reported = threading.Event()
+
+    def report(fault: threading.ExceptHookArgs) -> None:
+        faults.append(fault.exc_type.__name__)
+        reported.set()
+
+    monkeypatch.setattr(threading, "excepthook", report)
+    opened = Door(tmp_path, lambda request: str(int(request)))
+    opened.start()
+    with pytest.raises(NoDaemon):
+        ask(tmp_path, "no number", 10)
+    assert reported.wait(10)
+    opened.stop()
+    assert faults == ["ValueError"]
+
+
+def test_nobody_at_the_door(tmp_path: Path) -> None:
+    """Without a daemon, or without its directory, the asker is told so."""
+    for state_dir in (tmp_path, tmp_path / "no"):
+        with pytest.raises(NoDaemon):
+            ask(state_dir, "a", 10)
+
+
+def test_a_queue_at_the_door(tmp_path: Path) -> None:
+    """When others are waiting, the asker waits for its turn."""
+    answers: list[str] = []
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(tmp_path / SOCKET))
+        listener.listen(0)
+        with caller(tmp_path):
+            asker = threading.Thread(target=lambda: answers.append(ask(tmp_path, "a", 10)))
+            asker.start()
+            listener.accept()[0].close()
+            turn, _ = listener.accept()
+            with turn:
+                turn.sendall(b"yes\n")
+                asker.join()
+    assert answers == ["yes"]
+
+
+def test_daemon_that_hangs(tmp_path: Path) -> None:
+    """A daemon that takes the call and says nothing counts as none."""
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(tmp_path / SOCKET))
+        listener.listen()
+        with pytest.raises(NoDaemon):
+            ask(tmp_path, "a", 0.01)
+
+
+# --- The owner ---------------------------------------------------------------------------------
+
+BECOME = """
+import os, sys
+from pathlib import Path
+from dingwatch.host import become_owner_of
+become_owner_of(Path(sys.argv[1]))
+print(*os.getresuid(), *os.getresgid(), *os.getgroups())
+"""
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+
+
+def become(state_dir: Path) -> list[int]:
+    """Return the user, group and further groups that a process ends up with."""
+    command = [sys.executable, "-c", BECOME, str(state_dir)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603
+    return [int(number) for number in done.stdout.split()]
+
+
+@as_root
+def test_become_owner(tmp_path: Path) -> None:
+    """Root becomes the owner for good and keeps none of root's groups."""
+    os.chown(tmp_path, 54321, 54322)
+    assert become(tmp_path) == [54321] * 3 + [54322] * 3
+
+
+@as_root
+def test_become_a_known_owner(tmp_path: Path) -> None:
+    """An owner with an account comes with its own group."""
+    os.chown(tmp_path, 1, 0)  # daemon, of the group daemon
+    assert become(tmp_path)[:6] == [1] * 6
+
+
+def test_owner_is_left_alone(tmp_path: Path) -> None:
+    """Where root owns the directory, or nobody does, or one is not root, nothing changes."""
+    become_owner_of(tmp_path)
+    become_owner_of(tmp_path / "no")
+    assert os.geteuid() == tmp_path.stat().st_uid
