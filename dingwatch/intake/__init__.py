@@ -1,0 +1,8 @@
+"""From the folder to the ledger: notices, settling, digests, and what is new."""
+
+from dingwatch.intake.jobs import Input, Job
+from dingwatch.intake.folder import FolderSettings
+from dingwatch.intake.loop import Instant, IntakeLoop
+from dingwatch.intake.perform import Performer
+
+__all__ = ["FolderSettings", "Input", "Instant", "IntakeLoop", "Job", "Performer"]

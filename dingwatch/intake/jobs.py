@@ -1,0 +1,167 @@
+"""What the intake loop asks to have done, and what comes back: frozen values both ways.
+
+Folders are named by their id in the ledger; `asked` is the monotonic instant at which a look was asked for.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dingwatch.model import Fingerprint, Verdict, WatchKind
+from dingwatch.policy import Known
+from dingwatch.watch import Notice, Overflow
+
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """Open the root and begin to watch it."""
+
+    folder: int
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """See whether the root is there, is the one that was opened, and is being watched."""
+
+    folder: int
+
+
+@dataclass(frozen=True, slots=True)
+class TakeBaseline:
+    """List everything, for the first look."""
+
+    folder: int
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """Compare everything that lies there with the ledger."""
+
+    folder: int
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """Take the fingerprints of some paths."""
+
+    folder: int
+    paths: tuple[bytes, ...]
+    asked: float
+
+
+@dataclass(frozen=True, slots=True)
+class Examine:
+    """Read a settled file's digest, after a look at the versions that it may be a moved one of."""
+
+    folder: int
+    path: bytes
+    fingerprint: Fingerprint
+    rivals: tuple[Known, ...]
+
+
+Job = Arm | Check | TakeBaseline | Scan | Look | Examine
+
+
+@dataclass(frozen=True, slots=True)
+class Armed:
+    """The folder is watched; `device` is its root's, `mounted` whether it is a mount point."""
+
+    folder: int
+    kind: WatchKind
+    network: bool
+    device: int
+    mounted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """The root is as it was."""
+
+    folder: int
+
+
+@dataclass(frozen=True, slots=True)
+class Down:
+    """The folder cannot be watched."""
+
+    folder: int
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """Everything that lies in the folder."""
+
+    folder: int
+    files: tuple[tuple[bytes, Fingerprint], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A part of what a scan found: paths in a state that the ledger does not know, and paths that are missing."""
+
+    folder: int
+    unknown: tuple[bytes, ...]
+    missing: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Scanned:
+    """A scan came to its end."""
+
+    folder: int
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What looks saw."""
+
+    job: Look
+    seen: tuple[tuple[bytes, Fingerprint | Verdict], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """The digest (None where a moved version was recognised without it), and the rivals that have moved."""
+
+    job: Examine
+    digest: str | None
+    movable: tuple[Known, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Unexamined:
+    """The file could not be read as it settled."""
+
+    job: Examine
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Anew:
+    """Delivery found another content than was settled: digest this path even if size and mtime are known."""
+
+    folder: int
+    path: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Rescan:
+    """Scan every folder soon."""
+
+
+Input = (
+    Notice
+    | Overflow
+    | Armed
+    | Checked
+    | Down
+    | Listed
+    | Found
+    | Scanned
+    | Looked
+    | Examined
+    | Unexamined
+    | Anew
+    | Rescan
+)
