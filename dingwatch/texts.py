@@ -80,6 +80,26 @@ class Log(Text):
         "the ledger cannot be written ({code} {message}); nothing is sent: check disk space and permissions",
     )
     LEDGER_BACK = ("账本恢复可写,继续工作", "the ledger can be written again, going on")
+    UNREADABLE = (
+        "暂时无法读取:{path}({code} {message}){advice}",
+        "cannot be read now: {path} ({code} {message}). {advice}",
+    )
+    FOLDER_DOWN = (
+        "文件夹 {folder} 无法监视:{path}({code})。恢复后会自动继续,请检查路径、权限和挂载",
+        "folder {folder} cannot be watched: {path} ({code}). It goes on by itself when it is back: "
+        "check the path, its permissions and its mount",
+    )
+    FOLDER_BACK = ("文件夹 {folder} 已恢复监视:{path}", "folder {folder} is watched again: {path}")
+    BASELINE = (
+        "文件夹 {folder} 里原有 {count} 个文件,按配置不发送",
+        "folder {folder}: {count} files were there before and are not sent (existing: skip)",
+    )
+    QUEUED = ("等待发送:{path}", "queued: {path}")
+    READY = ("正在监视 {count} 个文件夹", "watching {count} folders")
+    BUG = (
+        "程序内部错误,服务停止;重新启动后会继续未完成的工作",
+        "an internal error stopped the service; after a restart it goes on with what was unfinished",
+    )
 
 
 class Problems(Text):
@@ -336,18 +356,3 @@ class Problems(Text):
         "这个值不合适。请对照 config.example.yaml。",
         "This value does not fit. Compare with config.example.yaml.",
     )
-    UNREADABLE = (
-        "暂时无法读取:{path}({code} {message}){advice}",
-        "cannot be read now: {path} ({code} {message}). {advice}",
-    )
-    FOLDER_DOWN = (
-        "文件夹 {folder} 无法监视:{path}({code})。恢复后会自动继续,请检查路径、权限和挂载",
-        "folder {folder} cannot be watched: {path} ({code}). It goes on by itself when it is back: "
-        "check the path, its permissions and its mount",
-    )
-    FOLDER_BACK = ("文件夹 {folder} 已恢复监视:{path}", "folder {folder} is watched again: {path}")
-    BASELINE = (
-        "文件夹 {folder} 里原有 {count} 个文件,按配置不发送",
-        "folder {folder}: {count} files were there before and are not sent (existing: skip)",
-    )
-    QUEUED = ("等待发送:{path}", "queued: {path}")

@@ -1,7 +1,7 @@
 """From the ledger to the conversation: claims, uploads, sends, and what their outcomes mean."""
 
 from dingwatch.delivery.jobs import Done, FetchToken, Job, Outcome, Send, SendDone, Upload, UploadDone
-from dingwatch.delivery.loop import DeliveryLoop, Settings
+from dingwatch.delivery.loop import DeliveryLoop, Settings, api_of
 from dingwatch.delivery.perform import Performer
 
 __all__ = [
@@ -16,4 +16,5 @@ __all__ = [
     "Settings",
     "Upload",
     "UploadDone",
+    "api_of",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from sqlalchemy import Connection
@@ -348,7 +348,7 @@ class DeliveryLoop:
             self._again(tick, row)  # it was moved or touched under our hands: look again where it is now
             return
         api = API_UPLOAD if claimed is State.UPLOADING else API_SEND
-        standing = policy.replace(row.standing, state=claimed)
+        standing = replace(row.standing, state=claimed)
         alone = row.failures == 0 or self._served_at.get(api, float("-inf")) > row.due
         rules = Rules(self._settings.give_up_after, self._unsupported(row))
         result = policy.consequence(verdict, standing, tick.now, self._chance(), rules, alone=alone)
@@ -621,6 +621,11 @@ def _place(job: Job) -> Place | None:
         case Send():
             return Place(API_SEND, job.row.conversation)
     return None
+
+
+def api_of(job: Upload | Send) -> str:
+    """Return the API that a job calls."""
+    return API_UPLOAD if isinstance(job, Upload) else API_SEND
 
 
 def _token_api(job: Job) -> str:

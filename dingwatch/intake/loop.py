@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from sqlalchemy import Connection
@@ -34,6 +34,7 @@ from dingwatch.intake.jobs import (
 )
 from dingwatch.ledger import versions
 from dingwatch.ledger.store import LedgerError, Store
+from dingwatch.ledger.transitions import chunks
 from dingwatch.ledger.versions import FolderMark, NewVersion, Renewed
 from dingwatch.model import Cause, Fingerprint, FolderDown, Vanished, Verdict, WatchKind
 from dingwatch.policy import Known, Moved, New, Returned, Touched, Unchanged
@@ -416,7 +417,7 @@ class IntakeLoop:
             recent = sum(one.noticed_at > now.wall - HOUR for one in known if not one.baseline)
             quiet = settle.quiet_for(self._folders[key[0]].quiet, recent)
             if quiet > candidate.quiet and recent:
-                waiting.append((key, policy.replace(candidate, quiet=quiet, seen=fingerprint)))
+                waiting.append((key, replace(candidate, quiet=quiet, seen=fingerprint)))
                 continue
             rivals = alike.get((key[0], fingerprint.size, fingerprint.mtime_ns), [])
             others = tuple(one for one in rivals if one.path != key[1] and one.counts)
@@ -528,7 +529,7 @@ class IntakeLoop:
         if folder.settings.existing == "skip":
             known = {
                 (one.path, one.size, one.mtime_ns)
-                for paths in versions.chunks([path for path, _ in listed.files])
+                for paths in chunks([path for path, _ in listed.files])
                 for here in versions.here(connection, folder.id, paths).values()
                 for one in here
             }

@@ -269,9 +269,7 @@ def add(store: Store, connection: Connection, new: Sequence[NewVersion], now: fl
     store.insert_missing(connection, uploads, list(uploaded.values()))
     if outbox:
         connection.execute(_ADD_DELIVERY, outbox)
-    connection.execute(
-        _ADD_HISTORY, [_first_line(row, now) for row in outbox] or [_noted(row, now) for row in rows]
-    )
+        connection.execute(_ADD_HISTORY, [_first_line(row, now) for row in outbox])
     skips = [
         Change(delivery, Event.SKIP, State.PENDING, one.skipped)
         for one, ids_ in zip(new, made, strict=True)
@@ -353,10 +351,6 @@ def _first_line(row: Mapping[str, Any], now: float) -> dict[str, Any]:
         "event": "settled",
         "after": State.PENDING,
     }
-
-
-def _noted(row: Mapping[str, Any], now: float) -> dict[str, Any]:
-    return {"version_id": row["id"], "delivery_id": None, "at": now, "event": "baseline", "after": None}
 
 
 _RENEW: Final = (
