@@ -62,7 +62,9 @@ def speaker(language: Language) -> Callable[..., None]:
     return say
 
 
-_ORDINARY: Final = frozenset({Log.SENT, Log.QUEUED, Log.RESUMED, Log.BASELINE, Log.FOLDER_BACK, Log.LEDGER_BACK})
+_ORDINARY: Final = frozenset(
+    {Log.SENT, Log.QUEUED, Log.RESUMED, Log.BASELINE, Log.FOLDER_BACK, Log.LEDGER_BACK}
+)
 
 
 def _one_line(text: str) -> str:
@@ -192,7 +194,7 @@ class DeliverySide:
             ),
             gate=self._gate,
             count=lambda api: self.loop.count(api),
-            sleep=self._stopping.wait,
+            sleep=lambda seconds: self._stopping.wait(seconds) and None,
             clock=time.time,
             pool=config.delivery.workers + 2,
         )
@@ -246,7 +248,11 @@ class DeliverySide:
     def _tell_intake(self, outcome: Outcome) -> None:
         """A file that differs from what settled must be looked at anew, whatever its size and mtime say."""
         job, verdict = outcome.job, outcome.result
-        if isinstance(job, delivery.Upload) and isinstance(verdict, Vanished) and verdict.cause.code == "changed":
+        if (
+            isinstance(job, delivery.Upload)
+            and isinstance(verdict, Vanished)
+            and verdict.cause.code == "changed"
+        ):
             for row in job.rows:
                 if row.folder is not None:
                     self.notice_changed(Anew(row.folder, row.path))
@@ -265,7 +271,12 @@ class IntakeSide:
     """The intake loop with its observer, pools and thread."""
 
     def __init__(
-        self, config: Config, store: Store, folders: _Folders, wrote: Callable[[], None], say: Callable[..., None]
+        self,
+        config: Config,
+        store: Store,
+        folders: _Folders,
+        wrote: Callable[[], None],
+        say: Callable[..., None],
     ) -> None:
         app = config.dingtalk.client_id
         self.inbox = Inbox()
@@ -438,7 +449,10 @@ def deliver(config: Config, ids: Sequence[int], progress: Callable[[int], None])
     def beat() -> None:
         with store.reading() as connection:
             rows = outbox.by_id(connection, ids).values()
-        left = sum(row.state in IN_WORK | ({State.UNCERTAIN} if row_resends(config, row.doubts) else set()) for row in rows)
+        left = sum(
+            row.state in IN_WORK | ({State.UNCERTAIN} if row_resends(config, row.doubts) else set())
+            for row in rows
+        )
         progress(len(ids) - left)
         if not left:
             stop.set()

@@ -1,0 +1,141 @@
+"""What each of DingTalk's codes means: one table (sections 7 of the API sheet; KB:0013, KB:1433, KB:0716).
+
+A pattern is a code, or ends with `*`; the first that matches counts, so the most specific stand first.
+`Meaning` says which verdict a code becomes, how far it reaches, and which advice a person gets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from dingwatch.model import (
+    MediaLost,
+    Misconfigured,
+    NoAnswer,
+    QuotaExhausted,
+    Rejected,
+    Scope,
+    Throttled,
+    TokenRejected,
+    TypeRefused,
+    Verdict,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """What a code stands for; `retry_after` in seconds counts for Throttled only."""
+
+    kind: type[Verdict]
+    scope: Scope
+    advice: str
+    retry_after: float = 1.0
+
+
+def _each(codes: str, meaning: Meaning) -> Iterator[tuple[str, Meaning]]:
+    for code in codes.split():
+        first, dash, last = code.partition("–")
+        numbers = range(int(first), int(last) + 1) if dash else (first,)
+        yield from ((str(number), meaning) for number in numbers)
+
+
+_BUG: Final = Meaning(Rejected, Scope.ROW, "REPORT_BUG")
+_TOKEN: Final = Meaning(TokenRejected, Scope.APP, "CREDENTIALS")
+_CREDENTIALS: Final = Meaning(Misconfigured, Scope.APP, "CREDENTIALS")
+_PERMISSION: Final = Meaning(Misconfigured, Scope.API, "PERMISSION")
+_RECIPIENT: Final = Meaning(Misconfigured, Scope.CONVERSATION, "CONVERSATION")
+_ROBOT: Final = Meaning(Misconfigured, Scope.APP, "ROBOT_CODE")
+_ROBOT_IN_GROUP: Final = Meaning(Misconfigured, Scope.CONVERSATION, "ROBOT_IN_GROUP")
+_CONTENT: Final = Meaning(Rejected, Scope.ROW, "CONTENT")
+_TOO_BIG: Final = Meaning(Rejected, Scope.ROW, "TOO_BIG")
+_EMPTY: Final = Meaning(Rejected, Scope.ROW, "EMPTY")
+_BUSY: Final = Meaning(NoAnswer, Scope.API, "DINGTALK_BUSY")
+_IP: Final = Meaning(Misconfigured, Scope.APP, "IP_LIST")
+_DISABLED: Final = Meaning(Misconfigured, Scope.APP, "APP_DISABLED")
+_QUOTA: Final = Meaning(QuotaExhausted, Scope.APP, "QUOTA")
+_SPACE: Final = Meaning(Misconfigured, Scope.APP, "SPACE")
+
+
+def _throttled(scope: Scope, seconds: float) -> Meaning:
+    return Meaning(Throttled, scope, "THROTTLED", seconds)
+
+
+LEGACY: Final[tuple[tuple[str, Meaning], ...]] = (
+    *_each("40001 40014 42001", _TOKEN),
+    *_each("33001 40013 40089 40096", _CREDENTIALS),
+    *_each("40005", Meaning(TypeRefused, Scope.ROW, "TYPE_REFUSED")),
+    *_each("40006 45001", _TOO_BIG),
+    *_each("40007 41006", Meaning(MediaLost, Scope.ROW, "MEDIA_LOST")),
+    *_each("41005 44001", _EMPTY),
+    *_each("-1 400001", _BUSY),
+    *_each("34015", Meaning(NoAnswer, Scope.CONVERSATION, "DINGTALK_BUSY")),
+    *_each("90018", _throttled(Scope.API, 1.0)),
+    *_each("45009 90002", _throttled(Scope.APP, 20.0)),
+    *_each("90001 90003–90014 90017", _throttled(Scope.API, 300.0)),
+    *_each("410100 130101 660026", _throttled(Scope.CONVERSATION, 600.0)),
+    *_each("90020", _QUOTA),
+    *_each("60020", _IP),
+    *_each("43007 60011", _PERMISSION),
+    *_each("50002 50004", Meaning(Misconfigured, Scope.APP, "NOT_PUBLISHED")),
+    *_each("50003 50005", _DISABLED),
+    *_each("33012 40003 40031 40032 60121 40012 40015–40017 34001–34014 34016 34018 49000", _RECIPIENT),
+    *_each("41044 48002 81002", Meaning(Misconfigured, Scope.CONVERSATION, "SENDING_FORBIDDEN")),
+    *_each("40056 70003 70004", _CREDENTIALS),
+    *_each("72001–72003", _SPACE),
+    *_each("310000 300001 300005 400101", Meaning(Misconfigured, Scope.CONVERSATION, "WEBHOOK")),
+    *_each("400013 400102 400105 400106 430101–430104 40048 45002–45008", _CONTENT),
+    *_each("22 404 41001 40000 40002 40004 40008 40029 40033 40035 40038 40077–40088 40090 40091", _BUG),
+    *_each("400002 47001 43001–43005 43008 43009", _BUG),
+)
+"""Errcodes of oapi.dingtalk.com, which come with HTTP 200; for 88 the sub_code is looked up."""
+
+NEW: Final[tuple[tuple[str, Meaning], ...]] = (
+    *_each("InvalidAuthentication AuthenticationFailed.*", _TOKEN),
+    *_each("invalidClientIdOrSecret invalid.client unauthorized.client unsupported.grant.type", _CREDENTIALS),
+    *_each("Forbidden.AccessDenied.QpmLimit*", _throttled(Scope.API, 60.0)),
+    *_each("Forbidden.AccessDenied.QpsLimit*", _throttled(Scope.API, 1.0)),
+    *_each("Forbidden.AccessDenied.ApiCountLimitForOrg", _QUOTA),
+    *_each("Forbidden.AccessDenied.AccessTokenPermissionDenied", _PERMISSION),
+    *_each("Forbidden.AccessDenied.IpNotInWhiteList ip.not.match", _IP),
+    *_each("Forbidden.*", _PERMISSION),
+    *_each("permissionDenied acrossOrgAccessForbidden orgAuthLevelNotEnough", _PERMISSION),
+    *_each("send.too.fast send.byToken.tooFast", _throttled(Scope.CONVERSATION, 3.0)),
+    *_each("too.many.group too.many.people", _throttled(Scope.API, 3.0)),
+    *_each("operationConcurrentControl fileArchived", Meaning(Throttled, Scope.ROW, "DINGTALK_BUSY", 5.0)),
+    *_each("invalidParameter.robotCode.* chatbotId.notAllow.sendOTO robot.oto.notExist", _ROBOT),
+    *_each("resource.not.found bot.stopped", _ROBOT_IN_GROUP),
+    *_each("resource.unavailable template.* unauthorized auth.error", _ROBOT),
+    *_each("miss.openConversationId invalid.openConversationId conversation.org.notMatch", _RECIPIENT),
+    *_each("group.disbanded conversationNotExist staffId.notExisted invalidParameter.userIds.*", _RECIPIENT),
+    *_each("contain.* ", _CONTENT),
+    *_each(
+        "send.forbidden bot.forbidden.sendMessage",
+        Meaning(Misconfigured, Scope.CONVERSATION, "SENDING_FORBIDDEN"),
+    ),
+    # Deliberately a doubt: DingTalk itself says that it does not know whether it sent (KB:0716).
+    *_each("unknown.send.result", Meaning(NoAnswer, Scope.API, "DINGTALK_BUSY")),
+    *_each("system.error systemError unknownError server.error", _BUSY),
+    *_each("ServiceUnavailable operationTimeout service.timeout", _BUSY),
+    # What the send answers to a media id that DingTalk does not know is unverified [?].
+    *_each(
+        "miss.param.file miss.param.photo* miss.param.video miss.param.audio",
+        Meaning(MediaLost, Scope.ROW, "MEDIA_LOST"),
+    ),
+    *_each("invalidParameter.* miss.* param* Missing* Invalidbody msg* processQueryKey.*", _BUG),
+    *_each("*QuotaInsufficient spaceNotExist dentryNotExist dentryStoreError dentryUploadError", _SPACE),
+    *_each("dentryName* dentryFormatNotSupport dentryUploadForbidden folderNotSupport", _CONTENT),
+    *_each("dentryDownloadProtocolNotSupport", _BUG),
+)
+"""Codes of api.dingtalk.com."""
+
+
+def meaning_of(code: str, table: tuple[tuple[str, Meaning], ...]) -> Meaning | None:
+    """Look a code up; None when the table does not know it."""
+    for pattern, meaning in table:
+        if pattern == code or (pattern.endswith("*") and code.startswith(pattern[:-1])):
+            return meaning
+        if pattern.startswith("*") and code.endswith(pattern[1:]):
+            return meaning
+    return None
