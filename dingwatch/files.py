@@ -69,9 +69,7 @@ def _changed() -> Failure:
 
 def fingerprint_of(status: os.stat_result) -> Fingerprint:
     """Take the five fields from a stat."""
-    return Fingerprint(
-        status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino, status.st_dev
-    )
+    return Fingerprint(status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino, status.st_dev)
 
 
 @dataclass(frozen=True, slots=True)

@@ -194,7 +194,7 @@ class DeliverySide:
             ),
             gate=self._gate,
             count=lambda api: self.loop.count(api),
-            sleep=lambda seconds: self._stopping.wait(seconds) and None,
+            sleep=self._sleep,
             clock=time.time,
             pool=config.delivery.workers + 2,
         )
@@ -218,6 +218,10 @@ class DeliverySide:
         self.inbox = Inbox()
         self._pool = ThreadPoolExecutor(config.delivery.workers + 2, "delivery")
         self.notice_changed: Callable[[Anew], None] = lambda _: None
+
+    def _sleep(self, seconds: float) -> None:
+        """Wait between repetitions of a call; a stop ends every wait."""
+        self._stopping.wait(seconds)
 
     def run(self, stop: threading.Event, beat: Callable[[], None]) -> None:
         """Tick until stopped; then give what is in flight some seconds, and abandon the rest."""
