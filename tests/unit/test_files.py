@@ -1,0 +1,143 @@
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from dingwatch import files
+from dingwatch.files import Root
+from dingwatch.model import Failure, FolderDown, Misconfigured, Rejected, Vanished, Verdict
+
+SHA_OF_HELLO = "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824"
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Iterator[Root]:
+    folder = tmp_path / "share"
+    folder.mkdir()
+    opened = files.open_root(os.fsencode(folder))
+    yield opened
+    opened.close()
+
+
+def put(root: Root, name: str | bytes, content: bytes = b"hello") -> bytes:
+    path = os.path.join(root.path, os.fsencode(name))
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    Path(os.fsdecode(path)).write_bytes(content)
+    return os.fsencode(name)
+
+
+def failure_of(root: Root, path: bytes) -> Verdict:
+    with pytest.raises(Failure) as caught:
+        files.observe(root, path)
+    return caught.value.verdict
+
+
+@pytest.mark.parametrize("name", ["a.txt", "报告 1.pdf", "deep/er/x", b"\xb1\xa8.txt", "a\nb"])
+def test_a_file_is_observed_and_read_under_any_name(root: Root, name: str | bytes) -> None:
+    """Names need not be UTF-8, and may hold anything but a slash."""
+    path = put(root, name)
+    seen = files.observe(root, path)
+    assert seen.size == 5
+    assert files.digest(root, path, seen) == SHA_OF_HELLO
+    assert files.read(root, path, seen, SHA_OF_HELLO) == b"hello"
+
+
+def test_an_absent_file_has_vanished(root: Root) -> None:
+    """A file that is not there is no failure of the folder."""
+    verdict = failure_of(root, b"absent/x")
+    assert isinstance(verdict, Vanished)
+    assert verdict.cause.code == "absent"
+
+
+def test_absence_is_not_believed_when_the_root_is_gone(root: Root) -> None:
+    """An unmounted or replaced folder looks empty; that says nothing of its files."""
+    os.rename(root.path, root.path + b".away")
+    os.mkdir(root.path)
+    assert isinstance(failure_of(root, b"a.txt"), FolderDown)
+
+
+def test_links_are_never_followed(root: Root, tmp_path: Path) -> None:
+    """Neither a link in the file's place nor one on the way to it leads out of the folder."""
+    secret = tmp_path / "secret"
+    secret.mkdir()
+    (secret / "key").write_bytes(b"hello")
+    os.symlink(secret, os.path.join(root.path, b"way"))
+    os.symlink(secret / "key", os.path.join(root.path, b"link"))
+    assert isinstance(failure_of(root, b"way/key"), Vanished)
+    assert isinstance(failure_of(root, b"link"), Vanished)
+    seen = files.fingerprint_of(os.stat(secret / "key"))
+    for path in (b"way/key", b"link"):
+        with pytest.raises(Failure):
+            files.read(root, path, seen, SHA_OF_HELLO)
+        with pytest.raises(Failure):
+            files.digest(root, path, seen)
+
+
+def test_what_is_no_regular_file_is_never_opened(root: Root) -> None:
+    """A FIFO or socket blocks nothing and is not sent."""
+    os.mkfifo(os.path.join(root.path, b"fifo"))
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(os.path.join(root.path, b"sock"))
+        for name in (b"fifo", b"sock"):
+            assert failure_of(root, name).cause.code == "not_regular"
+
+
+def test_a_file_that_changed_since_it_settled_is_not_read(root: Root) -> None:
+    """Size, mtime and content must be those that were hashed."""
+    path = put(root, "a.txt")
+    settled = files.observe(root, path)
+    put(root, "a.txt", b"hello, longer")
+    with pytest.raises(Failure) as caught:
+        files.read(root, path, settled, SHA_OF_HELLO)
+    assert caught.value.verdict.cause.code == "changed"
+
+
+def test_other_content_under_the_same_size_and_mtime_is_not_sent(root: Root) -> None:
+    """The digest decides, not what the file system says."""
+    path = put(root, "a.txt")
+    settled = files.observe(root, path)
+    put(root, "a.txt", b"HELLO")
+    os.utime(os.path.join(root.path, path), ns=(settled.mtime_ns, settled.mtime_ns))
+    with pytest.raises(Failure) as caught:
+        files.read(root, path, settled, SHA_OF_HELLO)
+    assert caught.value.verdict.cause.code == "changed"
+
+
+def test_a_changed_inode_is_still_the_same_version(root: Root) -> None:
+    """A remount or a restore changes inode and ctime; size, mtime and content make the version."""
+    path = put(root, "a.txt")
+    settled = files.observe(root, path)
+    put(root, "b.txt")
+    os.utime(os.path.join(root.path, b"b.txt"), ns=(settled.mtime_ns, settled.mtime_ns))
+    os.replace(os.path.join(root.path, b"b.txt"), os.path.join(root.path, path))
+    assert files.read(root, path, settled, SHA_OF_HELLO) == b"hello"
+
+
+def test_an_absent_root_is_a_folder_that_is_down(tmp_path: Path) -> None:
+    """Opening what is not there says so with the folder's verdict."""
+    with pytest.raises(Failure) as caught:
+        files.open_root(os.fsencode(tmp_path / "absent"))
+    assert isinstance(caught.value.verdict, FolderDown)
+
+
+def test_an_archive_is_the_same_for_the_same_content() -> None:
+    """Archives are deterministic, so that one content is one upload."""
+    assert files.zipped("网页.html", b"hello" * 100, 10_000) == files.zipped(
+        "网页.html", b"hello" * 100, 10_000
+    )
+
+
+def test_an_archive_over_the_limit_is_refused_before_a_call() -> None:
+    """What cannot be uploaded costs none."""
+    with pytest.raises(Failure) as caught:
+        files.zipped("a", os.urandom(5000), 4000)
+    assert isinstance(caught.value.verdict, Rejected)
+
+
+def test_the_kinds_of_os_errors_have_one_meaning_each() -> None:
+    """Permission waits for a person, a dead mount is the folder's, the rest is tried again."""
+    assert isinstance(files.verdict_of(PermissionError(13, "no")), Misconfigured)
+    assert isinstance(files.verdict_of(OSError(116, "stale")), FolderDown)
+    assert files.verdict_of(OSError(16, "busy")).cause.code == "EBUSY"
