@@ -31,7 +31,7 @@ from dingwatch.intake.jobs import Anew, Look, Scan, TakeBaseline
 from dingwatch.ledger import Store, outbox, sqlite_url, versions
 from dingwatch.ledger.versions import FolderMark, Mapped
 from dingwatch.lifecycle import IN_WORK, State
-from dingwatch.model import Cause, Failure, NotReached, Vanished
+from dingwatch.model import Cause, Failure, NotReached, Vanished, WatchKind
 from dingwatch.policy import Limit
 from dingwatch.texts import Advice, Language, Log, Text
 from dingwatch.watch import Observer
@@ -405,13 +405,17 @@ class Service:
     def _answer(self, request: str) -> str:
         """Answer a command: `status` tells how folders are watched, anything else wakes the loops."""
         if request == "status":
-            watching = self._intake.loop.watching()
+            watching = self.watching().items()
             return json.dumps(
-                {"folders": {str(i): {"watch": kind, "settling": n} for i, (kind, n) in watching.items()}}
+                {"folders": {str(i): {"watch": kind, "settling": n} for i, (kind, n) in watching}}
             )
         self._delivery.inbox.wake()
         self._intake.inbox.wake()
         return "{}"
+
+    def watching(self) -> dict[int, tuple[WatchKind, int]]:
+        """Return how each folder (by its id in the ledger) is watched, and how many of its files settle."""
+        return self._intake.loop.watching()
 
     def stop(self) -> None:
         """Take no more work, finish or abandon what is in flight, and close everything."""

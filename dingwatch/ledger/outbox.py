@@ -248,7 +248,7 @@ def older_in_flight(connection: Connection, delivery: Delivery, *, resends: bool
         state == State.SENDING
         or (state == State.UNCERTAIN and resends and doubts == 1)
         or (state == State.UPLOADED and doubts > 0)
-        for state, doubts in rows.tuples()
+        for state, doubts in rows
     )
 
 
@@ -392,7 +392,7 @@ def recent_claims(connection: Connection, since: float) -> list[tuple[State, flo
     """Return (state, instant, conversation) of the latest claims, for a pace that survives a restart."""
     return [
         (State(after), at, conversation)
-        for after, at, conversation, _ in connection.execute(_RECENT, {"since": since}).tuples()
+        for after, at, conversation, _ in connection.execute(_RECENT, {"since": since})
     ]
 
 

@@ -228,7 +228,7 @@ def listed(connection: Connection, folder: int, directory: bytes) -> Listed:
     present: dict[bytes, list[int]] = defaultdict(list)
     for name, size, mtime_ns, version, missing, gone in connection.execute(
         _LISTED, {"folder": folder, "directory": directory}
-    ).tuples():
+    ):
         if not gone:
             known[name].add((size, mtime_ns))
         if missing is None:

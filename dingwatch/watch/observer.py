@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -85,29 +86,43 @@ class Observer:
 
     def __init__(self, put: Put) -> None:
         self._put = put
-        self._observer = InotifyObserver()
+        self._observer: InotifyObserver | None = None  # its constructor starts a thread
         self._armed: dict[int, tuple[ObservedWatch, _Handler]] = {}
         self._listener = _OverflowListener(put)
         self._log = logging.getLogger("watchdog.observers.inotify_c")
 
     def start(self) -> None:
         """Start watchdog's threads."""
+        # Harmless (a directory was seen twice while it was made) but printed with the whole table of
+        # watches; where warnings are errors it would end the thread that reads the events.
+        warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"watchdog\.observers")
         self._log.addHandler(self._listener)
+        self._observer = InotifyObserver()
         self._observer.start()
 
     def stop(self) -> None:
         """Stop and wait for watchdog's threads."""
         self._log.removeHandler(self._listener)
-        self._observer.stop()
-        if self._observer.ident is not None:
+        if self._observer is not None:
+            self._observer.stop()
             self._observer.join()
+            self._observer = None
 
     def alive(self, folder: int) -> bool:
         """Say whether events of this folder still come through."""
         armed = self._armed.get(folder)
-        if armed is None or not self._observer.is_alive():
+        if armed is None or self._observer is None or not _reads(self._observer):
             return False
         return any(e.watch == armed[0] and e.is_alive() for e in self._observer.emitters)
+
+    def _revived(self) -> InotifyObserver:
+        """Return a living observer; with dead threads every folder's watch is dead, and gets armed anew."""
+        if self._observer is None or not _reads(self._observer):
+            self.stop()
+            self._armed.clear()
+            self.start()
+        assert self._observer is not None  # noqa: S101 (made by `start`)
+        return self._observer
 
     def arm(self, folder: int, root: bytes, *, recursive: bool) -> None:
         """Begin to watch a folder's root (an absolute path without links).
@@ -115,11 +130,10 @@ class Observer:
         Raises:
             Failure: FolderDown, when the kernel refuses (absent, forbidden, out of watches).
         """
+        observer = self._revived()
         handler = _Handler(folder, root, self._put)
         try:
-            watch = self._observer.schedule(
-                handler, os.fsdecode(root), recursive=recursive, event_filter=_EVENTS
-            )
+            watch = observer.schedule(handler, os.fsdecode(root), recursive=recursive, event_filter=_EVENTS)
         except OSError as error:
             cause = Cause(type(error).__name__, os.strerror(error.errno or 0), "FOLDER_DOWN")
             raise Failure(FolderDown(cause, Scope.FOLDER)) from None
@@ -128,9 +142,15 @@ class Observer:
     def disarm(self, folder: int) -> None:
         """Stop watching a folder; fine when it was not watched."""
         armed = self._armed.pop(folder, None)
-        if armed is None:
+        if armed is None or self._observer is None:
             return
         watch, handler = armed
         self._observer.remove_handler_for_watch(handler, watch)
         if all(other is not watch and other != watch for other, _ in self._armed.values()):
             self._observer.unschedule(watch)
+
+
+def _reads(observer: InotifyObserver) -> bool:
+    """Say whether the threads that read and hand out events live; watchdog itself never looks."""
+    reader = observer._inotify_fd  # noqa: SLF001 (the one way to see that thread)
+    return observer.is_alive() and reader.is_alive()

@@ -1,0 +1,374 @@
+import os
+import shutil
+import sqlite3
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from dingwatch.config import Config
+from dingwatch.host import Locked
+from dingwatch.model import WatchKind
+from dingwatch.sandbox import Fault, FaultKind, Sandbox, Settings
+from dingwatch.service import LEDGER_FILE, Service
+from dingwatch.texts import Log
+from tests.support import Heard, config, digests, eventually, folder, sha256
+
+
+def states(setting: Config) -> Counter[str]:
+    """Return how many deliveries are in each state."""
+    with sqlite3.connect(setting.state_dir / LEDGER_FILE) as ledger:
+        return Counter(row[0] for row in ledger.execute("SELECT state FROM deliveries"))
+
+
+def codes(setting: Config) -> list[str]:
+    """Return the code of each delivery's last error."""
+    with sqlite3.connect(setting.state_dir / LEDGER_FILE) as ledger:
+        return [row[0] for row in ledger.execute("SELECT code FROM deliveries ORDER BY id")]
+
+
+def pauses(setting: Config) -> list[tuple[str, str, str]]:
+    """Return (scope, key, code) of every pause."""
+    with sqlite3.connect(setting.state_dir / LEDGER_FILE) as ledger:
+        return list(ledger.execute("SELECT scope, key, code FROM pauses"))
+
+
+def sent(sandbox: Sandbox, number: int, conversation: int = 0) -> Callable[[], bool]:
+    """Return a condition: a conversation has so many messages."""
+    return lambda: len(sandbox.messages(sandbox.conversations[conversation].id)) >= number
+
+
+@pytest.fixture
+def one(tmp_path: Path, share: Path, sandbox: Sandbox) -> Config:
+    """One folder, mapped to the first conversation."""
+    return config(tmp_path / "state", sandbox, folder(share, sandbox.conversations[0].id))
+
+
+@contextmanager
+def run(setting: Config, heard: Heard | None = None) -> Iterator[Service]:
+    """Run the service, and see that nothing unexpected ended it."""
+    service = Service(setting, say=heard or Heard())
+    with service:
+        service.ready.wait(20)
+        yield service
+    if service.failed is not None:
+        raise service.failed
+
+
+def names(sandbox: Sandbox, conversation: int = 0) -> list[str]:
+    """Return the names that a conversation shows."""
+    return [message.file_name for message in sandbox.messages(sandbox.conversations[conversation].id)]
+
+
+# --- The main job --------------------------------------------------------------------------------
+
+
+def test_a_dropped_file_arrives_whole_under_its_name(one: Config, share: Path, sandbox: Sandbox) -> None:
+    """Drop a file, see it in the conversation."""
+    content = os.urandom(100_000)
+    with run(one):
+        (share / "报告 2024 终稿.pdf").write_bytes(content)
+        eventually(sent(sandbox, 1))
+    message = sandbox.messages(sandbox.conversations[0].id)[0]
+    assert (message.file_name, message.file_type, message.sha256) == (
+        "报告 2024 终稿.pdf",
+        "pdf",
+        sha256(content),
+    )
+    assert states(one) == {"sent": 1}
+
+
+def test_folders_go_to_their_own_conversations(tmp_path: Path, sandbox: Sandbox) -> None:
+    """One folder goes to one conversation, another to two, with one upload for one content."""
+    first, second = tmp_path / "财务", tmp_path / "two words"
+    for made in (first, second / "nested" / "deep"):
+        made.mkdir(parents=True)
+    a, b = (conversation.id for conversation in sandbox.conversations[:2])
+    setting = config(tmp_path / "state", sandbox, folder(first, a), folder(second, a, b))
+    with run(setting):
+        (first / "a.txt").write_text("for a")
+        (second / "nested" / "deep" / "b c.txt").write_text("for both")
+        eventually(lambda: sent(sandbox, 2)() and sent(sandbox, 1, 1)())
+    assert sorted(names(sandbox)) == ["a.txt", "b c.txt"]
+    assert names(sandbox, 1) == ["b c.txt"]
+    assert sandbox.calls()["media/upload"] == 2
+
+
+def test_the_same_content_is_uploaded_once(one: Config, share: Path, sandbox: Sandbox) -> None:
+    """A second name for a known content costs one call, the send."""
+    with run(one):
+        (share / "a.txt").write_text("same")
+        eventually(sent(sandbox, 1))
+        (share / "b.txt").write_text("same")
+        eventually(sent(sandbox, 2))
+    assert sandbox.calls()["media/upload"] == 1
+
+
+def test_files_of_one_conversation_keep_their_order(one: Config, share: Path, sandbox: Sandbox) -> None:
+    """What settled first arrives first, however its upload fared."""
+    with run(one):
+        for number in range(10):
+            (share / f"{number}.bin.txt").write_bytes(os.urandom(200_000 if number % 2 else 10))
+            eventually(lambda n=number: sum(states(one).values()) > n)  # type: ignore[misc]
+        eventually(sent(sandbox, 10))
+    assert names(sandbox) == [f"{number}.bin.txt" for number in range(10)]
+
+
+def test_a_burst_arrives_whole_and_once(one: Config, share: Path, sandbox: Sandbox) -> None:
+    """Three hundred files in new directories: each one once."""
+    wanted = Counter[str]()
+    with run(one):
+        for number in range(300):
+            target = share / f"d{number % 7}" / f"e{number % 3}"
+            target.mkdir(parents=True, exist_ok=True)
+            content = os.urandom(500)
+            (target / f"{number}.pdf").write_bytes(content)
+            wanted[sha256(content)] += 1
+        eventually(sent(sandbox, 300))
+    assert Counter(digests(sandbox.messages(sandbox.conversations[0].id))) == wanted
+
+
+# --- What is known -------------------------------------------------------------------------------
+
+
+def test_what_was_there_before_is_not_sent(one: Config, share: Path, sandbox: Sandbox) -> None:
+    """The first look at a folder is its baseline; with `existing: send` it is work."""
+    (share / "old.txt").write_text("old")
+    with run(one):
+        (share / "new.txt").write_text("new")
+        eventually(sent(sandbox, 1))
+    assert names(sandbox) == ["new.txt"]
+
+
+def test_existing_files_are_sent_on_request(one: Config, share: Path, sandbox: Sandbox) -> None:
+    """`existing: send` sends what was there."""
+    (share / "old.txt").write_text("old")
+    with run(replace(one, folders=(replace(one.folders[0], existing="send"),))):
+        eventually(sent(sandbox, 1))
+    assert names(sandbox) == ["old.txt"]
+
+
+def test_what_came_while_the_service_was_down_is_sent(one: Config, share: Path, sandbox: Sandbox) -> None:
+    """A start finds what arrived since the last stop, and sends nothing else."""
+    with run(one):
+        (share / "a.txt").write_text("a")
+        eventually(sent(sandbox, 1))
+    (share / "b.txt").write_text("b")
+    with run(one):
+        eventually(sent(sandbox, 2))
+    assert names(sandbox) == ["a.txt", "b.txt"]
+
+
+def test_a_rename_is_not_sent_again(one: Config, share: Path, sandbox: Sandbox) -> None:
+    """A moved file is known, whether it moved while watched or while nobody looked."""
+    with run(one):
+        (share / "a.txt").write_text("a")
+        eventually(sent(sandbox, 1))
+        (share / "a.txt").rename(share / "b.txt")
+        eventually(lambda: b"b.txt" in paths(one))
+    (share / "b.txt").rename(share / "c.txt")
+    with run(one):
+        eventually(lambda: b"c.txt" in paths(one))
+        (share / "d.txt").write_text("d")
+        eventually(sent(sandbox, 2))
+    assert names(sandbox) == ["a.txt", "d.txt"]
+
+
+def paths(setting: Config) -> set[bytes]:
+    """Return the names that the ledger knows."""
+    with sqlite3.connect(setting.state_dir / LEDGER_FILE) as ledger:
+        return {row[0] for row in ledger.execute("SELECT name FROM versions")}
+
+
+def test_new_content_under_a_known_name_is_sent(one: Config, share: Path, sandbox: Sandbox) -> None:
+    """A changed file is a new version; a touched one is not."""
+    with run(one):
+        (share / "a.txt").write_text("one")
+        eventually(sent(sandbox, 1))
+        os.utime(share / "a.txt", (1, 1))
+        (share / "a.txt").write_text("two, longer")
+        eventually(sent(sandbox, 2))
+    assert digests(sandbox.messages(sandbox.conversations[0].id)) == [sha256(b"one"), sha256(b"two, longer")]
+
+
+def test_with_on_change_ignore_a_name_is_sent_once(one: Config, share: Path, sandbox: Sandbox) -> None:
+    """The second content under a name is listed as skipped, with its reason."""
+    with run(replace(one, folders=(replace(one.folders[0], on_change="ignore"),))):
+        (share / "a.txt").write_text("one")
+        eventually(sent(sandbox, 1))
+        (share / "a.txt").write_text("two, longer")
+        eventually(lambda: states(one)["skipped"] == 1)
+    assert codes(one) == [None, "on_change"]
+
+
+def test_a_file_taken_back_before_its_send_is_gone(one: Config, share: Path, sandbox: Sandbox) -> None:
+    """Its owner took it back: it is not sent, and when it returns it is."""
+    sandbox.inject(Fault(api="media/upload", kind=FaultKind.THROTTLE, times=None))
+    with run(one):
+        (share / "a.txt").write_text("a")
+        eventually(lambda: sum(states(one).values()) == 1)
+        (share / "a.txt").rename(share.parent / "kept.txt")
+        eventually(lambda: states(one)["gone"] == 1)
+        sandbox.clear_faults()
+        (share.parent / "kept.txt").rename(share / "a.txt")
+        eventually(sent(sandbox, 1))
+    assert states(one) == {"sent": 1}
+
+
+# --- Kinds ---------------------------------------------------------------------------------------
+
+
+def test_a_refused_kind_costs_one_refused_call_in_all(share: Path, tmp_path: Path) -> None:
+    """40005 is learnt: the file goes zipped, and so does the next one of its kind, without a refused call."""
+    media = Settings().media
+    settings = replace(Settings(), media=replace(media, refused=media.refused | {"xyz"}))
+    with Sandbox(settings=settings) as strict:
+        setting = config(tmp_path / "state", strict, folder(share, strict.conversations[0].id))
+        with run(setting):
+            (share / "a.xyz").write_text("a")
+            eventually(sent(strict, 1))
+            (share / "b.xyz").write_text("b")
+            eventually(sent(strict, 2))
+        assert names(strict) == ["a.xyz.zip", "b.xyz.zip"]
+        assert strict.calls()["media/upload"] == 3
+
+
+def test_what_cannot_be_sent_costs_no_call(one: Config, share: Path, sandbox: Sandbox) -> None:
+    """A file over the limit fails with its advice before anything is asked."""
+    with run(one):
+        with (share / "big.zip").open("wb") as big:
+            big.truncate(21 * 1024 * 1024)
+        eventually(lambda: states(one)["failed"] == 1)
+    assert codes(one) == ["too_big"]
+    assert "media/upload" not in sandbox.calls()
+
+
+# --- Trouble -------------------------------------------------------------------------------------
+
+
+def test_a_missing_folder_does_not_stop_the_others(tmp_path: Path, share: Path, sandbox: Sandbox) -> None:
+    """It is reported down, and watched when it appears; what lies in it then is its baseline."""
+    later, heard = tmp_path / "later", Heard()
+    cid = sandbox.conversations[0].id
+    setting = config(tmp_path / "state", sandbox, folder(later, cid), folder(share, cid))
+    with run(setting, heard) as service:
+        assert heard.count(Log.FOLDER_DOWN) == 1
+        (share / "a.txt").write_text("a")
+        eventually(sent(sandbox, 1))
+        later.mkdir()
+        eventually(lambda: heard.count(Log.FOLDER_BACK) == 1)
+        eventually(lambda: [kind for kind, _ in service.watching().values()] == [WatchKind.INOTIFY] * 2)
+        (later / "b.txt").write_text("b")
+        eventually(sent(sandbox, 2))
+
+
+def test_a_folder_that_is_replaced_is_watched_again(one: Config, share: Path, sandbox: Sandbox) -> None:
+    """A root deleted and made anew is noticed, armed and scanned again."""
+    heard = Heard()
+    with run(one, heard):
+        shutil.rmtree(share)
+        eventually(lambda: heard.count(Log.FOLDER_DOWN) >= 1)
+        share.mkdir()
+        (share / "a.txt").write_text("a")
+        eventually(sent(sandbox, 1))
+
+
+def test_a_second_daemon_on_one_ledger_refuses(one: Config) -> None:
+    """Two daemons would send everything twice."""
+    with run(one), pytest.raises(Locked):
+        Service(one, say=Heard()).start()
+
+
+def test_wrong_credentials_pause_the_app_and_keep_every_file(
+    one: Config, share: Path, sandbox: Sandbox
+) -> None:
+    """One line with advice; no upload is tried; the right secret sends all that waited."""
+    wrong, heard = replace(one, dingtalk=replace(one.dingtalk, client_secret="wrong")), Heard()
+    with run(wrong, heard):
+        for number in range(5):
+            (share / f"{number}.txt").write_text(str(number))
+        eventually(lambda: states(one)["pending"] == 5 and pauses(one))
+    assert heard.count(Log.PAUSED) == 1
+    assert [(scope, code) for scope, _, code in pauses(one)] in (
+        [("app", "40096")],
+        [("app", "invalidClientIdOrSecret")],
+    )
+    assert "media/upload" not in sandbox.calls()
+    with run(one):
+        eventually(sent(sandbox, 5))
+    assert pauses(one) == []
+
+
+def test_a_robot_that_is_not_in_a_conversation_pauses_only_that(
+    tmp_path: Path, share: Path, sandbox: Sandbox
+) -> None:
+    """The other conversation gets everything, and the refused one costs one call."""
+    inside = sandbox.conversations[0].id
+    outside = next(one.id for one in sandbox.conversations if not one.robot_inside)
+    heard = Heard()
+    setting = config(tmp_path / "state", sandbox, folder(share, inside, outside))
+    with run(setting, heard):
+        for number in range(5):
+            (share / f"{number}.txt").write_text(str(number))
+        eventually(sent(sandbox, 5))
+        eventually(lambda: states(setting) == {"sent": 5, "uploaded": 5})
+    assert [(scope, key) for scope, key, _ in pauses(setting)] == [("conversation", outside)]
+    assert heard.count(Log.PAUSED) == 1
+    assert sandbox.calls()["robot/groupMessages/send"] == 6
+
+
+def test_an_unreachable_host_pauses_the_app_and_ends_by_itself(
+    one: Config, share: Path, sandbox: Sandbox
+) -> None:
+    """What waited through an outage is sent when it ends, without a person."""
+    heard = Heard()
+    sandbox.stop()
+    with run(one, heard):
+        (share / "a.txt").write_text("a")
+        eventually(lambda: pauses(one))
+        assert pauses(one)[0][0] == "app"
+        sandbox.start()
+        eventually(sent(sandbox, 1))
+        eventually(lambda: pauses(one) == [])
+    assert heard.count(Log.PAUSED) == 1
+
+
+def test_throttle_answers_lose_nothing(one: Config, share: Path, sandbox: Sandbox) -> None:
+    """Refused for their rate, uploads and sends come again and arrive once."""
+    sandbox.inject(Fault(api="media/upload", kind=FaultKind.THROTTLE, times=1))
+    sandbox.inject(Fault(api="robot/groupMessages/send", kind=FaultKind.THROTTLE, times=1))
+    with run(one):
+        for number in range(4):
+            (share / f"{number}.txt").write_text(str(number))
+        eventually(sent(sandbox, 4))
+        eventually(lambda: states(one) == {"sent": 4})
+    assert len(names(sandbox)) == 4
+
+
+def test_tokens_that_die_early_are_renewed(one: Config, share: Path, sandbox: Sandbox) -> None:
+    """A token may die before its time; nothing is lost and nothing doubled."""
+    with run(one):
+        (share / "a.txt").write_text("a")
+        eventually(sent(sandbox, 1))
+        sandbox.kill_tokens()
+        (share / "b.txt").write_text("b")
+        eventually(sent(sandbox, 2))
+    assert names(sandbox) == ["a.txt", "b.txt"]
+
+
+def test_a_lost_answer_leaves_a_doubt_that_a_person_can_hold(
+    one: Config, share: Path, sandbox: Sandbox
+) -> None:
+    """With `hold` a message whose answer was lost is never sent twice by itself."""
+    held = replace(one, delivery=replace(one.delivery, on_uncertain="hold"))
+    sandbox.inject(Fault(api="robot/groupMessages/send", kind=FaultKind.CUT_AFTER, times=1))
+    with run(held):
+        (share / "a.txt").write_text("a")
+        eventually(lambda: states(one)["uncertain"] == 1)
+        (share / "b.txt").write_text("b")
+        eventually(sent(sandbox, 2))
+    assert names(sandbox) == ["a.txt", "b.txt"]
+    assert states(one) == {"uncertain": 1, "sent": 1}

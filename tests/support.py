@@ -1,0 +1,91 @@
+"""What several tests need: waiting for what threads do, a configuration, and the log as a list."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from dingwatch.config import Config, Delivery, DingTalk, Folder, Pace
+from dingwatch.sandbox import Message, Sandbox
+from dingwatch.texts import Language, Text
+
+PATIENCE = 20.0
+"""Seconds after which a test gives up on what should have happened long before."""
+
+
+def eventually(condition: Callable[[], object]) -> None:
+    """Wait until a condition holds; fail when it does not within the patience."""
+    tick, until = threading.Event(), time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < until, "this never happened"
+        tick.wait(0.01)
+
+
+def folder(path: Path, *conversations: str, **changes: Any) -> Folder:  # noqa: ANN401
+    """Return a folder's settings, quick to settle."""
+    made = Folder(
+        path=path,
+        root=os.fsencode(path.resolve()),
+        name=path.name,
+        conversation_ids=conversations,
+        recursive=True,
+        include=(),
+        exclude=(),
+        settle=0.1,
+        existing="skip",
+        on_change="send",
+        unsupported="zip",
+        large_files="drive",
+        hold_over=None,
+        watch="auto",
+        poll_interval=0.2,
+        rescan=600.0,
+    )
+    return replace(made, **changes)
+
+
+def config(state: Path, sandbox: Sandbox, *folders: Folder, **changes: Any) -> Config:  # noqa: ANN401
+    """Return a configuration without any pace."""
+    made = Config(
+        language=Language.EN,
+        dingtalk=DingTalk(
+            sandbox.client_id, sandbox.client_secret, sandbox.robot_code, None, sandbox.url, sandbox.url, None
+        ),
+        state_dir=state,
+        ledger=None,
+        keep=400 * 86400.0,
+        delivery=Delivery(4, 3 * 86400.0, "resend"),
+        pace=Pace(None, None),
+        folders=folders,
+    )
+    return replace(made, **changes)
+
+
+class Heard:
+    """Takes what the service says, for tests to look at."""
+
+    def __init__(self) -> None:
+        self.said: list[tuple[Text, dict[str, object]]] = []
+
+    def __call__(self, text: Text, **values: object) -> None:
+        self.said.append((text, values))
+
+    def count(self, text: Text) -> int:
+        """Say how often a sentence was said."""
+        return sum(one is text for one, _ in self.said)
+
+
+def digests(messages: tuple[Message, ...]) -> list[str]:
+    """Return the digests of messages, in the order of the chat."""
+    return [message.sha256 for message in messages]
+
+
+def sha256(content: bytes) -> str:
+    """Return the hex digest."""
+    return hashlib.sha256(content).hexdigest()
