@@ -219,6 +219,11 @@ class DeliverySide:
         self._pool = ThreadPoolExecutor(config.delivery.workers + 2, "delivery")
         self.notice_changed: Callable[[Anew], None] = lambda _: None
 
+    def poke(self) -> None:
+        """There is new work in the ledger."""
+        self.loop.poke()
+        self.inbox.wake()
+
     def _sleep(self, seconds: float) -> None:
         """Wait between repetitions of a call; a stop ends every wait."""
         self._stopping.wait(seconds)
@@ -380,7 +385,7 @@ class Service:
         store = self._store = Store.open(ledger_url(self._config))
         folders = bind_folders(store, self._config)
         self._delivery = DeliverySide(self._config, store, folders.roots, self._say)
-        self._intake = IntakeSide(self._config, store, folders, self._delivery.inbox.wake, self._say)
+        self._intake = IntakeSide(self._config, store, folders, self._delivery.poke, self._say)
         self._delivery.notice_changed = self._intake.inbox.put
         self._intake.on_ready = self.ready.set
         self._door = host.Door(self._config.state_dir, self._answer)
@@ -409,7 +414,7 @@ class Service:
             return json.dumps(
                 {"folders": {str(i): {"watch": kind, "settling": n} for i, (kind, n) in watching}}
             )
-        self._delivery.inbox.wake()
+        self._delivery.poke()
         self._intake.inbox.wake()
         return "{}"
 

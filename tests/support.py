@@ -83,7 +83,7 @@ class Heard:
 
 def digests(messages: tuple[Message, ...]) -> list[str]:
     """Return the digests of messages, in the order of the chat."""
-    return [message.sha256 for message in messages]
+    return [message.sha256 or "" for message in messages]
 
 
 def sha256(content: bytes) -> str:

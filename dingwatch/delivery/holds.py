@@ -95,6 +95,10 @@ class Paces:
     per_conversation: Limit | None
     paces: dict[tuple[Scope, str], Pace] = field(default_factory=dict)
 
+    def copy(self) -> Paces:
+        """Return a copy, to try slots on."""
+        return Paces(self.per_api, self.per_conversation, dict(self.paces))
+
     def _limits(self, place: Place) -> Mapping[tuple[Scope, str], Limit]:
         limits = {}
         if self.per_api is not None:

@@ -1,7 +1,7 @@
 """From the folder to the ledger: notices, settling, digests, and what is new."""
 
-from dingwatch.intake.jobs import Input, Job
 from dingwatch.intake.folder import FolderSettings
+from dingwatch.intake.jobs import Input, Job
 from dingwatch.intake.loop import Instant, IntakeLoop
 from dingwatch.intake.perform import Performer
 

@@ -101,6 +101,7 @@ class IntakeLoop:
         self._store = store
         self._app = app
         self._refused = refused
+        self._refused_now: frozenset[str] = frozenset()
         self._say = say
         self._folders = {
             settings.id: Folder(settings, mark.looked_at is not None, mark.blank_device)
@@ -424,6 +425,7 @@ class IntakeLoop:
             jobs.append(Examine(key[0], key[1], fingerprint, others))
 
     def _decide_examined(self, connection: Connection, writes: _Writes, now: Instant) -> None:
+        self._refused_now = frozenset(self._refused()) if self._examined else self._refused_now
         fresh = [one for one in self._examined if (one.job.folder, one.job.path) not in self._candidates]
         here = self._here(connection, [(one.job.folder, one.job.path) for one in fresh])
         taken: set[int] = set()
@@ -506,7 +508,7 @@ class IntakeLoop:
             digest=digest,
             noticed_at=now.wall,
             settled_at=now.wall,
-            dress=policy.dress(name, digest, self._app, frozenset(self._refused())),
+            dress=policy.dress(name, digest, self._app, self._refused_now),
             conversations=self._folders[key[0]].settings.conversations,
             skipped=skipped,
         )

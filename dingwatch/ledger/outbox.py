@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    FromClause,
     Row,
     and_,
     bindparam,
@@ -64,6 +65,10 @@ class Delivery:
     crashes: int
     upload_state: str
     media_id: str | None
+    older_in_flight: bool = False
+    """An older version of its path may be on its way to the same conversation."""
+    upload_ahead: bool = False
+    """A file that settled earlier is in, or before, its first upload to the same conversation."""
 
     @property
     def standing(self) -> Standing:
@@ -129,12 +134,17 @@ class Held:
     folders: tuple[int, ...] = ()
 
 
-_MAPPED: Final = or_(
-    deliveries.c.folder_id.is_(None),
-    exists().where(
-        routes.c.folder_id == deliveries.c.folder_id, routes.c.conversation_id == deliveries.c.conversation_id
-    ),
-)
+def _mapped(rows: FromClause) -> ColumnElement[bool]:
+    """Rows whose folder and conversation the configuration maps, and what `send` was given."""
+    return or_(
+        rows.c.folder_id.is_(None),
+        exists().where(
+            routes.c.folder_id == rows.c.folder_id, routes.c.conversation_id == rows.c.conversation_id
+        ),
+    )
+
+
+_MAPPED: Final = _mapped(deliveries)
 
 
 def _free(state: State) -> ColumnElement[bool]:
@@ -155,100 +165,93 @@ def _held(held: Held, now: float, **more: object) -> dict[str, object]:
     return {"now": now, "conversations": held.conversations, "folders": held.folders, **more}
 
 
-_TO_UPLOAD: Final = (
-    _WHOLE.where(_free(State.PENDING), uploads.c.state != "busy")
+_FIRST_KEYS: Final = (
+    select(deliveries.c.upload_key)
+    .join(uploads, uploads.c.key == deliveries.c.upload_key)
+    .where(_free(State.PENDING), uploads.c.state != "busy")
     .order_by(deliveries.c.settled_at, deliveries.c.id)
     .limit(bindparam("limit"))
+    .subquery()
 )
-_TOGETHER: Final = _WHOLE.where(
-    _free(State.PENDING), deliveries.c.upload_key.in_(bindparam("keys", expanding=True))
+_TO_UPLOAD: Final = _WHOLE.where(
+    _free(State.PENDING), deliveries.c.upload_key.in_(select(_FIRST_KEYS.c.upload_key))
 ).order_by(deliveries.c.settled_at, deliveries.c.id)
 
 
 def to_upload(connection: Connection, held: Held, now: float, limit: int) -> list[list[Delivery]]:
     """Return up to `limit` contents to be uploaded, each with all its due rows, earliest settled first."""
-    first = connection.execute(_TO_UPLOAD, _held(held, now, limit=4 * limit)).all()
-    keys = list(dict.fromkeys(row.upload_key for row in first))[:limit]
-    if not keys:
-        return []
-    together: dict[str, list[Delivery]] = {key: [] for key in keys}
-    for row in connection.execute(_TOGETHER, _held(held, now, keys=keys)):
-        together[row.upload_key].append(_delivery(row))
-    return list(together.values())
+    together: dict[str, list[Delivery]] = {}
+    for row in connection.execute(_TO_UPLOAD, _held(held, now, limit=2 * limit)):
+        together.setdefault(row.upload_key, []).append(_delivery(row))
+    return list(together.values())[:limit]
 
 
-_WAITING: Final = select(deliveries.c.conversation_id).where(_free(State.UPLOADED)).distinct()
+_WAITING: Final = select(deliveries.c.conversation_id).where(deliveries.c.state == State.UPLOADED).distinct()
+
+
+def conversations_waiting(connection: Connection) -> list[str]:
+    """Return the conversations that have something uploaded."""
+    return list(connection.scalars(_WAITING))
+
+
+_EARLIER: Final = deliveries.alias("earlier")
+_AHEAD: Final = exists().where(
+    _EARLIER.c.state.in_((State.PENDING, State.UPLOADING)),
+    _EARLIER.c.conversation_id == deliveries.c.conversation_id,
+    _EARLIER.c.settled_at < deliveries.c.settled_at,
+    _EARLIER.c.due <= bindparam("now"),
+    _EARLIER.c.failures == 0,
+    _mapped(_EARLIER),
+)
+_OLDER_VERSION: Final = versions.alias("older_version")
+_OLDER: Final = deliveries.alias("older")
+_OLDER_ROWS: Final = (
+    _OLDER_VERSION.c.folder_id == versions.c.folder_id,
+    _OLDER_VERSION.c.directory == versions.c.directory,
+    _OLDER_VERSION.c.name == versions.c.name,
+    _OLDER_VERSION.c.id < versions.c.id,
+    _OLDER.c.version_id == _OLDER_VERSION.c.id,
+    _OLDER.c.conversation_id == deliveries.c.conversation_id,
+    _OLDER.c.state.in_((State.SENDING, State.UNCERTAIN, State.UPLOADED)),
+)
 _NEXT: Final = (
-    _WHOLE.where(_free(State.UPLOADED), deliveries.c.conversation_id == bindparam("conversation"))
+    _WHOLE.add_columns(exists().where(*_OLDER_ROWS).label("older_in_flight"), _AHEAD.label("upload_ahead"))
+    .where(_free(State.UPLOADED), deliveries.c.conversation_id == bindparam("conversation"))
     .order_by(deliveries.c.settled_at, deliveries.c.id)
     .limit(bindparam("limit"))
 )
 
 
-def conversations_waiting(connection: Connection, held: Held, now: float) -> list[str]:
-    """Return the conversations that have something uploaded and due."""
-    return list(connection.scalars(_WAITING, _held(held, now)))
-
-
 def next_to_send(
-    connection: Connection, held: Held, now: float, conversation: str, limit: int = 8
+    connection: Connection, held: Held, now: float, conversation: str, limit: int = 4
 ) -> list[Delivery]:
     """Return the first rows of one conversation that are uploaded and due, earliest settled first."""
     rows = connection.execute(_NEXT, _held(held, now, conversation=conversation, limit=limit))
-    return [_delivery(row) for row in rows]
+    return [
+        replace(
+            _delivery(row), older_in_flight=bool(row.older_in_flight), upload_ahead=bool(row.upload_ahead)
+        )
+        for row in rows
+    ]
 
 
-_AHEAD: Final = select(
-    exists().where(
-        deliveries.c.state.in_((State.PENDING, State.UPLOADING)),
-        deliveries.c.conversation_id == bindparam("conversation"),
-        deliveries.c.settled_at < bindparam("settled_at"),
-        deliveries.c.due <= bindparam("now"),
-        deliveries.c.failures == 0,
-        _MAPPED,
-    )
+_BLOCKERS: Final = (
+    select(_OLDER.c.state, _OLDER.c.doubts)
+    .select_from(deliveries)
+    .join(versions, versions.c.id == deliveries.c.version_id)
+    .join(_OLDER_VERSION, _OLDER_VERSION.c.folder_id == versions.c.folder_id)
+    .join(_OLDER, _OLDER.c.version_id == _OLDER_VERSION.c.id)
+    .where(deliveries.c.id == bindparam("delivery"), *_OLDER_ROWS)
 )
 
 
-def upload_ahead(connection: Connection, delivery: Delivery, now: float) -> bool:
-    """Say whether an earlier settled file of the conversation is in, or before, its first upload."""
-    return bool(
-        connection.scalar(
-            _AHEAD, {"conversation": delivery.conversation, "settled_at": delivery.settled_at, "now": now}
-        )
-    )
-
-
-_OLDER: Final = select(deliveries.c.state, deliveries.c.doubts).join(
-    versions, versions.c.id == deliveries.c.version_id
-).where(
-    versions.c.folder_id == bindparam("folder"),
-    versions.c.directory == bindparam("directory"),
-    versions.c.name == bindparam("name"),
-    versions.c.id < bindparam("version"),
-    deliveries.c.conversation_id == bindparam("conversation"),
-    deliveries.c.state.in_((State.SENDING, State.UNCERTAIN, State.UPLOADED)),
-)  # fmt: skip
-
-
-def older_in_flight(connection: Connection, delivery: Delivery, *, resends: bool) -> bool:
+def older_blocks(connection: Connection, delivery: Delivery, *, resends: bool) -> bool:
     """Say whether an older version of the path is being sent, or will be sent again by itself."""
-    directory, _, name = delivery.path.rpartition(b"/")
-    rows = connection.execute(
-        _OLDER,
-        {
-            "folder": delivery.folder,
-            "directory": directory,
-            "name": name,
-            "version": delivery.version,
-            "conversation": delivery.conversation,
-        },
-    )
     return any(
         state == State.SENDING
         or (state == State.UNCERTAIN and resends and doubts == 1)
         or (state == State.UPLOADED and doubts > 0)
-        for state, doubts in rows
+        for state, doubts in connection.execute(_BLOCKERS, {"delivery": delivery.id})
     )
 
 
@@ -286,8 +289,10 @@ def next_due(connection: Connection, now: float) -> float | None:
 # --- Uploads -----------------------------------------------------------------------------------
 
 
-def upload_states(connection: Connection, keys: Iterable[str], state: str) -> None:
+def upload_states(connection: Connection, keys: Sequence[str], state: str) -> None:
     """Set uploads `busy`, or back to `none` (which forgets the media id)."""
+    if not keys:
+        return
     connection.execute(
         update(uploads)
         .where(uploads.c.key.in_(list(keys)))

@@ -60,7 +60,7 @@ def run(setting: Config, heard: Heard | None = None) -> Iterator[Service]:
 
 def names(sandbox: Sandbox, conversation: int = 0) -> list[str]:
     """Return the names that a conversation shows."""
-    return [message.file_name for message in sandbox.messages(sandbox.conversations[conversation].id)]
+    return [str(m.file_name) for m in sandbox.messages(sandbox.conversations[conversation].id)]
 
 
 # --- The main job --------------------------------------------------------------------------------

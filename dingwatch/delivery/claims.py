@@ -1,0 +1,234 @@
+"""What may go now: doubted rows back to work, then sends, then uploads with the workers that are left."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from dingwatch import policy
+from dingwatch.delivery.holds import Place
+from dingwatch.delivery.jobs import Send, Upload
+from dingwatch.delivery.memory import Memory, Tick
+from dingwatch.dingtalk import API_SEND, API_UPLOAD, MEDIA_LIMIT, Host
+from dingwatch.ledger import outbox, transitions
+from dingwatch.ledger.outbox import Delivery
+from dingwatch.ledger.transitions import Change
+from dingwatch.lifecycle import Event, State
+from dingwatch.model import Cause, Form
+from dingwatch.policy import Dress
+from dingwatch.texts import Log
+
+HOLD_FOR_UPLOAD: Final = 5.0
+"""Seconds that a file waits for the first upload of one that settled earlier."""
+
+
+def claim(memory: Memory, tick: Tick) -> None:
+    """Claim what may go now; the jobs and the next instant of interest are left in the tick."""
+    _requeue_doubted(memory, tick)
+    for host in sorted(memory.pauses.probes(tick.now)):
+        memory.needs_token(tick, host, force=True)
+    if memory.crashed:
+        _claim_crashed(memory, tick)
+    if not memory.crashed:
+        _claim_sends(memory, tick)
+        _claim_uploads(memory, tick)
+    _flush(tick)
+    _wakes(memory, tick)
+
+
+def _flush(tick: Tick) -> None:
+    transitions.apply(tick.connection, tick.now, tick.changes)
+    tick.changes.clear()
+
+
+def _wakes(memory: Memory, tick: Tick) -> None:
+    end = memory.pauses.next_end(tick.now)
+    if end is not None:
+        tick.wakes.append(end)
+    if memory.may_wait:
+        due = outbox.next_due(tick.connection, tick.now)
+        memory.may_wait = due is not None
+        if due is not None:
+            tick.wakes.append(due)
+            memory.may_upload = True
+            memory.may_send |= set(outbox.conversations_waiting(tick.connection))
+
+
+# --- Doubts and crashes --------------------------------------------------------------------------
+
+
+def _requeue_doubted(memory: Memory, tick: Tick) -> None:
+    """Send doubted rows once more, when a call that is safe to repeat has shown that DingTalk answers."""
+    if not memory.settings.resend_uncertain or not memory.may_doubt:
+        return
+    rows = outbox.doubted_once(tick.connection)
+    memory.may_doubt = bool(rows)
+    for row in rows:
+        _requeue_when_ready(memory, tick, row, row.doubted_at or 0.0)
+    _flush(tick)
+
+
+def _requeue_when_ready(memory: Memory, tick: Tick, row: Delivery, doubted_at: float) -> None:
+    ready = doubted_at + policy.DOUBT_WAIT
+    if ready > tick.now:
+        tick.wakes.append(ready)
+    elif max(memory.served_at.values(), default=float("-inf")) > doubted_at:
+        columns = {"due": tick.now, "uncertain_resent": True}
+        tick.changes.append(Change(row.id, Event.REQUEUE, State.UNCERTAIN, None, columns))
+        memory.may_send.add(row.conversation)
+        tick.say(Log.RESENDING, path=policy.readable(row.path), conversation=row.conversation)
+    else:
+        memory.needs_token(tick, Host.API, force=True)
+
+
+def _claim_crashed(memory: Memory, tick: Tick) -> None:
+    """After a crash what was in hand goes first and one at a time, so that a culprit stands alone."""
+    rows = outbox.by_id(tick.connection, memory.crashed)
+    unfinished = {State.PENDING, State.UPLOADED, State.UPLOADING, State.SENDING}
+    memory.crashed = [row for row in memory.crashed if row in rows and rows[row].state in unfinished]
+    if not memory.crashed or tick.busy():
+        return
+    row = rows[memory.crashed[0]]
+    if row.state is State.UPLOADED:
+        _claim_first(memory, tick, [row])
+    else:
+        _claim_upload(memory, tick, [row])
+    if not tick.busy():
+        memory.crashed = memory.crashed[1:]  # held by something else than itself: let the others go on
+
+
+# --- Sends -------------------------------------------------------------------------------------
+
+
+def _claim_sends(memory: Memory, tick: Tick) -> None:
+    """Claim the next file of every conversation: one at a time each, earliest settled first."""
+    if not memory.may_send or memory.free_workers(tick) <= 0 or memory.holds(tick, Place(API_SEND)):
+        return
+    sending = {place.conversation for place in tick.busy()}
+    for conversation in sorted(memory.may_send - sending):
+        place = Place(API_SEND, conversation)
+        slot = memory.slot(tick, place)
+        if slot > tick.now:
+            tick.wakes.append(slot)
+        elif memory.free_workers(tick) > 0 and not memory.holds(tick, place):
+            rows = outbox.next_to_send(tick.connection, memory.held(tick.now), tick.now, conversation)
+            if not rows:
+                memory.may_send.discard(conversation)
+            _claim_first(memory, tick, rows)
+
+
+def _claim_first(memory: Memory, tick: Tick, rows: Sequence[Delivery]) -> None:
+    """Claim the first of a conversation's rows that nothing holds back."""
+    for row in rows:
+        if row.media_id is None:  # its upload was lost by another row: no failure of this one
+            tick.changes.append(Change(row.id, Event.MEDIA_LOST, State.UPLOADED))
+            memory.may_upload = True
+            continue
+        if row.older_in_flight and outbox.older_blocks(
+            tick.connection, row, resends=memory.settings.resend_uncertain
+        ):
+            continue
+        hold_until = (row.uploaded_at or row.settled_at) + HOLD_FOR_UPLOAD
+        if row.upload_ahead and hold_until > tick.now:
+            tick.wakes.append(hold_until)
+        else:
+            _claim_send(memory, tick, row, row.media_id)
+        return
+
+
+def _claim_send(memory: Memory, tick: Tick, row: Delivery, media_id: str) -> None:
+    place = Place(API_SEND, row.conversation)
+    slot = memory.slot(tick, place)
+    if slot > tick.now:
+        tick.wakes.append(slot)
+        return
+    if memory.holds(tick, place) or memory.needs_token(tick, Host.API):
+        return
+    tick.changes.append(Change(row.id, Event.CLAIM, State.UPLOADED, None, {"claimed_at": tick.now}))
+    tick.slots.append(place)
+    tick.jobs.append(Send(row, media_id, _as_uploaded(memory, row)))
+
+
+def _as_uploaded(memory: Memory, row: Delivery) -> Dress:
+    """Return the form in which a row was uploaded, whatever has been learnt of its kind since."""
+    kind = policy.extension(policy.displayed_name(row.name))
+    refused = memory.refused | {kind} if row.form is Form.ZIP else memory.refused - {kind}
+    return policy.dress(row.name, row.digest, memory.settings.app, refused)
+
+
+# --- Uploads -----------------------------------------------------------------------------------
+
+
+def _claim_uploads(memory: Memory, tick: Tick) -> None:
+    uploading = sum(place.api == API_UPLOAD for place in tick.busy())
+    # One worker is left for sends, or slow uploads would hold back what is ready to go.
+    free = min(memory.free_workers(tick), max(memory.settings.workers - 1, 1) - uploading)
+    if not memory.may_upload or free <= 0 or memory.holds(tick, Place(API_UPLOAD)):
+        return
+    contents = outbox.to_upload(tick.connection, memory.held(tick.now), tick.now, free)
+    memory.may_upload = bool(contents)
+    for rows in contents:
+        _claim_upload(memory, tick, rows)
+    busy = [job.dress.key.id for job in tick.jobs if isinstance(job, Upload)]
+    outbox.upload_states(tick.connection, busy, "busy")
+
+
+def _claim_upload(memory: Memory, tick: Tick, rows: Sequence[Delivery]) -> None:
+    """Claim all rows of one content: a job, or none where DingTalk has it already."""
+    source = rows[0]
+    dress = policy.dress(source.name, source.digest, memory.settings.app, memory.refused)
+    refusal = _preflight(memory, source, dress)
+    if refusal is not None:
+        _refuse(tick, rows, *refusal)
+    elif dress.key.id != source.upload_key:
+        outbox.redress(memory.store, tick.connection, [source.id], dress)
+        tick.wakes.append(tick.now)
+    elif source.upload_state == "have":
+        _claim_had(memory, tick, rows)
+    else:
+        _claim_job(memory, tick, rows, dress)
+
+
+def _claim_had(memory: Memory, tick: Tick, rows: Sequence[Delivery]) -> None:
+    """A content that DingTalk has costs no call: the rows pass through both states at once."""
+    _claim_rows(tick, rows, {"claimed_at": tick.now})
+    _flush(tick)
+    columns: dict[str, Any] = {"uploaded_at": tick.now, "due": tick.now, "crashes": 0}
+    for row in rows:
+        tick.changes.append(Change(row.id, Event.UPLOAD_OK, State.UPLOADING, None, columns))
+        memory.may_send.add(row.conversation)
+    _flush(tick)
+    tick.wakes.append(tick.now)
+
+
+def _claim_job(memory: Memory, tick: Tick, rows: Sequence[Delivery], dress: Dress) -> None:
+    place = Place(API_UPLOAD, folder=rows[0].folder)
+    slot = memory.slot(tick, place)
+    if slot > tick.now:
+        tick.wakes.append(slot)
+    elif not memory.holds(tick, place) and not memory.needs_token(tick, Host.OAPI):
+        _claim_rows(tick, rows, {"claimed_at": tick.now})
+        tick.slots.append(place)
+        tick.jobs.append(Upload(tuple(rows), dress))
+
+
+def _claim_rows(tick: Tick, rows: Sequence[Delivery], columns: dict[str, Any]) -> None:
+    tick.changes += [Change(row.id, Event.CLAIM, State.PENDING, None, columns) for row in rows]
+
+
+def _preflight(memory: Memory, row: Delivery, dress: Dress) -> tuple[Event, Cause] | None:
+    """Return what would make the upload fail for certain, so that it costs no call."""
+    if row.fingerprint.size > MEDIA_LIMIT:
+        return Event.REJECT, Cause("too_big", "", "TOO_BIG")
+    if row.fingerprint.size == 0:
+        return Event.SKIP, Cause("empty", "", "EMPTY")
+    if dress.form is Form.ZIP and memory.settings.unsupported_in(row.folder) == "skip":
+        return Event.SKIP, Cause("unsupported", "", "UNSUPPORTED")
+    return None
+
+
+def _refuse(tick: Tick, rows: Sequence[Delivery], event: Event, cause: Cause) -> None:
+    for row in rows:
+        tick.changes.append(Change(row.id, event, State.PENDING, cause))
+        text = Log.FAILED if event is Event.REJECT else Log.SKIPPED
+        tick.say_of(text, row, cause.code, cause.message, cause.advice)

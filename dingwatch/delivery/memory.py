@@ -1,0 +1,155 @@
+"""What the delivery loop keeps between ticks, and what one tick gathers.
+
+All of it can be made again from the ledger: after a transaction that failed, and when a command has
+written, it is (`stale`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from sqlalchemy import Connection
+
+from dingwatch import policy
+from dingwatch.delivery.holds import APP, Paces, Pauses, Place
+from dingwatch.delivery.jobs import FetchToken, Job, Send, Upload
+from dingwatch.dingtalk import API_SEND, API_UPLOAD, REFUSED_EXTENSIONS, Host
+from dingwatch.ledger import outbox
+from dingwatch.ledger.outbox import Delivery, Held
+from dingwatch.ledger.store import Store
+from dingwatch.ledger.transitions import Change
+from dingwatch.model import Scope
+from dingwatch.policy import Limit
+from dingwatch.texts import Text
+
+Say = Callable[..., None]
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the delivery loop is to know of the configuration."""
+
+    app: str
+    workers: int = 4
+    give_up_after: float = 3 * 86400.0
+    resend_uncertain: bool = True
+    per_api: Limit | None = None
+    per_conversation: Limit | None = None
+    unsupported: Mapping[int, str] = field(default_factory=dict)
+    """`zip` or `skip` by folder id."""
+
+    def unsupported_in(self, folder: int | None) -> str:
+        """Say what happens to kinds that DingTalk refuses; what `send` was given goes zipped."""
+        return self.unsupported.get(folder, "zip") if folder is not None else "zip"
+
+
+@dataclass(slots=True)
+class Tick:
+    """What one tick decides; taken over only when its transaction has been committed."""
+
+    connection: Connection
+    now: float
+    out: Mapping[Job, Place | None]
+    """Jobs that are out and whose outcome is not among those of this tick."""
+    jobs: list[Job] = field(default_factory=list)
+    wakes: list[float] = field(default_factory=list)
+    said: list[tuple[Text, dict[str, object]]] = field(default_factory=list)
+    slots: list[Place] = field(default_factory=list)
+    changes: list[Change] = field(default_factory=list)
+    """Transitions that are written together."""
+
+    def say(self, text: Text, **values: object) -> None:
+        """Have something said once the transaction is on disk."""
+        self.said.append((text, values))
+
+    def say_of(self, text: Text, row: Delivery, code: str, message: str, advice: str) -> None:
+        """Have something said about one delivery."""
+        path = policy.readable(row.path)
+        self.say(text, path=path, conversation=row.conversation, code=code, message=message, advice=advice)
+
+    def busy(self) -> list[Place]:
+        """Return where jobs are at work, those of this tick counted in."""
+        return [place for place in (*self.out.values(), *map(place_of, self.jobs)) if place is not None]
+
+
+@dataclass(slots=True)
+class Memory:
+    """What is kept between ticks."""
+
+    store: Store
+    settings: Settings
+    token_fresh: Callable[[Host], bool]
+    chance: Callable[[], float]
+    pauses: Pauses = field(default_factory=Pauses)
+    paces: Paces = field(init=False)
+    crashed: list[int] = field(default_factory=list)
+    """Rows that were in hand at a crash: they go first and one at a time."""
+    served_at: dict[str, float] = field(default_factory=dict)
+    """When an API, or a host's token call, last worked."""
+    refused: frozenset[str] = REFUSED_EXTENSIONS
+    stale: bool = True
+    may_upload: bool = True
+    """Whether there may be pending rows; asked of the ledger only then."""
+    may_send: set[str] = field(default_factory=set)
+    """Conversations that may have uploaded rows."""
+    may_wait: bool = True
+    may_doubt: bool = True
+
+    def __post_init__(self) -> None:
+        self.paces = Paces(self.settings.per_api, self.settings.per_conversation)
+
+    def refresh(self, tick: Tick) -> None:
+        """Make it again from the ledger, when something else wrote there."""
+        if not self.stale:
+            return
+        self.pauses.load(outbox.all_pauses(tick.connection))
+        self.refused |= outbox.extensions_refused(tick.connection, self.settings.app)
+        self.may_send = set(outbox.conversations_waiting(tick.connection))
+        self.may_upload = self.may_wait = self.may_doubt = True
+        self.stale = False
+
+    def held(self, now: float) -> Held:
+        """Return what pauses keep from being claimed."""
+        return Held(self.pauses.held_conversations(now), self.pauses.held_folders(now))
+
+    def free_workers(self, tick: Tick) -> int:
+        """Return how many more uploads and sends may be out."""
+        return self.settings.workers - len(tick.busy())
+
+    def holds(self, tick: Tick, place: Place) -> bool:
+        """Say whether a pause keeps a job from beginning."""
+        return self.pauses.holds(place, tick.now, tick.busy())
+
+    def slot(self, tick: Tick, place: Place) -> float:
+        """Return the next free slot, those of this tick counted in."""
+        paces = self.paces.copy() if tick.slots else self.paces
+        for taken in tick.slots:
+            paces.take(taken, tick.now)
+        return paces.next_slot(place, tick.now)
+
+    def needs_token(self, tick: Tick, host: Host, *, force: bool = False) -> bool:
+        """Say whether a token must be waited for, and see to it that it is being fetched."""
+        if any(isinstance(job, FetchToken) and job.host is host for job in (*tick.out, *tick.jobs)):
+            return True
+        if not force and self.token_fresh(host):
+            return False
+        app = self.pauses.known.get((Scope.APP, APP))
+        if app is None or app.until <= tick.now:
+            tick.jobs.append(FetchToken(host, force))
+        return True
+
+
+def rows_of(job: Upload | Send) -> Sequence[Delivery]:
+    """Return the rows that a job is for."""
+    return job.rows if isinstance(job, Upload) else (job.row,)
+
+
+def place_of(job: Job) -> Place | None:
+    """Return where a job stands; token calls stand above all places."""
+    match job:
+        case Upload():
+            return Place(API_UPLOAD, folder=job.source.folder)
+        case Send():
+            return Place(API_SEND, job.row.conversation)
+    return None

@@ -1,0 +1,264 @@
+"""What outcomes mean: for the rows, their upload, the pauses over them, and the log."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, Final
+
+from dingwatch import policy
+from dingwatch.delivery.holds import APP, HOST_OF, Place
+from dingwatch.delivery.jobs import Done, FetchToken, Job, Outcome, Send, SendDone, Upload, UploadDone
+from dingwatch.delivery.memory import Memory, Tick, place_of, rows_of
+from dingwatch.dingtalk import API_SEND, API_UPLOAD
+from dingwatch.ledger import outbox, transitions
+from dingwatch.ledger.outbox import Delivery
+from dingwatch.ledger.transitions import ONE_MORE, Change
+from dingwatch.lifecycle import Event, State
+from dingwatch.model import (
+    Form,
+    Misconfigured,
+    NoAnswer,
+    NotReached,
+    Pause,
+    Scope,
+    Throttled,
+    TokenRejected,
+    TypeRefused,
+    Verdict,
+)
+from dingwatch.policy import Consequence, Rules
+from dingwatch.texts import Log
+
+TOKEN_TRIES: Final = 3
+"""Tokens refused in a row for one row, after which a person must look at it."""
+_NO_CAUSE: Final = dict.fromkeys(("code", "message", "advice", "request_id"))
+
+
+def enter(memory: Memory, tick: Tick, outcomes: Sequence[Outcome]) -> None:
+    """Enter outcomes; what they change is written together at the end."""
+    for outcome in outcomes:
+        _forget_crash(memory, outcome.job)
+        match outcome.job, outcome.result:
+            case Upload() as job, UploadDone() as done:
+                _uploaded(memory, tick, job, done)
+            case Send() as job, SendDone() as done:
+                _sent(memory, tick, job, done)
+            case FetchToken() as job, Done():
+                _token_came(memory, tick, job)
+            case job, Verdict() as verdict:
+                _failed(memory, tick, job, verdict)
+    media = [
+        (o.job.dress.key.id, o.result.media_id)
+        for o in outcomes
+        if isinstance(o.job, Upload) and isinstance(o.result, UploadDone)
+    ]
+    outbox.uploaded(tick.connection, media, tick.now)
+    transitions.apply(tick.connection, tick.now, tick.changes)
+    tick.changes.clear()
+
+
+def _forget_crash(memory: Memory, job: Job) -> None:
+    """A row whose outcome is known did not bring the process down: it needs no special care."""
+    if memory.crashed and not isinstance(job, FetchToken):
+        ids = {row.id for row in rows_of(job)}
+        memory.crashed = [row for row in memory.crashed if row not in ids]
+
+
+# --- Success -----------------------------------------------------------------------------------
+
+
+def _uploaded(memory: Memory, tick: Tick, job: Upload, done: UploadDone) -> None:
+    columns = {
+        "uploaded_at": tick.now,
+        "due": tick.now,
+        "failures": 0,
+        "waited": 0.0,
+        "crashes": 0,
+        "attempts": ONE_MORE,
+    }
+    for row in job.rows:
+        tick.changes.append(Change(row.id, Event.UPLOAD_OK, State.UPLOADING, None, columns))
+        memory.may_send.add(row.conversation)
+    _served(memory, tick, Place(API_UPLOAD, folder=job.source.folder))
+    assert done.media_id  # noqa: S101 (the client raises a verdict where there is none)
+
+
+def _sent(memory: Memory, tick: Tick, job: Send, done: SendDone) -> None:
+    columns = {
+        "sent_at": tick.now,
+        "process_query_key": done.process_query_key,
+        "crashes": 0,
+        "attempts": ONE_MORE,
+        **_NO_CAUSE,
+    }
+    tick.changes.append(Change(job.row.id, Event.SEND_OK, State.SENDING, None, columns))
+    memory.may_send.add(job.row.conversation)
+    _served(memory, tick, Place(API_SEND, job.row.conversation))
+    tick.say(Log.SENT, path=policy.readable(job.row.path), conversation=job.row.conversation)
+
+
+def _token_came(memory: Memory, tick: Tick, job: FetchToken) -> None:
+    memory.pauses.proven[job.host] = tick.now
+    memory.served_at[job.host] = tick.now
+    app = memory.pauses.known.get((Scope.APP, APP))
+    if app is not None and app.by_token and not memory.pauses.hosts_to_prove(app):
+        _end_pauses(memory, tick, [(Scope.APP, APP)])
+
+
+def _served(memory: Memory, tick: Tick, place: Place) -> None:
+    """A call came through: the pauses over it end, and its API is known to serve."""
+    memory.served_at[place.api] = tick.now
+    _end_pauses(memory, tick, [key for key in place.keys() if key in memory.pauses.known])
+
+
+def _end_pauses(memory: Memory, tick: Tick, ended: Sequence[tuple[Scope, str]]) -> None:
+    outbox.end_pauses(tick.connection, ended)
+    for key in ended:
+        pause = memory.pauses.known.pop(key)
+        if pause.failures > 1 or pause.scope is not Scope.API:
+            tick.say(Log.RESUMED, scope=pause.scope, key=pause.key)
+
+
+# --- Failure -----------------------------------------------------------------------------------
+
+
+def _failed(memory: Memory, tick: Tick, job: Job, raw: Verdict) -> None:
+    place = place_of(job) or Place(_api_of_token(job))
+    verdict = _widened(job, raw)
+    _pause(memory, tick, place, verdict)
+    if isinstance(verdict, Throttled):
+        memory.paces.throttled(place, verdict.scope, tick.now)
+    match job:
+        case Upload():
+            _upload_failed(memory, tick, job, verdict)
+        case Send():
+            _row_failed(memory, tick, job.row, verdict)
+
+
+def _api_of_token(job: Job) -> str:
+    return next(
+        (api for api, host in HOST_OF.items() if isinstance(job, FetchToken) and host is job.host), API_SEND
+    )
+
+
+def _widened(job: Job, verdict: Verdict) -> Verdict:
+    """A token that cannot be had, or is refused again and again, is the whole app's trouble."""
+    if isinstance(job, FetchToken):
+        kind = NotReached if isinstance(verdict, NoAnswer) else type(verdict)
+        return kind(verdict.cause, Scope.APP)
+    if isinstance(job, Send) and isinstance(verdict, TokenRejected) and job.row.failures >= TOKEN_TRIES:
+        return Misconfigured(verdict.cause, Scope.APP)
+    return verdict
+
+
+def _pause(memory: Memory, tick: Tick, place: Place, verdict: Verdict) -> None:
+    key = (verdict.scope, place.key(verdict.scope))
+    before = memory.pauses.known.get(key)
+    if before is not None and before.until > tick.now:
+        return  # those in flight together say the same thing once
+    made = policy.pause_after(verdict, key[1], before, tick.now, memory.chance())
+    if made is None or made.cause.code == "stopped":
+        return
+    memory.pauses.known[key] = made
+    outbox.pause(memory.store, tick.connection, [made])
+    if before is None or before.cause.code != made.cause.code:
+        _say_paused(tick, made)
+
+
+def _say_paused(tick: Tick, made: Pause) -> None:
+    tick.say(
+        Log.PAUSED,
+        scope=made.scope,
+        key=made.key,
+        seconds=round(made.until - tick.now, 1),
+        code=made.cause.code,
+        message=made.cause.message,
+        advice=made.cause.advice,
+    )
+
+
+def _upload_failed(memory: Memory, tick: Tick, job: Upload, verdict: Verdict) -> None:
+    outbox.upload_states(tick.connection, [job.dress.key.id], "none")
+    memory.may_upload = True
+    source = job.source
+    if isinstance(verdict, TypeRefused) and job.dress.form is Form.PLAIN:
+        _refuse_extension(memory, tick, job)
+    for row in job.rows:
+        same_file = (row.folder, row.path) == (source.folder, source.path)
+        if same_file or not isinstance(verdict, policy.OWN_FILE):
+            _row_failed(memory, tick, row, verdict)
+        else:  # it waited for another's file; its own may be fine
+            _again(tick, row)
+
+
+def _refuse_extension(memory: Memory, tick: Tick, job: Upload) -> None:
+    extension = job.dress.key.extension
+    memory.refused |= {extension}
+    outbox.refuse_extension(memory.store, tick.connection, memory.settings.app, extension, tick.now)
+    tick.say(Log.EXTENSION_REFUSED, extension=extension, path=policy.readable(job.source.path))
+
+
+def _again(tick: Tick, row: Delivery) -> None:
+    tick.changes.append(Change(row.id, Event.RETRY, State.UPLOADING, None, {"due": tick.now}))
+
+
+def _row_failed(memory: Memory, tick: Tick, row: Delivery, verdict: Verdict) -> None:
+    claimed = State.UPLOADING if row.state is State.PENDING else State.SENDING
+    current = outbox.by_id(tick.connection, [row.id]).get(row.id)
+    if current is None or current.state is not claimed:
+        return
+    if isinstance(verdict, policy.OWN_FILE) and (current.path, current.fingerprint) != (
+        row.path,
+        row.fingerprint,
+    ):
+        _again(tick, row)  # it was moved or touched under our hands: look again where it is now
+        return
+    api = API_UPLOAD if claimed is State.UPLOADING else API_SEND
+    alone = row.failures == 0 or memory.served_at.get(api, float("-inf")) > row.due
+    rules = Rules(memory.settings.give_up_after, memory.settings.unsupported_in(row.folder))
+    standing = replace(row.standing, state=claimed)
+    result = policy.consequence(verdict, standing, tick.now, memory.chance(), rules, alone=alone)
+    _write_consequence(memory, tick, row, claimed, result)
+    _say_consequence(tick, row, claimed, result, verdict)
+
+
+def _write_consequence(
+    memory: Memory, tick: Tick, row: Delivery, claimed: State, result: Consequence
+) -> None:
+    columns: dict[str, Any] = {
+        "due": result.due,
+        "failures": result.standing.failures,
+        "waited": result.standing.waited,
+        "media_losses": result.standing.media_losses,
+    }
+    if result.answered:
+        columns["attempts"] = ONE_MORE
+    if result.event is Event.DOUBT and claimed is State.SENDING:
+        columns |= {"doubts": row.doubts + 1, "doubted_at": tick.now}
+        memory.may_doubt = True
+    if result.event is Event.MEDIA_LOST:
+        outbox.upload_states(tick.connection, [row.upload_key], "none")
+    memory.may_wait |= result.due > tick.now
+    memory.may_upload = True
+    memory.may_send.add(row.conversation)
+    tick.changes.append(Change(row.id, result.event, claimed, result.cause, columns))
+
+
+_SAID: Final = {
+    Event.REJECT: Log.FAILED,
+    Event.SKIP: Log.SKIPPED,
+    Event.VANISH: Log.WITHDRAWN,
+}
+
+
+def _say_consequence(
+    tick: Tick, row: Delivery, claimed: State, result: Consequence, verdict: Verdict
+) -> None:
+    text = _SAID.get(result.event)
+    if result.event is Event.DOUBT and claimed is State.SENDING:
+        text = Log.DOUBTED
+    elif result.event is Event.RETRY and verdict.scope is Scope.ROW and result.cause.code != "stopped":
+        text = Log.RETRYING
+    if text is not None and not isinstance(verdict, TypeRefused):
+        tick.say_of(text, row, result.cause.code, result.cause.message, result.cause.advice)
