@@ -171,19 +171,21 @@ _FIRST_KEYS: Final = (
     .where(_free(State.PENDING), uploads.c.state != "busy")
     .order_by(deliveries.c.settled_at, deliveries.c.id)
     .limit(bindparam("limit"))
-    .subquery()
 )
-_TO_UPLOAD: Final = _WHOLE.where(
-    _free(State.PENDING), deliveries.c.upload_key.in_(select(_FIRST_KEYS.c.upload_key))
+_TOGETHER: Final = _WHOLE.where(
+    _free(State.PENDING), deliveries.c.upload_key.in_(bindparam("keys", expanding=True))
 ).order_by(deliveries.c.settled_at, deliveries.c.id)
 
 
 def to_upload(connection: Connection, held: Held, now: float, limit: int) -> list[list[Delivery]]:
     """Return up to `limit` contents to be uploaded, each with all its due rows, earliest settled first."""
+    first = connection.scalars(_FIRST_KEYS, _held(held, now, limit=4 * limit))
+    keys = list(dict.fromkeys(first))[:limit]
     together: dict[str, list[Delivery]] = {}
-    for row in connection.execute(_TO_UPLOAD, _held(held, now, limit=2 * limit)):
-        together.setdefault(row.upload_key, []).append(_delivery(row))
-    return list(together.values())[:limit]
+    if keys:
+        for row in connection.execute(_TOGETHER, _held(held, now, keys=keys)):
+            together.setdefault(row.upload_key, []).append(_delivery(row))
+    return list(together.values())
 
 
 _WAITING: Final = select(deliveries.c.conversation_id).where(deliveries.c.state == State.UPLOADED).distinct()
