@@ -144,7 +144,9 @@ def _claim_send(memory: Memory, tick: Tick, row: Delivery, media_id: str) -> Non
         return
     if memory.holds(tick, place) or memory.needs_token(tick, Host.API):
         return
-    tick.changes.append(Change(row.id, Event.CLAIM, State.UPLOADED, None, {"claimed_at": tick.now}))
+    tick.changes.append(
+        Change(row.id, Event.CLAIM, State.UPLOADED, None, {"claimed_at": tick.now}, row.version)
+    )
     tick.slots.append(place)
     tick.jobs.append(Send(row, media_id, _as_uploaded(memory, row)))
 
@@ -195,7 +197,7 @@ def _claim_had(memory: Memory, tick: Tick, rows: Sequence[Delivery]) -> None:
     _flush(tick)
     columns: dict[str, Any] = {"uploaded_at": tick.now, "due": tick.now, "crashes": 0}
     for row in rows:
-        tick.changes.append(Change(row.id, Event.UPLOAD_OK, State.UPLOADING, None, columns))
+        tick.changes.append(Change(row.id, Event.UPLOAD_OK, State.UPLOADING, None, columns, row.version))
         memory.may_send.add(row.conversation)
     _flush(tick)
     tick.wakes.append(tick.now)
@@ -213,7 +215,7 @@ def _claim_job(memory: Memory, tick: Tick, rows: Sequence[Delivery], dress: Dres
 
 
 def _claim_rows(tick: Tick, rows: Sequence[Delivery], columns: dict[str, Any]) -> None:
-    tick.changes += [Change(row.id, Event.CLAIM, State.PENDING, None, columns) for row in rows]
+    tick.changes += [Change(row.id, Event.CLAIM, State.PENDING, None, columns, row.version) for row in rows]
 
 
 def _preflight(memory: Memory, row: Delivery, dress: Dress) -> tuple[Event, Cause] | None:

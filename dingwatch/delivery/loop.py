@@ -155,11 +155,11 @@ class DeliveryLoop:
             self._say(text, **values)
 
     def _write_meter(self, tick: Tick) -> Counter[str]:
-        """Add the counted calls to the ledger, once in a while or when nothing else is going on."""
+        """Add the counted calls to the ledger, once in a while."""
         counted = Counter({api: count for api, count in list(self._calls.items()) if count})
         if not counted:
             return counted
-        if tick.now - self._metered_at < METER_SECONDS and tick.out:
+        if 0.0 <= tick.now - self._metered_at < METER_SECONDS:
             tick.wakes.append(tick.now + METER_SECONDS)
             return Counter()
         self._metered_at = tick.now

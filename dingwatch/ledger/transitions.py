@@ -29,6 +29,7 @@ class Change:
     """An event for one delivery, and the columns that it sets besides the state.
 
     `expected` is the state that the row must still be in; None takes any state that the event applies to.
+    `version` is given where the row was read in this very transaction, so that it need not be read again.
     """
 
     delivery: int
@@ -36,6 +37,7 @@ class Change:
     expected: State | None = None
     cause: Cause | None = None
     columns: Mapping[str, Any] = field(default_factory=dict)
+    version: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,22 +62,26 @@ def apply(connection: Connection, now: float, changes: Sequence[Change]) -> list
     """Apply the changes whose rows are still where they are expected; return those that took place."""
     if not changes:
         return []
-    found = {
-        row.id: row
-        for ids in chunks([change.delivery for change in changes])
-        for row in connection.execute(_STATES, {"ids": ids})
-    }
+    found = _found(connection, [change.delivery for change in changes if change.version is None])
     applied = []
     for change in changes:
-        row = found.get(change.delivery)
-        if row is None:
+        version, before = found.get(change.delivery, (change.version, change.expected))
+        if version is None or before is None:
             continue
-        before = State(row.state)
         if change.event in TABLE[before] and change.expected in {None, before}:
-            applied.append(Applied(change, row.version_id, before, advance(before, change.event)))
+            applied.append(Applied(change, version, before, advance(before, change.event)))
     _write(connection, applied)
     record(connection, now, applied)
     return applied
+
+
+def _found(connection: Connection, ids: Sequence[int]) -> dict[int, tuple[int, State]]:
+    """Return version and state of the rows that are there."""
+    return {
+        row.id: (row.version_id, State(row.state))
+        for some in chunks(ids)
+        for row in connection.execute(_STATES, {"ids": some})
+    }
 
 
 def _write(connection: Connection, applied: Sequence[Applied]) -> None:
