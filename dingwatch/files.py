@@ -63,7 +63,8 @@ def _not_regular() -> Failure:
     return Failure(Vanished(Cause("not_regular", "", "NOT_REGULAR")))
 
 
-def _changed() -> Failure:
+def changed() -> Failure:
+    """Return the failure of a file that is not what it was."""
     return Failure(Vanished(Cause("changed", "", "FILE_CHANGED")))
 
 
@@ -177,11 +178,11 @@ def digest(root: Root, path: bytes, expected: Fingerprint) -> str:
     hasher = hashlib.sha256()
     with _failures(root), _opened(root, path) as descriptor:
         if fingerprint_of(os.fstat(descriptor)) != expected:
-            raise _changed()
+            raise changed()
         while block := os.read(descriptor, BLOCK):
             hasher.update(block)
         if fingerprint_of(os.fstat(descriptor)) != expected:
-            raise _changed()
+            raise changed()
     return hasher.hexdigest()
 
 
@@ -197,12 +198,12 @@ def read(root: Root, path: bytes, version: Fingerprint, sha256: str) -> bytes:
     with _failures(root), _opened(root, path) as descriptor:
         before = fingerprint_of(os.fstat(descriptor))
         if not before.known_as(version.size, version.mtime_ns):
-            raise _changed()
+            raise changed()
         content = _read_all(descriptor, before.size)
         if fingerprint_of(os.fstat(descriptor)) != before:
-            raise _changed()
+            raise changed()
     if len(content) != before.size or hashlib.sha256(content).hexdigest() != sha256:
-        raise _changed()
+        raise changed()
     return content
 
 

@@ -456,18 +456,16 @@ def deliver(config: Config, ids: Sequence[int], progress: Callable[[int], None])
     lock = host.Lock(config.state_dir / LOCK_FILE)
     lock.acquire()
     store = Store.open(ledger_url(config))
+    log_to_stderr(logging.WARNING)
     stop = threading.Event()
     side = DeliverySide(config, store, bind_folders(store, config).roots, speaker(config.language))
 
     def beat() -> None:
         with store.reading() as connection:
             rows = outbox.by_id(connection, ids).values()
-        left = sum(
-            row.state in IN_WORK | ({State.UNCERTAIN} if row_resends(config, row.doubts) else set())
-            for row in rows
-        )
-        progress(len(ids) - left)
-        if not left:
+        done = sum(finished(config, row) for row in rows)
+        progress(done)
+        if done == len(rows):
             stop.set()
 
     try:
@@ -477,21 +475,22 @@ def deliver(config: Config, ids: Sequence[int], progress: Callable[[int], None])
         lock.release()
 
 
-def row_resends(config: Config, doubts: int) -> bool:
-    """Say whether an uncertain row will still be sent once more by itself."""
-    return config.delivery.on_uncertain == "resend" and doubts == 1
+def finished(config: Config, row: outbox.Delivery) -> bool:
+    """Say whether nothing more will happen to a row by itself."""
+    resent = row.state is State.UNCERTAIN and config.delivery.on_uncertain == "resend" and row.doubts == 1
+    return row.state not in IN_WORK and not resent
 
 
 # --- The daemon --------------------------------------------------------------------------------
 
 
-def log_to_stderr() -> None:
+def log_to_stderr(level: int = logging.INFO) -> None:
     """Send the log to stderr: with a time on a terminal, without under systemd, which adds its own."""
     handler = logging.StreamHandler(sys.stderr)
     plain = "JOURNAL_STREAM" in os.environ
     handler.setFormatter(logging.Formatter("%(message)s" if plain else "%(asctime)s %(message)s"))
-    logger.addHandler(handler)
-    logger.setLevel(logging.INFO)
+    logger.handlers[:] = [handler]
+    logger.setLevel(level)
 
 
 def serve(config: Config, environ: Mapping[str, str]) -> int:

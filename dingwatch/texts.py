@@ -497,3 +497,160 @@ class Problems(Text):
         "这个值不合适。请对照 config.example.yaml。",
         "This value does not fit. Compare with config.example.yaml.",
     )
+
+
+class Cli(Text):
+    """What the commands say."""
+
+    HELP = (
+        "监视文件夹,把每个新文件完整地、一次地、几秒内发到钉钉会话。",
+        "Watches folders and sends each new file to a DingTalk conversation: whole, once, within seconds.",
+    )
+    RUN = ("在前台运行服务。", "Run the service in the foreground.")
+    CHECK = (
+        "运行前检查:配置、文件夹、权限、监视上限、凭证、机器人。",
+        "Check before a run: config, folders, permissions, watch limits, credentials, robot.",
+    )
+    STATUS = ("显示服务和各文件夹的状态。", "Show how the service and its folders stand.")
+    HISTORY = ("显示发送记录,最新的在前。", "Show what was sent and what was not, newest first.")
+    RETRY = (
+        "重新发送失败、跳过、撤回或原有的文件。",
+        "Put what failed, was skipped or gone, or was there before, to work.",
+    )
+    RESOLVE = ("由人确认不确定的投递。", "Settle an uncertain delivery by hand.")
+    WHY = ("说明对一个文件的每个决定。", "Show every decision about one path.")
+    RECALL = ("撤回已发送的消息。", "Take a sent message back.")
+    SEND = ("立即发送文件。", "Send files now.")
+    INIT = ("引导完成设置。", "Be led through the set-up.")
+    DEMO = ("无需注册,立即试用。", "Try it at once, with nothing to register.")
+    SANDBOX = ("运行本地的钉钉替身。", "Run the local stand-in for DingTalk.")
+    OPT_CONFIG = ("配置文件。", "The config file.")
+    OPT_OFFLINE = ("不联系钉钉。", "Ask nothing of DingTalk.")
+    OPT_JSON = ("输出 JSON。", "Print JSON.")
+    OPT_FOLDER = ("文件夹的名称。", "A folder's name.")
+    OPT_STATE = ("只显示这个状态。", "Only this state.")
+    OPT_LIMIT = ("最多显示多少行。", "How many lines at the most.")
+    OPT_ALL = ("全部失败的投递。", "Everything that failed.")
+    OPT_BASELINE = ("文件夹里原有的文件。", "The files that were in the folder before.")
+    OPT_TO = ("会话 ID 或配置中的文件夹名称。", "A conversation ID, or the name of a folder in the config.")
+    OPT_HOST = ("监听地址。", "The address to listen on.")
+    OPT_PORT = ("监听端口,0 为任意。", "The port to listen on; 0 takes any.")
+    NOT_YET = ("“{command}”尚未实现(not yet)。", "not yet: {command} comes with a later version.")
+    CONFIG_BAD = ("配置有 {count} 处问题:", "the config has {count} problems:")
+    CONFIG_LINE = ("(第 {line} 行)", " (line {line})")
+    LEDGER_FAILED = (
+        "无法使用 {path} 中的账本:{reason}。{advice}",
+        "the ledger in {path} cannot be used: {reason}. {advice}",
+    )
+    LOCKED = (
+        "已有一个 dingwatch(进程 {pid})在使用 {path};同一账本只能运行一个服务。",
+        "another dingwatch (process {pid}) works on {path}: one ledger, one service.",
+    )
+    RUNNING = ("服务正在运行(进程 {pid})", "the service is running (process {pid})")
+    NOT_RUNNING = ("服务没有运行", "the service is not running")
+    PAUSE = (
+        "暂停:{scope} {key},下次尝试 {until}({code} {message}){advice}",
+        "paused: {scope} {key}, next try {until} ({code} {message}). {advice}",
+    )
+    CALLS = ("{month} 已用 API 调用 {used} / {limit}", "API calls in {month}: {used} of {limit}")
+    COL_FOLDER = ("文件夹", "folder")
+    COL_WATCH = ("监视", "watch")
+    COL_SENT = ("已发送", "sent")
+    COL_WAITING = ("等待中", "waiting")
+    COL_TROUBLE = ("需处理", "needs a look")
+    COL_PATH = ("路径", "path")
+    COL_ID = ("编号", "id")
+    COL_NOTICED = ("时间 (UTC)", "noticed (UTC)")
+    COL_STATE = ("状态", "state")
+    COL_WHY = ("原因", "why")
+    NO_FOLDER = ("配置中没有文件夹 {name};有:{names}", "no folder {name} in the config; there are: {names}")
+    NO_TARGET = (
+        "{name} 既不是会话 ID(以 cid 开头),也不是配置中的文件夹;有:{names}",
+        "{name} is neither a conversation ID (cid…) nor a folder of the config; there are: {names}",
+    )
+    RETRY_WHAT = (
+        "请给出编号、--all,或 --folder 名称 --baseline 三者之一。",
+        "give IDs, or --all, or --folder NAME --baseline.",
+    )
+    RETRY_NOT = (
+        "没有改动任何东西;这些编号不存在,或其状态不能重试:{ids}",
+        "nothing was changed; unknown, or not to be retried in their state: {ids}",
+    )
+    RETRIED = ("{count} 项重新进入发送队列", "{count} back to work")
+    FILE_BAD = ("无法发送 {path}({reason}){advice}", "cannot be sent: {path} ({reason}). {advice}")
+    SENDING = ("发送中", "sending")
+    FILE_SENT = ("已发送 {id}:{path} → {conversation}", "sent {id}: {path} → {conversation}")
+    FILE_UNCERTAIN = (
+        "不确定 {id}:{path} → {conversation}({reason}){advice}",
+        "uncertain {id}: {path} → {conversation} ({reason}). {advice}",
+    )
+    FILE_NOT_SENT = (
+        "未发送 {id}:{path} → {conversation}({reason}){advice}",
+        "not sent {id}: {path} → {conversation} ({reason}). {advice}",
+    )
+    DEMO_FOLDER = ("共享文件夹", "share")
+    DEMO_HINT = (
+        "把任意文件复制到上面的文件夹,就会出现在上面的页面里,例如:\n"
+        "    cp /etc/hostname '{folder}/你好.txt'\n按 Ctrl-C 结束。",
+        "Copy any file to the folder above and see it on the page above, for example:\n"
+        "    cp /etc/hostname '{folder}/hello.txt'\nCtrl-C ends the demo.",
+    )
+    SANDBOX_HINT = (
+        "把上面的内容放进配置文件;按 Ctrl-C 结束。",
+        "Put this into a config file; Ctrl-C ends it.",
+    )
+    PORT_TAKEN = (
+        "无法监听 {host}:{port}:{reason};请换一个 --port。",
+        "cannot listen on {host}:{port}: {reason}; choose another --port.",
+    )
+
+
+class Checks(Text):
+    """What `check` finds."""
+
+    CONFIG = ("配置正确,{count} 个文件夹", "the config is fine, {count} folders")
+    STATE = ("state_dir {path} 可写", "state_dir {path} can be written")
+    STATE_BAD = (
+        "state_dir {path} 不可写;请修改权限,或用服务的用户运行本检查",
+        "state_dir {path} cannot be written; mend its permissions, or run this as the service's user",
+    )
+    STATE_NETWORK = (
+        "state_dir {path} 在网络文件系统({kind})上,SQLite 在那里不可靠;请改用本地磁盘",
+        "state_dir {path} lies on a network file system ({kind}), where SQLite is not safe; use a local disk",
+    )
+    LEDGER = ("账本正常;{month} 已用 API 调用 {used} 次", "the ledger opens; {used} API calls in {month}")
+    LEDGER_BAD = ("账本无法打开:{reason}。{advice}", "the ledger cannot be opened: {reason}. {advice}")
+    FOLDER = ("{name}:{path} 可读({kind},{how})", "{name}: {path} can be read ({kind}, {how})")
+    FOLDER_BAD = (
+        "{name}:{path} 无法监视({reason}){advice}",
+        "{name}: {path} cannot be watched ({reason}). {advice}",
+    )
+    EVENTS = ("内核事件", "kernel events")
+    POLLED = ("定时扫描", "polled")
+    BLIND = (
+        "{name}:在 {kind} 上收不到其他主机的改动;建议 watch: auto",
+        "{name}: on {kind} changes by other hosts make no events; use watch: auto",
+    )
+    BASELINE = (
+        "{name}:首次运行时原有的 {count} 个文件不发送",
+        "{name}: at the first run the {count} files that are there are not sent",
+    )
+    BACKLOG = (
+        "{name}:首次运行会发送 {count} 条消息,约 {calls} 次 API 调用(每月 {limit})",
+        "{name}: the first run sends {count} messages, about {calls} API calls (of {limit} a month)",
+    )
+    WATCHES = (
+        "需要 {needed} 个 inotify 监视,上限 {limit}",
+        "{needed} inotify watches needed, {limit} allowed",
+    )
+    WATCHES_FEW = (
+        "需要 {needed} 个 inotify 监视,上限只有 {limit};请运行:sysctl -w fs.inotify.max_user_watches={wanted}",
+        "{needed} inotify watches needed, only {limit} allowed; run: sysctl -w fs.inotify.max_user_watches={wanted}",
+    )
+    TOKEN = ("凭证有效", "the credentials are valid")
+    TOKEN_BAD = ("无法从 {host} 取得令牌({reason}){advice}", "no token from {host} ({reason}). {advice}")
+    ROBOT = ("机器人在会话 {conversation} 中", "the robot is in conversation {conversation}")
+    ROBOT_BAD = (
+        "机器人不在会话 {conversation} 中({reason}){advice}",
+        "the robot is not in conversation {conversation} ({reason}). {advice}",
+    )

@@ -267,6 +267,20 @@ def by_id(connection: Connection, ids: Sequence[int]) -> dict[int, Delivery]:
     }
 
 
+_CAUSES: Final = select(
+    deliveries.c.id, deliveries.c.code, deliveries.c.message, deliveries.c.advice, deliveries.c.request_id
+).where(deliveries.c.id.in_(bindparam("ids", expanding=True)), deliveries.c.code.is_not(None))
+
+
+def causes(connection: Connection, ids: Sequence[int]) -> dict[int, Cause]:
+    """Return the last cause of each row that has one."""
+    return {
+        row.id: Cause(row.code, row.message, row.advice, row.request_id)
+        for some in chunks(ids)
+        for row in connection.execute(_CAUSES, {"ids": some})
+    }
+
+
 _DOUBTED: Final = _WHOLE.where(deliveries.c.state == State.UNCERTAIN, deliveries.c.doubts == 1, _MAPPED)
 
 

@@ -251,33 +251,35 @@ _ADD_DELIVERY: Final = insert(deliveries)
 _ADD_HISTORY: Final = insert(history)
 
 
-def add(store: Store, connection: Connection, new: Sequence[NewVersion], now: float) -> list[list[int]]:
-    """Write versions with all their deliveries and uploads; return the ids of each one's deliveries."""
+def add(store: Store, connection: Connection, new: Sequence[NewVersion], now: float) -> list[int]:
+    """Write versions with all their deliveries and uploads; return the ids of the deliveries."""
     if not new:
         return []
-    ids = iter(store.new_ids(connection, len(new) + sum(len(one.conversations) for one in new)))
-    rows, uploaded, outbox, made = [], {}, [], []
-    for one in new:
-        version = next(ids)
-        rows.append(_version_row(version, one))
-        fresh = [_delivery_row(next(ids), version, one, conversation) for conversation in one.conversations]
-        if one.dress is not None and fresh:
-            uploaded[one.dress.key.id] = upload_row(one.dress)
-        outbox += fresh
-        made.append([row["id"] for row in fresh])
-    connection.execute(_ADD_VERSION, rows)
-    store.insert_missing(connection, uploads, list(uploaded.values()))
-    if outbox:
-        connection.execute(_ADD_DELIVERY, outbox)
-        connection.execute(_ADD_HISTORY, [_first_line(row, now) for row in outbox])
+    ids = store.new_ids(connection, len(new))
+    connection.execute(_ADD_VERSION, [_version_row(i, one) for i, one in zip(ids, new, strict=True)])
+    return add_deliveries(store, connection, list(zip(ids, new, strict=True)), now)
+
+
+def add_deliveries(
+    store: Store, connection: Connection, new: Sequence[tuple[int, NewVersion]], now: float
+) -> list[int]:
+    """Write the deliveries of versions that are in the ledger; return their ids."""
+    pairs = [(version, one, conversation) for version, one in new for conversation in one.conversations]
+    if not pairs:
+        return []
+    ids = store.new_ids(connection, len(pairs))
+    rows = [_delivery_row(i, version, one, c) for i, (version, one, c) in zip(ids, pairs, strict=True)]
+    dresses = {one.dress.key.id: upload_row(one.dress) for _, one, _ in pairs if one.dress is not None}
+    store.insert_missing(connection, uploads, list(dresses.values()))
+    connection.execute(_ADD_DELIVERY, rows)
+    connection.execute(_ADD_HISTORY, [_first_line(row, now) for row in rows])
     skips = [
-        Change(delivery, Event.SKIP, State.PENDING, one.skipped)
-        for one, ids_ in zip(new, made, strict=True)
+        Change(i, Event.SKIP, State.PENDING, one.skipped, version=version)
+        for i, (version, one, _) in zip(ids, pairs, strict=True)
         if one.skipped
-        for delivery in ids_
     ]
     transitions.apply(connection, now, skips)
-    return made
+    return list(ids)
 
 
 def upload_row(dress: Dress) -> dict[str, Any]:

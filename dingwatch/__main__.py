@@ -1,0 +1,5 @@
+"""`python -m dingwatch` is the command `dingwatch`."""
+
+from dingwatch.cli import main
+
+main()

@@ -1,0 +1,139 @@
+"""The command line: every command, its options, and what it calls."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Concatenate, ParamSpec
+
+import click
+
+import dingwatch
+from dingwatch.cli import check, demo, history, retry, run, sandbox, send, status
+from dingwatch.cli.context import Session, own_language
+from dingwatch.lifecycle import State
+from dingwatch.texts import Cli
+
+P = ParamSpec("P")
+STATES = [*(str(state) for state in State), "baseline"]
+
+
+def _help(text: Cli) -> str:
+    return text.said(own_language())
+
+
+@click.group(help=_help(Cli.HELP), context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(dingwatch.__version__, prog_name="dingwatch")
+def cli() -> None:
+    """Group all commands; the help text is in texts.py."""
+
+
+def command(text: Cli) -> Callable[[Callable[Concatenate[Session, P], int | None]], click.Command]:
+    """Make a command of a function; it gets a session, and what it returns is the exit code."""
+
+    def decorate(function: Callable[Concatenate[Session, P], int | None]) -> click.Command:
+        @cli.command(function.__name__.rstrip("_"), help=_help(text))
+        @click.option("-c", "--config", "path", type=click.Path(path_type=Path), help=_help(Cli.OPT_CONFIG))
+        @functools.wraps(function)
+        def wrapped(path: Path | None, /, **options: Any) -> None:  # noqa: ANN401 (click gives what was declared)
+            sys.exit(function(Session(path, own_language()), **options) or 0)  # type: ignore[call-arg]
+
+        return wrapped
+
+    return decorate
+
+
+@command(Cli.RUN)
+def run_(session: Session) -> int:
+    """Run the service."""
+    return run.run(session)
+
+
+@command(Cli.CHECK)
+@click.option("--offline", is_flag=True, help=_help(Cli.OPT_OFFLINE))
+def check_(session: Session, *, offline: bool) -> int:
+    """Check everything before the first run."""
+    return check.check(session, offline=offline)
+
+
+@command(Cli.STATUS)
+@click.option("--json", "as_json", is_flag=True, help=_help(Cli.OPT_JSON))
+def status_(session: Session, *, as_json: bool) -> int:
+    """Show what is going on."""
+    return status.status(session, as_json=as_json)
+
+
+@command(Cli.HISTORY)
+@click.option("--json", "as_json", is_flag=True, help=_help(Cli.OPT_JSON))
+@click.option("--folder", metavar="NAME", help=_help(Cli.OPT_FOLDER))
+@click.option("--state", type=click.Choice(STATES), help=_help(Cli.OPT_STATE))
+@click.option("--limit", type=click.IntRange(min=0), default=20, show_default=True, help=_help(Cli.OPT_LIMIT))
+def history_(session: Session, *, as_json: bool, folder: str | None, state: str | None, limit: int) -> int:
+    """Show what was sent and what was not."""
+    return history.history(session, as_json=as_json, folder=folder, state=state, limit=limit)
+
+
+@command(Cli.RETRY)
+@click.argument("ids", type=int, nargs=-1, metavar="[ID]...")
+@click.option("--all", "everything", is_flag=True, help=_help(Cli.OPT_ALL))
+@click.option("--folder", metavar="NAME", help=_help(Cli.OPT_FOLDER))
+@click.option("--baseline", is_flag=True, help=_help(Cli.OPT_BASELINE))
+def retry_(
+    session: Session, *, ids: tuple[int, ...], everything: bool, folder: str | None, baseline: bool
+) -> int:
+    """Put what failed back to work."""
+    chosen = [bool(ids), everything, folder is not None or baseline]
+    if chosen.count(True) != 1 or (folder is None) == baseline:
+        raise click.UsageError(session.say(Cli.RETRY_WHAT))
+    if everything:
+        return retry.retry_all(session)
+    return retry.retry_baseline(session, folder) if folder is not None else retry.retry_ids(session, ids)
+
+
+@command(Cli.SEND)
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--to", "target", required=True, metavar="CONVERSATION|FOLDER", help=_help(Cli.OPT_TO))
+def send_(session: Session, *, files: tuple[Path, ...], target: str) -> int:
+    """Send files now."""
+    return send.send(session, files, target)
+
+
+@command(Cli.DEMO)
+def demo_(session: Session) -> int:
+    """Try it without an account."""
+    return demo.demo(session)
+
+
+@command(Cli.SANDBOX)
+@click.option("--host", default="127.0.0.1", show_default=True, help=_help(Cli.OPT_HOST))
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=8765, show_default=True, help=_help(Cli.OPT_PORT)
+)
+def sandbox_(session: Session, *, host: str, port: int) -> int:
+    """Run the local stand-in for DingTalk."""
+    return sandbox.sandbox(session, host, port)
+
+
+def _not_yet(name: str, text: Cli) -> None:
+    @cli.command(name, help=_help(text), context_settings={"ignore_unknown_options": True})
+    @click.option("-c", "--config", "path", type=click.Path(path_type=Path), help=_help(Cli.OPT_CONFIG))
+    @click.argument("arguments", nargs=-1)
+    def answer(path: Path | None, arguments: tuple[str, ...]) -> None:
+        del arguments
+        Session(path, own_language()).fail(Cli.NOT_YET, command=name)
+
+
+for _name, _text in (
+    ("resolve", Cli.RESOLVE),
+    ("why", Cli.WHY),
+    ("recall", Cli.RECALL),
+    ("init", Cli.INIT),
+):
+    _not_yet(_name, _text)
+
+
+def main() -> None:
+    """Run the command line."""
+    cli(prog_name="dingwatch")

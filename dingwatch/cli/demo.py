@@ -1,0 +1,86 @@
+"""`dingwatch demo`: the stand-in, a folder and the service in one process; nothing to register."""
+
+from __future__ import annotations
+
+import os
+import signal
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+
+import click
+
+from dingwatch.cli.context import Session, print_line
+from dingwatch.config import Config, Delivery, DingTalk, Folder, Pace
+from dingwatch.sandbox import Sandbox
+from dingwatch.service import Service, log_to_stderr
+from dingwatch.texts import Cli, Language, Log
+
+
+def demo(session: Session) -> int:
+    """Run until ^C."""
+    with tempfile.TemporaryDirectory(prefix="dingwatch-demo-") as made, Sandbox() as sandbox:
+        share = Path(made).resolve() / session.say(Cli.DEMO_FOLDER)
+        share.mkdir()
+        config = _config(sandbox, share, Path(made) / "state", session.language)
+        log_to_stderr()
+        with Service(config) as service:
+            for number in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(number, _stopper(service))
+            service.ready.wait()
+            print_line(f"folder: {share}")
+            print_line(f"page: {sandbox.page_url}")
+            print_line(f"ready {session.say(Log.READY, count=1)}")
+            click.echo(session.say(Cli.DEMO_HINT, folder=share, page=sandbox.page_url))
+            service.ended.wait()
+        if service.failed is not None:
+            raise service.failed
+    return 0
+
+
+def _stopper(service: Service) -> Callable[[int, FrameType | None], None]:
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        service.ended.set()
+
+    return stop
+
+
+def _config(sandbox: Sandbox, share: Path, state: Path, language: Language) -> Config:
+    conversation = next(one for one in sandbox.conversations if one.robot_inside)
+    folder = Folder(
+        path=share,
+        root=os.fsencode(share),
+        name=share.name,
+        conversation_ids=(conversation.id,),
+        recursive=True,
+        include=(),
+        exclude=(),
+        settle=0.5,
+        existing="send",
+        on_change="send",
+        unsupported="zip",
+        large_files="drive",
+        hold_over=None,
+        watch="auto",
+        poll_interval=1.0,
+        rescan=600.0,
+    )
+    return Config(
+        language=language,
+        dingtalk=DingTalk(
+            client_id=sandbox.client_id,
+            client_secret=sandbox.client_secret,
+            robot_code=sandbox.robot_code,
+            operator_union_id=None,
+            api_url=sandbox.url,
+            oapi_url=sandbox.url,
+            monthly_calls=None,
+        ),
+        state_dir=state,
+        ledger=None,
+        keep=86400.0,
+        delivery=Delivery(workers=4, give_up_after=86400.0, on_uncertain="resend"),
+        pace=Pace(per_api=None, per_conversation=None),
+        folders=(folder,),
+    )

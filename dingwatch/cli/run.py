@@ -1,0 +1,37 @@
+"""`dingwatch run`: the service in the foreground."""
+
+from __future__ import annotations
+
+import os
+
+from dingwatch import host
+from dingwatch.cli.context import Session
+from dingwatch.ledger import LedgerError
+from dingwatch.service import serve
+from dingwatch.texts import Cli
+
+
+def run(session: Session) -> int:
+    """Run until a signal; return the exit code."""
+    config = session.config
+    if config.ledger is not None and not config.ledger.startswith("sqlite"):
+        session.fail_config(Cli.NOT_YET, command="ledger: postgresql")
+    host.become_owner_of(config.state_dir)
+    try:
+        return serve(config, os.environ)
+    except host.Locked as locked:
+        session.fail(Cli.LOCKED, pid=locked.pid, path=config.state_dir)
+    except LedgerError as error:
+        session.fail(
+            Cli.LEDGER_FAILED,
+            path=config.state_dir,
+            reason=error.cause.message,
+            advice=session.advice(error.cause.advice),
+        )
+    except OSError as error:
+        session.fail(
+            Cli.LEDGER_FAILED,
+            path=config.state_dir,
+            reason=error.strerror or type(error).__name__,
+            advice=session.advice("LEDGER_UNWRITABLE"),
+        )

@@ -1,0 +1,39 @@
+"""`dingwatch sandbox`: the local stand-in for DingTalk by itself."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from types import FrameType
+
+import click
+
+from dingwatch.cli.context import Session, print_line
+from dingwatch.sandbox import Sandbox, config_block, conversation_lines
+from dingwatch.texts import Cli
+
+
+def sandbox(session: Session, host: str, port: int) -> int:
+    """Serve until a signal."""
+    asked = threading.Event()
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        asked.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stop)
+    running = Sandbox(host, port)
+    try:
+        running.start()
+    except OSError as error:
+        session.fail(Cli.PORT_TAKEN, host=host, port=port, reason=error.strerror or type(error).__name__)
+    try:
+        print_line(f"page: {running.page_url}")
+        print_line(config_block(running).rstrip("\n"))
+        for line in conversation_lines(running):
+            print_line(line)
+        click.echo(session.say(Cli.SANDBOX_HINT), err=True)
+        asked.wait()
+    finally:
+        running.stop()
+    return 0

@@ -1,0 +1,162 @@
+"""`dingwatch send`: sends files now, whatever is known of them."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Event
+
+import click
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+from dingwatch import files, host, policy
+from dingwatch.cli.context import Session
+from dingwatch.dingtalk import REFUSED_EXTENSIONS
+from dingwatch.ledger import Store, outbox, versions
+from dingwatch.ledger.outbox import Delivery
+from dingwatch.ledger.versions import NewVersion
+from dingwatch.lifecycle import State
+from dingwatch.model import Failure, Fingerprint
+from dingwatch.service import deliver, finished
+from dingwatch.texts import Cli, Text
+
+LOOK_SECONDS = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """A file that was named on the command line, as it was found and read."""
+
+    path: bytes
+    fingerprint: Fingerprint
+    digest: str
+
+
+def send(session: Session, paths: tuple[Path, ...], target: str) -> int:
+    """Send the files; return 0 when all of them were sent."""
+    conversations = _conversations(session, target)
+    given = _read_all(session, paths)
+    with session.store() as store:
+        ids = _write(session, store, given, conversations)
+        session.poke()
+        rows = _await(session, store, ids)
+        return _report(session, store, rows)
+
+
+def _conversations(session: Session, target: str) -> tuple[str, ...]:
+    folder = next((one for one in session.config.folders if one.name == target), None)
+    if folder is not None:
+        return folder.conversation_ids
+    if not target.startswith("cid"):
+        names = ", ".join(one.name for one in session.config.folders)
+        session.fail(Cli.NO_TARGET, name=target, names=names)
+    return (target,)
+
+
+def _read_all(session: Session, paths: tuple[Path, ...]) -> list[Given]:
+    """Read every file's digest; what cannot be read is reported together, before anything is written."""
+    given, bad = [], []
+    for path in paths:
+        try:
+            given.append(_read(path))
+        except Failure as failure:
+            cause = failure.verdict.cause
+            bad.append(
+                session.say(Cli.FILE_BAD, path=path, reason=cause.code, advice=session.advice(cause.advice))
+            )
+    if bad:
+        click.echo("\n".join(bad), err=True)
+        sys.exit(1)
+    return given
+
+
+def _read(path: Path) -> Given:
+    whole = os.fsencode(os.path.realpath(path))
+    directory, name = os.path.split(whole)
+    with closing(files.open_root(directory)) as root:
+        fingerprint = files.observe(root, name)
+        return Given(whole, fingerprint, files.digest(root, name, fingerprint))
+
+
+def _write(session: Session, store: Store, given: list[Given], conversations: tuple[str, ...]) -> list[int]:
+    now = time.time()
+    app = session.config.dingtalk.client_id
+    with store.writing() as connection:
+        refused = outbox.extensions_refused(connection, app) | REFUSED_EXTENSIONS
+        new = [
+            NewVersion(
+                folder=None,
+                path=one.path,
+                fingerprint=one.fingerprint,
+                digest=one.digest,
+                noticed_at=now,
+                settled_at=now,
+                dress=policy.dress(os.path.basename(one.path), one.digest, app, refused),
+                conversations=conversations,
+            )
+            for one in given
+        ]
+        return versions.add(store, connection, new, now)
+
+
+def _await(session: Session, store: Store, ids: list[int]) -> list[Delivery]:
+    """Wait until the daemon has delivered them; deliver them here where none runs."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, disable=not sys.stderr.isatty(), transient=True) as progress:
+        task = progress.add_task(session.say(Cli.SENDING), total=len(ids))
+
+        def done(count: int) -> None:
+            progress.update(task, completed=count)
+
+        while True:
+            try:
+                deliver(session.config, ids, done)
+            except host.Locked:
+                _watch(session, store, ids, done)
+            rows = _rows(store, ids)
+            if all(finished(session.config, row) for row in rows):
+                return rows
+
+
+def _watch(session: Session, store: Store, ids: list[int], done: Callable[[int], None]) -> None:
+    """Look on while the daemon delivers; return when all is done, or the daemon has gone."""
+    pause = Event()
+    while session.ask("wake") is not None:
+        rows = _rows(store, ids)
+        count = sum(finished(session.config, row) for row in rows)
+        done(count)
+        if count == len(rows):
+            return
+        pause.wait(LOOK_SECONDS)
+
+
+def _rows(store: Store, ids: list[int]) -> list[Delivery]:
+    with store.reading() as connection:
+        found = outbox.by_id(connection, ids)
+    return [found[i] for i in ids]
+
+
+_SAID: dict[State, Text] = {State.SENT: Cli.FILE_SENT, State.UNCERTAIN: Cli.FILE_UNCERTAIN}
+
+
+def _report(session: Session, store: Store, rows: list[Delivery]) -> int:
+    with store.reading() as connection:
+        causes = outbox.causes(connection, [row.id for row in rows])
+    for row in rows:
+        cause = causes.get(row.id)
+        click.echo(
+            session.say(
+                _SAID.get(row.state, Cli.FILE_NOT_SENT),
+                id=row.id,
+                path=policy.readable(row.path),
+                conversation=row.conversation,
+                reason=f"{cause.code} {cause.message}".strip() if cause else str(row.state),
+                advice=session.advice(cause.advice) if cause else "",
+            )
+        )
+    return 0 if all(row.state is State.SENT for row in rows) else 1
