@@ -339,6 +339,7 @@ def test_a_queue_at_the_door(tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(tmp_path / SOCKET))
         listener.listen(0)
+        listener.settimeout(10)
         with caller(tmp_path):
             asker = threading.Thread(target=lambda: answers.append(ask(tmp_path, "a", 10)))
             asker.start()
