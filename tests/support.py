@@ -19,9 +19,9 @@ PATIENCE = 20.0
 """Seconds after which a test gives up on what should have happened long before."""
 
 
-def eventually(condition: Callable[[], object]) -> None:
-    """Wait until a condition holds; fail when it does not within the patience."""
-    tick, until = threading.Event(), time.monotonic() + PATIENCE
+def eventually(condition: Callable[[], object], patience: float = PATIENCE) -> None:
+    """Wait until a condition holds; fail when it does not within so many seconds."""
+    tick, until = threading.Event(), time.monotonic() + patience
     while not condition():
         assert time.monotonic() < until, "this never happened"
         tick.wait(0.01)

@@ -30,15 +30,21 @@ def cli() -> None:
     """Group all commands; the help text is in texts.py."""
 
 
-def command(text: Cli) -> Callable[[Callable[Concatenate[Session, P], int | None]], click.Command]:
-    """Make a command of a function; it gets a session, and what it returns is the exit code."""
+def command(
+    text: Cli, *, secret: bool = True
+) -> Callable[[Callable[Concatenate[Session, P], int | None]], click.Command]:
+    """Make a command of a function; it gets a session, and what it returns is the exit code.
+
+    `secret` says whether it needs the client secret.
+    """
 
     def decorate(function: Callable[Concatenate[Session, P], int | None]) -> click.Command:
         @cli.command(function.__name__.rstrip("_"), help=_help(text))
         @click.option("-c", "--config", "path", type=click.Path(path_type=Path), help=_help(Cli.OPT_CONFIG))
         @functools.wraps(function)
-        def wrapped(path: Path | None, /, **options: Any) -> None:  # noqa: ANN401 (click gives what was declared)
-            sys.exit(function(Session(path, own_language()), **options) or 0)  # type: ignore[call-arg]
+        def wrapped(path: Path | None, **options: Any) -> None:  # noqa: ANN401 (click gives what was declared)
+            session = Session(path, own_language(), secret_needed=secret)
+            sys.exit(function(session, **options) or 0)  # type: ignore[call-arg]
 
         return wrapped
 
@@ -58,14 +64,14 @@ def check_(session: Session, *, offline: bool) -> int:
     return check.check(session, offline=offline)
 
 
-@command(Cli.STATUS)
+@command(Cli.STATUS, secret=False)
 @click.option("--json", "as_json", is_flag=True, help=_help(Cli.OPT_JSON))
 def status_(session: Session, *, as_json: bool) -> int:
     """Show what is going on."""
     return status.status(session, as_json=as_json)
 
 
-@command(Cli.HISTORY)
+@command(Cli.HISTORY, secret=False)
 @click.option("--json", "as_json", is_flag=True, help=_help(Cli.OPT_JSON))
 @click.option("--folder", metavar="NAME", help=_help(Cli.OPT_FOLDER))
 @click.option("--state", type=click.Choice(STATES), help=_help(Cli.OPT_STATE))
@@ -75,7 +81,7 @@ def history_(session: Session, *, as_json: bool, folder: str | None, state: str 
     return history.history(session, as_json=as_json, folder=folder, state=state, limit=limit)
 
 
-@command(Cli.RETRY)
+@command(Cli.RETRY, secret=False)
 @click.argument("ids", type=int, nargs=-1, metavar="[ID]...")
 @click.option("--all", "everything", is_flag=True, help=_help(Cli.OPT_ALL))
 @click.option("--folder", metavar="NAME", help=_help(Cli.OPT_FOLDER))

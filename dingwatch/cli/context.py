@@ -42,6 +42,8 @@ class Session:
 
     path: Path | None
     language: Language
+    secret_needed: bool = True
+    """Whether the command talks to DingTalk; as a systemd credential the secret is there only for the service."""
     _config: Config | None = None
 
     def say(self, text: Text, **values: object) -> str:
@@ -57,7 +59,9 @@ class Session:
         """The configuration; a bad one ends the command with every problem and exit code 78."""
         if self._config is None:
             try:
-                self._config = load(find(self.path, os.environ), environ=os.environ)
+                self._config = load(
+                    find(self.path, os.environ), environ=os.environ, secret_needed=self.secret_needed
+                )
             except ConfigError as error:
                 self._refuse(error)
             self.language = self._config.language

@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from dingwatch.sandbox import Sandbox
+from tests.support import PATIENCE
+
+Settings = dict[str, Any]
+
+
+@dataclass
+class Machine:
+    """A config file, and the commands as they are typed."""
+
+    path: Path
+    settings: Settings
+    running: list[subprocess.Popen[str]] = field(default_factory=list)
+
+    def write(self) -> None:
+        """Write the config file."""
+        self.path.write_text(yaml.safe_dump(self.settings, allow_unicode=True), encoding="utf-8")
+        self.path.chmod(0o600)
+
+    def command(self, *words: str) -> list[str]:
+        """Return a command line."""
+        return [sys.executable, "-m", "dingwatch", words[0], "-c", str(self.path), *words[1:]]
+
+    def do(self, *words: str, language: str = "en_GB.UTF-8") -> subprocess.CompletedProcess[str]:
+        """Run a command to its end."""
+        environ = {**os.environ, "LANG": language, "LC_ALL": language}
+        return subprocess.run(
+            self.command(*words), capture_output=True, text=True, timeout=60, check=False, env=environ
+        )
+
+    def start(self) -> subprocess.Popen[str]:
+        """Start the service and wait until it says that it is ready."""
+        process = subprocess.Popen(
+            self.command("run"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        self.running.append(process)
+        assert process.stdout is not None
+        until = time.monotonic() + PATIENCE
+        while select.select([process.stdout], [], [], until - time.monotonic())[0]:
+            line = process.stdout.readline()
+            assert line, process.stderr.read() if process.stderr else ""
+            if line.split(" ")[0].strip() == "ready":
+                return process
+        raise AssertionError("the service did not become ready")
+
+    def stop(self, process: subprocess.Popen[str], number: int = signal.SIGTERM) -> int:
+        """End the service with a signal; return its exit code."""
+        process.send_signal(number)
+        process.communicate(timeout=PATIENCE)
+        return process.returncode
+
+    def status(self) -> Settings:
+        """Return what `status --json` says."""
+        answer: Settings = json.loads(self.do("status", "--json").stdout)
+        return answer
+
+    def history(self, *words: str) -> list[Settings]:
+        """Return what `history --json` says."""
+        return [json.loads(line) for line in self.do("history", "--json", *words).stdout.splitlines()]
+
+
+@pytest.fixture
+def machine(tmp_path: Path, share: Path, sandbox: Sandbox) -> Iterator[Machine]:
+    """A machine with one folder that is mapped to the sandbox's first conversation."""
+    made = Machine(
+        tmp_path / "config.yaml",
+        {
+            "language": "en",
+            "dingtalk": {
+                "client_id": sandbox.client_id,
+                "client_secret": sandbox.client_secret,
+                "api_url": sandbox.url,
+                "oapi_url": sandbox.url,
+            },
+            "state_dir": str(tmp_path / "state"),
+            "pace": {"per_api": None, "per_conversation": None},
+            "folders": [
+                {
+                    "path": str(share),
+                    "conversation_id": sandbox.conversations[0].id,
+                    "settle": "100ms",
+                    "poll_interval": "500ms",
+                }
+            ],
+        },
+    )
+    made.write()
+    yield made
+    for process in made.running:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+Count = Callable[[], int]
