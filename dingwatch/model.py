@@ -108,7 +108,7 @@ class FolderDown(Verdict):
     """The folder's root is absent, unreadable or not the one that was opened."""
 
 
-class Failure(Exception):
+class Failure(Exception):  # noqa: N818 (it carries a verdict, which may be no error)
     """Carries a verdict from the edge where it was found to the loop that acts on it."""
 
     def __init__(self, verdict: Verdict) -> None:
@@ -148,7 +148,7 @@ class UploadKey:
     @property
     def id(self) -> str:
         """One short text for all five, to be a key in the ledger."""
-        parts = "\0".join((self.app, self.type, self.content, self.extension, self.name))
+        parts = f"{self.app}\0{self.type}\0{self.content}\0{self.extension}\0{self.name}"
         return hashlib.blake2b(parts.encode(), digest_size=20).hexdigest()
 
 

@@ -329,7 +329,7 @@ class Consequence:
     """Whether the request was answered or doubted, so that it counts as an attempt."""
 
 
-def consequence(
+def consequence(  # noqa: PLR0911 (one return for each kind of verdict)
     verdict: Verdict, row: Standing, now: float, chance: float, rules: Rules, *, alone: bool = True
 ) -> Consequence:
     """Say what a verdict means for the row whose upload or send it ended.

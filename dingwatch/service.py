@@ -193,7 +193,7 @@ class DeliverySide:
                 dingtalk.oapi_url,
             ),
             gate=self._gate,
-            count=lambda api: self.loop.count(api),
+            count=self._count,
             sleep=self._sleep,
             clock=time.time,
             pool=config.delivery.workers + 2,
@@ -218,6 +218,9 @@ class DeliverySide:
         self.inbox = Inbox()
         self._pool = ThreadPoolExecutor(config.delivery.workers + 2, "delivery")
         self.notice_changed: Callable[[Anew], None] = lambda _: None
+
+    def _count(self, api: str) -> None:
+        self.loop.count(api)
 
     def poke(self) -> None:
         """There is new work in the ledger."""

@@ -86,7 +86,7 @@ class Advice(Text):
     )
     POISON = (
         "程序连续三次在处理这个文件时中断;请换一个文件,或用 dingwatch retry 再试。",
-        "The program ended three times in a row with this file in hand; replace the file, or dingwatch retry it.",
+        "The program ended three times in a row with this file in hand; replace it, or dingwatch retry it.",
     )
     STOPPED = ("程序停止时它还没有发完。", "The program stopped before it was done.")
     LEDGER_NEWER = (
@@ -138,7 +138,7 @@ class Advice(Text):
     )
     ROBOT_CODE = (
         "机器人不可用:robot_code 应为应用的 Client ID,且机器人已启用并发布。",
-        "The robot cannot be used: robot_code is the app's Client ID, and the robot must be enabled and published.",
+        "The robot cannot be used: robot_code is the app's Client ID; enable the robot and publish it.",
     )
     ROBOT_IN_GROUP = (
         "请把机器人加入该群:群设置 → 机器人 → 添加机器人。",
@@ -227,8 +227,7 @@ class Log(Text):
     )
     FOLDER_DOWN = (
         "文件夹 {folder} 无法监视:{path}({code})。恢复后会自动继续,请检查路径、权限和挂载",
-        "folder {folder} cannot be watched: {path} ({code}). It goes on by itself when it is back: "
-        "check the path, its permissions and its mount",
+        "folder {folder} cannot be watched: {path} ({code}); it goes on by itself when that is mended",
     )
     FOLDER_BACK = ("文件夹 {folder} 已恢复监视:{path}", "folder {folder} is watched again: {path}")
     BASELINE = (
@@ -590,10 +589,8 @@ class Cli(Text):
     )
     DEMO_FOLDER = ("共享文件夹", "share")
     DEMO_HINT = (
-        "把任意文件复制到上面的文件夹,就会出现在上面的页面里,例如:\n"
-        "    cp /etc/hostname '{folder}/你好.txt'\n按 Ctrl-C 结束。",
-        "Copy any file to the folder above and see it on the page above, for example:\n"
-        "    cp /etc/hostname '{folder}/hello.txt'\nCtrl-C ends the demo.",
+        "把任意文件放进这个文件夹,就会出现在页面上:cp /etc/hostname '{folder}/你好.txt'。按 Ctrl-C 结束。",
+        "Copy any file there and see it on the page: cp /etc/hostname '{folder}/hello.txt'. Ctrl-C ends.",
     )
     SANDBOX_HINT = (
         "把上面的内容放进配置文件;按 Ctrl-C 结束。",
@@ -644,8 +641,8 @@ class Checks(Text):
         "{needed} inotify watches needed, {limit} allowed",
     )
     WATCHES_FEW = (
-        "需要 {needed} 个 inotify 监视,上限只有 {limit};请运行:sysctl -w fs.inotify.max_user_watches={wanted}",
-        "{needed} inotify watches needed, only {limit} allowed; run: sysctl -w fs.inotify.max_user_watches={wanted}",
+        "需要 {needed} 个 inotify 监视,上限 {limit};运行 sysctl -w fs.inotify.max_user_watches={wanted}",
+        "{needed} inotify watches needed, {limit} allowed: sysctl -w fs.inotify.max_user_watches={wanted}",
     )
     TOKEN = ("凭证有效", "the credentials are valid")
     TOKEN_BAD = ("无法从 {host} 取得令牌({reason}){advice}", "no token from {host} ({reason}). {advice}")

@@ -74,6 +74,7 @@ class Heard:
         self.said: list[tuple[Text, dict[str, object]]] = []
 
     def __call__(self, text: Text, **values: object) -> None:
+        """Note a sentence."""
         self.said.append((text, values))
 
     def count(self, text: Text) -> int:

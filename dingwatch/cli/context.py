@@ -43,7 +43,7 @@ class Session:
     path: Path | None
     language: Language
     secret_needed: bool = True
-    """Whether the command talks to DingTalk; as a systemd credential the secret is there only for the service."""
+    """Whether it talks to DingTalk: as a systemd credential the secret is there only for the service."""
     _config: Config | None = None
 
     def say(self, text: Text, **values: object) -> str:
@@ -92,7 +92,7 @@ class Session:
 
     @contextmanager
     def store(self) -> Iterator[Store]:
-        """Open the ledger, as the owner of the state directory; a ledger that cannot be used ends the command."""
+        """Open the ledger as its directory's owner; one that cannot be used ends the command."""
         host.become_owner_of(self.config.state_dir)
         try:
             self.config.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""`dingwatch status`: what the daemon does, how each folder stands, what is paused, what the month has used."""
+"""`dingwatch status`: the daemon, each folder, what is paused, and what the month has used."""
 
 from __future__ import annotations
 

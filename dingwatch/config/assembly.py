@@ -42,7 +42,7 @@ def expanded(path: str, environ: Mapping[str, str]) -> str:
     home = environ.get("HOME")
     if home and (path == "~" or path.startswith("~/")):
         return home + path[1:]
-    return os.path.expanduser(path)  # noqa: PTH111 - Path.expanduser raises for users that do not exist
+    return os.path.expanduser(path)
 
 
 def assembled(document: Document, around: Surroundings) -> Config:

@@ -21,7 +21,7 @@ class Place:
     conversation: str | None = None
     folder: int | None = None
 
-    def keys(self) -> tuple[tuple[Scope, str], ...]:
+    def scopes(self) -> tuple[tuple[Scope, str], ...]:
         """Return the pauses that would hold it back."""
         keys = [(Scope.APP, APP), (Scope.API, self.api)]
         if self.conversation is not None:
@@ -32,7 +32,7 @@ class Place:
 
     def key(self, scope: Scope) -> str:
         """Return the key of a pause of this scope."""
-        return dict(self.keys()).get(scope, APP)
+        return dict(self.scopes()).get(scope, APP)
 
 
 @dataclass(slots=True)
@@ -49,13 +49,13 @@ class Pauses:
 
     def holds(self, place: Place, now: float, busy: Iterable[Place]) -> bool:
         """Say whether a job may not begin now."""
-        found = [self.known[key] for key in place.keys() if key in self.known]
+        found = [self.known[key] for key in place.scopes() if key in self.known]
         if not found:
             return False
         if any(pause.until > now or self.hosts_to_prove(pause) for pause in found):
             return True
         under = {(pause.scope, pause.key) for pause in found}
-        return any(under.intersection(other.keys()) for other in busy)
+        return any(under.intersection(other.scopes()) for other in busy)
 
     def hosts_to_prove(self, pause: Pause) -> tuple[Host, ...]:
         """Return the hosts whose token call must succeed before anything else is tried."""

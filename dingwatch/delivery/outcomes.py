@@ -109,7 +109,7 @@ def _token_came(memory: Memory, tick: Tick, job: FetchToken) -> None:
 def _served(memory: Memory, tick: Tick, place: Place) -> None:
     """A call came through: the pauses over it end, and its API is known to serve."""
     memory.served_at[place.api] = tick.now
-    _end_pauses(memory, tick, [key for key in place.keys() if key in memory.pauses.known])
+    _end_pauses(memory, tick, [key for key in place.scopes() if key in memory.pauses.known])
 
 
 def _end_pauses(memory: Memory, tick: Tick, ended: Sequence[tuple[Scope, str]]) -> None:

@@ -1,4 +1,4 @@
-"""The client: a token for each host, one method for each call. Every failure is a `Failure` with a verdict."""
+"""The client: a token for each host, a method for each call. A failure is a `Failure` with a verdict."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class Client:
         pool: how many connections are kept.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 (each is one thing that this module must not have of its own)
         self,
         account: Account,
         *,
@@ -79,7 +79,7 @@ class Client:
         clock: Callable[[], float],
         timeouts: Timeouts | None = None,
         pool: int = 8,
-    ) -> None:  # (each is one thing that this module must not have of its own)
+    ) -> None:
         self._account = account
         self._gate = gate
         self._count = count
@@ -253,7 +253,7 @@ class Client:
 
     # --- One place through which every request goes ----------------------------------------------
 
-    def _request(
+    def _request(  # noqa: PLR0913 (what a request is made of)
         self,
         host: Host,
         api: str,

@@ -98,7 +98,7 @@ class Listed:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A part of what a scan found: paths in a state that the ledger does not know, and paths that are missing."""
+    """A part of what a scan found: paths in a state unknown to the ledger, and paths that are missing."""
 
     folder: int
     unknown: tuple[bytes, ...]

@@ -64,7 +64,7 @@ class Instant:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Jobs to be carried out, when the loop is next needed (monotonic), and whether there is work for delivery."""
+    """Jobs to carry out, when the loop is next needed (monotonic), and whether delivery has new work."""
 
     jobs: list[Job]
     next_at: float | None
@@ -87,7 +87,7 @@ class _Writes:
 
 
 class IntakeLoop:
-    """Decides what is looked at, read and written down. Call `tick`; carry out its jobs; bring outcomes back."""
+    """Decides what is looked at, read and written down. `tick` takes outcomes in and gives jobs out."""
 
     def __init__(
         self,
@@ -366,7 +366,7 @@ class IntakeLoop:
                 self._baseline(connection, one, now)
             self._decide_settled(connection, batch, writes, jobs, waiting, now)
             self._decide_examined(connection, writes, now)
-            self._decide_gone(connection, writes, now)
+            self._decide_gone(connection, writes)
             self._write(connection, writes, now)
         self._after_commit(batch, jobs, waiting, writes)
         return jobs, writes.any()
@@ -443,7 +443,7 @@ class IntakeLoop:
                 taken.add(decision.version)
             self._write_decision(key, one.job.fingerprint, one.digest, decision, writes, now)
 
-    def _decide_gone(self, connection: Connection, writes: _Writes, now: Instant) -> None:
+    def _decide_gone(self, connection: Connection, writes: _Writes) -> None:
         here = self._here(connection, sorted(self._gone))
         for known in here.values():
             writes.withdrawn += [one.id for one in known]
@@ -526,7 +526,7 @@ class IntakeLoop:
     # --- The first look ----------------------------------------------------------------------------
 
     def _baseline(self, connection: Connection, listed: Listed, now: Instant) -> None:
-        """Write what was there, and the folder's mark, together; what had an event meanwhile is no baseline."""
+        """Write what was there with the folder's mark; what had an event meanwhile is no baseline."""
         folder = self._folders[listed.folder]
         if folder.settings.existing == "skip":
             known = {

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, Self
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, insert, select, update
+from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError
 
@@ -100,9 +100,13 @@ class Store:
     @contextmanager
     def writing(self) -> Iterator[Connection]:
         """Run one transaction that writes; raise LedgerError when it cannot be carried out."""
-        with self._lock, _errors(), self._engine.connect().execution_options(writes=True) as connection:
-            with connection.begin():
-                yield connection
+        with (
+            self._lock,
+            _errors(),
+            self._engine.connect().execution_options(writes=True) as connection,
+            connection.begin(),
+        ):
+            yield connection
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -110,18 +114,18 @@ class Store:
         with _errors(), self._engine.connect() as connection:
             yield connection
 
-    def insert_missing(self, connection: Connection, table: Any, rows: list[dict[str, Any]]) -> None:  # noqa: ANN401
+    def insert_missing(self, connection: Connection, table: Table, rows: list[dict[str, Any]]) -> None:
         """Insert the rows whose primary key is not there yet."""
         if rows:
             connection.execute(self._insert(table).on_conflict_do_nothing(), rows)
 
-    def _insert(self, table: Any) -> Any:  # noqa: ANN401 (each dialect has its own `insert` with `on_conflict`)
+    def _insert(self, table: Table) -> Any:  # noqa: ANN401 (each dialect has its own `insert` with `on_conflict`)
         made = postgresql.insert if self._engine.dialect.name == "postgresql" else sqlite.insert
         return made(table)
 
     def upsert(
-        self, connection: Connection, table: Any, rows: list[dict[str, Any]], *, add: str | None = None
-    ) -> None:  # noqa: ANN401
+        self, connection: Connection, table: Table, rows: list[dict[str, Any]], *, add: str | None = None
+    ) -> None:
         """Insert rows, or replace those with the same primary key; `add` names a column to be summed up."""
         if not rows:
             return

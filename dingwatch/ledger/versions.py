@@ -13,7 +13,7 @@ from dingwatch.ledger import transitions
 from dingwatch.ledger.schema import deliveries, folders, history, routes, uploads, versions
 from dingwatch.ledger.store import Store
 from dingwatch.ledger.transitions import Change, chunks
-from dingwatch.lifecycle import WITHDRAWABLE, Event, State
+from dingwatch.lifecycle import Event, State
 from dingwatch.model import Cause, Fingerprint, Route
 from dingwatch.policy import Dress, Known
 

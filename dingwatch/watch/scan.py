@@ -61,11 +61,11 @@ def _list(root: Root, path: bytes) -> tuple[list[Entry], list[bytes]]:
                     status = _stat(entry)
                     if status is not None:
                         entries.append(Entry(name, fingerprint_of(status)))
-        return entries, below
     except OSError as error:
         raise Failure(verdict_of(error)) from None
     finally:
         os.close(descriptor)
+    return entries, below
 
 
 def _stat(entry: os.DirEntry[str]) -> os.stat_result | None:

@@ -174,9 +174,7 @@ def test_retry_puts_a_failure_to_work_at_once(machine: Machine, share: Path, san
     eventually(lambda: arrived(sandbox) == [sha256(b"a")])
 
 
-def test_retry_of_what_cannot_be_retried_changes_nothing(
-    machine: Machine, share: Path, sandbox: Sandbox
-) -> None:
+def test_retry_of_what_cannot_be_retried_changes_nothing(machine: Machine, share: Path) -> None:
     """An unknown id, or one in a wrong state, is refused, and with it all others."""
     machine.start()
     (share / "a.txt").write_text("a")

@@ -14,6 +14,7 @@ SHA_OF_HELLO = "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824
 
 @pytest.fixture
 def root(tmp_path: Path) -> Iterator[Root]:
+    """An opened folder's root."""
     folder = tmp_path / "share"
     folder.mkdir()
     opened = files.open_root(os.fsencode(folder))
@@ -22,6 +23,7 @@ def root(tmp_path: Path) -> Iterator[Root]:
 
 
 def put(root: Root, name: str | bytes, content: bytes = b"hello") -> bytes:
+    """Write a file beneath the root; return its path there."""
     path = os.path.join(root.path, os.fsencode(name))
     os.makedirs(os.path.dirname(path), exist_ok=True)
     Path(os.fsdecode(path)).write_bytes(content)
@@ -29,6 +31,7 @@ def put(root: Root, name: str | bytes, content: bytes = b"hello") -> bytes:
 
 
 def failure_of(root: Root, path: bytes) -> Verdict:
+    """Return the verdict on looking at a path."""
     with pytest.raises(Failure) as caught:
         files.observe(root, path)
     return caught.value.verdict

@@ -79,7 +79,7 @@ except Locked as locked:
 def holder(path: Path) -> Iterator[subprocess.Popen[str]]:
     """Run another process that holds the lock."""
     command = [sys.executable, "-c", HOLDER, str(path)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "held\n"
         yield process
@@ -89,7 +89,7 @@ def holder(path: Path) -> Iterator[subprocess.Popen[str]]:
 def try_elsewhere(path: Path) -> list[str]:
     """Return whom another process sees holding the lock, and whom it fails on."""
     command = [sys.executable, "-c", TRIER, str(path)]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()  # noqa: S603
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
 
 
 def test_lock_is_held_elsewhere(tmp_path: Path) -> None:
@@ -378,7 +378,7 @@ as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become som
 def become(state_dir: Path) -> list[int]:
     """Return the user, group and further groups that a process ends up with."""
     command = [sys.executable, "-c", BECOME, str(state_dir)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
     return [int(number) for number in done.stdout.split()]
 
 

@@ -24,10 +24,11 @@ failed     vanish:gone requeue:pending
 skipped    vanish:gone requeue:pending
 gone       requeue:pending seen:pending
 sent
-"""
+"""  # noqa: E501 (a row is a row)
 
 
 def edges() -> dict[tuple[str, str], str]:
+    """Return the design's table as (state, event): successor."""
     rows = (line.split() for line in DESIGN.strip().splitlines())
     return {(row[0], one.split(":")[0]): one.split(":")[1] for row in rows for one in row[1:]}
 

@@ -138,6 +138,7 @@ NOW = Fingerprint(size=5, mtime_ns=50, ctime_ns=1, inode=7, device=1)
 
 
 def known(states: set[State], **changes: object) -> Known:
+    """Return a known version in these states."""
     base = Known(1, b"a", 5, 50, 7, "d", baseline=False, states=frozenset(states), noticed_at=0.0)
     return replace(base, **changes)  # type: ignore[arg-type]
 
@@ -145,6 +146,7 @@ def known(states: set[State], **changes: object) -> Known:
 def decide(
     here: list[Known], digest: str | None = None, movable: list[Known] | None = None, on_change: str = "send"
 ) -> policy.Novelty:
+    """Decide what the file of `NOW` is."""
     return novelty(NOW, digest, here, movable or [], on_change=on_change)
 
 
@@ -231,17 +233,29 @@ def test_a_digest_that_differs_overrules_size_and_mtime() -> None:
 
 CAUSE = Cause("code", "message", "UNKNOWN_CODE")
 VERDICTS: list[Verdict] = [
-    NotReached(CAUSE, Scope.APP), NotReached(CAUSE), NoAnswer(CAUSE, Scope.API), NoAnswer(CAUSE), Throttled(CAUSE, Scope.API, 1.0),
-    Throttled(CAUSE, Scope.ROW, 5.0), TokenRejected(CAUSE, Scope.APP), MediaLost(CAUSE), Rejected(CAUSE), TypeRefused(CAUSE),
-    QuotaExhausted(CAUSE, Scope.APP), Misconfigured(CAUSE, Scope.CONVERSATION), Misconfigured(CAUSE), Vanished(CAUSE),
+    NotReached(CAUSE, Scope.APP),
+    NotReached(CAUSE),
+    NoAnswer(CAUSE, Scope.API),
+    NoAnswer(CAUSE),
+    Throttled(CAUSE, Scope.API, 1.0),
+    Throttled(CAUSE, Scope.ROW, 5.0),
+    TokenRejected(CAUSE, Scope.APP),
+    MediaLost(CAUSE),
+    Rejected(CAUSE),
+    TypeRefused(CAUSE),
+    QuotaExhausted(CAUSE, Scope.APP),
+    Misconfigured(CAUSE, Scope.CONVERSATION),
+    Misconfigured(CAUSE),
+    Vanished(CAUSE),
     FolderDown(CAUSE, Scope.FOLDER),
-]  # fmt: skip
+]
 UPLOADING, SENDING = Standing(State.UPLOADING), Standing(State.SENDING)
 
 
 def means(
     verdict: Verdict, row: Standing = UPLOADING, rules: Rules | None = None, *, alone: bool = True
 ) -> policy.Consequence:
+    """Return the consequence of a verdict for a row."""
     return policy.consequence(verdict, row, 100.0, 0.5, rules or Rules(), alone=alone)
 
 
@@ -359,8 +373,11 @@ def test_the_quotas_month_is_shanghais() -> None:
     st.lists(st.floats(0.0, 30.0), min_size=1, max_size=80),
 )
 def test_no_window_ever_holds_more_than_the_limit(
-    count: int, period: float, spaced: bool, pauses: list[float]
-) -> None:  # noqa: FBT001
+    count: int,
+    period: float,
+    spaced: bool,  # noqa: FBT001 (Hypothesis gives it)
+    pauses: list[float],
+) -> None:
     """At most N in any sliding window, whenever requests are asked for."""
     pace, now = Pace(Limit(count, period, spaced)), 1000.0
     slots: list[float] = []

@@ -22,10 +22,12 @@ QUIET = 2.0
 
 
 def noticed(at: float) -> Candidate:
+    """Return a candidate noticed at this instant."""
     return notice(None, at, QUIET)
 
 
 def seen(at: float, fingerprint: Fingerprint = FULL) -> Candidate:
+    """Return a candidate that was noticed and looked at."""
     return look(noticed(at), fingerprint, asked=at, now=at)
 
 
