@@ -1,0 +1,457 @@
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from dingwatch import policy
+from dingwatch.delivery import DeliveryLoop, FetchToken, Outcome, Send, SendDone, Settings, Upload, UploadDone
+from dingwatch.delivery.jobs import Done, Job
+from dingwatch.dingtalk import REFUSED_EXTENSIONS, Host
+from dingwatch.ledger import LedgerError, Store, sqlite_url, versions
+from dingwatch.ledger.versions import Mapped, NewVersion
+from dingwatch.lifecycle import State
+from dingwatch.model import (
+    Cause,
+    Fingerprint,
+    Misconfigured,
+    NoAnswer,
+    NotReached,
+    Rejected,
+    Scope,
+    Throttled,
+    TypeRefused,
+    Vanished,
+    Verdict,
+)
+from dingwatch.policy import Limit
+from dingwatch.texts import Log
+from tests.support import Heard
+
+APP = "app1"
+CAUSE = Cause("code", "message", "UNKNOWN_CODE")
+
+
+class Desk:
+    """A ledger with one folder, a delivery loop over it, and a clock that stands still until it is moved."""
+
+    def __init__(self, path: Path, settings: Settings | None = None) -> None:
+        self.store = Store.open(sqlite_url(path / "ledger.db"))
+        self.now = 1_000_000.0
+        self.fresh = {Host.API: True, Host.OAPI: True}
+        self.heard = Heard()
+        self.settings = settings or Settings(APP, workers=4)
+        with self.store.writing() as connection:
+            (self.mark,) = versions.bind(connection, [Mapped(b"/share", "share", ("cidA", "cidB"))])
+        self.number = 0
+        self.restart()
+
+    def restart(self) -> None:
+        """Begin anew on the same ledger, as after a crash."""
+        self.loop = DeliveryLoop(
+            self.store,
+            self.settings,
+            token_fresh=lambda host: self.fresh[host],
+            chance=lambda: 0.5,
+            say=self.heard,
+        )
+        self.loop.recover(self.now)
+
+    def drop(self, name: str, *conversations: str, content: str | None = None, size: int = 5) -> list[int]:
+        """Write down a settled file; return the ids of its deliveries."""
+        self.number += 1
+        digest = content or f"digest{self.number}"
+        dress = policy.dress(name.encode(), digest, APP, REFUSED_EXTENSIONS)
+        new = NewVersion(
+            folder=self.mark.id,
+            path=name.encode(),
+            fingerprint=Fingerprint(size, self.number, 1, self.number, 1),
+            digest=digest,
+            noticed_at=self.now,
+            settled_at=self.now + self.number / 1000,
+            dress=dress,
+            conversations=conversations or ("cidA",),
+        )
+        with self.store.writing() as connection:
+            made = versions.add(self.store, connection, [new], self.now)
+        self.now += 0.01
+        self.loop.poke()
+        return made
+
+    def tick(self, *outcomes: Outcome) -> list[Job]:
+        """Tick once."""
+        return self.loop.tick(self.now, outcomes).jobs
+
+    def state(self, delivery: int) -> str:
+        """Return a row's state."""
+        with self.store.reading() as connection:
+            return str(
+                connection.exec_driver_sql("SELECT state FROM deliveries WHERE id = ?", (delivery,)).scalar()
+            )
+
+    def pauses(self) -> list[tuple[str, float]]:
+        """Return (scope, seconds left) of every pause."""
+        with self.store.reading() as connection:
+            rows = connection.exec_driver_sql("SELECT scope, until FROM pauses").all()
+        return [(str(scope), float(until) - self.now) for scope, until in rows]
+
+    def upload(self) -> list[Job]:
+        """Let uploads succeed until there is none; return the other jobs that came meanwhile."""
+        others, jobs = [], self.tick()
+        while jobs:
+            uploads = [job for job in jobs if isinstance(job, Upload)]
+            others += [job for job in jobs if not isinstance(job, Upload)]
+            jobs = self.tick(*(Outcome(job, UploadDone(f"@{job.source.id}")) for job in uploads))
+            if not uploads:
+                break
+        return others
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    """A desk with default settings."""
+    made = Desk(tmp_path)
+    yield made
+    made.store.close()
+
+
+def only(jobs: list[Job], kind: type[Job]) -> Job:
+    """Return the only job, which is of this kind."""
+    (job,) = jobs
+    assert isinstance(job, kind)
+    return job
+
+
+def test_a_file_is_uploaded_and_then_sent(desk: Desk) -> None:
+    """Pending, uploading, uploaded, sending, sent: each claim is on disk before its job is out."""
+    (row,) = desk.drop("a.pdf")
+    upload = only(desk.tick(), Upload)
+    assert desk.state(row) == "uploading"
+    send = only(desk.tick(Outcome(upload, UploadDone("@m"))), Send)
+    assert isinstance(send, Send)
+    assert (desk.state(row), send.media_id) == ("sending", "@m")
+    assert desk.tick(Outcome(send, SendDone("key"))) == []
+    assert desk.state(row) == "sent"
+
+
+def test_all_rows_of_a_content_go_with_one_upload(desk: Desk) -> None:
+    """Two conversations and two names of one content cost one upload."""
+    rows = desk.drop("a.pdf", "cidA", "cidB", content="same") + desk.drop("b.pdf", content="same")
+    upload = only(desk.tick(), Upload)
+    assert isinstance(upload, Upload)
+    assert [row.id for row in upload.rows] == rows
+
+
+def test_a_known_content_costs_no_upload(desk: Desk) -> None:
+    """What DingTalk has is sent at once."""
+    desk.drop("a.pdf", content="same")
+    (send,) = desk.upload()
+    desk.tick(Outcome(send, SendDone("key")))
+    desk.drop("b.pdf", content="same")
+    jobs = desk.tick() + desk.tick()
+    assert isinstance(only(jobs, Send), Send)
+
+
+def test_one_conversation_gets_one_file_at_a_time_in_order(desk: Desk) -> None:
+    """The earliest settled goes next; nothing overtakes within a conversation."""
+    rows = desk.drop("a.pdf") + desk.drop("b.pdf") + desk.drop("c.pdf")
+    order, jobs = [], desk.upload()
+    while jobs:
+        (send,) = jobs
+        assert isinstance(send, Send)
+        order.append(send.row.id)
+        jobs = desk.tick(Outcome(send, SendDone("key")))
+    assert order == rows
+
+
+def test_a_later_file_waits_at_most_five_seconds_for_an_earlier_upload(desk: Desk) -> None:
+    """Order is kept, but a slow upload does not hold the conversation for long."""
+    desk.drop("slow.pdf")
+    (fast,) = desk.drop("fast.pdf")
+    slow_job, fast_job = desk.tick()
+    assert desk.tick(Outcome(fast_job, UploadDone("@f"))) == []
+    desk.now += 5.1
+    send = only(desk.tick(), Send)
+    assert isinstance(send, Send)
+    assert send.row.id == fast
+    assert slow_job not in desk.tick()
+
+
+def test_a_refused_kind_is_sent_zipped_and_remembered(desk: Desk) -> None:
+    """One refused call in all: the row goes zipped, and so does the next one."""
+    (row,) = desk.drop("a.xyz")
+    upload = only(desk.tick(), Upload)
+    desk.tick(Outcome(upload, TypeRefused(Cause("40005", "", "TYPE_REFUSED"))))
+    again = only(desk.tick(), Upload)
+    assert isinstance(again, Upload)
+    assert (again.dress.name, desk.state(row)) == ("a.xyz.zip", "uploading")
+    desk.restart()
+    desk.drop("b.xyz")
+    names, jobs = set(), desk.tick()
+    while jobs:
+        job = jobs.pop()
+        assert isinstance(job, Upload | Send)
+        names.add(job.dress.name)
+        jobs += desk.tick(Outcome(job, UploadDone("@x") if isinstance(job, Upload) else SendDone("key")))
+    assert names == {"a.xyz.zip", "b.xyz.zip"}
+
+
+@pytest.mark.parametrize(
+    ("size", "state"), [(20 * 1024 * 1024, "uploading"), (20 * 1024 * 1024 + 1, "failed"), (0, "skipped")]
+)
+def test_what_must_fail_costs_no_call(desk: Desk, size: int, state: str) -> None:
+    """The limit is inclusive; over it, and empty, nothing is asked."""
+    (row,) = desk.drop("a.pdf", size=size)
+    desk.tick()
+    assert desk.state(row) == state
+
+
+def test_a_rejected_file_holds_back_no_other(desk: Desk) -> None:
+    """Only what is wrong with the file itself fails it."""
+    bad, good = desk.drop("a.pdf") + desk.drop("b.pdf")
+    first, second = desk.tick()
+    desk.tick(Outcome(first, Rejected(CAUSE)), Outcome(second, UploadDone("@b")))
+    assert (desk.state(bad), desk.state(good)) == ("failed", "sending")
+    assert desk.pauses() == []
+
+
+def test_a_vanished_file_is_gone_and_its_twin_goes_on(desk: Desk) -> None:
+    """A row that waited for another's file gets its own chance."""
+    first, twin = desk.drop("a.pdf", content="same") + desk.drop("b.pdf", content="same")
+    upload = only(desk.tick(), Upload)
+    jobs = desk.tick(Outcome(upload, Vanished(Cause("absent", "", "FILE_GONE"))))
+    again = only(jobs, Upload)
+    assert isinstance(again, Upload)
+    assert (desk.state(first), again.source.id) == ("gone", twin)
+
+
+def outage() -> Verdict:
+    """Return the verdict of a host that cannot be reached."""
+    return NotReached(Cause("unreachable", "", "UNREACHABLE"), Scope.APP)
+
+
+def test_an_outage_pauses_everything_and_is_probed_with_the_token_call(desk: Desk) -> None:
+    """Nothing is claimed; at the pause's end only token calls go out, and their success ends it."""
+    desk.drop("a.pdf")
+    desk.drop("b.pdf")
+    first, second = desk.tick()
+    assert desk.tick(Outcome(first, outage()), Outcome(second, outage())) == []
+    ((scope, left),) = desk.pauses()
+    assert (scope, left) == ("app", 0.5)
+    desk.now += 1.0
+    probes = desk.tick()
+    assert {job.host for job in probes if isinstance(job, FetchToken)} == set(Host)
+    assert len(probes) == 2
+    desk.tick(Outcome(probes[0], outage()))
+    assert desk.pauses()[0][1] == 1.0
+    desk.now += 1.1
+    (second_probe,) = [job for job in desk.tick() if isinstance(job, FetchToken)]
+    desk.tick(Outcome(probes[1], Done()))
+    assert desk.pauses()
+    (upload, *_) = desk.tick(Outcome(second_probe, Done()))
+    assert isinstance(upload, Upload)
+    assert desk.pauses() == []
+
+
+def test_a_refused_conversation_costs_one_call_for_all_its_files(desk: Desk) -> None:
+    """A robot that is not there pauses its conversation only; one probe goes at the end of the pause."""
+    refused = Misconfigured(Cause("resource.not.found", "", "ROBOT_IN_GROUP"), Scope.CONVERSATION)
+    rows = [row for number in range(3) for row in desk.drop(f"{number}.pdf", "cidA", "cidB")]
+    jobs = desk.upload()
+    while jobs:
+        results = [
+            Outcome(job, refused if job.row.conversation == "cidB" else SendDone("key"))
+            for job in jobs
+            if isinstance(job, Send)
+        ]
+        jobs = desk.tick(*results)
+    assert [desk.state(row) for row in rows] == ["sent", "uploaded"] * 3
+    desk.now += 61.0
+    probe = only(desk.tick(), Send)
+    assert isinstance(probe, Send)
+    assert probe.row.conversation == "cidB"
+    assert len(desk.tick(Outcome(probe, SendDone("key")))) == 1
+    assert desk.pauses() == []
+
+
+def test_a_throttled_api_waits_as_long_as_it_is_told(desk: Desk) -> None:
+    """The server's own wait is honoured, by all rows of that API."""
+    desk.drop("a.pdf")
+    upload = only(desk.tick(), Upload)
+    desk.drop("b.pdf")
+    assert desk.tick(Outcome(upload, Throttled(CAUSE, Scope.API, 7.0))) == []
+    assert desk.pauses() == [("api", 7.0)]
+    desk.now += 6.9
+    assert desk.tick() == []
+    desk.now += 0.2
+    assert len(desk.tick()) == 1
+
+
+def lost() -> Verdict:
+    """Return the verdict of an answer that never came."""
+    return NoAnswer(Cause("no_answer", "", "NO_ANSWER"), Scope.API)
+
+
+def doubted(desk: Desk) -> int:
+    """Leave one row in doubt; return its id."""
+    (row,) = desk.drop("a.pdf")
+    (send,) = desk.upload()
+    desk.tick(Outcome(send, lost()))
+    assert desk.state(row) == "uncertain"
+    return row
+
+
+def test_a_doubt_is_resent_once_after_a_call_that_is_safe_to_repeat(desk: Desk) -> None:
+    """Not before thirty seconds, not before DingTalk answers again, and a second doubt stays."""
+    row = doubted(desk)
+    desk.now += 29.0
+    (token,) = desk.tick()
+    assert isinstance(token, FetchToken)
+    desk.now += 2.0
+    assert desk.tick() == []
+    assert desk.state(row) == "uncertain"
+    send = next(job for job in desk.tick(Outcome(token, Done())) if isinstance(job, Send))
+    desk.tick(Outcome(send, lost()))
+    assert desk.state(row) == "uncertain"
+    desk.now += 3600.0
+    for _ in range(3):
+        jobs = desk.tick()
+        assert not [job for job in jobs if isinstance(job, Send)]
+        desk.tick(*(Outcome(job, Done()) for job in jobs))
+    assert desk.state(row) == "uncertain"
+
+
+def test_with_hold_a_doubt_is_left_to_a_person(tmp_path: Path) -> None:
+    """`on_uncertain: hold` never sends twice by itself."""
+    desk = Desk(tmp_path, Settings(APP, resend_uncertain=False))
+    row = doubted(desk)
+    desk.now += 3600.0
+    assert not [job for job in desk.tick() if isinstance(job, Send)]
+    assert desk.state(row) == "uncertain"
+    desk.store.close()
+
+
+def test_a_crash_leaves_sends_in_doubt_and_uploads_pending(desk: Desk) -> None:
+    """Recovery follows the table, and what was in hand goes first, one at a time."""
+    first, second, third = desk.drop("a.pdf") + desk.drop("b.pdf") + desk.drop("c.pdf")
+    upload, other, _ = desk.tick()
+    desk.tick(Outcome(upload, UploadDone("@a")))
+    assert desk.state(first) == "sending"
+    desk.restart()
+    assert [desk.state(row) for row in (first, second, third)] == ["uncertain", "pending", "pending"]
+    assert len(desk.tick()) == 1
+    assert other not in desk.tick()
+
+
+def test_a_file_that_brings_the_process_down_three_times_is_put_aside(desk: Desk) -> None:
+    """No file can stop the service for good."""
+    (row,) = desk.drop("poison.pdf")
+    for _ in range(3):
+        assert desk.state(row) == "pending"
+        desk.tick()
+        desk.restart()
+    assert desk.state(row) == "failed"
+
+
+def test_a_stop_gives_up_what_is_out_as_what_it_is(desk: Desk) -> None:
+    """An upload is pending again, a send is in doubt, and neither counts as a crash."""
+    first, second = desk.drop("a.pdf") + desk.drop("b.pdf")
+    upload, _ = desk.tick()
+    desk.tick(Outcome(upload, UploadDone("@a")))
+    desk.loop.abandon(desk.now)
+    assert (desk.state(first), desk.state(second)) == ("uncertain", "pending")
+    assert desk.pauses() == []
+
+
+def test_the_pace_is_kept_and_survives_a_restart(tmp_path: Path) -> None:
+    """At most N sends in the window, also when the process was another one."""
+    settings = Settings(APP, per_conversation=Limit(2, 60.0, spaced=False))
+    desk = Desk(tmp_path, settings)
+    for number in range(3):
+        desk.drop(f"{number}.pdf")
+    jobs = desk.upload()
+    for _ in range(2):
+        (send,) = jobs
+        jobs = desk.tick(Outcome(send, SendDone("key")))
+    assert jobs == []
+    desk.restart()
+    assert desk.tick() == []
+    desk.now += 61.0
+    assert len(desk.tick()) == 1
+    desk.store.close()
+
+
+def test_no_send_is_claimed_without_a_token(desk: Desk) -> None:
+    """Nothing waits in `sending`: the token is there before the claim."""
+    (row,) = desk.drop("a.pdf")
+    desk.fresh[Host.API] = False
+    (token,) = desk.upload()
+    assert isinstance(token, FetchToken)
+    assert desk.state(row) == "uploaded"
+    desk.fresh[Host.API] = True
+    assert isinstance(only(desk.tick(Outcome(token, Done())), Send), Send)
+
+
+def test_an_outcome_for_a_row_that_was_withdrawn_changes_only_the_upload(desk: Desk) -> None:
+    """A newer version took its place while it was uploaded: the old one is not sent."""
+    (row,) = desk.drop("a.pdf", content="same")
+    upload = only(desk.tick(), Upload)
+    with desk.store.writing() as connection:
+        versions.withdraw(
+            connection, [upload.source.version], Cause("superseded", "", "SUPERSEDED"), desk.now
+        )  # type: ignore[union-attr]
+    assert desk.tick(Outcome(upload, UploadDone("@a"))) == []
+    assert desk.state(row) == "gone"
+    desk.drop("b.pdf", content="same")
+    desk.tick()
+    with desk.store.reading() as connection:
+        assert connection.exec_driver_sql("SELECT state FROM uploads").scalar() == "have"
+
+
+def test_a_ledger_that_cannot_be_written_stops_claims_and_keeps_outcomes(desk: Desk, tmp_path: Path) -> None:
+    """Nothing is sent that cannot be recorded; what came back is written first when it can be again."""
+    (row,) = desk.drop("a.pdf")
+    desk.drop("b.pdf")
+    upload, _ = desk.tick()
+    with desk.store.reading() as connection:
+        connection.exec_driver_sql("PRAGMA busy_timeout=0")
+    with closing(sqlite3.connect(tmp_path / "ledger.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        assert desk.tick(Outcome(upload, UploadDone("@a"))) == []
+        assert desk.state(row) == "uploading"
+        other.execute("ROLLBACK")
+    send = next(job for job in desk.tick() if isinstance(job, Send))
+    assert (send.row.id, send.media_id, desk.state(row)) == (row, "@a", "sending")
+    assert (desk.heard.count(Log.LEDGER_DOWN), desk.heard.count(Log.LEDGER_BACK)) == (1, 1)
+
+
+def test_history_tells_every_transition(desk: Desk) -> None:
+    """Each change of a row has its line, in the same transaction."""
+    (row,) = desk.drop("a.pdf")
+    (send,) = desk.upload()
+    desk.tick(Outcome(send, SendDone("key")))
+    with desk.store.reading() as connection:
+        lines = connection.exec_driver_sql(
+            "SELECT event, after FROM history WHERE delivery_id = ? ORDER BY id", (row,)
+        ).all()
+    assert [after for _, after in lines] == ["pending", "uploading", "uploaded", "sending", "sent"]
+
+
+def test_a_ledger_of_a_newer_dingwatch_is_refused(tmp_path: Path) -> None:
+    """It is not guessed at, and nothing is written to it."""
+    store = Store.open(sqlite_url(tmp_path / "ledger.db"))
+    with store.writing() as connection:
+        connection.exec_driver_sql("UPDATE numbers SET value = 99 WHERE name = 'schema'")
+    store.close()
+    with pytest.raises(LedgerError) as caught:
+        Store.open(sqlite_url(tmp_path / "ledger.db"))
+    assert caught.value.cause.code == "newer_schema"
+
+
+def test_the_ledger_refuses_a_state_that_the_table_does_not_know(desk: Desk) -> None:
+    """The constraint is derived from the life cycle."""
+    (row,) = desk.drop("a.pdf")
+    with pytest.raises(LedgerError), desk.store.writing() as connection:
+        connection.exec_driver_sql("UPDATE deliveries SET state = 'lost' WHERE id = ?", (row,))
+    assert desk.state(row) == State.PENDING
