@@ -98,7 +98,8 @@ class Desk:
 
     def upload(self) -> list[Job]:
         """Let uploads succeed until there is none; return the other jobs that came meanwhile."""
-        others, jobs = [], self.tick()
+        others: list[Job] = []
+        jobs = self.tick()
         while jobs:
             uploads = [job for job in jobs if isinstance(job, Upload)]
             others += [job for job in jobs if not isinstance(job, Upload)]
@@ -397,10 +398,11 @@ def test_an_outcome_for_a_row_that_was_withdrawn_changes_only_the_upload(desk: D
     """A newer version took its place while it was uploaded: the old one is not sent."""
     (row,) = desk.drop("a.pdf", content="same")
     upload = only(desk.tick(), Upload)
+    assert isinstance(upload, Upload)
     with desk.store.writing() as connection:
         versions.withdraw(
             connection, [upload.source.version], Cause("superseded", "", "SUPERSEDED"), desk.now
-        )  # type: ignore[union-attr]
+        )
     assert desk.tick(Outcome(upload, UploadDone("@a"))) == []
     assert desk.state(row) == "gone"
     desk.drop("b.pdf", content="same")

@@ -1,0 +1,303 @@
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from dingwatch import policy
+from dingwatch.intake import FolderSettings, Input, Instant, IntakeLoop, Job, Performer
+from dingwatch.intake.jobs import Anew, Arm
+from dingwatch.ledger import Store, sqlite_url, versions
+from dingwatch.ledger.versions import Mapped
+from dingwatch.model import WatchKind
+from dingwatch.settle import EMPTY_WAIT
+from dingwatch.texts import Log
+from dingwatch.watch import Notice, Observer, Overflow
+from tests.support import Heard
+
+
+class Watcher:
+    """An intake loop over a real folder and a real ledger; its jobs are done at once, its clock stands still.
+
+    Kernel events are left out: what is noticed is told by the test, or found by a scan.
+    """
+
+    def __init__(self, path: Path, **changes: object) -> None:
+        self.share = path / "share"
+        self.share.mkdir()
+        self.path = path
+        self.now = 1000.0
+        self.heard = Heard()
+        self.changes = changes
+        self.store = Store.open(sqlite_url(path / "ledger.db"))
+        self.begin()
+
+    def begin(self) -> None:
+        """Start a loop on the ledger, as the service does."""
+        mapped = Mapped(os.fsencode(self.share), "share", ("cidA", "cidB"))
+        with self.store.writing() as connection:
+            (mark,) = versions.bind(connection, [mapped])
+        settings = FolderSettings(
+            id=mark.id,
+            root=mapped.root,
+            name="share",
+            conversations=mapped.conversations,
+            filter=policy.path_filter((), (), recursive=True),
+            watch="poll",
+            **self.changes,  # type: ignore[arg-type]
+        )
+        self.id = mark.id
+        self.inputs: list[Input] = []
+        self.loop = IntakeLoop(self.store, [(settings, mark)], app="app", refused=tuple, say=self.heard)
+        self.perform = Performer(
+            self.store, Observer(lambda _: None), {mark.id: settings}, self.inputs.append
+        )
+        self.jobs: list[Job] = []
+
+    def go(self, seconds: float = 0.0) -> None:
+        """Let time pass, and everything be done that is due meanwhile."""
+        end = self.now + seconds
+        while True:
+            taken, self.inputs[:] = list(self.inputs), []
+            plan = self.loop.tick(Instant(self.now + 1e9, self.now), taken)
+            for job in plan.jobs:
+                self.jobs.append(job)
+                self.inputs.append(self.perform(job))
+            if self.inputs or (plan.next_at is not None and plan.next_at <= self.now):
+                continue
+            if plan.next_at is None or plan.next_at > end:
+                break
+            self.now = plan.next_at
+        self.now = end
+
+    def drop(self, name: str, content: bytes = b"content") -> Path:
+        """Write a file and tell the loop."""
+        path = self.share / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+        self.notice(name)
+        return path
+
+    def notice(self, name: str) -> None:
+        """Tell the loop that something happened to a path."""
+        self.inputs.append(Notice(self.id, os.fsencode(name)))
+
+    def rows(self) -> list[tuple[str, str, str | None]]:
+        """Return (name, state, code) of the deliveries to the first conversation."""
+        with self.store.reading() as connection:
+            found = connection.exec_driver_sql(
+                "SELECT v.name, d.state, d.code FROM deliveries d JOIN versions v ON v.id = d.version_id"
+                " WHERE d.conversation_id = 'cidA' ORDER BY d.id"
+            ).all()
+        return [(os.fsdecode(name), state, code) for name, state, code in found]
+
+    def set_states(self, state: str) -> None:
+        """Give all deliveries a state, as delivery would have."""
+        with self.store.writing() as connection:
+            connection.exec_driver_sql("UPDATE deliveries SET state = ?", (state,))
+
+
+@pytest.fixture
+def watcher(tmp_path: Path) -> Iterator[Watcher]:
+    """A folder that has had its first look."""
+    made = Watcher(tmp_path)
+    made.go()
+    yield made
+    made.perform.close()
+    made.store.close()
+
+
+def test_a_settled_file_becomes_a_version_with_all_its_deliveries(watcher: Watcher) -> None:
+    """After the quiet period it is written down once, for both conversations."""
+    watcher.drop("a.pdf")
+    watcher.go(1.9)
+    assert watcher.rows() == []
+    watcher.go(0.2)
+    assert watcher.rows() == [("a.pdf", "pending", None)]
+    with watcher.store.reading() as connection:
+        assert connection.exec_driver_sql("SELECT count(*) FROM deliveries").scalar() == 2
+
+
+def test_a_file_that_is_still_written_waits(watcher: Watcher) -> None:
+    """Without any event, the look at the end of the quiet period sees that it grew."""
+    path = watcher.drop("a.pdf")
+    for _ in range(5):
+        watcher.go(1.5)
+        with path.open("ab") as file:
+            file.write(b"more")
+    watcher.go(1.9)
+    assert watcher.rows() == []
+    watcher.go(2.2)
+    assert len(watcher.rows()) == 1
+
+
+def test_what_was_there_at_the_first_look_is_baseline(tmp_path: Path) -> None:
+    """It is known and not sent; what had an event meanwhile is no baseline."""
+    watcher = Watcher(tmp_path)
+    watcher.drop("old.pdf")
+    watcher.inputs.clear()
+    watcher.drop("during.pdf")
+    watcher.go(10.0)
+    assert watcher.rows() == [("during.pdf", "pending", None)]
+    with watcher.store.reading() as connection:
+        names = connection.exec_driver_sql("SELECT name FROM versions WHERE baseline").scalars().all()
+    assert names == [b"old.pdf"]
+
+
+def test_a_scan_finds_what_no_event_told(watcher: Watcher) -> None:
+    """Polled folders, lost events and restarts find new files by comparing with the ledger."""
+    (watcher.share / "deep").mkdir()
+    (watcher.share / "deep" / "a.pdf").write_bytes(b"a")
+    watcher.go(10.0)
+    assert watcher.rows() == [("a.pdf", "pending", None)]
+
+
+def test_an_overflow_leads_to_a_scan(tmp_path: Path) -> None:
+    """Lost events are found at once, not at the next rescan."""
+    watcher = Watcher(tmp_path, poll_interval=3600.0)
+    watcher.go(1.0)
+    (watcher.share / "a.pdf").write_bytes(b"a")
+    watcher.go(60.0)
+    assert watcher.rows() == []
+    watcher.inputs.append(Overflow())
+    watcher.go(3.0)
+    assert len(watcher.rows()) == 1
+
+
+def test_a_known_file_is_not_read_again(watcher: Watcher) -> None:
+    """Equal size and mtime is the same version, whatever is noticed."""
+    watcher.drop("a.pdf")
+    watcher.go(3.0)
+    watcher.notice("a.pdf")
+    before = len(watcher.jobs)
+    watcher.go(3.0)
+    done = {type(job).__name__ for job in watcher.jobs[before:]}
+    assert "Look" in done
+    assert "Examine" not in done
+    assert len(watcher.rows()) == 1
+
+
+def test_an_unsent_version_is_replaced_by_a_newer_one(watcher: Watcher) -> None:
+    """The older is gone as superseded, and never follows the newer."""
+    watcher.drop("a.pdf", b"one")
+    watcher.go(3.0)
+    watcher.drop("a.pdf", b"two, longer")
+    watcher.go(10.0)
+    assert watcher.rows() == [("a.pdf", "gone", "superseded"), ("a.pdf", "pending", None)]
+
+
+def test_frequent_versions_need_longer_quiet(watcher: Watcher) -> None:
+    """The second version within an hour needs twice the quiet period."""
+    watcher.drop("a.pdf", b"one")
+    watcher.go(3.0)
+    watcher.drop("a.pdf", b"two, longer")
+    watcher.go(3.0)
+    assert len(watcher.rows()) == 1
+    watcher.go(2.0)
+    assert len(watcher.rows()) == 2
+
+
+def test_a_moved_file_takes_its_version_along(watcher: Watcher) -> None:
+    """In work or sent, under its new name it is the same version."""
+    path = watcher.drop("a.pdf")
+    watcher.go(3.0)
+    path.rename(watcher.share / "b.pdf")
+    watcher.notice("a.pdf")
+    watcher.notice("b.pdf")
+    watcher.go(10.0)
+    assert watcher.rows() == [("b.pdf", "pending", None)]
+
+
+def test_a_hard_link_is_a_new_file(watcher: Watcher) -> None:
+    """The same content under another name that is also there is sent."""
+    path = watcher.drop("a.pdf")
+    watcher.go(3.0)
+    (watcher.share / "b.pdf").hardlink_to(path)
+    watcher.notice("b.pdf")
+    watcher.go(10.0)
+    assert [name for name, _, _ in watcher.rows()] == ["a.pdf", "b.pdf"]
+
+
+def test_a_removed_file_is_withdrawn_and_its_return_is_work(watcher: Watcher) -> None:
+    """Its owner took it back before it was sent; put back, it is pending again."""
+    path = watcher.drop("a.pdf")
+    watcher.go(3.0)
+    path.rename(watcher.path / "kept")
+    watcher.notice("a.pdf")
+    watcher.go(10.0)
+    assert watcher.rows() == [("a.pdf", "gone", "withdrawn")]
+    (watcher.path / "kept").rename(path)
+    watcher.notice("a.pdf")
+    watcher.go(10.0)
+    assert [(name, state) for name, state, _ in watcher.rows()] == [("a.pdf", "pending")]
+
+
+def test_a_replaced_root_withdraws_nothing(watcher: Watcher) -> None:
+    """An empty listing of another directory in the root's place changes nothing."""
+    watcher.drop("a.pdf")
+    watcher.go(3.0)
+    watcher.share.rename(watcher.path / "away")
+    watcher.share.mkdir()
+    watcher.go(4.0)
+    assert watcher.heard.count(Log.FOLDER_DOWN) == 1
+    watcher.share.rmdir()
+    (watcher.path / "away").rename(watcher.share)
+    watcher.go(20.0)
+    assert watcher.heard.count(Log.FOLDER_BACK) == 1
+    assert watcher.rows() == [("a.pdf", "pending", None)]
+
+
+def test_a_failed_file_stays_failed_until_it_is_touched(watcher: Watcher) -> None:
+    """The same path, size and mtime is no new work; a touch is."""
+    path = watcher.drop("a.pdf")
+    watcher.go(3.0)
+    watcher.set_states("failed")
+    watcher.go(30.0)
+    assert [state for _, state, _ in watcher.rows()] == ["failed"]
+    os.utime(path, (5, 5))
+    watcher.go(30.0)
+    assert [state for _, state, _ in watcher.rows()] == ["gone", "pending"]
+
+
+def test_an_empty_file_is_skipped_after_ten_minutes(watcher: Watcher) -> None:
+    """Before that it may be about to be filled."""
+    watcher.drop("a.pdf", b"")
+    watcher.go(EMPTY_WAIT - 1)
+    assert watcher.rows() == []
+    watcher.go(10.0)
+    assert watcher.rows() == [("a.pdf", "skipped", "empty")]
+
+
+def test_what_delivery_found_changed_is_digested_anew(watcher: Watcher) -> None:
+    """Even with the size and mtime of a known version it is read again."""
+    path = watcher.drop("a.pdf", b"one")
+    watcher.go(3.0)
+    seen = path.stat()
+    path.write_bytes(b"two")
+    os.utime(path, ns=(seen.st_mtime_ns, seen.st_mtime_ns))
+    watcher.set_states("gone")
+    watcher.inputs.append(Anew(watcher.id, b"a.pdf"))
+    watcher.go(10.0)
+    with watcher.store.reading() as connection:
+        assert connection.exec_driver_sql("SELECT count(DISTINCT sha256) FROM versions").scalar() == 2
+    assert [state for _, state, _ in watcher.rows()][-1] == "pending"
+
+
+def test_a_missing_folder_is_reported_and_asked_after(tmp_path: Path) -> None:
+    """It is down, said once, and the loop is ready all the same."""
+    watcher = Watcher(tmp_path)
+    watcher.share.rmdir()
+    watcher.go(60.0)
+    assert watcher.loop.ready
+    assert watcher.heard.count(Log.FOLDER_DOWN) == 1
+    assert watcher.loop.watching() == {watcher.id: (WatchKind.DOWN, 0)}
+    assert sum(isinstance(job, Arm) for job in watcher.jobs) > 5
+
+
+def test_a_suspended_machine_is_followed_by_a_scan(tmp_path: Path) -> None:
+    """A wall clock that jumped tells that events may have been missed."""
+    watcher = Watcher(tmp_path, poll_interval=3600.0)
+    watcher.go(1.0)
+    (watcher.share / "a.pdf").write_bytes(b"a")
+    plan = watcher.loop.tick(Instant(watcher.now + 1e9 + 7200, watcher.now), [])
+    assert [type(job).__name__ for job in plan.jobs] == ["Scan"]
