@@ -1,6 +1,7 @@
 """Sends stored bytes to whoever asks, always as an attachment."""
 
 import asyncio
+import contextlib
 from urllib.parse import quote
 
 from aiohttp import web
@@ -28,9 +29,10 @@ async def file_response(
     response.content_length = upload.size
     await response.prepare(request)
     blocks = shelf.blocks(upload.media_id)
-    while block := await asyncio.to_thread(next, blocks, b""):
-        await response.write(block)
-    await response.write_eof()
+    with contextlib.suppress(ConnectionResetError):  # whoever asked may go away in the middle
+        while block := await asyncio.to_thread(next, blocks, b""):
+            await response.write(block)
+        await response.write_eof()
     return response
 
 

@@ -1,0 +1,141 @@
+import re
+import string
+import subprocess
+import tomllib
+from collections.abc import Iterator
+from enum import Enum
+from pathlib import Path
+
+import click
+import pytest
+
+from dingwatch import texts
+from dingwatch.cli.app import cli
+from dingwatch.config.schema import SECTIONS
+from dingwatch.lifecycle import State, diagram
+from dingwatch.texts import Language, Text, spoken
+
+ROOT = Path(__file__).parents[2]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+
+
+def page(name: str) -> str:
+    """Return a document's text."""
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+def commands(name: str) -> list[str]:
+    """Return the one-line commands that a document shows in code blocks."""
+    return re.findall(r"```sh\n(python3 -m venv \.venv.*)\n```", page(name))
+
+
+def test_every_key_is_documented() -> None:
+    """Each key of the config stands in docs/configuration.md."""
+    text = page("docs/configuration.md")
+    keys = {key for shape in SECTIONS.values() for key in shape.model_fields}
+    assert [
+        key
+        for key in sorted(keys)
+        if f"`{key}`" not in text and f"## `{key}`" not in text and f"`{key}` and" not in text
+    ] == []
+
+
+def test_every_command_and_option_is_documented() -> None:
+    """Each command with each of its own options stands in docs/commands.md."""
+    text = page("docs/commands.md")
+    for name, command in cli.commands.items():
+        assert f"`{name}" in text, name
+        for option in command.params:
+            if isinstance(option, click.Option) and option.name != "path":
+                assert option.opts[0] in text, (name, option.opts)
+
+
+def test_every_state_is_documented() -> None:
+    """Whatever `status` counts is explained."""
+    assert [state for state in State if f"`{state}`" not in page("docs/commands.md")] == []
+
+
+def test_the_life_cycle_diagram_is_the_tables() -> None:
+    """The picture in docs/design.md is drawn from the table."""
+    assert diagram() in page("docs/design.md")
+
+
+def test_both_readmes_show_the_same_commands() -> None:
+    """One command runs the demo, one passes the tests; CI calls the second as it stands."""
+    demo, tests = commands("README.md")
+    assert commands("README.zh-CN.md") == [demo, tests]
+    assert demo.endswith("dingwatch demo")
+    assert tests in page(".ci/run")
+
+
+def test_every_dependency_has_its_reason() -> None:
+    """CONTRIBUTING.md says why each library is there."""
+    project = PROJECT["project"]
+    wanted = [
+        *project["dependencies"],
+        *project["optional-dependencies"]["postgresql"],
+        *PROJECT["dependency-groups"]["dev"],
+    ]
+    text = page("CONTRIBUTING.md")
+    assert [one for one in wanted if re.split(r"[\[<>=]", one)[0] not in text] == []
+
+
+def test_the_changelog_knows_the_version() -> None:
+    """The version of the project is the newest in the changelog."""
+    newest = re.search(r"^## \[([^\]]+)\]", page("CHANGELOG.md"), re.MULTILINE)
+    assert newest is not None
+    assert newest[1] == PROJECT["project"]["version"]
+
+
+def test_links_between_documents_lead_somewhere() -> None:
+    """Every relative link of every document names a file that is there."""
+    for document in [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]:
+        for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", document.read_text(encoding="utf-8")):
+            assert (document.parent / target).exists(), (document.name, target)
+
+
+def sentences() -> Iterator[Text]:
+    """Return every sentence of every class."""
+    for kind in vars(texts).values():
+        if isinstance(kind, type) and issubclass(kind, Enum) and issubclass(kind, Text):
+            yield from kind
+
+
+def placeholders(text: str) -> set[str | None]:
+    """Return the names of what is filled in."""
+    return {name for _, name, _, _ in string.Formatter().parse(text)} - {None}
+
+
+@pytest.mark.parametrize("text", list(sentences()), ids=str)
+def test_every_sentence_is_whole_in_both_languages(text: Text) -> None:
+    """Both languages say something, and fill in the same."""
+    assert text.zh.strip()
+    assert text.en.strip()
+    assert placeholders(text.zh) == placeholders(text.en)
+
+
+@pytest.mark.parametrize(
+    ("setting", "locale", "language"),
+    [
+        ("auto", "zh_CN.UTF-8", "zh"),
+        ("auto", "en_GB.UTF-8", "en"),
+        ("auto", "", "en"),
+        ("zh", "C", "zh"),
+        ("en", "zh_CN", "en"),
+    ],
+)
+def test_the_language_is_the_settings_or_the_locales(setting: str, locale: str, language: str) -> None:
+    """`auto` goes by the locale, anything else is meant."""
+    assert spoken(setting, locale) is Language(language)
+
+
+def test_nothing_in_the_tree_stands_outside_of_its_place() -> None:
+    """The top of the tree holds what a project has there, and nothing else."""
+    files = subprocess.run(
+        ["/usr/bin/env", "git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False
+    ).stdout.split()
+    top = {name.split("/")[0] for name in files}
+    assert top <= {
+        ".ci", ".gitignore", ".pre-commit-config.yaml", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE",
+        "README.md", "README.zh-CN.md", "config.example.yaml", "dingwatch", "docs", "pyproject.toml", "systemd", "tests",
+    }  # fmt: skip
