@@ -101,11 +101,18 @@ class Advice(Text):
         "连不上钉钉:请检查网络、DNS、代理和防火墙;恢复后会自动继续。",
         "DingTalk cannot be reached: check network, DNS, proxy and firewall; it goes on by itself.",
     )
+    CERTIFICATE = (
+        "无法验证对方的证书:请检查系统时间和 CA 证书;公司代理的证书用 REQUESTS_CA_BUNDLE 指定。",
+        "The certificate cannot be verified: check the clock and the CA certificates (REQUESTS_CA_BUNDLE).",
+    )
     NO_ANSWER = (
         "没有收到钉钉的有效回应;请检查网络和代理。",
         "No valid answer came from DingTalk; check the network and the proxy.",
     )
-    ADDRESS = ("请检查配置里的 api_url 和 oapi_url。", "Check api_url and oapi_url in the config.")
+    ADDRESS = (
+        "请检查配置里的 api_url 和 oapi_url,以及环境变量里的代理地址。",
+        "Check api_url and oapi_url in the config, and the proxy's address in the environment.",
+    )
     GATE_PAGE = (
         "钉钉的网关拦下了请求,可能是同一出口 IP 请求过多;会等几分钟再试。",
         "DingTalk's gateway turned the request away, perhaps too many from this IP; it waits some minutes.",
@@ -163,6 +170,10 @@ class Advice(Text):
     MEDIA_LOST = (
         "钉钉已不认识上传的文件,会重新上传一次。",
         "DingTalk no longer knows the upload; it is uploaded once more.",
+    )
+    KEY_EXPIRED = (
+        "钉钉已不再保留这条消息的发送记录,请在会话里查看。",
+        "DingTalk no longer keeps the record of this message: look in the conversation.",
     )
     SPACE = ("请检查钉盘空间及其权限。", "Check the drive space and its permissions.")
     UNKNOWN_CODE = (

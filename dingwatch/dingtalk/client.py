@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import json
+import math
 import secrets
-import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
 from dingwatch.dingtalk.errors import result_of
 from dingwatch.dingtalk.names import API_QUERY, API_RECALL, API_ROBOTS, API_SEND, API_TOKEN, API_UPLOAD, Host
-from dingwatch.dingtalk.transport import Multipart, Timeouts, Transport
+from dingwatch.dingtalk.tokens import Tokens
+from dingwatch.dingtalk.transport import Timeouts, Transport, multipart
+from dingwatch.dingtalk.wire import Body
 from dingwatch.model import Cause, Failure, Misconfigured, NoAnswer, NotReached, Scope, TokenRejected, Verdict
 
 T = TypeVar("T")
-RENEW_AHEAD: Final = 600.0
-"""Seconds before its end at which a token is renewed, as DingTalk advises (KB:0033)."""
+LONGEST_MESSAGE: Final = 300
+"""Characters of what DingTalk says that are kept."""
+SHORTEST_SECRET: Final = 6
+"""Characters; what is shorter would take innocent letters out of every message."""
 _JSON: Final = {"Content-Type": "application/json"}
 
 
@@ -46,12 +51,6 @@ class Delivered:
     read_by: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class _Token:
-    value: str = field(repr=False)
-    fresh_until: float
-
-
 def _repeatable(*kinds: type[Verdict]) -> Callable[[BaseException], bool]:
     return lambda error: isinstance(error, Failure) and isinstance(error.verdict, kinds)
 
@@ -64,9 +63,10 @@ class Client:
         gate: called with the API's name right before each request; it may wait, or raise `Failure`.
         count: called with the API's name for each request that is made.
         sleep: waits some seconds between repetitions of a call that is safe to repeat.
-        clock: wall-clock seconds.
+        clock: wall-clock seconds, for the age of tokens and of resting connections.
         timeouts: of each request.
         pool: how many connections are kept.
+        monotonic: seconds, for how long an answer takes.
     """
 
     def __init__(  # noqa: PLR0913 (each is one thing that this module must not have of its own)
@@ -79,6 +79,7 @@ class Client:
         clock: Callable[[], float],
         timeouts: Timeouts | None = None,
         pool: int = 8,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._account = account
         self._gate = gate
@@ -86,9 +87,8 @@ class Client:
         self._sleep = sleep
         self._clock = clock
         self._timeouts = timeouts or Timeouts()
-        self._transport = Transport(pool=pool, clock=clock, timeouts=self._timeouts)
-        self._tokens: dict[Host, _Token] = {}
-        self._fetching = {host: threading.Lock() for host in Host}
+        self._transport = Transport(pool=pool, clock=clock, timeouts=self._timeouts, monotonic=monotonic)
+        self._tokens = Tokens(self._fetch, clock)
 
     def close(self) -> None:
         """Close all connections."""
@@ -106,8 +106,7 @@ class Client:
 
     def token_fresh(self, host: Host) -> bool:
         """Say whether a call to this host needs no token call first; asks nobody."""
-        token = self._tokens.get(host)
-        return token is not None and token.fresh_until > self._clock()
+        return self._tokens.cached(host) is not None
 
     def fetch_token(self, host: Host, *, force: bool = False) -> None:
         """Get a token (KB:0033, KB:1444), unless a fresh one is there; repeated for some seconds.
@@ -115,57 +114,56 @@ class Client:
         Raises:
             Failure: Misconfigured for wrong credentials; NotReached, NoAnswer, Throttled.
         """
-        with self._fetching[host]:
-            if not force and self.token_fresh(host):
-                return
-            fetch = self._fetch_new if host is Host.API else self._fetch_legacy
-            value, lifetime = self._repeat(fetch, NotReached, NoAnswer)
-            ahead = min(RENEW_AHEAD, lifetime / 2)
-            self._tokens[host] = _Token(value, self._clock() + lifetime - ahead)
+        self._tokens.renew(host, force=force)
+
+    def _fetch(self, host: Host) -> tuple[str, float]:
+        fetch = self._fetch_new if host is Host.API else self._fetch_legacy
+        return self._repeat(fetch, NotReached, NoAnswer)
 
     def _fetch_new(self) -> tuple[str, float]:
         body = {"appKey": self._account.client_id, "appSecret": self._account.client_secret}
         url = f"{self._account.api_url}/v1.0/oauth2/accessToken"
         answer = self._request(Host.API, API_TOKEN[Host.API], "POST", url, _JSON, _json(body))
-        return _text(answer, "accessToken"), _number(answer, "expireIn")
+        return _token(answer, "accessToken"), _number(answer, "expireIn")
 
     def _fetch_legacy(self) -> tuple[str, float]:
         query = urlencode({"appkey": self._account.client_id, "appsecret": self._account.client_secret})
         url = f"{self._account.oapi_url}/gettoken?{query}"
         answer = self._request(Host.OAPI, API_TOKEN[Host.OAPI], "GET", url, {}, None)
-        return _text(answer, "access_token"), _number(answer, "expires_in")
+        return _token(answer, "access_token"), _number(answer, "expires_in")
 
     def _with_token(self, host: Host, call: Callable[[str], T], *, renew: bool) -> T:
         """Call with a token; a refused one is renewed once, since a refused call had no effect."""
-        if renew:
-            self.fetch_token(host)
-        token = self._tokens.get(host)
-        if token is None or not self.token_fresh(host):
+        if not renew:
+            return self._once(host, call)
+        self._tokens.renew(host)
+        try:
+            return self._once(host, call)
+        except Failure as failure:
+            if not isinstance(failure.verdict, TokenRejected):
+                raise
+        self._tokens.renew(host)
+        try:
+            return self._once(host, call)
+        except Failure as failure:
+            if not isinstance(failure.verdict, TokenRejected):
+                raise
+            raise Failure(Misconfigured(failure.verdict.cause, Scope.APP)) from None
+
+    def _once(self, host: Host, call: Callable[[str], T]) -> T:
+        token = self._tokens.cached(host)
+        if token is None:
             raise Failure(TokenRejected(Cause("no_token", "", "CREDENTIALS"), Scope.APP))
         try:
             return call(token.value)
         except Failure as failure:
-            if not isinstance(failure.verdict, TokenRejected):
-                raise
-            self._forget(host, token)
-            if not renew:
-                raise
-        self.fetch_token(host)
-        try:
-            return call(self._tokens[host].value)
-        except Failure as failure:
             if isinstance(failure.verdict, TokenRejected):
-                raise Failure(Misconfigured(failure.verdict.cause, Scope.APP)) from None
+                self._tokens.forget(host, token)
             raise
-
-    def _forget(self, host: Host, refused: _Token) -> None:
-        """Drop a refused token, unless another thread has renewed it meanwhile."""
-        if self._tokens.get(host) is refused:
-            del self._tokens[host]
 
     # --- Calls ---------------------------------------------------------------------------------
 
-    def upload(self, *, name: str, content: bytes, renew: bool = True) -> str:
+    def upload(self, *, name: str, content: bytes | memoryview, renew: bool = True) -> str:
         """Upload one file (KB:0646) and return its media id, verbatim.
 
         `name` needs an extension: DingTalk judges the type by it. Repeated once when it was not reached.
@@ -181,7 +179,7 @@ class Client:
                 f"{self._account.oapi_url}/media/upload?{urlencode({'access_token': token, 'type': 'file'})}"
             )
             headers = {"Content-Type": f"multipart/form-data; boundary={boundary}"}
-            body = Multipart("media", name, content, boundary)
+            body = multipart("media", name, content, boundary)
             silence = self._timeouts.upload
             answer = self._request(Host.OAPI, API_UPLOAD, "POST", url, headers, body, silence=silence)
             return _text(answer, "media_id")
@@ -260,14 +258,27 @@ class Client:
         method: str,
         url: str,
         headers: Mapping[str, str],
-        body: bytes | Multipart | None,
+        body: Body | None,
         *,
         silence: float | None = None,
     ) -> Mapping[str, Any]:
         self._gate(api)
         self._count(api)
-        answer = self._transport.exchange(method, url, headers, body, silence=silence or self._timeouts.read)
-        return result_of(host, answer.status, answer.headers, answer.body)
+        silence = silence or self._timeouts.read
+        try:
+            answer = self._transport.exchange(method, url, headers, body, silence=silence)
+            return result_of(host, answer.status, answer.headers, answer.body, self._clock())
+        except Failure as failure:
+            failed = self._redacted(failure.verdict)
+        raise Failure(failed)
+
+    def _redacted(self, verdict: Verdict) -> Verdict:
+        """Take secrets out of what the other side said: a gateway may repeat the address it was asked."""
+        message = verdict.cause.message
+        for secret in (self._account.client_secret, *self._tokens.known()):
+            if len(secret) >= SHORTEST_SECRET:
+                message = message.replace(secret, "***").replace(quote(secret, safe=""), "***")
+        return replace(verdict, cause=replace(verdict.cause, message=message[:LONGEST_MESSAGE]))
 
     def _repeat(self, call: Callable[[], T], *kinds: type[Verdict], attempts: int = 3) -> T:
         """Repeat for some seconds a call that is safe to repeat."""
@@ -281,21 +292,33 @@ class Client:
         return retrying(call)
 
 
-def _json(body: Mapping[str, object]) -> bytes:
+def _json(body: Mapping[str, object]) -> Body:
     r"""Write JSON as raw UTF-8: `\u` escapes are refused (40033, KB:0013)."""
-    return json.dumps(body, ensure_ascii=False).encode("utf-8", "replace")
+    return Body(json.dumps(body, ensure_ascii=False).encode("utf-8", "replace"))
 
 
 def _text(answer: Mapping[str, Any], name: str) -> str:
     """Return a member that a successful answer must have."""
     value = answer.get(name)
     if not isinstance(value, str) or not value:
-        raise Failure(NoAnswer(Cause("no_answer", f"no {name}", "NO_ANSWER"), Scope.API))
+        raise _without(name)
+    return value
+
+
+def _token(answer: Mapping[str, Any], name: str) -> str:
+    """Return a token; one that cannot stand in a header is none."""
+    value = _text(answer, name)
+    if not (value.isascii() and value.isprintable()):
+        raise _without(name)
     return value
 
 
 def _number(answer: Mapping[str, Any], name: str) -> float:
     value = answer.get(name)
-    if not isinstance(value, int | float) or isinstance(value, bool) or value <= 0:
-        raise Failure(NoAnswer(Cause("no_answer", f"no {name}", "NO_ANSWER"), Scope.API))
+    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 < value < math.inf:
+        raise _without(name)
     return float(value)
+
+
+def _without(name: str) -> Failure:
+    return Failure(NoAnswer(Cause("no_answer", f"no {name}", "NO_ANSWER"), Scope.API))

@@ -63,7 +63,8 @@ def _throttled(scope: Scope, seconds: float) -> Meaning:
 
 
 LEGACY: Final[tuple[tuple[str, Meaning], ...]] = (
-    *_each("40001 40014 42001", _TOKEN),
+    *_each("40001 40014 41001 42001", _TOKEN),
+    *_each("22 404", Meaning(Misconfigured, Scope.API, "ADDRESS")),  # no such path: another host than oapi
     *_each("33001 40013 40089 40096", _CREDENTIALS),
     *_each("40005", Meaning(TypeRefused, Scope.ROW, "TYPE_REFUSED")),
     *_each("40006 45001", _TOO_BIG),
@@ -77,7 +78,7 @@ LEGACY: Final[tuple[tuple[str, Meaning], ...]] = (
     *_each("410100 130101 660026", _throttled(Scope.CONVERSATION, 600.0)),
     *_each("90020", _QUOTA),
     *_each("60020", _IP),
-    *_each("43007 60011", _PERMISSION),
+    *_each("43007 60011 88", _PERMISSION),
     *_each("50002 50004", Meaning(Misconfigured, Scope.APP, "NOT_PUBLISHED")),
     *_each("50003 50005", _DISABLED),
     *_each("33012 40003 40031 40032 60121 40012 40015–40017 34001–34014 34016 34018 49000", _RECIPIENT),
@@ -86,7 +87,7 @@ LEGACY: Final[tuple[tuple[str, Meaning], ...]] = (
     *_each("72001–72003", _SPACE),
     *_each("310000 300001 300005 400101", Meaning(Misconfigured, Scope.CONVERSATION, "WEBHOOK")),
     *_each("400013 400102 400105 400106 430101–430104 40048 45002–45008", _CONTENT),
-    *_each("22 404 41001 40000 40002 40004 40008 40029 40033 40035 40038 40077–40088 40090 40091", _BUG),
+    *_each("40000 40002 40004 40008 40029 40033 40035 40038 40077–40088 40090 40091", _BUG),
     *_each("400002 47001 43001–43005 43008 43009", _BUG),
 )
 """Errcodes of oapi.dingtalk.com, which come with HTTP 200; for 88 the sub_code is looked up."""
@@ -100,6 +101,7 @@ NEW: Final[tuple[tuple[str, Meaning], ...]] = (
     *_each("Forbidden.AccessDenied.AccessTokenPermissionDenied", _PERMISSION),
     *_each("Forbidden.AccessDenied.IpNotInWhiteList ip.not.match", _IP),
     *_each("Forbidden.*", _PERMISSION),
+    *_each("permession.checkFailed", Meaning(Misconfigured, Scope.CONVERSATION, "NOT_PUBLISHED")),  # (sic)
     *_each("permissionDenied acrossOrgAccessForbidden orgAuthLevelNotEnough", _PERMISSION),
     *_each("send.too.fast send.byToken.tooFast", _throttled(Scope.CONVERSATION, 3.0)),
     *_each("too.many.group too.many.people", _throttled(Scope.API, 3.0)),
@@ -108,8 +110,11 @@ NEW: Final[tuple[tuple[str, Meaning], ...]] = (
     *_each("resource.not.found bot.stopped", _ROBOT_IN_GROUP),
     *_each("resource.unavailable template.* unauthorized auth.error", _ROBOT),
     *_each("miss.openConversationId invalid.openConversationId conversation.org.notMatch", _RECIPIENT),
-    *_each("group.disbanded conversationNotExist staffId.notExisted invalidParameter.userIds.*", _RECIPIENT),
-    *_each("contain.* ", _CONTENT),
+    *_each(
+        "group.disbanded conversationNotExist invalideChatId staffId.notExisted invalidParameter.userIds.*",
+        _RECIPIENT,
+    ),
+    *_each("contain.*", _CONTENT),
     *_each(
         "send.forbidden bot.forbidden.sendMessage",
         Meaning(Misconfigured, Scope.CONVERSATION, "SENDING_FORBIDDEN"),
@@ -123,7 +128,8 @@ NEW: Final[tuple[tuple[str, Meaning], ...]] = (
         "miss.param.file miss.param.photo* miss.param.video miss.param.audio",
         Meaning(MediaLost, Scope.ROW, "MEDIA_LOST"),
     ),
-    *_each("invalidParameter.* miss.* param* Missing* Invalidbody msg* processQueryKey.*", _BUG),
+    *_each("invalidParameter.* miss.* param* Missing* Invalidbody msg*", _BUG),
+    *_each("processQueryKey.expireTime", Meaning(Rejected, Scope.ROW, "KEY_EXPIRED")),
     *_each("*QuotaInsufficient spaceNotExist dentryNotExist dentryStoreError dentryUploadError", _SPACE),
     *_each("dentryName* dentryFormatNotSupport dentryUploadForbidden folderNotSupport", _CONTENT),
     *_each("dentryDownloadProtocolNotSupport", _BUG),

@@ -8,14 +8,15 @@ an address: the legacy ones carry the token.
 from __future__ import annotations
 
 import json
+import re
 import ssl
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta, timezone
 from typing import Any, Final
 
-import requests
-import urllib3
-
 from dingwatch.dingtalk.codes import LEGACY, NEW, Meaning, meaning_of
+from dingwatch.dingtalk.exceptions import ADDRESS, BEFORE
 from dingwatch.dingtalk.names import Host
 from dingwatch.model import (
     Cause,
@@ -30,37 +31,33 @@ from dingwatch.model import (
     Verdict,
 )
 
-LONGEST_MESSAGE: Final = 300
-CLIENT_ERROR, UNAUTHORIZED, TOO_MANY, SERVER_ERROR = 400, 401, 429, 500
-
-_NEVER_LEFT: Final = (
-    requests.exceptions.ConnectTimeout,
-    requests.exceptions.SSLError,
-    requests.exceptions.ProxyError,
-    urllib3.exceptions.NewConnectionError,
-    urllib3.exceptions.ConnectTimeoutError,
-    urllib3.exceptions.SSLError,
-    urllib3.exceptions.ProxyError,
-    urllib3.exceptions.LocationValueError,
-    ssl.SSLError,
-)
-_WRONG_ADDRESS: Final = (
-    requests.exceptions.InvalidURL,
-    requests.exceptions.MissingSchema,
-    requests.exceptions.InvalidSchema,
-    requests.exceptions.InvalidProxyURL,
-)
+LONGEST_HEARD: Final = 1200
+"""Characters of a message; the client cuts it to its last length once secrets are out of it."""
+LONGEST_PENALTY: Final = 86400.0
+OK, CLIENT_ERROR, UNAUTHORIZED, TOO_LARGE, TOO_MANY, SERVER_ERROR = 200, 400, 401, 413, 429, 500
+SHUT_OUT: Final = 1111
+CHINA: Final = timezone(timedelta(hours=8))
 
 
-def verdict_of_exception(error: BaseException) -> Verdict:
-    """Say what an exception of the HTTP libraries means for the request it ended."""
+def verdict_of_exception(error: BaseException, *, begun: bool | None) -> Verdict:
+    """Say what an exception of the HTTP libraries means for the request it ended.
+
+    Args:
+        error: what was raised.
+        begun: whether any of the request's body was handed to a connection; None when it has no body.
+            This is the only proof there is; the exception's class counts where there is none.
+    """
     chain = list(_chain(error))
-    name = type(chain[-1]).__name__
-    if any(isinstance(one, _WRONG_ADDRESS) for one in chain):
-        return Misconfigured(Cause("address", name, "ADDRESS"), Scope.APP)
-    if any(isinstance(one, _NEVER_LEFT) for one in chain):
-        return NotReached(Cause("unreachable", name, "UNREACHABLE"), Scope.APP)
-    return NoAnswer(Cause("no_answer", name, "NO_ANSWER"), Scope.API)
+    message = _told(chain)
+    if any(isinstance(one, ADDRESS) for one in chain):
+        return Misconfigured(Cause("address", message, "ADDRESS"), Scope.APP)
+    if begun or (begun is None and not any(isinstance(one, BEFORE) for one in chain)):
+        return NoAnswer(Cause("no_answer", message, "NO_ANSWER"), Scope.API)
+    advice = "CERTIFICATE" if any(isinstance(one, _UNTRUSTED) for one in chain) else "UNREACHABLE"
+    return NotReached(Cause("unreachable", message, advice), Scope.APP)
+
+
+_UNTRUSTED: Final = (ssl.SSLCertVerificationError, ssl.CertificateError)
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
@@ -72,34 +69,58 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
         if isinstance(one, BaseException) and id(one) not in seen:
             seen.add(id(one))
             yield one
-            waiting += [getattr(one, "reason", None), *one.args]
+            waiting += [getattr(one, "reason", None), one.__cause__, *one.args]
 
 
-def result_of(host: Host, status: int, headers: Mapping[str, str], body: bytes) -> Mapping[str, Any]:
-    """Return the answer's members when it says that the call worked.
+def _told(chain: list[BaseException]) -> str:
+    """Name what happened: only the system's own words, since those of the libraries hold addresses."""
+    for one in chain:
+        if isinstance(one, OSError) and one.errno is not None:
+            return _printable(f"{type(one).__name__}: {one.strerror}", LONGEST_HEARD)
+    return type(chain[-1]).__name__
+
+
+# --- Answers -----------------------------------------------------------------------------------
+
+
+def result_of(
+    host: Host, status: int, headers: Mapping[str, str], body: bytes, now: float
+) -> Mapping[str, Any]:
+    """Return the answer's members when it says that the call worked; `now` is by the wall clock.
 
     Raises:
         Failure: with the verdict on everything else.
     """
+    if status == TOO_LARGE:  # a gateway's own answer to a large body, in whatever format [?]
+        raise Failure(Rejected(Cause("HTTP 413", "", "TOO_BIG")))
     answer = _parsed(status, body)
-    if answer.get("status") == 1111 and "punish" in answer:  # noqa: PLR2004 (an egress address shut out, sheet 7)
-        raise Failure(_gate_page("1111"))
-    verdict = _legacy(answer, status, headers) if host is Host.OAPI else _new(answer, status, headers)
+    if answer.get("status") == SHUT_OUT:  # an egress address shut out, sheet 7
+        raise Failure(_gate_page(str(SHUT_OUT)))
+    heard = _Heard(status, headers, now)
+    verdict = _legacy(answer, heard) if host is Host.OAPI else _new(answer, heard)
     if verdict is not None:
         raise Failure(verdict)
     return answer
+
+
+@dataclass(frozen=True, slots=True)
+class _Heard:
+    """What came around an answer's members, and when."""
+
+    status: int
+    headers: Mapping[str, str]
+    now: float
 
 
 def _parsed(status: int, body: bytes) -> Mapping[str, Any]:
     try:
         answer = json.loads(body)
     except (ValueError, RecursionError):
-        if body.lstrip()[:1] == b"<":
-            raise Failure(_gate_page(f"HTTP {status}, HTML")) from None
-        raise Failure(_no_answer(f"HTTP {status}")) from None
-    if not isinstance(answer, dict):
-        raise Failure(_no_answer(f"HTTP {status}, {type(answer).__name__}"))
-    return answer
+        answer = None
+    if isinstance(answer, dict):
+        return answer
+    page = body.lstrip()[:1] == b"<"
+    raise Failure(_gate_page(f"HTTP {status}, HTML") if page else _no_answer(f"HTTP {status}"))
 
 
 def _gate_page(message: str) -> Verdict:
@@ -110,32 +131,40 @@ def _no_answer(message: str) -> Verdict:
     return NoAnswer(Cause("no_answer", message, "NO_ANSWER"), Scope.API)
 
 
-def _legacy(answer: Mapping[str, Any], status: int, headers: Mapping[str, str]) -> Verdict | None:
-    code = str(answer.get("errcode", ""))
-    if code == "0" and status < CLIENT_ERROR:
+def _legacy(answer: Mapping[str, Any], heard: _Heard) -> Verdict | None:
+    code, message = _code(answer.get("errcode")), answer.get("errmsg")
+    request_id = answer.get("request_id")
+    if code == "0" and heard.status == OK:
         return None
-    message, request_id = answer.get("errmsg"), answer.get("request_id")
-    if code == "88" and answer.get("sub_code"):  # the topapi's wrapping of the real one
-        code, message = str(answer["sub_code"]), answer.get("sub_msg")
-    if not code:
-        return _by_status(status, headers, message, request_id) or _no_answer(f"HTTP {status}")
+    if code == "88":  # the topapi's wrapping of the real one
+        code, message = _unwrapped(answer, message)
+    if code in {"", "0"}:
+        return _by_status(heard, _cause(f"HTTP {heard.status}", message, request_id))
     cause = _cause(code, message, request_id)
-    return _meant(meaning_of(code, LEGACY), cause, headers) or _unknown(status, cause)
+    return _meant(meaning_of(code, LEGACY), cause, heard) or _by_status(heard, cause, known=True)
 
 
-def _new(answer: Mapping[str, Any], status: int, headers: Mapping[str, str]) -> Verdict | None:
-    code = answer.get("code")
+def _unwrapped(answer: Mapping[str, Any], message: object) -> tuple[str, object]:
+    if code := _code(answer.get("sub_code")):
+        return code, answer.get("sub_msg")
+    inside = re.search(r"subcode=([\w.-]+)", str(message))
+    return (inside[1] if inside else "88"), message
+
+
+def _new(answer: Mapping[str, Any], heard: _Heard) -> Verdict | None:
+    code = _code(answer.get("code"))
+    if not code and heard.status == OK:
+        return None
     request_id = (
-        answer.get("requestid") or answer.get("requestId") or headers.get("x-acs-dingtalk-request-id")
+        answer.get("requestid") or answer.get("requestId") or heard.headers.get("x-acs-dingtalk-request-id")
     )
-    if code is None:
-        return _by_status(status, headers, answer.get("message"), request_id)
-    cause = _cause(str(code), _with_scopes(answer), request_id)
-    return (
-        _meant(meaning_of(str(code), NEW), cause, headers)
-        or _by_status(status, headers, cause.message, request_id, code=cause.code)
-        or _unknown(status, cause)
-    )
+    cause = _cause(code or f"HTTP {heard.status}", _with_scopes(answer), request_id)
+    return _meant(meaning_of(code, NEW), cause, heard) or _by_status(heard, cause, known=bool(code))
+
+
+def _code(value: object) -> str:
+    """Return a code as text, for it comes as either; empty for what can be none."""
+    return str(value) if isinstance(value, int | str) and not isinstance(value, bool) else ""
 
 
 def _with_scopes(answer: Mapping[str, Any]) -> str:
@@ -146,48 +175,58 @@ def _with_scopes(answer: Mapping[str, Any]) -> str:
     return f"{answer.get('message') or ''}{named}"
 
 
-def _meant(meaning: Meaning | None, cause: Cause, headers: Mapping[str, str]) -> Verdict | None:
+def _meant(meaning: Meaning | None, cause: Cause, heard: _Heard) -> Verdict | None:
     if meaning is None:
         return None
-    told = Cause(cause.code, cause.message, meaning.advice, cause.request_id)
+    told = replace(cause, advice=meaning.advice)
     if meaning.kind is Throttled:
-        return Throttled(told, meaning.scope, _retry_after(headers, meaning.retry_after))
+        return Throttled(told, meaning.scope, _wait(heard, cause.message, meaning.retry_after))
     return meaning.kind(told, meaning.scope)
 
 
-def _by_status(
-    status: int, headers: Mapping[str, str], message: object, request_id: object, *, code: str = ""
-) -> Verdict | None:
-    """Judge by the status what no known code explains; None for one that says nothing."""
-    cause = _cause(code or f"HTTP {status}", message, request_id)
-    if status == TOO_MANY:  # not documented; taken as what it says
-        told = Cause(cause.code, cause.message, "THROTTLED", cause.request_id)
-        return Throttled(told, Scope.API, _retry_after(headers, 1.0))
-    if status == UNAUTHORIZED:
-        return TokenRejected(Cause(cause.code, cause.message, "CREDENTIALS", cause.request_id), Scope.APP)
-    if status >= CLIENT_ERROR:
-        return _unknown(status, cause)
-    return None
+def _by_status(heard: _Heard, cause: Cause, *, known: bool = False) -> Verdict:
+    """Judge by the status what no table explains; `known`: DingTalk gave a code, though a new one."""
+    if heard.status == TOO_MANY:  # not documented; taken as what it says
+        told = replace(cause, advice="THROTTLED")
+        return Throttled(told, Scope.API, _wait(heard, cause.message, 1.0))
+    if heard.status == UNAUTHORIZED:
+        return TokenRejected(replace(cause, advice="CREDENTIALS"), Scope.APP)
+    if heard.status >= SERVER_ERROR:  # nobody knows what happened
+        return NoAnswer(replace(cause, advice="DINGTALK_BUSY"), Scope.API)
+    if known or heard.status >= CLIENT_ERROR:
+        return Rejected(cause)
+    return NoAnswer(replace(cause, advice="NO_ANSWER"), Scope.API)  # a redirect, or no answer of DingTalk's
 
 
-def _unknown(status: int, cause: Cause) -> Verdict:
-    """A code that no table knows: with 5xx nobody knows what happened, else it was refused."""
-    if status >= SERVER_ERROR:
-        return NoAnswer(Cause(cause.code, cause.message, "DINGTALK_BUSY", cause.request_id), Scope.API)
-    return Rejected(cause)
+def _wait(heard: _Heard, message: str, default: float) -> float:
+    """Return the seconds to wait: as the header says, as the message says, or as the table does."""
+    return _retry_after(heard.headers) or _penalty(message, heard.now) or default
 
 
-def _retry_after(headers: Mapping[str, str], default: float) -> float:
+def _retry_after(headers: Mapping[str, str]) -> float | None:
+    """Read the header in its form with seconds; DingTalk documents neither."""
+    written = headers.get("Retry-After", "").strip()
+    if not (written.isascii() and written.isdigit()):
+        return None
+    return min(float(written[:9]), LONGEST_PENALTY)
+
+
+def _penalty(message: str, now: float) -> float | None:
+    """Read the end of a penalty, in China's time: `处罚将在 2019-02-13 20:40:05 结束` (sheet 7.1)."""
+    found = re.search(r"处罚将在\s*(\d{4}-\d\d-\d\d)\s+(\d\d:\d\d:\d\d)\s*结束", message)
+    if found is None:
+        return None
     try:
-        return min(max(float(headers.get("Retry-After", default)), 0.0), 86400.0)
+        end = datetime.fromisoformat(f"{found[1]}T{found[2]}").replace(tzinfo=CHINA).timestamp()
     except ValueError:
-        return default  # the form with a date: DingTalk does not document either
+        return None
+    return min(end - now, LONGEST_PENALTY) if end > now else None
 
 
 def _cause(code: str, message: object, request_id: object) -> Cause:
     return Cause(
         _printable(code, 80),
-        _printable(message, LONGEST_MESSAGE),
+        _printable(message, LONGEST_HEARD),
         "UNKNOWN_CODE",
         _printable(request_id, 80) or None,
     )

@@ -1,0 +1,143 @@
+"""Connections with the bounds that urllib3 leaves open, and bodies that know whether they have left.
+
+* urllib3's read timeout starts anew with each byte, so a trickle of headers may last for ever: here a
+  whole answer, head included, has one deadline and one largest size.
+* A connection that rested for long may have been dropped by a firewall unseen; a send that breaks on it
+  would be a doubt for nothing. It is opened anew before it is used, as urllib3 does for those whose end
+  was seen (`is_connection_dropped`). What remains is the instant between that look and the first byte.
+"""
+
+from __future__ import annotations
+
+import http.client
+import io
+import socket
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, ClassVar, Final
+
+from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.response import HTTPResponse
+
+SLICE: Final = 1 << 16
+LARGEST_ANSWER: Final = 1 << 20
+"""Bytes of an answer on the wire, head and framing included; DingTalk's are below 10 KB."""
+REST: Final = 20.0
+"""Seconds that a connection may rest and be used again. DingTalk's own keep-alive is unverified [?]."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What bounds a connection: the clocks (seconds, of the wall and monotonic), and `answer` seconds."""
+
+    clock: Callable[[], float]
+    monotonic: Callable[[], float]
+    answer: float
+
+
+class Body:
+    """What a request carries, in pieces. `begun` once any of it was handed to a connection.
+
+    Only a request that has not begun is certain to have had no effect: its head alone announces a body
+    that never came. Once it has begun, what the kernel or a proxy still passes on cannot be known.
+    Pieces are small, because one write has one timeout: a slow line that moves is not a broken one.
+    """
+
+    def __init__(self, head: bytes, content: bytes | memoryview = b"", tail: bytes = b"") -> None:
+        self._head, self._content, self._tail = head, memoryview(content).cast("B"), tail
+        self.begun = False
+
+    def __len__(self) -> int:
+        return len(self._head) + len(self._content) + len(self._tail)
+
+    def __iter__(self) -> Iterator[bytes | memoryview]:
+        self.begun = True
+        if len(self) <= SLICE:  # one write is cheaper than three, and so small a copy costs nothing
+            yield b"".join((self._head, self._content, self._tail))
+            return
+        yield self._head
+        for start in range(0, len(self._content), SLICE):
+            yield self._content[start : start + SLICE]
+        yield self._tail
+
+
+class _Answering:
+    """Stands in for the socket where http.client asks it for a file to read the answer from."""
+
+    def __init__(self, sock: socket.socket, limits: Limits, silence: float) -> None:
+        self._sock, self._limits, self._silence = sock, limits, silence
+
+    def makefile(self, _mode: str) -> io.BufferedReader:
+        return io.BufferedReader(_Bounded(self._sock, self._limits, self._silence))
+
+
+class _Bounded(io.RawIOBase):
+    """Reads one answer: until its deadline, and so many bytes."""
+
+    def __init__(self, sock: socket.socket, limits: Limits, silence: float) -> None:
+        # The socket's own file keeps its descriptor open after http.client has closed the socket.
+        self._sock, self._raw = sock, sock.makefile("rb", buffering=0)
+        self._monotonic, self._silence = limits.monotonic, silence
+        self._until = limits.monotonic() + silence + limits.answer
+        self._left = LARGEST_ANSWER
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any, /) -> int:  # noqa: ANN401 (whatever can be written to)
+        seconds = self._until - self._monotonic()
+        if seconds <= 0 or self._left <= 0:
+            raise TimeoutError("endless")
+        if seconds < self._silence:
+            self._sock.settimeout(seconds)
+        count = self._raw.readinto(buffer) or 0
+        self._left -= count
+        return count
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+
+class _Connection(HTTPConnection):
+    limits: ClassVar[Limits]
+    _rests_since: float | None = None
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether it may be used again; urllib3 asks before it does."""
+        if self._rests_since is not None and not 0 <= self.limits.clock() - self._rests_since <= REST:
+            return False  # by the wall clock: a machine that slept does not know how long
+        return super().is_connected
+
+    def response_class(self, sock: socket.socket, **more: Any) -> http.client.HTTPResponse:  # type: ignore[override]  # noqa: ANN401 (http.client's)
+        """Make the object that reads the answer; http.client names the class to call here."""
+        silence = self.timeout if isinstance(self.timeout, int | float) else self.limits.answer
+        return http.client.HTTPResponse(_Answering(sock, self.limits, silence), **more)  # type: ignore[arg-type]
+
+    def getresponse(self) -> HTTPResponse:  # type: ignore[override] # (urllib3 does so too)
+        response = super().getresponse()
+        self._rests_since = self.limits.clock()
+        return response
+
+
+class _SafeConnection(_Connection, HTTPSConnection):
+    pass
+
+
+class Adapter(HTTPAdapter):
+    """requests' adapter, whose connections are bounded. It never repeats a request and follows nothing."""
+
+    def __init__(self, limits: Limits, *, pool: int) -> None:
+        super().__init__(pool_connections=4, pool_maxsize=pool, max_retries=0)
+        bound = {"limits": limits}
+        self._plain = type("BoundConnection", (_Connection,), bound)
+        self._safe = type("BoundSafeConnection", (_SafeConnection,), bound)
+
+    # (The types are Any, for requests' own differ from one release to the next.)
+    def get_connection_with_tls_context(self, *args: Any, **more: Any) -> Any:  # noqa: ANN401
+        """Return the pool for a request, told which connections to make."""
+        pool: Any = super().get_connection_with_tls_context(*args, **more)
+        pool.ConnectionCls = self._safe if pool.scheme == "https" else self._plain
+        return pool
