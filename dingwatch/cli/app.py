@@ -52,9 +52,9 @@ def command(
 
 
 @command(Cli.RUN)
-def run_(session: Session) -> int:
+def run_(session: Session) -> None:
     """Run the service."""
-    return run.run(session)
+    run.run(session)
 
 
 @command(Cli.CHECK)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sys
+from typing import NoReturn
 
 from dingwatch import host
 from dingwatch.cli.context import Session
@@ -11,14 +13,14 @@ from dingwatch.service import serve
 from dingwatch.texts import Cli
 
 
-def run(session: Session) -> int:
-    """Run until a signal; return the exit code."""
+def run(session: Session) -> NoReturn:
+    """Run until a signal, then end the process."""
     config = session.config
     if config.ledger is not None and not config.ledger.startswith("sqlite"):
         session.fail_config(Cli.NOT_YET, command="ledger: postgresql")
     host.become_owner_of(config.state_dir)
     try:
-        return serve(config, os.environ)
+        code = serve(config, os.environ)
     except host.Locked as locked:
         session.fail(Cli.LOCKED, pid=locked.pid, path=config.state_dir)
     except LedgerError as error:
@@ -35,3 +37,7 @@ def run(session: Session) -> int:
             reason=error.strerror or type(error).__name__,
             advice=session.advice("LEDGER_UNWRITABLE"),
         )
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # A request that was abandoned may still wait for its answer, and the interpreter for its thread.
+    os._exit(code)

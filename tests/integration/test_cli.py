@@ -26,6 +26,19 @@ def test_run_says_ready_and_ends_cleanly_on_sigterm(machine: Machine, share: Pat
     assert machine.stop(process) == 0
 
 
+def test_a_stop_waits_for_no_slow_server(machine: Machine, share: Path, sandbox: Sandbox) -> None:
+    """What is in flight is finished or given up within ten seconds, and goes on after the next start."""
+    sandbox.inject(Fault(api="media/upload", kind=FaultKind.SLOW, seconds=60.0))
+    process = machine.start()
+    (share / "a.txt").write_text("a")
+    eventually(lambda: machine.status()["totals"]["uploading"] == 1)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=10.0) == 0
+    assert machine.status()["totals"]["pending"] == 1
+    machine.start()
+    eventually(lambda: arrived(sandbox) == [sha256(b"a")])
+
+
 def test_a_bad_config_reports_every_problem_and_exits_78(machine: Machine, share: Path) -> None:
     """Eight different mistakes are eight lines with key and line, without a traceback."""
     machine.path.write_text(

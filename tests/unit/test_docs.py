@@ -137,5 +137,6 @@ def test_nothing_in_the_tree_stands_outside_of_its_place() -> None:
     top = {name.split("/")[0] for name in files}
     assert top <= {
         ".ci", ".gitignore", ".pre-commit-config.yaml", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE",
-        "README.md", "README.zh-CN.md", "config.example.yaml", "dingwatch", "docs", "pyproject.toml", "systemd", "tests",
+        "README.md", "README.zh-CN.md", "config.example.yaml", "dingwatch", "docs", "pyproject.toml",
+        "systemd", "tests",
     }  # fmt: skip
