@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from dingwatch.ledger import Store, sqlite_url
 from dingwatch.sandbox import Sandbox
 
 
@@ -11,6 +12,14 @@ def sandbox() -> Iterator[Sandbox]:
     """A running stand-in for DingTalk."""
     with Sandbox() as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def blank_ledger(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty ledger, to be copied: making its tables is what takes time."""
+    path = tmp_path_factory.mktemp("ledger") / "ledger.db"
+    Store.open(sqlite_url(path)).close()
+    return path
 
 
 @pytest.fixture

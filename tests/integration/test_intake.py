@@ -1,4 +1,5 @@
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,7 +23,8 @@ class Watcher:
     Kernel events are left out: what is noticed is told by the test, or found by a scan.
     """
 
-    def __init__(self, path: Path, **changes: object) -> None:
+    def __init__(self, path: Path, blank: Path, **changes: object) -> None:
+        shutil.copy(blank, path / "ledger.db")
         self.share = path / "share"
         self.share.mkdir()
         self.path = path
@@ -98,9 +100,9 @@ class Watcher:
 
 
 @pytest.fixture
-def watcher(tmp_path: Path) -> Iterator[Watcher]:
+def watcher(tmp_path: Path, blank_ledger: Path) -> Iterator[Watcher]:
     """A folder that has had its first look."""
-    made = Watcher(tmp_path)
+    made = Watcher(tmp_path, blank_ledger)
     made.go()
     yield made
     made.perform.close()
@@ -131,9 +133,9 @@ def test_a_file_that_is_still_written_waits(watcher: Watcher) -> None:
     assert len(watcher.rows()) == 1
 
 
-def test_what_was_there_at_the_first_look_is_baseline(tmp_path: Path) -> None:
+def test_what_was_there_at_the_first_look_is_baseline(tmp_path: Path, blank_ledger: Path) -> None:
     """It is known and not sent; what had an event meanwhile is no baseline."""
-    watcher = Watcher(tmp_path)
+    watcher = Watcher(tmp_path, blank_ledger)
     watcher.drop("old.pdf")
     watcher.inputs.clear()
     watcher.drop("during.pdf")
@@ -152,9 +154,9 @@ def test_a_scan_finds_what_no_event_told(watcher: Watcher) -> None:
     assert watcher.rows() == [("a.pdf", "pending", None)]
 
 
-def test_an_overflow_leads_to_a_scan(tmp_path: Path) -> None:
+def test_an_overflow_leads_to_a_scan(tmp_path: Path, blank_ledger: Path) -> None:
     """Lost events are found at once, not at the next rescan."""
-    watcher = Watcher(tmp_path, poll_interval=3600.0)
+    watcher = Watcher(tmp_path, blank_ledger, poll_interval=3600.0)
     watcher.go(1.0)
     (watcher.share / "a.pdf").write_bytes(b"a")
     watcher.go(60.0)
@@ -283,9 +285,9 @@ def test_what_delivery_found_changed_is_digested_anew(watcher: Watcher) -> None:
     assert [state for _, state, _ in watcher.rows()][-1] == "pending"
 
 
-def test_a_missing_folder_is_reported_and_asked_after(tmp_path: Path) -> None:
+def test_a_missing_folder_is_reported_and_asked_after(tmp_path: Path, blank_ledger: Path) -> None:
     """It is down, said once, and the loop is ready all the same."""
-    watcher = Watcher(tmp_path)
+    watcher = Watcher(tmp_path, blank_ledger)
     watcher.share.rmdir()
     watcher.go(60.0)
     assert watcher.loop.ready
@@ -294,9 +296,9 @@ def test_a_missing_folder_is_reported_and_asked_after(tmp_path: Path) -> None:
     assert sum(isinstance(job, Arm) for job in watcher.jobs) > 5
 
 
-def test_a_suspended_machine_is_followed_by_a_scan(tmp_path: Path) -> None:
+def test_a_suspended_machine_is_followed_by_a_scan(tmp_path: Path, blank_ledger: Path) -> None:
     """A wall clock that jumped tells that events may have been missed."""
-    watcher = Watcher(tmp_path, poll_interval=3600.0)
+    watcher = Watcher(tmp_path, blank_ledger, poll_interval=3600.0)
     watcher.go(1.0)
     (watcher.share / "a.pdf").write_bytes(b"a")
     plan = watcher.loop.tick(Instant(watcher.now + 1e9 + 7200, watcher.now), [])

@@ -1,3 +1,4 @@
+import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -36,7 +37,8 @@ CAUSE = Cause("code", "message", "UNKNOWN_CODE")
 class Desk:
     """A ledger with one folder, a delivery loop over it, and a clock that stands still until it is moved."""
 
-    def __init__(self, path: Path, settings: Settings | None = None) -> None:
+    def __init__(self, path: Path, blank: Path, settings: Settings | None = None) -> None:
+        shutil.copy(blank, path / "ledger.db")
         self.store = Store.open(sqlite_url(path / "ledger.db"))
         self.now = 1_000_000.0
         self.fresh = {Host.API: True, Host.OAPI: True}
@@ -110,9 +112,9 @@ class Desk:
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
+def desk(tmp_path: Path, blank_ledger: Path) -> Iterator[Desk]:
     """A desk with default settings."""
-    made = Desk(tmp_path)
+    made = Desk(tmp_path, blank_ledger)
     yield made
     made.store.close()
 
@@ -323,9 +325,9 @@ def test_a_doubt_is_resent_once_after_a_call_that_is_safe_to_repeat(desk: Desk) 
     assert desk.state(row) == "uncertain"
 
 
-def test_with_hold_a_doubt_is_left_to_a_person(tmp_path: Path) -> None:
+def test_with_hold_a_doubt_is_left_to_a_person(tmp_path: Path, blank_ledger: Path) -> None:
     """`on_uncertain: hold` never sends twice by itself."""
-    desk = Desk(tmp_path, Settings(APP, resend_uncertain=False))
+    desk = Desk(tmp_path, blank_ledger, Settings(APP, resend_uncertain=False))
     row = doubted(desk)
     desk.now += 3600.0
     assert not [job for job in desk.tick() if isinstance(job, Send)]
@@ -365,10 +367,10 @@ def test_a_stop_gives_up_what_is_out_as_what_it_is(desk: Desk) -> None:
     assert desk.pauses() == []
 
 
-def test_the_pace_is_kept_and_survives_a_restart(tmp_path: Path) -> None:
+def test_the_pace_is_kept_and_survives_a_restart(tmp_path: Path, blank_ledger: Path) -> None:
     """At most N sends in the window, also when the process was another one."""
     settings = Settings(APP, per_conversation=Limit(2, 60.0, spaced=False))
-    desk = Desk(tmp_path, settings)
+    desk = Desk(tmp_path, blank_ledger, settings)
     for number in range(3):
         desk.drop(f"{number}.pdf")
     jobs = desk.upload()
