@@ -1,0 +1,182 @@
+"""The table of codes against a second reading of the API sheet's section 7."""
+
+import json
+from collections.abc import Mapping
+
+import pytest
+
+from dingwatch.dingtalk import Host
+from dingwatch.dingtalk.codes import LEGACY, NEW, Meaning, meaning_of
+from dingwatch.dingtalk.errors import result_of
+from dingwatch.model import (
+    Failure,
+    MediaLost,
+    Misconfigured,
+    NoAnswer,
+    QuotaExhausted,
+    Rejected,
+    Scope,
+    Throttled,
+    TokenRejected,
+    TypeRefused,
+    Verdict,
+)
+from dingwatch.texts import Advice, Language
+
+Expected = tuple[type[Verdict], Scope]
+APP = (Misconfigured, Scope.APP)
+GROUP = (Misconfigured, Scope.CONVERSATION)
+PERMISSION = (Misconfigured, Scope.API)
+FILE = (Rejected, Scope.ROW)
+MEDIA = (MediaLost, Scope.ROW)
+TOKEN = (TokenRejected, Scope.APP)
+BUSY = (NoAnswer, Scope.API)
+
+LEGACY_CODES: Mapping[str, Expected] = {
+    "-1 400001": BUSY,
+    "34015": (NoAnswer, Scope.CONVERSATION),
+    "22 404": PERMISSION,
+    "40001 40014 41001 42001": TOKEN,
+    "33001 40013 40089 40096": APP,
+    "40002 40029 40004 40008 40033 40035 40038 40000 400002 47001 43009": FILE,
+    " ".join(str(n) for n in range(40077, 40092) if n != 40089): FILE,
+    "33012 40003 40031 40032 60121 40012 40015 40016 40017": GROUP,
+    "40005": (TypeRefused, Scope.ROW),
+    "40006 45001 41005 44001 40048 45002 45003 45004 45005 45006 45007 45008": FILE,
+    "40007 41006": MEDIA,
+    "40056 70003 70004 50003 50005 50002 50004 60020 72001 72002 72003": APP,
+    "41044 48002 81002": GROUP,
+    "43001 43002 43003 43004 43005 43008": FILE,
+    " ".join(str(n) for n in range(34001, 34015)): GROUP,
+    "34016 34018 49000": GROUP,
+    "43007 60011 88": PERMISSION,
+    "45009 90002": (Throttled, Scope.APP),
+    "90018 90001 90017": (Throttled, Scope.API),
+    " ".join(str(n) for n in range(90003, 90015)): (Throttled, Scope.API),
+    "90020": (QuotaExhausted, Scope.APP),
+    "310000 300001 300005 400101": GROUP,
+    "400013 400102 400105 400106 430101 430102 430103 430104": FILE,
+    "410100 130101 660026": (Throttled, Scope.CONVERSATION),
+}
+
+NEW_CODES: Mapping[str, Expected] = {
+    "InvalidAuthentication AuthenticationFailed.MissingParameter": TOKEN,
+    "invalidClientIdOrSecret invalid.client unsupported.grant.type unauthorized.client": APP,
+    "Missingbody Invalidbody MissinguserIds paramError paramError.spaceId paramError.uploadKey": FILE,
+    "invalidParameter.param.invalid invalidParameter.msgKey.empty invalidParameter.msgKey.invalid": FILE,
+    "invalidParameter.msgParam.invalid invalidParameter.msgParam.tooLong invalidParameter.token.invalid": FILE,
+    "invalidParameter.msg.unsupport invalidParameter.msgBody.invalid": FILE,
+    "miss.param.file miss.param.photo miss.param.photoTophotoUrl miss.param.video miss.param.audio": MEDIA,
+    "invalidParameter.robotCode.empty invalidParameter.robotCode.missing": APP,
+    "invalidParameter.robotCode.invalid invalidParameter.robotCode.notExsit": APP,
+    "invalidParameter.robotCode.auth invalidParameter.robotCode.coolApp": APP,
+    "template.stopped template.not.existed unauthorized auth.error resource.unavailable": APP,
+    "resource.not.found bot.stopped": GROUP,
+    "invalidParameter.userIds.empty invalidParameter.userIds.overMax staffId.notExisted": GROUP,
+    "miss.openConversationId invalid.openConversationId conversation.org.notMatch group.disbanded": GROUP,
+    "conversationNotExist send.forbidden bot.forbidden.sendMessage permession.checkFailed": GROUP,
+    "chatbotId.notAllow.sendOTO robot.oto.notExist": APP,
+    "send.too.fast send.byToken.tooFast": (Throttled, Scope.CONVERSATION),
+    "too.many.group too.many.people": (Throttled, Scope.API),
+    "contain.unsafe.url contain.notAllowed.text contain.notAllowed.picture": FILE,
+    "contain.notAllowed.content folderNotSupport": FILE,
+    "unknown.send.result": BUSY,
+    "operationConcurrentControl fileArchived": (Throttled, Scope.ROW),
+    "spaceQuotaInsufficient sceneQuotaInsufficient appQuotaInsufficient orgQuotaInsufficient": APP,
+    "spaceNotExist dentryNotExist": APP,
+    "dentryNameIllegal dentryNameConflict dentryFormatNotSupport dentryUploadForbidden": FILE,
+    "Forbidden.AccessDenied.QpsLimitForAppkeyAndApi": (Throttled, Scope.API),
+    "Forbidden.AccessDenied.QpsLimitForApi": (Throttled, Scope.API),
+    "Forbidden.AccessDenied.QpmLimitForAppkeyAndApi": (Throttled, Scope.API),
+    "Forbidden.AccessDenied.ApiCountLimitForOrg": (QuotaExhausted, Scope.APP),
+    "Forbidden.AccessDenied.AccessTokenPermissionDenied Forbidden.AccessDenied.Other": PERMISSION,
+    "Forbidden.AccessDenied.IpNotInWhiteList ip.not.match": APP,
+    "permissionDenied acrossOrgAccessForbidden orgAuthLevelNotEnough": PERMISSION,
+    "processQueryKey.expireTime": FILE,
+    "system.error systemError unknownError server.error": BUSY,
+    "ServiceUnavailable operationTimeout service.timeout": BUSY,
+}
+
+
+def verdict(host: Host, status: int, document: object) -> Verdict:
+    """Return what an answer that is no success means."""
+    with pytest.raises(Failure) as caught:
+        result_of(host, status, {}, json.dumps(document).encode(), 0.0)
+    return caught.value.verdict
+
+
+def each(codes: Mapping[str, Expected]) -> list[tuple[str, Expected]]:
+    """Take the groups apart."""
+    return [(code, expected) for group, expected in codes.items() for code in group.split()]
+
+
+@pytest.mark.parametrize(("code", "expected"), each(LEGACY_CODES))
+def test_every_legacy_code_means_what_the_sheet_says(code: str, expected: Expected) -> None:
+    """Every code of section 7.1 becomes its verdict and scope, in an answer with HTTP 200."""
+    found = verdict(Host.OAPI, 200, {"errcode": int(code), "errmsg": "说明", "request_id": "r1"})
+    assert (type(found), found.scope) == expected
+    assert (found.cause.code, found.cause.message, found.cause.request_id) == (code, "说明", "r1")
+
+
+@pytest.mark.parametrize(("code", "expected"), each(NEW_CODES))
+@pytest.mark.parametrize("status", [400, 403, 404, 500])
+def test_every_new_code_means_what_the_sheet_says(code: str, expected: Expected, status: int) -> None:
+    """Every code of section 7.2 becomes its verdict and scope, whatever the status."""
+    found = verdict(Host.API, status, {"code": code, "message": "说明", "requestid": "r2"})
+    assert (type(found), found.scope) == expected
+    assert (found.cause.code, found.cause.message, found.cause.request_id) == (code, "说明", "r2")
+
+
+@pytest.mark.parametrize("table", [LEGACY, NEW])
+def test_every_row_has_its_advice(table: tuple[tuple[str, Meaning], ...]) -> None:
+    """No row names an advice that does not exist."""
+    assert {meaning.advice for _, meaning in table} <= set(Advice.__members__)
+
+
+@pytest.mark.parametrize("table", [LEGACY, NEW])
+def test_no_row_is_hidden_by_an_earlier_one(table: tuple[tuple[str, Meaning], ...]) -> None:
+    """The first row that matches a pattern is the pattern's own."""
+    hidden = [p for p, meaning in table if meaning_of(p.replace("*", "Some"), table) is not meaning]
+    assert hidden == []
+
+
+@pytest.mark.parametrize("table", [LEGACY, NEW])
+def test_only_what_is_wrong_with_the_file_stays_with_its_row(
+    table: tuple[tuple[str, Meaning], ...],
+) -> None:
+    """A refusal is the row's own; what a person must mend reaches further."""
+    for pattern, meaning in table:
+        own = issubclass(meaning.kind, Rejected | MediaLost)
+        assert (meaning.scope is Scope.ROW) == own or meaning.kind is Throttled, pattern
+
+
+@pytest.mark.parametrize("advice", list(Advice))
+def test_an_advice_is_short_and_in_both_languages(advice: Advice) -> None:
+    """There are at most two sentences of it, and they differ."""
+    chinese, english = advice.said(Language.ZH), advice.said(Language.EN)
+    assert chinese != english
+    assert 1 <= chinese.count("。") + chinese.count(";") <= 2
+    assert 1 <= english.count(". ") + english.endswith(".") <= 2
+
+
+def test_a_wrapped_code_is_unwrapped() -> None:
+    """For errcode 88 the sub_code counts, or the one inside the message."""
+    whole = {"errcode": 88, "sub_code": "90018", "sub_msg": "太快", "errmsg": "ding talk error"}
+    assert isinstance(verdict(Host.OAPI, 200, whole), Throttled)
+    message = "ding talk error[subcode=40014,submsg=不合法的access_token]"
+    assert isinstance(verdict(Host.OAPI, 200, {"errcode": 88, "errmsg": message}), TokenRejected)
+
+
+def test_missing_permissions_are_named() -> None:
+    """The scopes to be requested stand behind DingTalk's message."""
+    found = verdict(
+        Host.API,
+        403,
+        {
+            "code": "Forbidden.AccessDenied.AccessTokenPermissionDenied",
+            "message": "没有调用该接口的权限",
+            "accessdenieddetail": {"requiredScopes": ["qyapi_robot_sendmsg"]},
+        },
+    )
+    assert found.cause.message == "没有调用该接口的权限 [qyapi_robot_sendmsg]"
+    assert found.cause.advice == "PERMISSION"
