@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, quote_plus, urlencode
 
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
@@ -277,7 +277,8 @@ class Client:
         message = verdict.cause.message
         for secret in (self._account.client_secret, *self._tokens.known()):
             if len(secret) >= SHORTEST_SECRET:
-                message = message.replace(secret, "***").replace(quote(secret, safe=""), "***")
+                for form in (secret, quote(secret, safe=""), quote_plus(secret)):
+                    message = message.replace(form, "***")
         return replace(verdict, cause=replace(verdict.cause, message=message[:LONGEST_MESSAGE]))
 
     def _repeat(self, call: Callable[[], T], *kinds: type[Verdict], attempts: int = 3) -> T:

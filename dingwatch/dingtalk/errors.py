@@ -10,13 +10,14 @@ from __future__ import annotations
 import json
 import re
 import ssl
+from codecs import BOM_UTF8
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from typing import Any, Final
 
 from dingwatch.dingtalk.codes import LEGACY, NEW, Meaning, meaning_of
-from dingwatch.dingtalk.exceptions import ADDRESS, BEFORE
+from dingwatch.dingtalk.exceptions import ADDRESS, BEFORE, is_one_of
 from dingwatch.dingtalk.names import Host
 from dingwatch.model import (
     Cause,
@@ -35,7 +36,7 @@ LONGEST_HEARD: Final = 1200
 """Characters of a message; the client cuts it to its last length once secrets are out of it."""
 LONGEST_PENALTY: Final = 86400.0
 OK, CLIENT_ERROR, UNAUTHORIZED, TOO_LARGE, TOO_MANY, SERVER_ERROR = 200, 400, 401, 413, 429, 500
-SHUT_OUT: Final = 1111
+SHUT_OUT: Final = "1111"
 CHINA: Final = timezone(timedelta(hours=8))
 
 
@@ -49,9 +50,10 @@ def verdict_of_exception(error: BaseException, *, begun: bool | None) -> Verdict
     """
     chain = list(_chain(error))
     message = _told(chain)
-    if any(isinstance(one, ADDRESS) for one in chain):
+    misaddressed = any(is_one_of(one, ADDRESS) for one in chain)
+    if misaddressed and not begun:
         return Misconfigured(Cause("address", message, "ADDRESS"), Scope.APP)
-    if begun or (begun is None and not any(isinstance(one, BEFORE) for one in chain)):
+    if begun or (begun is None and not any(is_one_of(one, BEFORE) for one in chain)):
         return NoAnswer(Cause("no_answer", message, "NO_ANSWER"), Scope.API)
     advice = "CERTIFICATE" if any(isinstance(one, _UNTRUSTED) for one in chain) else "UNREACHABLE"
     return NotReached(Cause("unreachable", message, advice), Scope.APP)
@@ -91,12 +93,12 @@ def result_of(
     Raises:
         Failure: with the verdict on everything else.
     """
-    if status == TOO_LARGE:  # a gateway's own answer to a large body, in whatever format [?]
-        raise Failure(Rejected(Cause("HTTP 413", "", "TOO_BIG")))
-    answer = _parsed(status, body)
-    if answer.get("status") == SHUT_OUT:  # an egress address shut out, sheet 7
-        raise Failure(_gate_page(str(SHUT_OUT)))
     heard = _Heard(status, headers, now)
+    answer = _parsed(body)
+    if answer is None:
+        raise Failure(_unreadable(body, heard))
+    if _code(answer.get("status")) == SHUT_OUT:  # an egress address shut out, sheet 7
+        raise Failure(_gate_page(SHUT_OUT))
     verdict = _legacy(answer, heard) if host is Host.OAPI else _new(answer, heard)
     if verdict is not None:
         raise Failure(verdict)
@@ -112,23 +114,25 @@ class _Heard:
     now: float
 
 
-def _parsed(status: int, body: bytes) -> Mapping[str, Any]:
+def _parsed(body: bytes) -> Mapping[str, Any] | None:
     try:
         answer = json.loads(body)
     except (ValueError, RecursionError):
-        answer = None
-    if isinstance(answer, dict):
-        return answer
-    page = body.lstrip()[:1] == b"<"
-    raise Failure(_gate_page(f"HTTP {status}, HTML") if page else _no_answer(f"HTTP {status}"))
+        return None
+    return answer if isinstance(answer, dict) else None
+
+
+def _unreadable(body: bytes, heard: _Heard) -> Verdict:
+    """Judge an answer without members: a few statuses mean enough by themselves, as a gateway gives them."""
+    if body.removeprefix(BOM_UTF8).lstrip()[:1] == b"<" and heard.status != TOO_LARGE:
+        return _gate_page(f"HTTP {heard.status}, HTML")
+    if heard.status in {UNAUTHORIZED, TOO_LARGE, TOO_MANY}:
+        return _by_status(heard, _cause(f"HTTP {heard.status}", "", None))
+    return NoAnswer(Cause("no_answer", f"HTTP {heard.status}", "NO_ANSWER"), Scope.API)
 
 
 def _gate_page(message: str) -> Verdict:
     return NoAnswer(Cause("gate_page", message, "GATE_PAGE"), Scope.APP)
-
-
-def _no_answer(message: str) -> Verdict:
-    return NoAnswer(Cause("no_answer", message, "NO_ANSWER"), Scope.API)
 
 
 def _legacy(answer: Mapping[str, Any], heard: _Heard) -> Verdict | None:
@@ -189,6 +193,8 @@ def _by_status(heard: _Heard, cause: Cause, *, known: bool = False) -> Verdict:
     if heard.status == TOO_MANY:  # not documented; taken as what it says
         told = replace(cause, advice="THROTTLED")
         return Throttled(told, Scope.API, _wait(heard, cause.message, 1.0))
+    if heard.status == TOO_LARGE:
+        return Rejected(replace(cause, advice="TOO_BIG"))
     if heard.status == UNAUTHORIZED:
         return TokenRejected(replace(cause, advice="CREDENTIALS"), Scope.APP)
     if heard.status >= SERVER_ERROR:  # nobody knows what happened

@@ -74,3 +74,13 @@ AFTER: Final = (
     urllib3.exceptions.UnrewindableBodyError,
 )
 """Raised when the request may have left, or around what was raised (then what is inside decides)."""
+
+_KNOWN: Final = frozenset((*ADDRESS, *BEFORE, *AFTER))
+
+
+def is_one_of(error: BaseException, group: tuple[type[BaseException], ...]) -> bool:
+    """Judge by the nearest class that stands in a tuple above.
+
+    `isinstance` would not do: to urllib3 a ReadTimeoutError is a PoolError too.
+    """
+    return next((kind for kind in type(error).__mro__ if kind in _KNOWN), None) in group

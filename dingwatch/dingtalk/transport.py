@@ -58,16 +58,19 @@ def multipart(field: str, name: str, content: bytes | memoryview, boundary: str)
     The filename is raw UTF-8, as DingTalk's own clients send it (API sheet 12): a `filename*` alone may
     not be read. What could end the header or name a directory is made harmless.
     """
-    shown = "".join(_HARMLESS.get(c, c if c.isprintable() else "_") for c in name)
     head = (
         f"--{boundary}\r\n"
-        f'Content-Disposition: form-data; name="{field}"; filename="{shown}"\r\n'
+        f'Content-Disposition: form-data; name="{field}"; filename="{name.translate(_HARMLESS)}"\r\n'
         "Content-Type: application/octet-stream\r\n\r\n"
     )
     return Body(head.encode("utf-8", "replace"), content, f"\r\n--{boundary}--\r\n".encode())
 
 
-_HARMLESS: Final = {'"': "%22", "\n": "%0A", "\r": "%0D", "/": "_", "\\": "_"}
+# Only control characters: a full-width space or the joiner inside an emoji is part of a name.
+_CONTROL: Final = (*range(0x20), *range(0x7F, 0xA0), 0x2028, 0x2029)
+_HARMLESS: Final = dict.fromkeys(_CONTROL, "_") | str.maketrans(
+    {'"': "%22", "\n": "%0A", "\r": "%0D", "/": "_", "\\": "_"}
+)
 
 
 def _without_address(record: logging.LogRecord) -> bool:
