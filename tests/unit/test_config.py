@@ -588,7 +588,7 @@ PIECES = st.sampled_from(
 )
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.text(max_size=80) | st.lists(PIECES, max_size=30).map("".join) | st.binary(max_size=40))
 def test_anything_ends_as_problems(write: Writer, text: str | bytes) -> None:
     """Whatever is in the file, only a ConfigError with at least one problem comes out."""
@@ -596,7 +596,7 @@ def test_anything_ends_as_problems(write: Writer, text: str | bytes) -> None:
     assert problems(write(raw))
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.text(max_size=30))
 def test_any_pattern_is_accepted_or_refused(write: Writer, pattern: str) -> None:
     """Whatever a pattern holds, it is taken or told."""
