@@ -18,8 +18,8 @@ def serve() -> Iterator[Callable[..., Server]]:
     """Start a server that reacts as told."""
     with ExitStack() as stack:
 
-        def start(react: React, *, tls: bool = False) -> Server:
-            server = Server(react, tls=tls)
+        def start(react: React, *, tls: bool = False, kind: type[Server] = Server) -> Server:
+            server = kind(react, tls=tls)
             stack.callback(server.close)
             return server
 

@@ -109,9 +109,10 @@ class Server:
                 self._sockets.append(sock)
                 wire = Wire(sock)
                 while head := wire.head():
-                    self._one(wire, head)
+                    self.one(wire, head)
 
-    def _one(self, wire: Wire, head: bytes) -> None:
+    def one(self, wire: Wire, head: bytes) -> None:
+        """Answer one request, of which the head was read."""
         if b"oauth2/accessToken" in head:
             wire.body(head)
             wire.answer({"accessToken": TOKEN, "expireIn": 7200})

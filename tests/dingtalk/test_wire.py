@@ -1,0 +1,416 @@
+"""What goes over the wire, and what becomes of a request when the wire is nasty."""
+
+import gzip
+import json
+import logging
+import socket
+import threading
+import traceback
+from collections.abc import Callable
+
+import pytest
+
+from dingwatch.dingtalk import Client, Host, Timeouts
+from dingwatch.dingtalk.transport import multipart
+from dingwatch.dingtalk.wire import SLICE
+from dingwatch.model import Failure, NoAnswer, NotReached, Verdict
+from tests.dingtalk.peers import CERTIFICATE, SECRET, TOKEN, Calls, Clock, React, Server, Wire, send
+
+Serve = Callable[..., Server]
+UPLOADED = {"errcode": 0, "media_id": "@x"}
+SENT = {"processQueryKey": "key"}
+
+
+def accept(wire: Wire, head: bytes, _body: bytes) -> None:
+    """Answer as DingTalk does."""
+    wire.answer(UPLOADED if b"/media/upload" in head else SENT)
+
+
+def verdict(call: Callable[[], object]) -> Verdict:
+    """Return the verdict on a call that fails, having looked for secrets in all that could be logged."""
+    with pytest.raises(Failure) as caught:
+        call()
+    told = "".join(traceback.format_exception(caught.value)) + repr(caught.value.__context__)
+    assert TOKEN not in told
+    assert SECRET not in told
+    return caught.value.verdict
+
+
+def upload(client: Client, content: bytes = b"%PDF") -> str:
+    """Upload some bytes."""
+    return client.upload(name="报告 2024.pdf", content=content)
+
+
+# --- What goes out -----------------------------------------------------------------------------
+
+
+def test_an_upload_is_a_multipart_with_a_raw_name(serve: Serve, calls: Calls) -> None:
+    """The part is called media, its name is raw UTF-8, the token and type stand in the address."""
+    seen: list[tuple[bytes, bytes]] = []
+
+    def react(wire: Wire, head: bytes, body: bytes) -> None:
+        seen.append((head, body))
+        accept(wire, head, body)
+
+    with calls.client(serve(react).url) as client:
+        assert upload(client, b"content") == "@x"
+    [(head, body)] = seen
+    assert f"access_token={TOKEN}&type=file".encode() in head
+    boundary = head.partition(b"boundary=")[2].partition(b"\r\n")[0]
+    assert body == (
+        b"--" + boundary + b"\r\n"
+        b'Content-Disposition: form-data; name="media"; filename="' + "报告 2024.pdf".encode() + b'"\r\n'
+        b"Content-Type: application/octet-stream\r\n\r\ncontent\r\n--" + boundary + b"--\r\n"
+    )
+
+
+def test_json_goes_out_as_utf_8(serve: Serve, calls: Calls) -> None:
+    """No escapes, neither in the body nor in the JSON inside it; the token stands in the header."""
+    seen: list[tuple[bytes, bytes]] = []
+
+    def react(wire: Wire, head: bytes, body: bytes) -> None:
+        seen.append((head, body))
+        accept(wire, head, body)
+
+    with calls.client(serve(react).url) as client:
+        assert send(client, name='报告 "1".pdf') == "key"
+    [(head, body)] = seen
+    assert f"x-acs-dingtalk-access-token: {TOKEN}".encode() in head
+    assert b"\\u" not in body
+    document = json.loads(body)
+    assert document["openConversationId"] == "cid6KeBB+/o="
+    assert json.loads(document["msgParam"]) == {
+        "mediaId": "@lAzP",
+        "fileName": '报告 "1".pdf',
+        "fileType": "pdf",
+    }
+
+
+@pytest.mark.parametrize(
+    "name", ['a"; x="b.pdf', "a\r\nX: y\r\n\r\n.pdf", "a\0.pdf", "../../a\\b.pdf", "\udcff.pdf"]
+)
+def test_no_name_ends_its_header(name: str) -> None:
+    """Quotes, line ends and the like are made harmless."""
+    sent = b"".join(multipart("media", name, b"", "xyz"))
+    line = sent.split(b"\r\n")[1]
+    assert line.count(b'"') == 4
+    assert not set(line) & set(b"\0\r\n\\/") - set(b"/" if b"form-data/" in line else b"")
+    assert line.endswith(b'.pdf"')
+
+
+@pytest.mark.parametrize("size", [0, 1, SLICE - 1, SLICE, SLICE + 1, 5 * SLICE + 7])
+def test_a_body_is_whole_whatever_its_size(size: int) -> None:
+    """Its pieces are small, so that a slow line is not taken for a broken one, and add up to its length."""
+    content = bytes(range(256)) * (size // 256 + 1)
+    body = multipart("media", "a.pdf", memoryview(content)[:size], "xyz")
+    pieces = list(body)
+    assert max(map(len, pieces)) <= SLICE
+    assert b"".join(pieces).partition(b"\r\n\r\n")[2] == content[:size] + b"\r\n--xyz--\r\n"
+    assert len(body) == sum(map(len, pieces))
+
+
+def test_a_proxy_is_read_once(serve: Serve, calls: Calls, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The environment's proxy is asked for a whole address, also when the environment has changed."""
+    proxy = serve(accept)
+    monkeypatch.setenv("http_proxy", proxy.url)
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    with calls.client("http://dingtalk.example") as client:
+        send(client)
+        monkeypatch.delenv("http_proxy")
+        send(client)
+    assert [line.split()[1] for line in proxy.requests] == [
+        b"http://dingtalk.example/v1.0/robot/groupMessages/send"
+    ] * 2
+
+
+# --- Connections -------------------------------------------------------------------------------
+
+
+def test_one_connection_serves_many_calls(serve: Serve, calls: Calls) -> None:
+    """It is kept between calls, token calls included."""
+    server = serve(accept)
+    with calls.client(server.url) as client:
+        for _ in range(3):
+            upload(client)
+            send(client)
+    assert server.connections == 1
+
+
+def test_a_rested_connection_is_not_used_again(serve: Serve, calls: Calls) -> None:
+    """A firewall may have dropped it unseen; a clock that went back proves nothing either."""
+    server = serve(accept)
+    with calls.client(server.url) as client:
+        send(client)
+        for passed in (21.0, -3600.0):
+            calls.clock.now += passed
+            send(client)
+    assert server.connections == 3
+
+
+def test_a_connection_closed_by_the_server_costs_no_doubt(serve: Serve, calls: Calls) -> None:
+    """Its end is seen before the next send is written to it."""
+    closed = threading.Event()
+
+    def react(wire: Wire, head: bytes, body: bytes) -> None:
+        accept(wire, head, body)
+        wire.sock.shutdown(socket.SHUT_RDWR)
+        closed.set()
+
+    server = serve(react)
+    with calls.client(server.url) as client:
+        for _ in range(3):
+            closed.clear()
+            assert send(client) == "key"
+            assert closed.wait(20)
+    assert len(server.requests) == 3
+
+
+# --- What never left ---------------------------------------------------------------------------
+
+
+def test_nobody_there_is_not_reached(calls: Calls, dead_url: str) -> None:
+    """A refused connection certainly had no effect, for a token call and for an upload."""
+    with calls.client(dead_url) as client:
+        assert type(verdict(lambda: client.fetch_token(Host.OAPI))) is NotReached
+
+
+def test_a_certificate_is_verified(serve: Serve, calls: Calls) -> None:
+    """A server that cannot prove who it is gets nothing."""
+    server = serve(accept, tls=True)
+    with calls.client(server.url) as client:
+        found = verdict(lambda: send(client))
+    assert (type(found), found.cause.advice) == (NotReached, "CERTIFICATE")
+    assert server.requests == []
+
+
+def test_no_tls_where_it_should_be_is_not_reached(serve: Serve, calls: Calls) -> None:
+    """A plain server behind https is not spoken to."""
+    server = serve(accept)
+    url = server.url.replace("http:", "https:")
+    with calls.client(url, timeouts=Timeouts(connect=0.3)) as client:
+        assert type(verdict(lambda: send(client))) is NotReached
+
+
+# --- What left without an answer ---------------------------------------------------------------
+
+
+def hang_up(wire: Wire, _head: bytes, _body: bytes) -> None:
+    """Take the request and close."""
+    wire.hang_up()
+
+
+def half(wire: Wire, _head: bytes, _body: bytes) -> None:
+    """Break off within the answer."""
+    wire.sock.sendall(b'HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{"processQueryKey":"k"}')
+    wire.hang_up()
+
+
+def half_chunk(wire: Wire, _head: bytes, _body: bytes) -> None:
+    """Break off within a chunk."""
+    wire.sock.sendall(b'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n40\r\n{"processQ')
+    wire.hang_up()
+
+
+def half_head(wire: Wire, _head: bytes, _body: bytes) -> None:
+    """Break off within the head."""
+    wire.sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Le")
+    wire.hang_up()
+
+
+def no_http(wire: Wire, _head: bytes, _body: bytes) -> None:
+    """Answer with something else."""
+    wire.sock.sendall(b"SSH-2.0-OpenSSH_9.6\r\n")
+    wire.hang_up()
+
+
+def negative_chunk(wire: Wire, _head: bytes, _body: bytes) -> None:
+    """Announce a chunk of less than nothing."""
+    wire.sock.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n-5\r\nabc\r\n")
+    wire.hang_up()
+
+
+def endless_body(wire: Wire, _head: bytes, _body: bytes) -> None:
+    """Never stop."""
+    wire.sock.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+    while True:
+        wire.sock.sendall(b" " * 65536)
+
+
+def endless_chunk(wire: Wire, _head: bytes, _body: bytes) -> None:
+    """Never stop, in a chunk that http.client reads to the end."""
+    wire.sock.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n-1\r\n")
+    while True:
+        wire.sock.sendall(b" " * 65536)
+
+
+def endless_headers(wire: Wire, _head: bytes, _body: bytes) -> None:
+    """Never come to the body."""
+    wire.sock.sendall(b"HTTP/1.1 200 OK\r\n")
+    while True:
+        wire.sock.sendall(b"X: y\r\n" * 10000)
+
+
+def endless_interim(wire: Wire, _head: bytes, _body: bytes) -> None:
+    """Never come to an answer at all."""
+    while True:
+        wire.sock.sendall(b"HTTP/1.1 100 Continue\r\n\r\n" * 1000)
+
+
+def huge(wire: Wire, _head: bytes, _body: bytes) -> None:
+    """Announce more than there is memory."""
+    wire.sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 99999999999999\r\n\r\n")
+    while True:
+        wire.sock.sendall(b" " * 65536)
+
+
+def bomb(wire: Wire, _head: bytes, _body: bytes) -> None:
+    """Unpack to a gigabyte, though nothing packed was asked for."""
+    packed = gzip.compress(b" " * (1 << 26)) * 16
+    wire.answer_bytes(packed, headers="Content-Encoding: gzip\r\n")
+
+
+def wrong_packing(wire: Wire, _head: bytes, _body: bytes) -> None:
+    """Say gzip and send none."""
+    wire.answer_bytes(b"{}", headers="Content-Encoding: gzip\r\n")
+
+
+def silent(wire: Wire, _head: bytes, _body: bytes) -> None:
+    """Say nothing until the client gives up."""
+    wire.head()
+
+
+def redirect(wire: Wire, _head: bytes, _body: bytes) -> None:
+    """Send the client elsewhere."""
+    wire.answer({}, "307 Temporary Redirect", "Location: /elsewhere\r\n")
+
+
+NASTY = [
+    *(hang_up, half, half_chunk, half_head, no_http, negative_chunk, endless_body, endless_chunk),
+    *(endless_headers, endless_interim, huge, bomb, wrong_packing, silent, redirect),
+]
+
+
+@pytest.mark.parametrize("react", NASTY)
+def test_a_send_without_an_answer_is_a_doubt(serve: Serve, calls: Calls, react: React) -> None:
+    """The request is made once, and no nastiness is success, certainty or endless."""
+    server = serve(react)
+    with calls.client(server.url, timeouts=Timeouts(read=0.3)) as client:
+        assert type(verdict(lambda: send(client))) is NoAnswer
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("react", NASTY)
+def test_an_upload_without_an_answer_is_not_repeated_here(serve: Serve, calls: Calls, react: React) -> None:
+    """It would be harmless, but that is the row's business: it may have cost a call."""
+    server = serve(react)
+    with calls.client(server.url, timeouts=Timeouts(upload=0.3)) as client:
+        assert type(verdict(lambda: upload(client))) is NoAnswer
+    assert len(server.requests) == 1
+
+
+def test_a_trickle_has_an_end(serve: Serve, calls: Calls) -> None:
+    """An answer that comes byte by byte is given up at its deadline, however steady it is."""
+
+    def trickle(wire: Wire, _head: bytes, _body: bytes) -> None:
+        wire.sock.sendall(b"HTTP/1.1 200 OK\r\nX: ")
+        while True:
+            wire.sock.sendall(b"x")
+
+    with calls.client(serve(trickle).url, monotonic=Clock(step=1.0)) as client:
+        found = verdict(lambda: send(client))
+    assert type(found) is NoAnswer
+
+
+def test_an_upload_broken_within_its_body_is_no_answer(serve: Serve, calls: Calls) -> None:
+    """Half of it left, and how much the other side has is unknown."""
+
+    class Deaf(Server):
+        """Hangs up when it has seen a head."""
+
+        def one(self, wire: Wire, head: bytes) -> None:
+            if b"/media/upload" in head:
+                self.requests.append(head)
+                wire.hang_up()
+            else:
+                super().one(wire, head)
+
+    server = serve(accept, kind=Deaf)
+    with calls.client(server.url) as client:
+        assert type(verdict(lambda: upload(client, bytes(20 << 20)))) is NoAnswer
+    assert len(server.requests) == 1
+
+
+@pytest.fixture
+def trusted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the test server's certificate be trusted, as a company's proxy's is."""
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(CERTIFICATE))
+
+
+@pytest.mark.usefixtures("trusted")
+def test_tls_works_with_a_bundle_of_ones_own(serve: Serve, calls: Calls) -> None:
+    """REQUESTS_CA_BUNDLE is honoured; answers are bounded there as well."""
+    with calls.client(serve(accept, tls=True).url) as client:
+        assert (upload(client), send(client)) == ("@x", "key")
+    calls_ = Calls()
+    with calls_.client(serve(endless_body, tls=True).url) as client:
+        assert type(verdict(lambda: send(client))) is NoAnswer
+
+
+@pytest.mark.usefixtures("trusted")
+def test_tls_that_breaks_after_the_request_is_a_doubt(serve: Serve, calls: Calls) -> None:
+    """The same exception as before a handshake: only the body's having begun tells them apart."""
+
+    def spoil(wire: Wire, _head: bytes, _body: bytes) -> None:
+        with socket.socket(fileno=wire.sock.detach()) as beneath:
+            beneath.sendall(b"no record of TLS at all")
+
+    with calls.client(serve(spoil, tls=True).url) as client:
+        found = verdict(lambda: send(client))
+    assert type(found) is NoAnswer
+    assert "SSL" in found.cause.message
+
+
+# --- What is told ------------------------------------------------------------------------------
+
+
+def test_no_log_holds_a_token(
+    serve: Serve, calls: Calls, caplog: pytest.LogCaptureFixture, dead_url: str
+) -> None:
+    """urllib3 logs addresses, with debugging on and for headers that it cannot read."""
+    caplog.set_level(logging.DEBUG)
+
+    def broken_header(wire: Wire, _head: bytes, _body: bytes) -> None:
+        wire.sock.sendall(b"HTTP/1.1 200 OK\r\nno header\r\n\r\n{}")
+        wire.hang_up()
+
+    with calls.client(serve(broken_header).url) as client:
+        verdict(lambda: upload(client))
+    with calls.client(dead_url) as client:
+        verdict(lambda: upload(client))
+    assert TOKEN not in caplog.text
+    assert SECRET not in caplog.text
+
+
+def test_a_message_that_repeats_the_request_is_redacted(serve: Serve, calls: Calls) -> None:
+    """A gateway may quote the address or the body that it was asked with."""
+
+    def quote(wire: Wire, _head: bytes, _body: bytes) -> None:
+        wire.answer({"errcode": 40035, "errmsg": f"bad: access_token={TOKEN} secret={SECRET}"})
+
+    with calls.client(serve(quote).url) as client:
+        assert verdict(lambda: upload(client)).cause.message == "bad: access_token=*** secret=***"
+
+
+def test_a_token_that_is_no_header_is_none(serve: Serve, calls: Calls) -> None:
+    """A token with line ends or beyond ASCII is no valid answer."""
+
+    class Liar(Server):
+        """Gives tokens that would add a header."""
+
+        def one(self, wire: Wire, head: bytes) -> None:
+            wire.body(head)
+            wire.answer({"accessToken": "a\r\nX: y", "expireIn": 7200})
+
+    with calls.client(serve(accept, kind=Liar).url) as client:
+        assert type(verdict(lambda: client.fetch_token(Host.API))) is NoAnswer
