@@ -68,7 +68,8 @@ class Wire:
         self.sock.sendall(head.encode() + body)
 
     def hang_up(self) -> None:
-        """Close without an answer."""
+        """Close without an answer, and forget what else came: it is no request."""
+        self._buffer = b""
         self.sock.close()
 
 
