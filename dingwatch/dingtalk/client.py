@@ -136,19 +136,31 @@ class Client:
         """Call with a token; a refused one is renewed once, since a refused call had no effect."""
         if not renew:
             return self._once(host, call)
-        self._tokens.renew(host)
+        self._renew(host)
         try:
             return self._once(host, call)
         except Failure as failure:
             if not isinstance(failure.verdict, TokenRejected):
                 raise
-        self._tokens.renew(host)
+        self._renew(host)
         try:
             return self._once(host, call)
         except Failure as failure:
             if not isinstance(failure.verdict, TokenRejected):
                 raise
             raise Failure(Misconfigured(failure.verdict.cause, Scope.APP)) from None
+
+    def _renew(self, host: Host) -> None:
+        """Get a token for a call. A lost answer to the token call is no doubt about the call itself."""
+        try:
+            self._tokens.renew(host)
+        except Failure as failure:
+            verdict = failure.verdict
+            if not isinstance(verdict, NoAnswer):
+                raise
+        else:
+            return
+        raise Failure(NotReached(verdict.cause, verdict.scope))
 
     def _once(self, host: Host, call: Callable[[str], T]) -> T:
         token = self._tokens.cached(host)

@@ -1,0 +1,141 @@
+"""Corners of what an exception and an answer mean: where certainty would be a mistake, and where doubt."""
+
+import json
+
+import pytest
+import requests.exceptions
+import urllib3.exceptions
+from requests.structures import CaseInsensitiveDict
+
+from dingwatch.dingtalk import Host
+from dingwatch.dingtalk.errors import result_of, verdict_of_exception
+from dingwatch.dingtalk.exceptions import ADDRESS, AFTER, BEFORE
+from dingwatch.model import (
+    Failure,
+    Misconfigured,
+    NoAnswer,
+    NotReached,
+    Rejected,
+    Throttled,
+    TokenRejected,
+    Verdict,
+)
+
+BOM = b"\xef\xbb\xbf"
+
+
+def verdict(body: bytes, status: int, host: Host = Host.API, **headers: str) -> Verdict:
+    """Return what an answer that is no success means; an underscore in a header's name is a hyphen."""
+    heard = CaseInsensitiveDict({name.replace("_", "-"): value for name, value in headers.items()})
+    with pytest.raises(Failure) as caught:
+        result_of(host, status, heard, body, 0.0)
+    return caught.value.verdict
+
+
+# --- Exceptions --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("one", AFTER)
+def test_a_request_without_a_body_may_have_left(one: type[BaseException]) -> None:
+    """Its class is all there is to go by, and being a PoolError too makes a read timeout no certainty."""
+    assert type(verdict_of_exception(one.__new__(one), begun=None)) is NoAnswer
+
+
+@pytest.mark.parametrize("one", BEFORE)
+def test_a_request_without_a_body_may_never_have_left(one: type[BaseException]) -> None:
+    """What is raised while connecting is certain."""
+    assert type(verdict_of_exception(one.__new__(one), begun=None)) is NotReached
+
+
+@pytest.mark.parametrize("one", ADDRESS)
+def test_an_address_is_no_excuse_once_the_body_began(one: type[BaseException]) -> None:
+    """Misconfigured would say that the message did not arrive."""
+    assert type(verdict_of_exception(one.__new__(one), begun=None)) is Misconfigured
+    assert type(verdict_of_exception(one.__new__(one), begun=True)) is NoAnswer
+
+
+def test_a_class_of_tomorrow_is_judged_by_its_nearest_parent() -> None:
+    """A subclass that a library adds keeps the meaning of what it derives from."""
+
+    class Tomorrow(urllib3.exceptions.ReadTimeoutError):
+        """Derives from TimeoutError, RequestError and PoolError at once."""
+
+    assert type(verdict_of_exception(Tomorrow.__new__(Tomorrow), begun=None)) is NoAnswer
+
+
+@pytest.mark.parametrize("begun", [None, False, True])
+def test_no_message_repeats_an_address(begun: bool | None) -> None:  # noqa: FBT001 (an example)
+    """The libraries' own words hold the token; only the class or the system's words are told."""
+    address = "https://oapi.dingtalk.com/media/upload?access_token=abc"
+    for error in (
+        requests.exceptions.ConnectionError(f"HTTPSConnectionPool: Max retries exceeded with url: {address}"),
+        requests.exceptions.InvalidURL(address),
+        ValueError(address),
+        OSError(f"Tunnel connection failed for {address}"),
+    ):
+        assert "abc" not in verdict_of_exception(error, begun=begun).cause.message
+
+
+# --- Answers -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("host", list(Host))
+@pytest.mark.parametrize("body", [b"", b"Too Many Requests", b"[]", b"\xff"])
+def test_some_statuses_mean_enough_by_themselves(host: Host, body: bytes) -> None:
+    """A gateway's bare 401, 413 or 429 had no effect: it needs no code to be a refusal."""
+    found = verdict(body, 429, host, retry_after="9")
+    assert isinstance(found, Throttled)
+    assert found.retry_after == 9.0
+    assert type(verdict(body, 401, host)) is TokenRejected
+    assert (type(verdict(body, 413, host)), verdict(body, 413, host).cause.advice) == (Rejected, "TOO_BIG")
+    assert type(verdict(body, 400, host)) is NoAnswer
+
+
+@pytest.mark.parametrize("status", [200, 401, 429, 502])
+def test_a_page_is_a_page_behind_a_byte_order_mark_too(status: int) -> None:
+    """Its status is the gateway's and not DingTalk's."""
+    assert verdict(BOM + b"\r\n<html>", status).cause.code == "gate_page"
+
+
+def test_a_code_is_read_before_the_status() -> None:
+    """DingTalk throttles with 403, says of a dead token 400, and means its code with a 5xx as well."""
+    code = "Forbidden.AccessDenied.QpsLimitForApi"
+    for status in (200, 400, 401, 403, 413, 429, 500):
+        assert type(verdict(json.dumps({"code": code}).encode(), status)) is Throttled
+    assert type(verdict(b'{"code":"InvalidAuthentication"}', 503)) is TokenRejected
+    assert type(verdict(b'{"errcode":40014}', 503, Host.OAPI)) is TokenRejected
+
+
+@pytest.mark.parametrize("host", list(Host))
+@pytest.mark.parametrize("status", ["1111", 1111])
+def test_an_ip_ban_is_known_as_number_and_text(host: Host, status: object) -> None:
+    """The one seen was a number; nothing promises that."""
+    assert verdict(json.dumps({"status": status, "wait": 5}).encode(), 200, host).cause.code == "gate_page"
+
+
+@pytest.mark.parametrize("member", ["requestid", "requestId"])
+def test_the_request_id_is_kept_in_either_spelling(member: str) -> None:
+    """It is what the developer console's diagnosis asks for; the body's goes before the header's."""
+    body = json.dumps({"code": "brand.new", member: "R1"}).encode()
+    assert verdict(body, 400, x_acs_dingtalk_request_id="R2").cause.request_id == "R1"
+    assert verdict(b'{"code":"brand.new"}', 400, x_acs_dingtalk_request_id="R2").cause.request_id == "R2"
+    assert verdict(b'{"code":"brand.new"}', 400).cause.request_id is None
+
+
+@pytest.mark.parametrize("end", ["2019-02-31 20:40:05", "2019-02-13 25:40:05", "2019-02-13"])
+def test_a_penalty_without_a_readable_end_is_the_tables(end: str) -> None:
+    """A date that is none leaves the usual wait."""
+    body = json.dumps({"errcode": 90001, "errmsg": f"处罚将在 {end} 结束."}).encode()
+    found = verdict(body, 200, Host.OAPI)
+    assert isinstance(found, Throttled)
+    assert found.retry_after == 300.0
+
+
+def test_a_header_goes_before_the_message() -> None:
+    """Whoever writes Retry-After stands nearest."""
+    message = "处罚将在 1970-01-01 08:01:00 结束"
+    body = json.dumps({"errcode": 90001, "errmsg": message}).encode()
+    alone, both = verdict(body, 200, Host.OAPI), verdict(body, 200, Host.OAPI, retry_after="7")
+    assert isinstance(alone, Throttled)
+    assert isinstance(both, Throttled)
+    assert (alone.retry_after, both.retry_after) == (60.0, 7.0)
