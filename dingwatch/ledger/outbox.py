@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 from sqlalchemy import (
     ColumnElement,
     Connection,
     FromClause,
-    Row,
+    Select,
     and_,
     bindparam,
     delete,
@@ -22,6 +22,7 @@ from sqlalchemy import (
 )
 
 from dingwatch.ledger import transitions
+from dingwatch.ledger.prepared import Prepared
 from dingwatch.ledger.schema import (
     calls,
     deliveries,
@@ -65,9 +66,9 @@ class Delivery:
     crashes: int
     upload_state: str
     media_id: str | None
-    older_in_flight: bool = False
+    older_in_flight: bool | int = False
     """An older version of its path may be on its way to the same conversation."""
-    upload_ahead: bool = False
+    upload_ahead: bool | int = False
     """A file that settled earlier is in, or before, its first upload to the same conversation."""
 
     @property
@@ -83,7 +84,9 @@ class Delivery:
 
 _WHOLE: Final = (
     select(
-        deliveries,
+        deliveries.c.id,
+        deliveries.c.version_id,
+        deliveries.c.folder_id,
         versions.c.directory,
         versions.c.name,
         versions.c.size,
@@ -92,6 +95,19 @@ _WHOLE: Final = (
         versions.c.inode,
         versions.c.device,
         versions.c.sha256,
+        deliveries.c.conversation_id,
+        deliveries.c.state,
+        deliveries.c.form,
+        deliveries.c.upload_key,
+        deliveries.c.due,
+        deliveries.c.settled_at,
+        deliveries.c.uploaded_at,
+        deliveries.c.doubts,
+        deliveries.c.doubted_at,
+        deliveries.c.failures,
+        deliveries.c.waited,
+        deliveries.c.media_losses,
+        deliveries.c.crashes,
         uploads.c.state.label("upload_state"),
         uploads.c.media_id,
     )
@@ -100,29 +116,14 @@ _WHOLE: Final = (
 )
 
 
-def _delivery(row: Row[Any]) -> Delivery:
+def _delivery(row: Sequence[Any]) -> Delivery:
+    """Make a delivery of a row of `_WHOLE`, with what a query adds at its end."""
+    (number, version, folder, directory, name, size, mtime, ctime, inode, device, digest, *rest) = row
+    conversation, state, form, *facts = rest
+    fingerprint = Fingerprint(size, mtime, ctime, int(inode), int(device))
+    path = join(directory, name)
     return Delivery(
-        id=row.id,
-        version=row.version_id,
-        folder=row.folder_id,
-        path=join(row.directory, row.name),
-        fingerprint=Fingerprint(row.size, row.mtime_ns, row.ctime_ns, int(row.inode), int(row.device)),
-        digest=row.sha256,
-        conversation=row.conversation_id,
-        state=State(row.state),
-        form=Form(row.form),
-        upload_key=row.upload_key,
-        due=row.due,
-        settled_at=row.settled_at,
-        uploaded_at=row.uploaded_at,
-        doubts=row.doubts,
-        doubted_at=row.doubted_at,
-        failures=row.failures,
-        waited=row.waited,
-        media_losses=row.media_losses,
-        crashes=row.crashes,
-        upload_state=row.upload_state,
-        media_id=row.media_id,
+        number, version, folder, path, fingerprint, digest, conversation, State(state), Form(form), *facts
     )
 
 
@@ -147,45 +148,62 @@ def _mapped(rows: FromClause) -> ColumnElement[bool]:
 _MAPPED: Final = _mapped(deliveries)
 
 
-def _free(state: State) -> ColumnElement[bool]:
-    """Rows of this state that are due, mapped, and under no pause."""
-    return and_(
-        deliveries.c.state == state,
-        deliveries.c.due <= bindparam("now"),
-        _MAPPED,
-        deliveries.c.conversation_id.not_in(bindparam("conversations", expanding=True)),
-        or_(
-            deliveries.c.folder_id.is_(None),
-            deliveries.c.folder_id.not_in(bindparam("folders", expanding=True)),
-        ),
-    )
+def _in(rows: FromClause, *states: State) -> ColumnElement[bool]:
+    """Rows in one of these states; SQLite plans it as it does `IN`."""
+    return or_(*(rows.c.state == state for state in states))
 
 
-def _held(held: Held, now: float, **more: object) -> dict[str, object]:
-    return {"now": now, "conversations": held.conversations, "folders": held.folders, **more}
+def _due(state: State) -> ColumnElement[bool]:
+    """Rows of this state that are due and mapped."""
+    return and_(deliveries.c.state == state, deliveries.c.due <= bindparam("now"), _MAPPED)
 
 
-_FIRST_KEYS: Final = (
+_NOT_HELD: Final = and_(
+    deliveries.c.conversation_id.not_in(bindparam("conversations", expanding=True)),
+    or_(
+        deliveries.c.folder_id.is_(None),
+        deliveries.c.folder_id.not_in(bindparam("folders", expanding=True)),
+    ),
+)
+
+
+class _Free:
+    """A query for rows that no pause holds; the plain one serves while there is no such pause."""
+
+    def __init__(self, query: Select[Any]) -> None:
+        self._plain = Prepared(query)
+        self._held = query.where(_NOT_HELD)
+
+    def rows(self, connection: Connection, held: Held, values: Mapping[str, Any]) -> Sequence[Sequence[Any]]:
+        """Run the query."""
+        if not held.conversations and not held.folders:
+            return self._plain.rows(connection, values)
+        more = {"conversations": held.conversations, "folders": held.folders}
+        return connection.execute(self._held, {**values, **more}).all()
+
+
+_FIRST_KEYS: Final = _Free(
     select(deliveries.c.upload_key)
     .join(uploads, uploads.c.key == deliveries.c.upload_key)
-    .where(_free(State.PENDING), uploads.c.state != "busy")
+    .where(_due(State.PENDING), uploads.c.state != "busy")
     .order_by(deliveries.c.settled_at, deliveries.c.id)
     .limit(bindparam("limit"))
 )
-_TOGETHER: Final = _WHOLE.where(
-    _free(State.PENDING), deliveries.c.upload_key.in_(bindparam("keys", expanding=True))
-).order_by(deliveries.c.settled_at, deliveries.c.id)
+_TOGETHER: Final = _Free(
+    _WHOLE.where(_due(State.PENDING), deliveries.c.upload_key == bindparam("upload")).order_by(
+        deliveries.c.settled_at, deliveries.c.id
+    )
+)
 
 
 def to_upload(connection: Connection, held: Held, now: float, limit: int) -> list[list[Delivery]]:
     """Return up to `limit` contents to be uploaded, each with all its due rows, earliest settled first."""
-    first = connection.scalars(_FIRST_KEYS, _held(held, now, limit=4 * limit))
-    keys = list(dict.fromkeys(first))[:limit]
-    together: dict[str, list[Delivery]] = {}
-    if keys:
-        for row in connection.execute(_TOGETHER, _held(held, now, keys=keys)):
-            together.setdefault(row.upload_key, []).append(_delivery(row))
-    return list(together.values())
+    first = _FIRST_KEYS.rows(connection, held, {"now": now, "limit": 4 * limit})
+    keys = list(dict.fromkeys(row[0] for row in first))[:limit]
+    return [
+        [_delivery(row) for row in _TOGETHER.rows(connection, held, {"now": now, "upload": key})]
+        for key in keys
+    ]
 
 
 _WAITING: Final = select(deliveries.c.conversation_id).where(deliveries.c.state == State.UPLOADED).distinct()
@@ -198,7 +216,7 @@ def conversations_waiting(connection: Connection) -> list[str]:
 
 _EARLIER: Final = deliveries.alias("earlier")
 _AHEAD: Final = exists().where(
-    _EARLIER.c.state.in_((State.PENDING, State.UPLOADING)),
+    _in(_EARLIER, State.PENDING, State.UPLOADING),
     _EARLIER.c.conversation_id == deliveries.c.conversation_id,
     _EARLIER.c.settled_at < deliveries.c.settled_at,
     _EARLIER.c.due <= bindparam("now"),
@@ -214,11 +232,11 @@ _OLDER_ROWS: Final = (
     _OLDER_VERSION.c.id < versions.c.id,
     _OLDER.c.version_id == _OLDER_VERSION.c.id,
     _OLDER.c.conversation_id == deliveries.c.conversation_id,
-    _OLDER.c.state.in_((State.SENDING, State.UNCERTAIN, State.UPLOADED)),
+    _in(_OLDER, State.SENDING, State.UNCERTAIN, State.UPLOADED),
 )
-_NEXT: Final = (
+_NEXT: Final = _Free(
     _WHOLE.add_columns(exists().where(*_OLDER_ROWS).label("older_in_flight"), _AHEAD.label("upload_ahead"))
-    .where(_free(State.UPLOADED), deliveries.c.conversation_id == bindparam("conversation"))
+    .where(_due(State.UPLOADED), deliveries.c.conversation_id == bindparam("conversation"))
     .order_by(deliveries.c.settled_at, deliveries.c.id)
     .limit(bindparam("limit"))
 )
@@ -228,13 +246,8 @@ def next_to_send(
     connection: Connection, held: Held, now: float, conversation: str, limit: int = 4
 ) -> list[Delivery]:
     """Return the first rows of one conversation that are uploaded and due, earliest settled first."""
-    rows = connection.execute(_NEXT, _held(held, now, conversation=conversation, limit=limit))
-    return [
-        replace(
-            _delivery(row), older_in_flight=bool(row.older_in_flight), upload_ahead=bool(row.upload_ahead)
-        )
-        for row in rows
-    ]
+    values = {"now": now, "conversation": conversation, "limit": limit}
+    return [_delivery(row) for row in _NEXT.rows(connection, held, values)]
 
 
 _BLOCKERS: Final = (
@@ -257,14 +270,12 @@ def older_blocks(connection: Connection, delivery: Delivery, *, resends: bool) -
     )
 
 
-_BY_ID: Final = _WHOLE.where(deliveries.c.id.in_(bindparam("ids", expanding=True)))
+_BY_ID: Final = Prepared(_WHOLE.where(deliveries.c.id == bindparam("delivery")))
 
 
 def by_id(connection: Connection, ids: Sequence[int]) -> dict[int, Delivery]:
     """Return rows as they stand now."""
-    return {
-        row.id: _delivery(row) for some in chunks(ids) for row in connection.execute(_BY_ID, {"ids": some})
-    }
+    return {i: _delivery(row) for i in ids for row in _BY_ID.rows(connection, {"delivery": i})}
 
 
 _CAUSES: Final = select(
@@ -305,18 +316,19 @@ def next_due(connection: Connection, now: float) -> float | None:
 # --- Uploads -----------------------------------------------------------------------------------
 
 
+_SET: Final = Prepared(
+    update(uploads)
+    .where(uploads.c.key == bindparam("upload"))
+    .values(state=bindparam("to_state"), media_id=None, uploaded_at=None)
+)
+
+
 def upload_states(connection: Connection, keys: Sequence[str], state: str) -> None:
     """Set uploads `busy`, or back to `none` (which forgets the media id)."""
-    if not keys:
-        return
-    connection.execute(
-        update(uploads)
-        .where(uploads.c.key.in_(list(keys)))
-        .values(state=state, media_id=None, uploaded_at=None)
-    )
+    _SET.many(connection, [{"upload": key, "to_state": state} for key in keys])
 
 
-_HAVE: Final = (
+_HAVE: Final = Prepared(
     update(uploads)
     .where(uploads.c.key == bindparam("upload"))
     .values(state="have", media_id=bindparam("media"), uploaded_at=bindparam("at"))
@@ -325,8 +337,7 @@ _HAVE: Final = (
 
 def uploaded(connection: Connection, media: Sequence[tuple[str, str]], now: float) -> None:
     """Write down (upload key, media id) of contents that DingTalk has now."""
-    if media:
-        connection.execute(_HAVE, [{"upload": key, "media": media_id, "at": now} for key, media_id in media])
+    _HAVE.many(connection, [{"upload": key, "media": media_id, "at": now} for key, media_id in media])
 
 
 def redress(store: Store, connection: Connection, ids: Sequence[int], dress: Dress) -> None:

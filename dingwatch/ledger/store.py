@@ -155,8 +155,8 @@ def _errors() -> Iterator[None]:
     """Turn the driver's errors into LedgerError; their texts name no file and no secret."""
     try:
         yield
-    except DBAPIError as error:
-        original = error.orig
+    except (DBAPIError, sqlite3.Error) as error:
+        original = error.orig if isinstance(error, DBAPIError) else error
         code = getattr(original, "sqlite_errorname", None) or type(original).__name__
         raise LedgerError(Cause(code, str(original), "LEDGER_UNWRITABLE")) from error
 

@@ -9,6 +9,7 @@ from typing import Any, Final, TypeVar
 
 from sqlalchemy import Connection, bindparam, insert, select, update
 
+from dingwatch.ledger.prepared import Prepared
 from dingwatch.ledger.schema import deliveries, history
 from dingwatch.lifecycle import TABLE, Event, State, advance
 from dingwatch.model import Cause
@@ -52,10 +53,17 @@ class Applied:
 
 ONE_MORE: Final = object()
 """The value of a column that is to be counted up by one."""
-_STATES: Final = select(deliveries.c.id, deliveries.c.version_id, deliveries.c.state).where(
-    deliveries.c.id.in_(bindparam("ids", expanding=True))
+_STATE: Final = Prepared(
+    select(deliveries.c.version_id, deliveries.c.state).where(deliveries.c.id == bindparam("delivery"))
 )
-_HISTORY: Final = insert(history)
+_HISTORY: Final = Prepared(
+    insert(history).values(
+        {
+            name: bindparam(name)
+            for name in ("version_id", "delivery_id", "at", "event", "before", "after", "code", "message")
+        }
+    )
+)
 
 
 def apply(connection: Connection, now: float, changes: Sequence[Change]) -> list[Applied]:
@@ -78,9 +86,9 @@ def apply(connection: Connection, now: float, changes: Sequence[Change]) -> list
 def _found(connection: Connection, ids: Sequence[int]) -> dict[int, tuple[int, State]]:
     """Return version and state of the rows that are there."""
     return {
-        row.id: (row.version_id, State(row.state))
-        for some in chunks(ids)
-        for row in connection.execute(_STATES, {"ids": some})
+        delivery: (version, State(state))
+        for delivery in ids
+        for version, state in _STATE.rows(connection, {"delivery": delivery})
     }
 
 
@@ -93,22 +101,23 @@ def _write(connection: Connection, applied: Sequence[Applied]) -> None:
         values = {f"to_{name}": value for name, value in columns.items() if value is not ONE_MORE}
         alike[names].append({"row": one.change.delivery, "to_state": one.after, **values})
     for names, rows in alike.items():
-        connection.execute(_update(names), rows)
+        _update(names).many(connection, rows)
 
 
-def _update(columns: tuple[str, ...]) -> Any:  # noqa: ANN401 (an Update statement, cached by its columns)
+def _update(columns: tuple[str, ...]) -> Prepared:
+    """Return the statement that sets these columns; `+name` counts one up."""
     statement = _UPDATES.get(columns)
     if statement is None:
         values: dict[str, Any] = {
             name.lstrip("+"): deliveries.c[name[1:]] + 1 if name.startswith("+") else bindparam(f"to_{name}")
             for name in ("state", *columns)
         }
-        statement = update(deliveries).where(deliveries.c.id == bindparam("row")).values(values)
+        statement = Prepared(update(deliveries).where(deliveries.c.id == bindparam("row")).values(values))
         _UPDATES[columns] = statement
     return statement
 
 
-_UPDATES: Final[dict[tuple[str, ...], Any]] = {}
+_UPDATES: Final[dict[tuple[str, ...], Prepared]] = {}
 
 
 def _cause_columns(cause: Cause | None) -> dict[str, Any]:
@@ -125,8 +134,8 @@ def _cause_columns(cause: Cause | None) -> dict[str, Any]:
 def record(connection: Connection, now: float, applied: Sequence[Applied]) -> None:
     """Write the history lines of changes."""
     if applied:
-        connection.execute(
-            _HISTORY,
+        _HISTORY.many(
+            connection,
             [
                 {
                     "version_id": one.version,
