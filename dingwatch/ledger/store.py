@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, Self
 
-from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, insert, select, update
+from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, insert, inspect, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError
 
@@ -21,6 +21,7 @@ from dingwatch.ledger.schema import SCHEMA, metadata, numbers
 from dingwatch.model import Cause
 
 BUSY_SECONDS: Final = 5.0
+_SCHEMA: Final = select(numbers.c.value).where(numbers.c.name == "schema")
 
 
 class LedgerError(Exception):
@@ -84,14 +85,21 @@ class Store:
         return store
 
     def _prepare(self) -> None:
+        """Make what is missing; a ledger that is as it should be is only looked at."""
+        with self.reading() as connection:
+            if inspect(connection).has_table(numbers.name):
+                self._require(connection.scalar(_SCHEMA))
+                return
         with self.writing() as connection:
             metadata.create_all(connection)
             self.insert_missing(
                 connection, numbers, [{"name": "schema", "value": SCHEMA}, {"name": "id", "value": 0}]
             )
-            found = connection.scalar(select(numbers.c.value).where(numbers.c.name == "schema"))
-            if found is None or found > SCHEMA:
-                raise LedgerError(Cause("newer_schema", str(found), "LEDGER_NEWER"))
+            self._require(connection.scalar(_SCHEMA))
+
+    def _require(self, found: int | None) -> None:
+        if found is None or found > SCHEMA:
+            raise LedgerError(Cause("newer_schema", str(found), "LEDGER_NEWER"))
 
     def close(self) -> None:
         """Close all connections."""
