@@ -309,17 +309,33 @@ def test_an_upload_without_an_answer_is_not_repeated_here(serve: Serve, calls: C
     assert len(server.requests) == 1
 
 
+class Looked(Clock):
+    """A clock that lets the server go one step on with each look at it."""
+
+    def __init__(self) -> None:
+        super().__init__(step=1.0)
+        self.looks = 0
+        self.step_on = threading.Semaphore(0)
+
+    def __call__(self) -> float:
+        """What the client asks."""
+        self.looks += 1
+        self.step_on.release()
+        return super().__call__()
+
+
 def test_a_trickle_has_an_end(serve: Serve, calls: Calls) -> None:
     """An answer that comes byte by byte is given up at its deadline, however steady it is."""
+    clock = Looked()
 
     def trickle(wire: Wire, _head: bytes, _body: bytes) -> None:
         wire.sock.sendall(b"HTTP/1.1 200 OK\r\nX: ")
-        while True:
+        while clock.step_on.acquire(timeout=20):
             wire.sock.sendall(b"x")
 
-    with calls.client(serve(trickle).url, monotonic=Clock(step=1.0)) as client:
-        found = verdict(lambda: send(client))
-    assert type(found) is NoAnswer
+    with calls.client(serve(trickle).url, monotonic=clock) as client:
+        assert type(verdict(lambda: send(client))) is NoAnswer
+    assert clock.looks < 200
 
 
 def test_an_upload_broken_within_its_body_is_no_answer(serve: Serve, calls: Calls) -> None:
