@@ -189,21 +189,20 @@ _FIRST_KEYS: Final = _Free(
     .order_by(deliveries.c.settled_at, deliveries.c.id)
     .limit(bindparam("limit"))
 )
-_TOGETHER: Final = _Free(
-    _WHOLE.where(_due(State.PENDING), deliveries.c.upload_key == bindparam("upload")).order_by(
-        deliveries.c.settled_at, deliveries.c.id
-    )
-)
+_TOGETHER: Final = _Free(_WHOLE.where(_due(State.PENDING), deliveries.c.upload_key == bindparam("upload")))
 
 
 def to_upload(connection: Connection, held: Held, now: float, limit: int) -> list[list[Delivery]]:
     """Return up to `limit` contents to be uploaded, each with all its due rows, earliest settled first."""
     first = _FIRST_KEYS.rows(connection, held, {"now": now, "limit": 4 * limit})
     keys = list(dict.fromkeys(row[0] for row in first))[:limit]
-    return [
-        [_delivery(row) for row in _TOGETHER.rows(connection, held, {"now": now, "upload": key})]
-        for key in keys
-    ]
+    return [_of_upload(connection, held, now, key) for key in keys]
+
+
+def _of_upload(connection: Connection, held: Held, now: float, key: str) -> list[Delivery]:
+    # Sorted here: asked to sort, SQLite would walk all pending rows in that order instead of using the key.
+    rows = map(_delivery, _TOGETHER.rows(connection, held, {"now": now, "upload": key}))
+    return sorted(rows, key=lambda one: (one.settled_at, one.id))
 
 
 _WAITING: Final = select(deliveries.c.conversation_id).where(deliveries.c.state == State.UPLOADED).distinct()
