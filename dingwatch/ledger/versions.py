@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, bindparam, delete, exists, insert, select, tuple_, update
+from sqlalchemy import Connection, Row, bindparam, delete, exists, insert, select, update
 
 from dingwatch.ledger import transitions
 from dingwatch.ledger.schema import deliveries, folders, history, routes, uploads, versions
@@ -142,7 +142,8 @@ _ALIKE: Final = (
     select(*_KNOWN)
     .where(
         versions.c.folder_id == bindparam("folder"),
-        tuple_(versions.c.size, versions.c.mtime_ns).in_(bindparam("states", expanding=True)),
+        versions.c.size.in_(bindparam("sizes", expanding=True)),
+        versions.c.mtime_ns.in_(bindparam("mtimes", expanding=True)),
     )
     .order_by(versions.c.id)
 )
@@ -173,16 +174,22 @@ def alike(
     connection: Connection, folder: int, fingerprints: Sequence[Fingerprint]
 ) -> dict[tuple[int, int], list[Known]]:
     """Return the versions of the folder that have one of these sizes and mtimes, oldest first."""
-    states = sorted({(one.size, one.mtime_ns) for one in fingerprints})
+    states = {(one.size, one.mtime_ns) for one in fingerprints}
     rows = [
         row
-        for some in chunks(states)
-        for row in connection.execute(_ALIKE, {"folder": folder, "states": some})
+        for some in chunks(sorted(states))
+        for row in connection.execute(_ALIKE, _sizes_and_mtimes(folder, some))
+        if (row.size, row.mtime_ns) in states
     ]
     found = defaultdict(list)
     for known in _with_states(connection, rows):
         found[known.size, known.mtime_ns].append(known)
     return dict(found)
+
+
+def _sizes_and_mtimes(folder: int, states: Sequence[tuple[int, int]]) -> dict[str, Any]:
+    # Two lists find by the index; for a list of pairs SQLite reads all versions of the folder.
+    return {"folder": folder, "sizes": [size for size, _ in states], "mtimes": [mtime for _, mtime in states]}
 
 
 def _with_states(connection: Connection, rows: Sequence[Any]) -> Iterator[Known]:
