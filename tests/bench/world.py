@@ -114,14 +114,16 @@ def daemon(place: Path, far: DingTalk, folders: dict[Path, str], **keys: object)
     file = place / "config.yaml"
     file.write_text(yaml.safe_dump(config), encoding="utf-8")
     file.chmod(0o600)
-    process = subprocess.Popen(
-        [sys.executable, "-m", "dingwatch", "run", "-c", str(file)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    )
+    log = place / "daemon.log"
+    with log.open("w", encoding="utf-8") as errors:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "dingwatch", "run", "-c", str(file)],
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+        )
     try:
-        assert _line(process.stdout).startswith("ready")
+        assert _line(process.stdout).startswith("ready"), log.read_text(encoding="utf-8")
         yield process.pid
     finally:
         process.terminate()
