@@ -16,6 +16,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from typing import Any, Final
 
+from urllib3.exceptions import ProxyError
+
 from dingwatch.dingtalk.codes import LEGACY, NEW, Meaning, meaning_of
 from dingwatch.dingtalk.exceptions import ADDRESS, BEFORE, is_one_of
 from dingwatch.dingtalk.names import Host
@@ -55,7 +57,9 @@ def verdict_of_exception(error: BaseException, *, begun: bool | None) -> Verdict
         return Misconfigured(Cause("address", message, "ADDRESS"), Scope.APP)
     if begun or (begun is None and not any(is_one_of(one, BEFORE) for one in chain)):
         return NoAnswer(Cause("no_answer", message, "NO_ANSWER"), Scope.API)
-    advice = "CERTIFICATE" if any(isinstance(one, _UNTRUSTED) for one in chain) else "UNREACHABLE"
+    # A bare OSError is how requests says that REQUESTS_CA_BUNDLE names no file.
+    untrusted = type(error) is OSError or any(isinstance(one, _UNTRUSTED) for one in chain)
+    advice = "CERTIFICATE" if untrusted else "UNREACHABLE"
     return NotReached(Cause("unreachable", message, advice), Scope.APP)
 
 
@@ -76,10 +80,13 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 
 def _told(chain: list[BaseException]) -> str:
     """Name what happened: only the system's own words, since those of the libraries hold addresses."""
+    told = type(chain[-1]).__name__
     for one in chain:
         if isinstance(one, OSError) and one.errno is not None:
-            return _printable(f"{type(one).__name__}: {one.strerror}", LONGEST_HEARD)
-    return type(chain[-1]).__name__
+            told = _printable(f"{type(one).__name__}: {one.strerror}", LONGEST_HEARD)
+            break
+    by_proxy = any(isinstance(one, ProxyError) for one in chain)  # or DingTalk would seem to refuse
+    return f"ProxyError: {told}" if by_proxy else told
 
 
 # --- Answers -----------------------------------------------------------------------------------

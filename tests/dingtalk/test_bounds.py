@@ -1,11 +1,12 @@
-"""What an answer may take in time, and that TLS is bounded in the same way."""
+"""What an answer may take in time, that TLS is bounded in the same way, and what a bad environment does."""
 
+import traceback
 from collections.abc import Callable
 
 import pytest
 
 from dingwatch.dingtalk import Host, Timeouts
-from dingwatch.model import Failure, NoAnswer
+from dingwatch.model import Failure, NoAnswer, NotReached
 from tests.dingtalk.peers import CERTIFICATE, Calls, Clock, Server, Wire, send
 
 SENT = {"processQueryKey": "key"}
@@ -49,3 +50,44 @@ def test_a_rested_connection_of_tls_is_not_used_again(
         calls.clock.now += 21
         send(client)
     assert server.connections == 2
+
+
+# --- The environment ---------------------------------------------------------------------------
+
+
+def test_a_bundle_that_is_not_there_is_a_matter_of_certificates(
+    calls: Calls, dead_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """REQUESTS_CA_BUNDLE is what must be mended, not the network."""
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/nowhere/at-all.pem")
+    with calls.client(dead_url.replace("http:", "https:")) as client, pytest.raises(Failure) as caught:
+        client.fetch_token(Host.API)
+    found = caught.value.verdict
+    assert (type(found), found.cause.advice) == (NotReached, "CERTIFICATE")
+
+
+@pytest.mark.parametrize("refused", [True, False])
+def test_a_bad_proxy_is_named_without_its_password(
+    serve: Callable[..., Server],
+    calls: Calls,
+    dead_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    refused: bool,
+) -> None:
+    """Whether nobody listens there or it lets nobody through: nothing reached DingTalk."""
+
+    def turn_away(wire: Wire, _head: bytes, _body: bytes) -> None:
+        wire.answer_bytes(b"", "407 Proxy Authentication Required", "Connection: close\r\n")
+        wire.hang_up()
+
+    url = dead_url if refused else serve(turn_away).url
+    monkeypatch.setenv("https_proxy", url.replace("http://", "http://user:hunter2@"))
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    with calls.client("https://dingtalk.example") as client, pytest.raises(Failure) as caught:
+        client.fetch_token(Host.API)
+    found = caught.value.verdict
+    assert type(found) is NotReached
+    assert found.cause.message.startswith("ProxyError: ")
+    assert "hunter2" not in "".join(traceback.format_exception(caught.value))
