@@ -326,15 +326,17 @@ class Looked(Clock):
 
 def test_a_trickle_has_an_end(serve: Serve, calls: Calls) -> None:
     """An answer that comes byte by byte is given up at its deadline, however steady it is."""
-    clock = Looked()
+    clock, over = Looked(), threading.Event()
 
     def trickle(wire: Wire, _head: bytes, _body: bytes) -> None:
         wire.sock.sendall(b"HTTP/1.1 200 OK\r\nX: ")
-        while clock.step_on.acquire(timeout=20):
+        while clock.step_on.acquire(timeout=20) and not over.is_set():
             wire.sock.sendall(b"x")
 
     with calls.client(serve(trickle).url, monotonic=clock) as client:
         assert type(verdict(lambda: send(client))) is NoAnswer
+    over.set()
+    clock.step_on.release()
     assert clock.looks < 200
 
 
