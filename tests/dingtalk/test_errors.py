@@ -106,6 +106,12 @@ def test_a_code_is_read_before_the_status() -> None:
     assert type(verdict(b'{"errcode":40014}', 503, Host.OAPI)) is TokenRejected
 
 
+def test_http_200_with_a_new_code_is_a_refusal() -> None:
+    """On the new host as on the legacy one; and errcode 0 behind a 5xx is no success."""
+    assert type(verdict(b'{"code":"brand.new","processQueryKey":"k"}', 200)) is Rejected
+    assert type(verdict(b'{"errcode":0,"media_id":"@x"}', 502, Host.OAPI)) is NoAnswer
+
+
 @pytest.mark.parametrize("host", list(Host))
 @pytest.mark.parametrize("status", ["1111", 1111])
 def test_an_ip_ban_is_known_as_number_and_text(host: Host, status: object) -> None:
