@@ -1,1 +1,1 @@
-"""Benchmarks: ratios measured side by side in one run. `python -m tests.bench` prints a table."""
+"""Benchmarks: ratios measured side by side in one run. `python -m tests.bench` prints tables."""

@@ -1,27 +1,36 @@
-"""`python -m tests.bench [burst] [latency] [tree] [--quick] [--large]`."""
+"""`python -m tests.bench [burst] [latency] [tree] [ledger] [--quick] [--large]`; see docs/performance.md."""
 
 from __future__ import annotations
 
+import os
+
 import click
 
-from tests.bench import burst, latency, tree
+from tests.bench import burst, latency, ledger, tree
 
-NAMES = ("burst", "latency", "tree")
+NAMES = ("burst", "latency", "tree", "ledger")
 
 
 @click.command()
 @click.argument("names", nargs=-1, type=click.Choice(NAMES))
 @click.option("--quick", is_flag=True, help="Small numbers, to see that it works.")
-@click.option("--large", is_flag=True, help="A tree of 1,000,000 files.")
+@click.option("--large", is_flag=True, help="Trees and ledgers of 1,000,000.")
 def main(names: tuple[str, ...], *, quick: bool, large: bool) -> None:
     """Measure, and print tables."""
+    click.echo(
+        f"{os.cpu_count()} cores, load average {os.getloadavg()[0]:.1f}: look at ratios in one table only"
+    )
     for name in names or NAMES:
-        if name == "burst":
-            burst.measure(quick=quick)
-        elif name == "latency":
-            latency.measure(quick=quick)
-        else:
-            tree.measure(quick=quick, large=large)
+        match name:
+            case "burst":
+                burst.measure(quick=quick)
+            case "latency":
+                latency.measure(quick=quick)
+            case "tree":
+                tree.measure(quick=quick, large=large)
+            case "ledger":
+                ledger.measure(quick=quick, large=large)
 
 
-main()
+if __name__ == "__main__":
+    main()

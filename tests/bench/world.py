@@ -1,4 +1,4 @@
-"""What every benchmark needs: a stand-in in a process of its own, and the daemon in another."""
+"""What every benchmark needs: the other end in a process of its own, and the daemon in another."""
 
 from __future__ import annotations
 
@@ -6,157 +6,177 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
-from typing import IO, Any
+from typing import Any, Final
 
 import requests
 import yaml
 
-DEADLINE = 300.0
-"""Seconds after which a benchmark is given up."""
-TICKS = os.sysconf("SC_CLK_TCK")
+from tests.bench.standin import TOKEN
 
-_STAND_IN = """
-import sys
-from dingwatch.sandbox import Sandbox
-with Sandbox() as sandbox:
-    inside = [one.id for one in sandbox.conversations if one.robot_inside]
-    print(sandbox.url, sandbox.client_id, sandbox.client_secret, *inside, flush=True)
-    sys.stdin.read()
-"""
+ROOT: Final = Path(__file__).parents[2]
+QUIET: Final = 0.2
+"""Seconds; the quiet period of every watched folder here."""
+CONVERSATIONS: Final = tuple(f"cidBench{n:02}==" for n in range(16))
+SEND: Final = "/v1.0/robot/groupMessages/send"
+UPLOAD: Final = "/media/upload"
 
 
 @dataclass(frozen=True)
-class DingTalk:
-    """The stand-in, as a benchmark sees it."""
+class Far:
+    """The other end, as a benchmark sees it."""
 
     url: str
-    client_id: str
-    client_secret: str
-    conversations: tuple[str, ...]
     pid: int
 
     def arrived(self) -> list[dict[str, Any]]:
-        """Return every message of every conversation."""
-        return [
-            message
-            for conversation in self.conversations
-            for message in requests.get(
-                f"{self.url}/sandbox/messages",
-                params={"conversation_id": conversation, "limit": "1000000"},
-                timeout=30,
-            ).json()
-        ]
+        """Return every message: conversation, name, sha256, and when it came (monotonic)."""
+        messages: list[dict[str, Any]] = self._get("/bench/messages")
+        return messages
+
+    def calls(self) -> Counter[str]:
+        """Return the requests that came, by path."""
+        return Counter(self._get("/bench/calls"))
 
     def sent(self) -> int:
-        """Return how many sends were received."""
-        return int(self._calls()["calls"].get("robot/groupMessages/send", 0))
+        """Return how many messages came."""
+        return self.calls()[SEND]
 
-    def billed(self) -> int:
-        """Return how many calls count against the month."""
-        return int(self._calls()["billed"])
-
-    def _calls(self) -> dict[str, Any]:
-        answer: dict[str, Any] = requests.get(f"{self.url}/sandbox/calls", timeout=30).json()
-        return answer
-
-    def token(self) -> str:
-        """Return a token for either host."""
-        query = {"appkey": self.client_id, "appsecret": self.client_secret}
-        return str(requests.get(f"{self.url}/gettoken", params=query, timeout=10).json()["access_token"])
+    def _get(self, path: str) -> Any:  # noqa: ANN401 (JSON)
+        with requests.Session() as session:
+            session.trust_env = False
+            return session.get(self.url + path, timeout=60).json()
 
 
 @contextmanager
-def dingtalk() -> Iterator[DingTalk]:
-    """Run a stand-in in a process of its own."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", _STAND_IN], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
-    try:
-        url, client_id, secret, *conversations = _line(process.stdout).split()
-        yield DingTalk(url, client_id, secret, tuple(conversations), process.pid)
-    finally:
-        process.communicate(timeout=30)
+def far(delay: float = 0.0) -> Iterator[Far]:
+    """Run the fast stand-in; it ends with the block."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "tests.bench.standin", str(delay)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+    ) as process:
+        assert process.stdout is not None
+        yield Far(f"http://127.0.0.1:{process.stdout.readline().strip()}", process.pid)
 
 
-def _line(stream: IO[str] | None) -> str:
-    assert stream is not None
-    return stream.readline()
+@dataclass(frozen=True)
+class Share:
+    """A watched folder and its conversations."""
+
+    path: Path
+    conversations: Sequence[str] = CONVERSATIONS[:1]
 
 
-@contextmanager
-def daemon(place: Path, far: DingTalk, folders: dict[Path, str], **keys: object) -> Iterator[int]:
-    """Run `dingwatch run` without a pace; yield its pid when it is ready."""
+def configure(place: Path, url: str, shares: Sequence[Share], more: Mapping[str, Any] | None = None) -> Path:
+    """Write a config file without a pace and without a hold."""
     config = {
         "dingtalk": {
-            "client_id": far.client_id,
-            "client_secret": far.client_secret,
-            "api_url": far.url,
-            "oapi_url": far.url,
+            "client_id": "dingbench",
+            "client_secret": "bench-secret",
+            "api_url": url,
+            "oapi_url": url,
+            "monthly_calls": None,
         },
         "state_dir": str(place / "state"),
         "pace": {"per_api": None, "per_conversation": None},
         "folders": [
             {
-                "path": str(path),
-                "conversation_id": cid,
-                "settle": "200ms",
+                "path": str(share.path),
+                "name": share.path.name,
+                "conversation_id": list(share.conversations),
+                "settle": f"{QUIET * 1000:.0f}ms",
                 "hold_over": None,
-                "name": str(path),
             }
-            for path, cid in folders.items()
+            for share in shares
         ],
-        **keys,
+        **(more or {}),
     }
     file = place / "config.yaml"
-    file.write_text(yaml.safe_dump(config), encoding="utf-8")
+    file.write_text(yaml.safe_dump(config, allow_unicode=True), encoding="utf-8")
     file.chmod(0o600)
-    log = place / "daemon.log"
-    with log.open("w", encoding="utf-8") as errors:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "dingwatch", "run", "-c", str(file)],
+    return file
+
+
+@contextmanager
+def daemon(config: Path) -> Iterator[int]:
+    """Run `dingwatch run`; yield its pid when it is ready."""
+    log = config.with_name("log.txt")
+    with (
+        log.open("w", encoding="utf-8") as errors,
+        subprocess.Popen(
+            [sys.executable, "-m", "dingwatch", "run", "-c", str(config)],
             stdout=subprocess.PIPE,
             stderr=errors,
             text=True,
+            cwd=ROOT,
+            env={**os.environ, "NO_PROXY": "127.0.0.1"},
+        ) as process,
+    ):
+        assert process.stdout is not None
+        if not process.stdout.readline().startswith("ready"):
+            raise RuntimeError(log.read_text(encoding="utf-8")[-2000:])
+        try:
+            yield process.pid
+        finally:
+            process.terminate()
+
+
+@dataclass(frozen=True)
+class Dropped:
+    """Files that were dropped: when the first was begun, and what must arrive."""
+
+    begun: float
+    digests: Counter[str]
+
+
+def drop(folders: Sequence[Path], count: int, size: int, name: str = "报表 {}.pdf") -> Dropped:
+    """Write files of random content into the folders in turn."""
+    begun = time.monotonic()
+    digests: Counter[str] = Counter()
+    for number in range(count):
+        content = os.urandom(size)
+        digests[sha256(content).hexdigest()] += 1
+        (folders[number % len(folders)] / name.format(number)).write_bytes(content)
+    return Dropped(begun, digests)
+
+
+def check(other: Far, dropped: Dropped) -> None:
+    """A figure counts only when every file arrived whole and once."""
+    arrived = Counter(message["sha256"] for message in other.arrived())
+    if arrived != dropped.digests:
+        missing, extra = dropped.digests - arrived, arrived - dropped.digests
+        raise RuntimeError(f"{missing.total()} files are missing, {extra.total()} came more than once")
+
+
+class Bare:
+    """Upload and send with a `requests.Session` and nothing else: no watching, no ledger."""
+
+    def __init__(self, url: str, *, trust_env: bool) -> None:
+        self._url = url
+        self._session = requests.Session()
+        self._session.trust_env = trust_env
+
+    def __call__(self, name: str, content: bytes) -> None:
+        """Bring one file to the first conversation."""
+        answer = self._session.post(
+            f"{self._url}{UPLOAD}?access_token={TOKEN}&type=file",
+            files={"media": (name, content)},
+            timeout=30,
         )
-    try:
-        assert _line(process.stdout).startswith("ready"), log.read_text(encoding="utf-8")
-        yield process.pid
-    finally:
-        process.terminate()
-        process.communicate(timeout=30)
-
-
-def cpu(pid: int) -> float:
-    """Return the CPU seconds that a process and its finished children have used."""
-    fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
-    return sum(map(int, fields[11:15])) / TICKS
-
-
-def memory(pid: int) -> float:
-    """Return a process's resident megabytes."""
-    text = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
-    return int(text.partition("VmRSS:")[2].split()[0]) / 1024
-
-
-def until(done: Any, pause: float = 0.02) -> None:  # noqa: ANN401 (a condition)
-    """Wait for a condition; give up at the deadline."""
-    end = time.monotonic() + DEADLINE
-    while not done():
-        if time.monotonic() > end:
-            raise TimeoutError("the benchmark did not come to its end")
-        time.sleep(pause)
-
-
-def show(title: str, rows: list[tuple[str, ...]]) -> None:
-    """Print one table."""
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    print(f"\n{title}")  # noqa: T201 (what it is for)
-    for row in rows:
-        print("  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())  # noqa: T201
-
-
-__all__ = ["DingTalk", "cpu", "daemon", "dingtalk", "memory", "show", "until"]
+        parameters = f'{{"mediaId":"{answer.json()["media_id"]}","fileName":"{name}","fileType":"pdf"}}'
+        body = {
+            "robotCode": "dingbench",
+            "openConversationId": CONVERSATIONS[0],
+            "msgKey": "sampleFile",
+            "msgParam": parameters,
+        }
+        headers = {"x-acs-dingtalk-access-token": TOKEN}
+        self._session.post(f"{self._url}{SEND}", json=body, headers=headers, timeout=30).json()

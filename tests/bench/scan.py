@@ -1,0 +1,49 @@
+"""One start-up scan by itself, run as a program: seconds, CPU seconds and how much memory it took.
+
+Arguments: the ledger, and the watched folder, of which the ledger knows everything.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import sys
+import time
+from pathlib import Path
+
+from dingwatch import files, policy
+from dingwatch.intake import FolderSettings, Performer
+from dingwatch.intake.jobs import Found, Input, Scan
+from dingwatch.ledger import Store, sqlite_url, versions
+from dingwatch.watch import Observer
+
+
+def _peak() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def main(ledger: str, folder: str) -> None:
+    """Scan once; print the figures as JSON."""
+    root, found = os.fsencode(folder), 0
+
+    def count(one: Input) -> None:
+        nonlocal found
+        if isinstance(one, Found):
+            found += len(one.unknown) + len(one.missing)
+
+    store = Store.open(sqlite_url(Path(ledger)))
+    with store.writing() as connection:
+        mark = versions.bind(connection, [versions.Mapped(root, "share", ("cid",))])[0]
+    settings = FolderSettings(mark.id, root, "share", ("cid",), policy.path_filter((), (), recursive=True))
+    performer = Performer(store, Observer(lambda _: None), {mark.id: settings}, count)
+    performer.roots[mark.id] = files.open_root(root)
+    before, cpu, begun = _peak(), time.process_time(), time.monotonic()
+    performer(Scan(mark.id))
+    took, used = time.monotonic() - begun, time.process_time() - cpu
+    figures = {"seconds": took, "cpu": used, "grown": _peak() - before, "found": found}
+    print(json.dumps(figures))  # noqa: T201 (what the parent reads)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
