@@ -1,5 +1,6 @@
 """What an answer may take in time, that TLS is bounded in the same way, and what a bad environment does."""
 
+import math
 import traceback
 from collections.abc import Callable
 
@@ -91,3 +92,49 @@ def test_a_bad_proxy_is_named_without_its_password(
     assert type(found) is NotReached
     assert found.cause.message.startswith("ProxyError: ")
     assert "hunter2" not in "".join(traceback.format_exception(caught.value))
+
+
+# --- Answers of the wrong sort -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        *(
+            {"accessToken": "t0ken", "expireIn": life}
+            for life in (0, -1, True, "7200", None, math.inf, math.nan)
+        ),
+        *({"accessToken": value, "expireIn": 7200} for value in ("", None, 5, ["t0ken"])),
+        {},
+    ],
+)
+def test_half_a_token_is_none(
+    serve: Callable[..., Server], calls: Calls, document: dict[str, object]
+) -> None:
+    """A success without what it must bring is no answer, and is asked for again."""
+
+    class Liar(Server):
+        """Answers token calls with the document."""
+
+        def one(self, wire: Wire, head: bytes) -> None:
+            wire.body(head)
+            wire.answer(document)
+
+    with calls.client(serve(accept, kind=Liar).url) as client, pytest.raises(Failure) as caught:
+        client.fetch_token(Host.API)
+    assert type(caught.value.verdict) is NoAnswer
+    assert len(calls.counted) == 3
+
+
+def test_a_message_is_kept_short_and_innocent_letters_stay(
+    serve: Callable[..., Server], calls: Calls
+) -> None:
+    """A secret too short to be one is not looked for; what is kept of a message is 300 characters."""
+
+    def chatter(wire: Wire, _head: bytes, _body: bytes) -> None:
+        wire.answer({"code": "brand.new", "message": "abc" * 500}, "400 Bad Request")
+
+    client = calls.client(serve(chatter).url, client_secret="b")
+    with client, pytest.raises(Failure) as caught:
+        send(client)
+    assert caught.value.verdict.cause.message == "abc" * 100
