@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import secrets
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import TracebackType
@@ -66,7 +65,8 @@ class Client:
         clock: wall-clock seconds, for the age of tokens and of resting connections.
         timeouts: of each request.
         pool: how many connections are kept.
-        monotonic: seconds, for how long an answer takes.
+        monotonic: seconds, for how long an answer takes; by default the wall clock's, whose jump forward
+            would end the requests in flight.
     """
 
     def __init__(  # noqa: PLR0913 (each is one thing that this module must not have of its own)
@@ -79,7 +79,7 @@ class Client:
         clock: Callable[[], float],
         timeouts: Timeouts | None = None,
         pool: int = 8,
-        monotonic: Callable[[], float] = time.monotonic,
+        monotonic: Callable[[], float] | None = None,
     ) -> None:
         self._account = account
         self._gate = gate
@@ -87,7 +87,9 @@ class Client:
         self._sleep = sleep
         self._clock = clock
         self._timeouts = timeouts or Timeouts()
-        self._transport = Transport(pool=pool, clock=clock, timeouts=self._timeouts, monotonic=monotonic)
+        self._transport = Transport(
+            pool=pool, clock=clock, timeouts=self._timeouts, monotonic=monotonic or clock
+        )
         self._tokens = Tokens(self._fetch, clock)
 
     def close(self) -> None:

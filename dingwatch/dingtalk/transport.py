@@ -10,7 +10,6 @@ from __future__ import annotations
 import http.client
 import logging
 import os
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -87,7 +86,7 @@ class Transport:
         pool: int,
         clock: Callable[[], float],
         timeouts: Timeouts,
-        monotonic: Callable[[], float] = time.monotonic,
+        monotonic: Callable[[], float],
     ) -> None:
         self._adapter = Adapter(Limits(clock, monotonic, timeouts.answer), pool=pool)
         self._connect = timeouts.connect
