@@ -196,6 +196,7 @@ class DeliverySide:
             count=self._count,
             sleep=self._sleep,
             clock=time.time,
+            monotonic=time.monotonic,
             pool=config.delivery.workers + 2,
         )
         unsupported = {f: c.unsupported for f, c in zip(folders, config.folders, strict=False)}

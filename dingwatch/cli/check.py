@@ -165,6 +165,7 @@ def _online(session: Session) -> Iterator[Finding]:
         count=lambda _: None,
         sleep=lambda s: time.sleep(float(s)),
         clock=time.time,
+        monotonic=time.monotonic,
     ) as client:
         for host in Host:
             try:
