@@ -101,6 +101,9 @@ class Memory:
 
     def refresh(self, tick: Tick) -> None:
         """Make it again from the ledger, when something else wrote there."""
+        if self.pauses.known:  # what a pause held is work again when it ends, without anything being written
+            self.may_upload = True
+            self.may_send |= set(outbox.conversations_waiting(tick.connection))
         if not self.stale:
             return
         self.pauses.load(outbox.all_pauses(tick.connection))

@@ -80,6 +80,7 @@ def _uploaded(memory: Memory, tick: Tick, job: Upload, done: UploadDone) -> None
     for row in job.rows:
         tick.changes.append(Change(row.id, Event.UPLOAD_OK, State.UPLOADING, None, columns))
         memory.may_send.add(row.conversation)
+    memory.may_upload = True  # rows of the same content may have come meanwhile, and waited for this
     _served(memory, tick, Place(API_UPLOAD, folder=job.source.folder))
     assert done.media_id  # noqa: S101 (the client raises a verdict where there is none)
 

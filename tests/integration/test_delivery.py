@@ -16,6 +16,7 @@ from dingwatch.lifecycle import State
 from dingwatch.model import (
     Cause,
     Fingerprint,
+    FolderDown,
     Misconfigured,
     NoAnswer,
     NotReached,
@@ -154,6 +155,32 @@ def test_a_known_content_costs_no_upload(desk: Desk) -> None:
     desk.drop("b.pdf", content="same")
     jobs = desk.tick() + desk.tick()
     assert isinstance(only(jobs, Send), Send)
+
+
+def test_a_file_whose_content_is_just_being_uploaded_is_not_forgotten(desk: Desk) -> None:
+    """It waits for that upload, and goes on by itself when it is done."""
+    desk.drop("a.pdf", content="same")
+    upload = only(desk.tick(), Upload)
+    (twin,) = desk.drop("b.pdf", content="same")
+    assert desk.tick() == []
+    send = only(desk.tick(Outcome(upload, UploadDone("@m"))), Send)
+    desk.tick(Outcome(send, SendDone("key")))
+    desk.tick()
+    assert desk.state(twin) == "sending"
+
+
+def test_what_a_folders_pause_held_goes_on_when_it_ends(desk: Desk) -> None:
+    """Nothing is asked of the ledger meanwhile, and nothing stays behind afterwards."""
+    (row,) = desk.drop("a.pdf")
+    upload = only(desk.tick(), Upload)
+    down = FolderDown(Cause("ESTALE", "", "FOLDER_DOWN"), Scope.FOLDER)
+    desk.tick(Outcome(upload, down))
+    assert desk.pauses() == [("folder", 0.5)]
+    assert desk.tick() == []
+    desk.now += 1.0
+    again = only(desk.tick(), Upload)
+    assert desk.state(row) == "uploading"
+    assert isinstance(only(desk.tick(Outcome(again, UploadDone("@m"))), Send), Send)
 
 
 def test_one_conversation_gets_one_file_at_a_time_in_order(desk: Desk) -> None:
