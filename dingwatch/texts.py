@@ -552,16 +552,24 @@ class Cli(Text):
         "无法使用 {path} 中的账本:{reason}。{advice}",
         "the ledger in {path} cannot be used: {reason}. {advice}",
     )
+    FORBIDDEN = (
+        "没有权限访问 {path};请用服务的用户或 root 运行这个命令。",
+        "{path} may not be accessed: run this command as the service's user, or as root.",
+    )
     LOCKED = (
         "已有一个 dingwatch(进程 {pid})在使用 {path};同一账本只能运行一个服务。",
         "another dingwatch (process {pid}) works on {path}: one ledger, one service.",
     )
     RUNNING = ("服务正在运行(进程 {pid})", "the service is running (process {pid})")
     NOT_RUNNING = ("服务没有运行", "the service is not running")
-    PAUSE = (
-        "暂停:{scope} {key},下次尝试 {until}({code} {message}){advice}",
-        "paused: {scope} {key}, next try {until} ({code} {message}). {advice}",
+    PAUSE = ("暂停:{scope},下次尝试 {until}。{reason}", "paused: {scope}, next try {until}. {reason}")
+    PAUSE_REASON = ("{cause}:{key}。{advice}", "{cause}: {key}. {advice}")
+    AT_ONCE = ("立即", "at once")
+    LEFT = (
+        "{count} 个文件所属的文件夹已不在配置中,没有发送;见 dingwatch history --state failed",
+        "{count} files of folders that left the config are not sent: dingwatch history --state failed",
     )
+    DIRECT = ("(send 命令)", "(by send)")
     CALLS = ("{month} 已用 API 调用 {used} / {limit}", "API calls in {month}: {used} of {limit}")
     COL_FOLDER = ("文件夹", "folder")
     COL_WATCH = ("监视", "watch")
@@ -570,7 +578,9 @@ class Cli(Text):
     COL_TROUBLE = ("需处理", "needs a look")
     COL_PATH = ("路径", "path")
     COL_ID = ("编号", "id")
-    COL_NOTICED = ("时间 (UTC)", "noticed (UTC)")
+    COL_NOTICED = ("时间", "noticed")
+    COL_BASELINE = ("原有", "baseline")
+    COL_CONVERSATION = ("会话", "conversation")
     COL_STATE = ("状态", "state")
     COL_WHY = ("原因", "why")
     NO_FOLDER = ("配置中没有文件夹 {name};有:{names}", "no folder {name} in the config; there are: {names}")
@@ -586,9 +596,17 @@ class Cli(Text):
         "没有改动任何东西;这些编号不存在,或其状态不能重试:{ids}",
         "nothing was changed; unknown, or not to be retried in their state: {ids}",
     )
+    LEFT_OUT = (
+        "未发送 {path}({reason}){advice}",
+        "left out: {path} ({reason}). {advice}",
+    )
     RETRIED = ("{count} 项重新进入发送队列", "{count} back to work")
     FILE_BAD = ("无法发送 {path}({reason}){advice}", "cannot be sent: {path} ({reason}). {advice}")
     SENDING = ("发送中", "sending")
+    SEND_ENDED = (
+        "已中断;还没有发送的文件留在账本里,服务下次运行时会发送。",
+        "interrupted; what is not sent yet stays in the ledger, and the service sends it when it runs.",
+    )
     FILE_SENT = ("已发送 {id}:{path} → {conversation}", "sent {id}: {path} → {conversation}")
     FILE_UNCERTAIN = (
         "不确定 {id}:{path} → {conversation}({reason}){advice}",
@@ -644,8 +662,12 @@ class Checks(Text):
         "{name}: at the first run the {count} files that are there are not sent",
     )
     BACKLOG = (
-        "{name}:首次运行会发送 {count} 条消息,约 {calls} 次 API 调用(每月 {limit})",
-        "{name}: the first run sends {count} messages, about {calls} API calls (of {limit} a month)",
+        "{name}:首次运行会发送 {count} 条消息,约 {calls} 次 API 调用",
+        "{name}: the first run sends {count} messages, about {calls} API calls",
+    )
+    KNOWN = (
+        "{name}:已在监视,只发送新文件",
+        "{name}: has been watched before; only what is new is sent",
     )
     WATCHES = (
         "需要 {needed} 个 inotify 监视,上限 {limit}",
@@ -659,6 +681,24 @@ class Checks(Text):
     TOKEN_BAD = ("无法从 {host} 取得令牌({reason}){advice}", "no token from {host} ({reason}). {advice}")
     ROBOT = ("机器人在会话 {conversation} 中", "the robot is in conversation {conversation}")
     ROBOT_BAD = (
-        "机器人不在会话 {conversation} 中({reason}){advice}",
-        "the robot is not in conversation {conversation} ({reason}). {advice}",
+        "机器人不在会话 {conversation} 中。{advice}",
+        "the robot is not in conversation {conversation}. {advice}",
+    )
+    ROBOT_UNKNOWN = (
+        "无法查询会话 {conversation} 的机器人({reason}){advice}",
+        "the robots of conversation {conversation} cannot be asked for ({reason}). {advice}",
+    )
+    CONFIG_BAD = ("配置:{problem}", "config: {problem}")
+    LEDGER_LATER = ("尚不支持 PostgreSQL 账本(not yet)", "not yet: a ledger in PostgreSQL")
+    UNLISTED = (
+        "{name}:无法列出 {path}({reason}){advice}",
+        "{name}: {path} cannot be listed ({reason}). {advice}",
+    )
+    QUOTA = (
+        "首次运行约 {calls} 次 API 调用;{month} 已用 {used} 次,每月 {limit}",
+        "the first run makes about {calls} API calls; {used} are used of {limit} in {month}",
+    )
+    QUOTA_SHORT = (
+        "首次运行约 {calls} 次 API 调用;{month} 已用 {used} 次,每月 {limit}:请改用 existing: skip",
+        "about {calls} API calls for the first run, {used} used of {limit} in {month}: use existing: skip",
     )

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import functools
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec
 
 import click
 
 import dingwatch
-from dingwatch.cli import check, demo, history, retry, run, sandbox, send, status
+from dingwatch.cli import check, history, retry, run, send, status
 from dingwatch.cli.context import Session, own_language
+from dingwatch.ledger import LedgerError
 from dingwatch.lifecycle import State
 from dingwatch.texts import Cli
 
@@ -44,7 +46,9 @@ def command(
         @functools.wraps(function)
         def wrapped(path: Path | None, **options: Any) -> None:  # noqa: ANN401 (click gives what was declared)
             session = Session(path, own_language(), secret_needed=secret)
-            sys.exit(function(session, **options) or 0)  # type: ignore[call-arg]
+            with _expected(session):
+                code = function(session, **options)  # type: ignore[call-arg]
+            sys.exit(code or 0)
 
         return wrapped
 
@@ -109,6 +113,8 @@ def send_(session: Session, *, files: tuple[Path, ...], target: str) -> int:
 @command(Cli.DEMO)
 def demo_(session: Session) -> int:
     """Try it without an account."""
+    from dingwatch.cli import demo  # noqa: PLC0415 (the stand-in's web server is no load for the daemon)
+
     return demo.demo(session)
 
 
@@ -119,6 +125,8 @@ def demo_(session: Session) -> int:
 )
 def sandbox_(session: Session, *, host: str, port: int) -> int:
     """Run the local stand-in for DingTalk."""
+    from dingwatch.cli import sandbox  # noqa: PLC0415 (as above)
+
     return sandbox.sandbox(session, host, port)
 
 
@@ -140,6 +148,20 @@ for _name, _text in (
     _not_yet(_name, _text)
 
 
+@contextmanager
+def _expected(session: Session) -> Iterator[None]:
+    """End a command that meets what can be expected of a machine with one line, not with a traceback."""
+    try:
+        yield
+    except PermissionError as error:
+        session.fail(Cli.FORBIDDEN, path=error.filename or session.config.state_dir)
+    except LedgerError as error:
+        session.ledger_failed(error)
+
+
 def main() -> None:
     """Run the command line."""
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal that cannot show a Chinese name must not end the command.
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     cli(prog_name="dingwatch")

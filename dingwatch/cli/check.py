@@ -7,7 +7,6 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
@@ -15,32 +14,17 @@ import click
 
 from dingwatch import files, policy
 from dingwatch.cli.context import Session
-from dingwatch.config import Folder
-from dingwatch.dingtalk import Account, Client, Host
+from dingwatch.cli.finding import Finding, Mark, failed_text
+from dingwatch.cli.online import online
+from dingwatch.config import ConfigError, Folder
+from dingwatch.dingtalk import BILLED
 from dingwatch.ledger import LedgerError, Store, report
-from dingwatch.model import Failure
+from dingwatch.model import Failure, Verdict
 from dingwatch.service import ledger_url
 from dingwatch.texts import Checks
 from dingwatch.watch import kind_of, walk
 
 WATCH_LIMIT: Final = Path("/proc/sys/fs/inotify/max_user_watches")
-CALLS_PER_FILE: Final = 2
-
-
-class Mark(StrEnum):
-    """How a check came out."""
-
-    OK = "ok"
-    WARN = "warn"
-    FAIL = "FAIL"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One line of the report."""
-
-    mark: Mark
-    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +33,16 @@ class Tree:
 
     directories: int
     files: int
+    unlisted: tuple[tuple[bytes, Verdict], ...]
+    """Directories that could not be read, and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Before:
+    """What earlier runs left: the names of folders that had their first look, and the month's calls."""
+
+    looked: frozenset[str]
+    used: int
 
 
 def check(session: Session, *, offline: bool) -> int:
@@ -61,35 +55,42 @@ def check(session: Session, *, offline: bool) -> int:
 
 
 def _findings(session: Session, *, offline: bool) -> Iterator[Finding]:
-    config = session.config
+    try:
+        config = session.loaded()
+    except ConfigError as error:
+        for problem in session.problems(error):
+            yield Finding(Mark.FAIL, session.say(Checks.CONFIG_BAD, problem=problem))
+        return
     yield Finding(Mark.OK, session.say(Checks.CONFIG, count=len(config.folders)))
     yield from _state(session)
-    directories = 0
+    before = _before(session)
+    trees: list[tuple[Folder, Tree]] = []
     for folder in config.folders:
         try:
             tree = _tree(folder)
         except Failure as failure:
-            yield Finding(
-                Mark.FAIL, _failed(session, Checks.FOLDER_BAD, failure, name=folder.name, path=folder.path)
+            text = failed_text(
+                session, Checks.FOLDER_BAD, failure.verdict, name=folder.name, path=folder.path
             )
+            yield Finding(Mark.FAIL, text)
             continue
-        directories += tree.directories
-        yield from _folder(session, folder, tree)
-    yield _watches(session, directories)
+        trees.append((folder, tree))
+        yield from _folder(session, folder, tree, looked=folder.name in before.looked)
+    yield _watches(session, sum(tree.directories for folder, tree in trees if not _polls(folder)))
+    calls = sum(
+        _calls(folder, tree)
+        for folder, tree in trees
+        if folder.existing == "send" and folder.name not in before.looked
+    )
+    yield _quota(session, calls, before.used)
     if not offline:
-        yield from _online(session)
-
-
-def _failed(session: Session, text: Checks, failure: Failure, **values: object) -> str:
-    cause = failure.verdict.cause
-    reason = f"{cause.code} {cause.message}".strip()
-    return session.say(text, reason=reason, advice=session.advice(cause.advice), **values)
+        yield from online(session)
 
 
 def _state(session: Session) -> Iterator[Finding]:
     path = session.config.state_dir
-    existing = next(one for one in (path, *path.parents) if one.exists())
-    if not os.access(existing, os.W_OK | os.X_OK):
+    existing = next(one for one in (path, *path.parents) if os.path.lexists(one))
+    if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
         yield Finding(Mark.FAIL, session.say(Checks.STATE_BAD, path=path))
         return
     kind = kind_of(os.fsencode(existing.resolve()))
@@ -97,7 +98,9 @@ def _state(session: Session) -> Iterator[Finding]:
         yield Finding(Mark.FAIL, session.say(Checks.STATE_NETWORK, path=path, kind=kind.name))
         return
     yield Finding(Mark.OK, session.say(Checks.STATE, path=path))
-    if session.ledger_exists:
+    if not session.ledger_served:
+        yield Finding(Mark.FAIL, session.say(Checks.LEDGER_LATER))
+    elif session.ledger_exists:
         yield _ledger(session)
 
 
@@ -109,42 +112,79 @@ def _ledger(session: Session) -> Finding:
         return Finding(Mark.FAIL, session.say(Checks.LEDGER_BAD, reason=reason, advice=advice))
     with closing(store), store.reading() as connection:
         month = policy.day(time.time())[:7]
-        used = report.calls_of(connection, month, ["media/upload", "robot/groupMessages/send"])
+        used = report.calls_of(connection, month, sorted(BILLED))
     return Finding(Mark.OK, session.say(Checks.LEDGER, month=month, used=used))
+
+
+def _before(session: Session) -> Before:
+    """Look up what the ledger has of earlier runs; one that cannot be opened was reported already."""
+    nothing = Before(frozenset(), 0)
+    if not session.ledger_served or not session.ledger_exists:
+        return nothing
+    try:
+        with closing(Store.open(ledger_url(session.config))) as store, store.reading() as connection:
+            looked = report.looked_at(connection)
+            used = report.calls_of(connection, policy.day(time.time())[:7], sorted(BILLED))
+            ids = session.scope(store).ids
+    except LedgerError:
+        return nothing
+    return Before(frozenset(name for name, number in ids.items() if number in looked), used)
 
 
 def _tree(folder: Folder) -> Tree:
     """Walk a folder; raise Failure when it cannot be listed."""
     chosen = policy.path_filter(folder.include, folder.exclude, recursive=folder.recursive)
     directories = found = 0
+    unlisted = []
     with closing(files.open_root(folder.root)) as root:
         for directory in walk(root, chosen.prunes):
             directories += 1
             prefix = directory.path + b"/" if directory.path else b""
             found += sum(chosen.accepts(prefix + entry.name) for entry in directory.entries)
-    return Tree(directories, found)
+            if directory.unreadable is not None:
+                unlisted.append((directory.path, directory.unreadable))
+    return Tree(directories, found, tuple(unlisted))
 
 
-def _folder(session: Session, folder: Folder, tree: Tree) -> Iterator[Finding]:
-    kind = kind_of(folder.root)
-    polls = folder.watch == "poll" or (folder.watch == "auto" and kind.network)
-    how = session.say(Checks.POLLED if polls else Checks.EVENTS)
-    yield Finding(
-        Mark.OK, session.say(Checks.FOLDER, name=folder.name, path=folder.path, kind=kind.name, how=how)
-    )
+def _polls(folder: Folder) -> bool:
+    return folder.watch == "poll" or (folder.watch == "auto" and kind_of(folder.root).network)
+
+
+def _calls(folder: Folder, tree: Tree) -> int:
+    """Count one upload for each file, and one message for each of its conversations."""
+    return tree.files * (1 + len(folder.conversation_ids))
+
+
+def _folder(session: Session, folder: Folder, tree: Tree, *, looked: bool) -> Iterator[Finding]:
+    kind, name = kind_of(folder.root), folder.name
+    how = session.say(Checks.POLLED if _polls(folder) else Checks.EVENTS)
+    text = session.say(Checks.FOLDER, name=name, path=folder.path, kind=kind.name, how=how)
+    yield Finding(Mark.OK, text)
     if kind.network and folder.watch == "inotify":
-        yield Finding(Mark.WARN, session.say(Checks.BLIND, name=folder.name, kind=kind.name))
-    messages = tree.files * len(folder.conversation_ids)
-    if folder.existing == "skip":
-        yield Finding(Mark.OK, session.say(Checks.BASELINE, name=folder.name, count=tree.files))
+        yield Finding(Mark.WARN, session.say(Checks.BLIND, name=name, kind=kind.name))
+    for path, verdict in tree.unlisted:
+        text = failed_text(session, Checks.UNLISTED, verdict, name=name, path=policy.readable(path) or ".")
+        yield Finding(Mark.FAIL, text)
+    if looked:
+        yield Finding(Mark.OK, session.say(Checks.KNOWN, name=name))
+    elif folder.existing == "skip":
+        yield Finding(Mark.OK, session.say(Checks.BASELINE, name=name, count=tree.files))
     else:
-        limit = session.config.dingtalk.monthly_calls
-        calls = tree.files + messages
-        mark = Mark.WARN if limit is not None and calls > limit else Mark.OK
-        yield Finding(
-            mark,
-            session.say(Checks.BACKLOG, name=folder.name, count=messages, calls=calls, limit=limit or "∞"),
-        )
+        count, calls = tree.files * len(folder.conversation_ids), _calls(folder, tree)
+        yield Finding(Mark.OK, session.say(Checks.BACKLOG, name=name, count=count, calls=calls))
+
+
+def _quota(session: Session, calls: int, used: int) -> Finding:
+    limit = session.config.dingtalk.monthly_calls
+    enough = limit is None or used + calls <= limit
+    text = session.say(
+        Checks.QUOTA if enough else Checks.QUOTA_SHORT,
+        calls=calls,
+        used=used,
+        limit="∞" if limit is None else limit,
+        month=policy.day(time.time())[:7],
+    )
+    return Finding(Mark.OK if enough else Mark.WARN, text)
 
 
 def _watches(session: Session, needed: int) -> Finding:
@@ -152,41 +192,3 @@ def _watches(session: Session, needed: int) -> Finding:
     if needed < limit:
         return Finding(Mark.OK, session.say(Checks.WATCHES, needed=needed, limit=limit))
     return Finding(Mark.FAIL, session.say(Checks.WATCHES_FEW, needed=needed, limit=limit, wanted=needed * 2))
-
-
-def _online(session: Session) -> Iterator[Finding]:
-    dingtalk = session.config.dingtalk
-    account = Account(
-        dingtalk.client_id, dingtalk.client_secret, dingtalk.robot_code, dingtalk.api_url, dingtalk.oapi_url
-    )
-    with Client(
-        account,
-        gate=lambda _: None,
-        count=lambda _: None,
-        sleep=lambda s: time.sleep(float(s)),
-        clock=time.time,
-        monotonic=time.monotonic,
-    ) as client:
-        for host in Host:
-            try:
-                client.fetch_token(host)
-            except Failure as failure:
-                yield Finding(Mark.FAIL, _failed(session, Checks.TOKEN_BAD, failure, host=host))
-                return
-        yield Finding(Mark.OK, session.say(Checks.TOKEN))
-        conversations = {c for folder in session.config.folders for c in folder.conversation_ids}
-        for conversation in sorted(conversations):
-            yield _robot(session, client, conversation)
-
-
-def _robot(session: Session, client: Client, conversation: str) -> Finding:
-    try:
-        robots = client.robots(conversation)
-    except Failure as failure:
-        return Finding(Mark.FAIL, _failed(session, Checks.ROBOT_BAD, failure, conversation=conversation))
-    if session.config.dingtalk.robot_code not in robots:
-        advice = session.advice("ROBOT_IN_GROUP")
-        return Finding(
-            Mark.FAIL, session.say(Checks.ROBOT_BAD, conversation=conversation, reason="", advice=advice)
-        )
-    return Finding(Mark.OK, session.say(Checks.ROBOT, conversation=conversation))

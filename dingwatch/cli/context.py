@@ -7,23 +7,29 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, NoReturn
 
 import click
 from rich.console import Console
+from rich.text import Text as Markup
 from sqlalchemy import make_url
 
 from dingwatch import host
 from dingwatch.config import Config, ConfigError, find, load
-from dingwatch.ledger import LedgerError, Store
-from dingwatch.ledger.report import Scope, folder_ids
+from dingwatch.ledger import LedgerError, Store, report
+from dingwatch.ledger.report import Scope
+from dingwatch.ledger.versions import Mapped
+from dingwatch.lifecycle import State
 from dingwatch.service import ledger_url
 from dingwatch.texts import Advice, Cli, Language, Text, spoken
 
 EXIT_CONFIG: Final = 78
 """EX_CONFIG: systemd is told not to restart on it."""
-ASK_SECONDS: Final = 1.0
+ASK_SECONDS: Final = 3.0
+"""The daemon answers within milliseconds; a machine under load gets the benefit of the doubt."""
+UNCUT: Final = 100_000
 
 
 def locale() -> str:
@@ -57,27 +63,48 @@ class Session:
     @property
     def config(self) -> Config:
         """The configuration; a bad one ends the command with every problem and exit code 78."""
+        try:
+            return self.loaded()
+        except ConfigError as error:
+            self._refuse(error)
+
+    def loaded(self) -> Config:
+        """Return the configuration; root becomes the owner of `state_dir`, whose files it must not own.
+
+        Raises:
+            ConfigError: with every problem in it.
+        """
         if self._config is None:
-            try:
-                self._config = load(
-                    find(self.path, os.environ), environ=os.environ, secret_needed=self.secret_needed
-                )
-            except ConfigError as error:
-                self._refuse(error)
+            self._config = load(
+                find(self.path, os.environ), environ=os.environ, secret_needed=self.secret_needed
+            )
             self.language = self._config.language
+            host.become_owner_of(self._config.state_dir)
         return self._config
+
+    def problems(self, error: ConfigError) -> list[str]:
+        """Return one line for each problem of a configuration, with key and line."""
+        return [
+            f"{one.key}{self.say(Cli.CONFIG_LINE, line=one.line) if one.line is not None else ''}: {one.text}"
+            for one in error.problems
+        ]
 
     def _refuse(self, error: ConfigError) -> NoReturn:
         click.echo(self.say(Cli.CONFIG_BAD, count=len(error.problems)), err=True)
-        for problem in error.problems:
-            place = self.say(Cli.CONFIG_LINE, line=problem.line) if problem.line is not None else ""
-            click.echo(f"  {problem.key}{place}: {problem.text}", err=True)
+        for line in self.problems(error):
+            click.echo(f"  {line}", err=True)
         sys.exit(EXIT_CONFIG)
 
-    def fail_config(self, text: Text, **values: object) -> NoReturn:
-        """End the command with one sentence about the configuration and exit code 78."""
-        click.echo(self.say(text, **values), err=True)
-        sys.exit(EXIT_CONFIG)
+    @property
+    def ledger_served(self) -> bool:
+        """Whether this version can use the ledger that the configuration names."""
+        return make_url(ledger_url(self.config)).get_backend_name() == "sqlite"
+
+    def require_ledger(self) -> None:
+        """End the command where the configuration names a ledger that is not served yet."""
+        if not self.ledger_served:
+            click.echo(self.say(Cli.NOT_YET, command="ledger: postgresql"), err=True)
+            sys.exit(EXIT_CONFIG)
 
     def fail(self, text: Text, **values: object) -> NoReturn:
         """End the command with one sentence and exit code 1."""
@@ -87,26 +114,31 @@ class Session:
     @property
     def ledger_exists(self) -> bool:
         """Whether there is a ledger to be read; a command that only shows makes none."""
-        url = make_url(ledger_url(self.config))
-        return url.get_backend_name() != "sqlite" or Path(url.database or "").exists()
+        self.require_ledger()
+        try:
+            Path(make_url(ledger_url(self.config)).database or "").stat()
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        return True
 
     @contextmanager
     def store(self) -> Iterator[Store]:
-        """Open the ledger as its directory's owner; one that cannot be used ends the command."""
-        host.become_owner_of(self.config.state_dir)
+        """Open the ledger; one that cannot be used ends the command."""
+        self.require_ledger()
         try:
             self.config.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
             store = Store.open(ledger_url(self.config))
         except (LedgerError, OSError) as error:
-            self._ledger_failed(error)
+            self.ledger_failed(error)
         try:
             yield store
         except LedgerError as error:
-            self._ledger_failed(error)
+            self.ledger_failed(error)
         finally:
             store.close()
 
-    def _ledger_failed(self, error: LedgerError | OSError) -> NoReturn:
+    def ledger_failed(self, error: LedgerError | OSError) -> NoReturn:
+        """End the command because the ledger cannot be used."""
         cause = error.cause if isinstance(error, LedgerError) else None
         self.fail(
             Cli.LEDGER_FAILED,
@@ -117,23 +149,15 @@ class Session:
 
     def scope(self, store: Store) -> Scope:
         """Return what the configuration maps, in the ledger's numbers."""
+        mapped = [Mapped(f.root, f.name, f.conversation_ids) for f in self.config.folders]
         with store.reading() as connection:
-            known = folder_ids(connection)
-        by_root: dict[bytes, list[int]] = {}
-        for (root, _), number in known.items():
-            by_root.setdefault(root, []).append(number)
-        ids = {
-            folder.name: known.get((folder.root, folder.name), by_root.get(folder.root, [-1])[0])
-            for folder in self.config.folders
-        }
-        pairs = {(ids[f.name], c) for f in self.config.folders for c in f.conversation_ids}
-        return Scope(frozenset(pairs), {number: name for name, number in ids.items()})
+            return report.scope(connection, mapped)
 
     def ask(self, request: str) -> str | None:
         """Ask the running daemon; None where none runs."""
         try:
             return host.ask(self.config.state_dir, request, ASK_SECONDS)
-        except host.NoDaemon:
+        except (host.NoDaemon, PermissionError):  # who may not knock may not read the ledger either
             return None
 
     def poke(self) -> None:
@@ -142,9 +166,30 @@ class Session:
 
 
 def console() -> Console:
-    """Return the console that tables are printed on; piped, nothing is cut or coloured."""
-    wide = None if sys.stdout.isatty() else 240
-    return Console(width=wide, highlight=False, soft_wrap=False)
+    """Return the console that tables are printed on; piped, nothing is cut, wrapped or coloured."""
+    wide = None if sys.stdout.isatty() else UNCUT
+    return Console(width=wide, highlight=False, markup=False, emoji=False)
+
+
+def cell(text: str, style: str = "") -> Markup:
+    """Return a table's cell: a hostile name must not move the cursor, and means nothing to rich."""
+    return Markup("".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text), style)
+
+
+STYLES: Final[dict[str, str]] = {
+    State.SENT: "green",
+    State.FAILED: "bold red",
+    State.UNCERTAIN: "yellow",
+    State.SKIPPED: "yellow",
+    State.GONE: "dim",
+    report.BASELINE: "dim",
+}
+"""How states are shown on a terminal."""
+
+
+def local(at: float) -> str:
+    """Return an instant for people: in the machine's own time zone, to the second."""
+    return datetime.fromtimestamp(at, UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
 
 def print_line(text: str) -> None:

@@ -5,11 +5,9 @@ from __future__ import annotations
 import os
 import signal
 import tempfile
-from collections.abc import Callable
+import threading
 from pathlib import Path
 from types import FrameType
-
-import click
 
 from dingwatch.cli.context import Session, print_line
 from dingwatch.config import Config, Delivery, DingTalk, Folder, Pace
@@ -20,30 +18,49 @@ from dingwatch.texts import Cli, Language, Log
 
 def demo(session: Session) -> int:
     """Run until ^C."""
+    stops = _stops_on_signal()  # first of all: what is made below must be removed however early the ^C comes
     with tempfile.TemporaryDirectory(prefix="dingwatch-demo-") as made, Sandbox() as sandbox:
         share = Path(made).resolve() / session.say(Cli.DEMO_FOLDER)
         share.mkdir()
         config = _config(sandbox, share, Path(made) / "state", session.language)
         log_to_stderr()
         with Service(config) as service:
-            for number in (signal.SIGINT, signal.SIGTERM):
-                signal.signal(number, _stopper(service))
+            stops.wake(service.ready, service.ended)
             service.ready.wait()
-            print_line(f"folder: {share}")
-            print_line(f"page: {sandbox.page_url}")
-            print_line(f"ready {session.say(Log.READY, count=1)}")
-            click.echo(session.say(Cli.DEMO_HINT, folder=share, page=sandbox.page_url))
+            if not service.ended.is_set():
+                print_line(f"folder: {share}")
+                print_line(f"page: {sandbox.page_url}")
+                print_line(f"ready {session.say(Log.READY, count=1)}")
+                print_line(session.say(Cli.DEMO_HINT, folder=share, page=sandbox.page_url))
             service.ended.wait()
         if service.failed is not None:
             raise service.failed
     return 0
 
 
-def _stopper(service: Service) -> Callable[[int, FrameType | None], None]:
-    def stop(_number: int, _frame: FrameType | None) -> None:
-        service.ended.set()
+class _Stops:
+    """Sets events when a signal comes, also those that are named only after it came."""
 
-    return stop
+    def __init__(self) -> None:
+        self._came = False
+        self._events: list[threading.Event] = []
+
+    def __call__(self, _number: int, _frame: FrameType | None) -> None:
+        self._came = True
+        self.wake()
+
+    def wake(self, *events: threading.Event) -> None:
+        self._events += events
+        if self._came:
+            for event in self._events:
+                event.set()
+
+
+def _stops_on_signal() -> _Stops:
+    stops = _Stops()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stops)
+    return stops
 
 
 def _config(sandbox: Sandbox, share: Path, state: Path, language: Language) -> Config:

@@ -7,18 +7,15 @@ import json
 from rich.table import Table
 
 from dingwatch import policy
-from dingwatch.cli.context import Session, console, print_line
+from dingwatch.cli.context import STYLES, Session, cell, console, local, print_line
 from dingwatch.cli.status import instant
-from dingwatch.ledger import report
-from dingwatch.ledger.report import Line
+from dingwatch.ledger import Store, report
+from dingwatch.ledger.report import Line, Scope
 from dingwatch.texts import Cli
 
 
 def history(session: Session, *, as_json: bool, folder: str | None, state: str | None, limit: int) -> int:
     """Print the newest lines."""
-    names = [one.name for one in session.config.folders]
-    if folder is not None and folder not in names:
-        session.fail(Cli.NO_FOLDER, name=folder, names=", ".join(names))
     lines = _lines(session, folder, state, limit)
     if as_json:
         for line in lines:
@@ -30,12 +27,28 @@ def history(session: Session, *, as_json: bool, folder: str | None, state: str |
 
 def _lines(session: Session, folder: str | None, state: str | None, limit: int) -> list[Line]:
     if not session.ledger_exists:
+        _number(session, None, folder)
         return []
-    with session.store() as store, store.reading() as connection:
-        scope = session.scope(store)
-        ids = {name: number for number, name in scope.names.items()}
-        number = ids[folder] if folder is not None else None
+    with session.store() as store:
+        return _found(session, store, folder, state, limit)
+
+
+def _found(session: Session, store: Store, folder: str | None, state: str | None, limit: int) -> list[Line]:
+    scope = session.scope(store)
+    number = _number(session, scope, folder)
+    if folder is not None and number is None:
+        return []  # the configuration has it, and the ledger does not know it yet
+    with store.reading() as connection:
         return report.history(connection, scope, folder=number, state=state, limit=limit)
+
+
+def _number(session: Session, scope: Scope | None, folder: str | None) -> int | None:
+    """Return a folder's number in the ledger; a name that nobody knows ends the command."""
+    names = [one.name for one in session.config.folders]
+    number = scope.number(folder) if scope is not None and folder is not None else None
+    if folder is not None and number is None and folder not in names:
+        session.fail(Cli.NO_FOLDER, name=folder, names=", ".join(names))
+    return number
 
 
 def _values(session: Session, line: Line) -> dict[str, object]:
@@ -59,16 +72,21 @@ def _values(session: Session, line: Line) -> dict[str, object]:
 
 
 def _show(session: Session, lines: list[Line]) -> None:
-    table = Table(box=None, pad_edge=False)
-    for heading in (Cli.COL_ID, Cli.COL_NOTICED, Cli.COL_STATE, Cli.COL_FOLDER, Cli.COL_PATH, Cli.COL_WHY):
-        table.add_column(session.say(heading), no_wrap=heading is not Cli.COL_WHY, overflow="fold")
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    # On a narrow terminal it is these that give way: an id must stay whole, it is what `retry` takes.
+    for heading in (Cli.COL_ID, Cli.COL_NOTICED, Cli.COL_STATE):
+        table.add_column(session.say(heading), no_wrap=True)
+    for heading in (Cli.COL_FOLDER, Cli.COL_PATH, Cli.COL_CONVERSATION, Cli.COL_WHY):
+        table.add_column(session.say(heading), overflow="fold")
     for line in lines:
         why = "" if line.error is None else f"{line.error.code} {session.advice(line.error.advice)}"
-        path = _plain(policy.readable(line.path))
-        table.add_row(str(line.id), instant(line.noticed_at)[:19], line.state, line.folder or "–", path, why)
+        table.add_row(
+            cell(str(line.id)),
+            cell(local(line.noticed_at)),
+            cell(line.state, STYLES.get(line.state, "")),
+            cell(line.folder or "–"),
+            cell(policy.readable(line.path)),
+            cell(line.conversation_id or "–"),
+            cell(why if line.state != "sent" else ""),
+        )
     console().print(table)
-
-
-def _plain(name: str) -> str:
-    """A hostile name must not move the cursor or open markup."""
-    return "".join(c if c.isprintable() else "�" for c in name).replace("[", "\\[")

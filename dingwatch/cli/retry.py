@@ -3,104 +3,136 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 
 import click
 
 from dingwatch import files, policy
 from dingwatch.cli.context import Session
+from dingwatch.config import Folder
 from dingwatch.dingtalk import REFUSED_EXTENSIONS
 from dingwatch.ledger import Store, commands, outbox
-from dingwatch.ledger.commands import NotRetried
-from dingwatch.model import Failure, Version
-from dingwatch.policy import Dress
-from dingwatch.texts import Cli
+from dingwatch.ledger.commands import Chosen, NotRetried
+from dingwatch.ledger.report import UNMAPPED
+from dingwatch.model import Cause, Failure, Version
+from dingwatch.texts import Cli, Text
 
 
 def retry_ids(session: Session, ids: tuple[int, ...]) -> int:
     """Try these again: deliveries, or baseline versions; all of them or none."""
     unique = list(dict.fromkeys(ids))
+    if not session.ledger_exists:
+        session.fail(Cli.RETRY_NOT, ids=", ".join(map(str, unique)))
     with session.store() as store:
         with store.reading() as connection:
             old = commands.baseline(connection, unique, None)
+        chosen, left_out = _read(session, store, old)
+        if left_out:
+            _say_left_out(session, left_out, Cli.FILE_BAD)
+            return 1
         rest = [i for i in unique if i not in {version.id for version in old}]
-        prepared = _prepared(session, store, old)
-        try:
-            commands.retry(store, rest, time.time())
-        except NotRetried as error:
-            session.fail(Cli.RETRY_NOT, ids=error)
-        _send(session, store, prepared)
-    session.poke()
-    click.echo(session.say(Cli.RETRIED, count=len(unique)))
-    return 0
+        _write(session, store, rest, chosen)
+    return _done(session, len(unique))
 
 
 def retry_all(session: Session) -> int:
     """Try everything that failed again."""
-    with session.store() as store:
-        count = commands.retry_all(store, time.time())
+    count = 0
+    if session.ledger_exists:
+        with session.store() as store:
+            count = commands.retry_all(store, time.time())
+    return _done(session, count)
+
+
+def retry_baseline(session: Session, name: str) -> int:
+    """Send what was in a folder before it was first watched, as far as it is still there as it was."""
+    names = [folder.name for folder in session.config.folders]
+    if name not in names:
+        session.fail(Cli.NO_FOLDER, name=name, names=", ".join(names))
+    chosen: list[Chosen] = []
+    if session.ledger_exists:
+        with session.store() as store:
+            with store.reading() as connection:
+                number = session.scope(store).ids.get(name)
+                old = commands.baseline(connection, None, number) if number is not None else []
+            chosen, left_out = _read(session, store, old)
+            _say_left_out(session, left_out, Cli.LEFT_OUT)
+            _write(session, store, [], chosen)
+    return _done(session, len(chosen))
+
+
+def _done(session: Session, count: int) -> int:
     session.poke()
     click.echo(session.say(Cli.RETRIED, count=count))
     return 0
 
 
-def retry_baseline(session: Session, folder: str) -> int:
-    """Send what was in a folder before it was first watched."""
-    with session.store() as store:
-        ids = {name: number for number, name in session.scope(store).names.items()}
-        if folder not in ids:
-            session.fail(Cli.NO_FOLDER, name=folder, names=", ".join(ids))
-        with store.reading() as connection:
-            old = commands.baseline(connection, None, ids[folder])
-        prepared = _prepared(session, store, old)
-        _send(session, store, prepared)
-    session.poke()
-    click.echo(session.say(Cli.RETRIED, count=len(prepared)))
-    return 0
+def _write(session: Session, store: Store, ids: Sequence[int], chosen: Sequence[Chosen]) -> None:
+    try:
+        commands.retry(store, ids, chosen, time.time())
+    except NotRetried as error:
+        session.fail(Cli.RETRY_NOT, ids=error)
 
 
-def _prepared(session: Session, store: Store, old: list[Version]) -> list[tuple[Version, str, Dress]]:
-    """Read the digests of baseline versions, which nobody has read so far."""
+LeftOut = list[tuple[Version, Cause]]
+
+
+def _say_left_out(session: Session, left_out: LeftOut, text: Text) -> None:
+    for version, cause in left_out:
+        path, advice = policy.readable(version.path), session.advice(cause.advice)
+        click.echo(session.say(text, path=path, reason=cause.code, advice=advice), err=True)
+
+
+def _read(session: Session, store: Store, old: Sequence[Version]) -> tuple[list[Chosen], LeftOut]:
+    """Read the digests of baseline versions, which nobody has read so far; tell what cannot be sent."""
+    chosen: list[Chosen] = []
+    left_out: LeftOut = []
+    for folder, versions in _by_folder(session, store, old):
+        if folder is None:
+            left_out += [(version, UNMAPPED) for version in versions]
+        else:
+            _read_folder(session, store, folder, versions, (chosen, left_out))
+    return chosen, left_out
+
+
+def _by_folder(
+    session: Session, store: Store, old: Sequence[Version]
+) -> Iterator[tuple[Folder | None, list[Version]]]:
+    ids = session.scope(store).ids
+    folders = {ids[folder.name]: folder for folder in session.config.folders if folder.name in ids}
+    for number in sorted({version.folder or 0 for version in old}):
+        yield folders.get(number), [version for version in old if version.folder == number]
+
+
+def _read_folder(
+    session: Session,
+    store: Store,
+    folder: Folder,
+    versions: Sequence[Version],
+    found: tuple[list[Chosen], LeftOut],
+) -> None:
+    app = session.config.dingtalk.client_id
     with store.reading() as connection:
-        app = session.config.dingtalk.client_id
         refused = outbox.extensions_refused(connection, app) | REFUSED_EXTENSIONS
-    roots = _roots(session, store)
-    prepared = []
-    for version in old:
-        try:
-            digest, seen = _digest(roots.get(version.folder or 0), version)
-        except Failure as failure:
-            session.fail(
-                Cli.FILE_BAD,
-                path=policy.readable(version.path),
-                reason=failure.verdict.cause.code,
-                advice=session.advice(failure.verdict.cause.advice),
-            )
-        dress = policy.dress(version.name, digest, app, refused)
-        prepared.append((seen, digest, dress))
-    return prepared
-
-
-def _digest(root_path: bytes | None, version: Version) -> tuple[str, Version]:
-    with closing(files.open_root(root_path or b"")) as root:
-        fingerprint = files.observe(root, version.path)
-        if not fingerprint.known_as(version.fingerprint.size, version.fingerprint.mtime_ns):
-            raise files.changed()
-        return files.digest(root, version.path, fingerprint), version
-
-
-def _roots(session: Session, store: Store) -> dict[int, bytes]:
-    ids = {name: number for number, name in session.scope(store).names.items()}
-    return {ids[folder.name]: folder.root for folder in session.config.folders}
-
-
-def _send(session: Session, store: Store, prepared: list[tuple[Version, str, Dress]]) -> None:
-    if not prepared:
+    try:
+        root = files.open_root(folder.root)
+    except Failure as failure:
+        found[1].extend((version, failure.verdict.cause) for version in versions)
         return
-    names = session.scope(store).names
-    by_name = {folder.name: folder.conversation_ids for folder in session.config.folders}
+    with closing(root):
+        for version in versions:
+            try:
+                digest = _digest(root, version)
+            except Failure as failure:
+                found[1].append((version, failure.verdict.cause))
+                continue
+            dress = policy.dress(version.name, digest, app, refused)
+            found[0].append(Chosen(version, digest, dress, folder.conversation_ids))
 
-    def conversations(folder: int | None) -> tuple[str, ...]:
-        return by_name[names[folder or 0]]
 
-    commands.send_baseline(store, prepared, conversations, time.time())
+def _digest(root: files.Root, version: Version) -> str:
+    fingerprint = files.observe(root, version.path)
+    if not fingerprint.known_as(version.fingerprint.size, version.fingerprint.mtime_ns):
+        raise files.changed()
+    return files.digest(root, version.path, fingerprint)

@@ -16,9 +16,7 @@ from dingwatch.texts import Cli
 def run(session: Session) -> NoReturn:
     """Run until a signal, then end the process."""
     config = session.config
-    if config.ledger is not None and not config.ledger.startswith("sqlite"):
-        session.fail_config(Cli.NOT_YET, command="ledger: postgresql")
-    host.become_owner_of(config.state_dir)
+    session.require_ledger()
     try:
         code = serve(config, os.environ)
     except host.Locked as locked:

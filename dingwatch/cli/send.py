@@ -12,16 +12,18 @@ from pathlib import Path
 from threading import Event
 
 import click
+from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from dingwatch import files, host, policy
 from dingwatch.cli.context import Session
+from dingwatch.cli.status import paused
 from dingwatch.dingtalk import REFUSED_EXTENSIONS
 from dingwatch.ledger import Store, outbox, versions
 from dingwatch.ledger.outbox import Delivery
 from dingwatch.ledger.versions import NewVersion
 from dingwatch.lifecycle import State
-from dingwatch.model import Failure, Fingerprint
+from dingwatch.model import Failure, Fingerprint, Scope
 from dingwatch.service import deliver, finished
 from dingwatch.texts import Cli, Text
 
@@ -44,7 +46,10 @@ def send(session: Session, paths: tuple[Path, ...], target: str) -> int:
     with session.store() as store:
         ids = _write(session, store, given, conversations)
         session.poke()
-        rows = _await(session, store, ids)
+        try:
+            rows = _await(session, store, ids)
+        except KeyboardInterrupt:
+            session.fail(Cli.SEND_ENDED)
         return _report(session, store, rows)
 
 
@@ -67,7 +72,12 @@ def _read_all(session: Session, paths: tuple[Path, ...]) -> list[Given]:
         except Failure as failure:
             cause = failure.verdict.cause
             bad.append(
-                session.say(Cli.FILE_BAD, path=path, reason=cause.code, advice=session.advice(cause.advice))
+                session.say(
+                    Cli.FILE_BAD,
+                    path=policy.readable(os.fsencode(path)),
+                    reason=cause.code,
+                    advice=session.advice(cause.advice),
+                )
             )
     if bad:
         click.echo("\n".join(bad), err=True)
@@ -107,7 +117,8 @@ def _write(session: Session, store: Store, given: list[Given], conversations: tu
 def _await(session: Session, store: Store, ids: list[int]) -> list[Delivery]:
     """Wait until the daemon has delivered them; deliver them here where none runs."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, disable=not sys.stderr.isatty(), transient=True) as progress:
+    out = Console(stderr=True)
+    with Progress(*columns, console=out, disable=not out.is_terminal, transient=True) as progress:
         task = progress.add_task(session.say(Cli.SENDING), total=len(ids))
 
         def done(count: int) -> None:
@@ -125,14 +136,32 @@ def _await(session: Session, store: Store, ids: list[int]) -> list[Delivery]:
 
 def _watch(session: Session, store: Store, ids: list[int], done: Callable[[int], None]) -> None:
     """Look on while the daemon delivers; return when all is done, or the daemon has gone."""
-    pause = Event()
+    pause, told = Event(), Told(session)
     while session.ask("wake") is not None:
+        told.look(store)
         rows = _rows(store, ids)
         count = sum(finished(session.config, row) for row in rows)
         done(count)
         if count == len(rows):
             return
         pause.wait(LOOK_SECONDS)
+
+
+class Told:
+    """Tells of what the daemon is waiting for, each pause once: else `send` would wait without a word."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._known: set[tuple[Scope, str]] = set()
+
+    def look(self, store: Store) -> None:
+        """Tell of the pauses that have begun."""
+        with store.reading() as connection:
+            pauses = outbox.all_pauses(connection)
+        for pause in pauses:
+            if (pause.scope, pause.key) not in self._known:
+                self._known.add((pause.scope, pause.key))
+                click.echo(paused(self._session, pause, time.time()), err=True)
 
 
 def _rows(store: Store, ids: list[int]) -> list[Delivery]:

@@ -6,13 +6,15 @@ import json
 import os
 import time
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from rich.table import Table
+from rich.text import Text as Markup
 
 from dingwatch import host, policy
-from dingwatch.cli.context import Session, console, print_line
+from dingwatch.cli.context import STYLES, Session, cell, console, local, print_line
 from dingwatch.config import Folder
 from dingwatch.dingtalk import BILLED
 from dingwatch.ledger import outbox, report
@@ -21,6 +23,8 @@ from dingwatch.model import Pause
 from dingwatch.service import LOCK_FILE
 from dingwatch.texts import Cli
 
+WARN_AT = 0.8
+"""The share of the month's calls from which on their number is shown in red."""
 COUNTED = (*(str(state) for state in State), "settling", "baseline")
 
 
@@ -30,7 +34,10 @@ class Standing:
 
     pid: int | None
     folders: tuple[tuple[Folder, str, Counter[str]], ...]
-    totals: Counter[str]
+    direct: Counter[str]
+    """What `send` was given."""
+    left: int
+    """Deliveries of folders that are no longer in the configuration."""
     pauses: tuple[Pause, ...]
     month: str
     used: int
@@ -41,7 +48,7 @@ def status(session: Session, *, as_json: bool) -> int:
     """Print how everything stands."""
     standing = _standing(session)
     if as_json:
-        print_line(json.dumps(_values(standing), ensure_ascii=False))
+        print_line(json.dumps(_values(session, standing), ensure_ascii=False))
     else:
         _show(session, standing)
     return 0
@@ -58,14 +65,15 @@ def _standing(session: Session) -> Standing:
     if session.ledger_exists:
         with session.store() as store, store.reading() as connection:
             scope = session.scope(store)
-            ids = {name: number for number, name in scope.names.items()}
+            ids = dict(scope.ids)
             counted = report.counts(connection, scope)
             pauses = tuple(outbox.all_pauses(connection))
             used = report.calls_of(connection, month, sorted(BILLED))
     live = json.loads(session.ask("status") or "{}").get("folders", {}) if pid is not None else {}
     folders = tuple(_folder(folder, ids.get(folder.name), counted, live) for folder in config.folders)
-    totals = sum((counts for _, _, counts in folders), Counter(counted.get(None, Counter())))
-    return Standing(pid, folders, totals, pauses, month, used, config.dingtalk.monthly_calls)
+    direct = counted.pop(None, Counter())
+    left = sum(counts[State.FAILED] for number, counts in counted.items() if number not in ids.values())
+    return Standing(pid, folders, direct, left, pauses, month, used, config.dingtalk.monthly_calls)
 
 
 def _folder(
@@ -80,7 +88,8 @@ def _folder(
     return folder, str(now.get("watch", "down")), counts
 
 
-def _values(standing: Standing) -> dict[str, object]:
+def _values(session: Session, standing: Standing) -> dict[str, object]:
+    totals = sum((counts for _, _, counts in standing.folders), Counter(standing.direct))
     return {
         "daemon": {"running": standing.pid is not None, "pid": standing.pid},
         "folders": [
@@ -93,13 +102,13 @@ def _values(standing: Standing) -> dict[str, object]:
             }
             for folder, watch, counts in standing.folders
         ],
-        "totals": {state: standing.totals[state] for state in COUNTED},
+        "totals": {state: totals[state] for state in COUNTED},
         "pauses": [
+            # `retry` sets a pause that is to be probed at once to end in 1970.
             {
                 "scope": pause.scope,
-                "key": pause.key,
-                "until": instant(pause.until),
-                "reason": f"{pause.cause.code} {pause.cause.message}".strip(),
+                "until": instant(max(pause.until, pause.since)),
+                "reason": _reason(session, pause),
             }
             for pause in standing.pauses
         ],
@@ -112,41 +121,69 @@ def instant(at: float) -> str:
     return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+def _reason(session: Session, pause: Pause) -> str:
+    """Say why something is paused, what is, and what a person can do."""
+    cause = f"{pause.cause.code} {pause.cause.message}".strip()
+    return session.say(
+        Cli.PAUSE_REASON, cause=cause, key=pause.key, advice=session.advice(pause.cause.advice)
+    ).strip()
+
+
+def paused(session: Session, pause: Pause, now: float) -> str:
+    """Return the line that tells people of a pause."""
+    until = local(pause.until) if pause.until > now else session.say(Cli.AT_ONCE)
+    return session.say(Cli.PAUSE, scope=pause.scope, until=until, reason=_reason(session, pause))
+
+
 def _show(session: Session, standing: Standing) -> None:
     out = console()
-    running = Cli.RUNNING if standing.pid is not None else Cli.NOT_RUNNING
-    out.print(session.say(running, pid=standing.pid))
-    table = Table(box=None, pad_edge=False)
-    for heading in (
-        Cli.COL_FOLDER,
-        Cli.COL_WATCH,
-        Cli.COL_SENT,
-        Cli.COL_WAITING,
-        Cli.COL_TROUBLE,
-        Cli.COL_PATH,
-    ):
-        table.add_column(session.say(heading), no_wrap=True)
+    running = standing.pid is not None
+    said = session.say(Cli.RUNNING if running else Cli.NOT_RUNNING, pid=standing.pid)
+    out.print(cell(said, "green" if running else "bold red"))
+    out.print(_table(session, standing))
+    for line in _notes(session, standing):
+        out.print(line)
+
+
+def _table(session: Session, standing: Standing) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column(session.say(Cli.COL_FOLDER), overflow="fold")
+    table.add_column(session.say(Cli.COL_WATCH), no_wrap=True)
+    for heading in (Cli.COL_SENT, Cli.COL_WAITING, Cli.COL_BASELINE):
+        table.add_column(session.say(heading), no_wrap=True, justify="right")
+    for heading in (Cli.COL_TROUBLE, Cli.COL_PATH):
+        table.add_column(session.say(heading), overflow="fold")
     for folder, watch, counts in standing.folders:
-        table.add_row(folder.name, watch, str(counts["sent"]), *_summary(counts), os.fspath(folder.path))
-    out.print(table)
-    for pause in standing.pauses:
-        out.print(
-            session.say(
-                Cli.PAUSE,
-                scope=pause.scope,
-                key=pause.key,
-                until=instant(pause.until),
-                code=pause.cause.code,
-                message=pause.cause.message,
-                advice=session.advice(pause.cause.advice),
-            ),
-            markup=False,
-        )
-    limit = standing.limit if standing.limit is not None else "∞"
-    out.print(session.say(Cli.CALLS, month=standing.month, used=standing.used, limit=limit))
+        _add(table, folder.name, watch, counts, os.fspath(folder.path))
+    if standing.direct:
+        _add(table, session.say(Cli.DIRECT), "–", standing.direct, "–")
+    return table
 
 
-def _summary(counts: Counter[str]) -> tuple[str, str]:
+def _add(table: Table, name: str, watch: str, counts: Counter[str], path: str) -> None:
     waiting = sum(counts[s] for s in ("settling", "pending", "uploading", "uploaded", "sending"))
-    trouble = ", ".join(f"{s} {counts[s]}" for s in ("failed", "uncertain", "skipped") if counts[s])
-    return str(waiting), trouble or "–"
+    numbers = (counts["sent"], waiting, counts["baseline"])
+    table.add_row(
+        cell(name),
+        cell(watch, "bold red" if watch == "down" else ""),
+        *(cell(str(number)) for number in numbers),
+        _trouble(counts),
+        cell(path),
+    )
+
+
+def _trouble(counts: Counter[str]) -> Markup:
+    found = [s for s in (State.FAILED, State.UNCERTAIN, State.SKIPPED) if counts[s]]
+    return Markup(", ").join(cell(f"{s} {counts[s]}", STYLES[s]) for s in found) or cell("–")
+
+
+def _notes(session: Session, standing: Standing) -> Iterator[Markup]:
+    if standing.left:
+        yield cell(session.say(Cli.LEFT, count=standing.left), "bold red")
+    now = time.time()
+    for pause in standing.pauses:
+        yield cell(paused(session, pause, now), "yellow")
+    limit, used = standing.limit, standing.used
+    style = "bold red" if limit is not None and used >= limit * WARN_AT else ""
+    values = {"month": standing.month, "used": used, "limit": "∞" if limit is None else limit}
+    yield cell(session.say(Cli.CALLS, **values), style)

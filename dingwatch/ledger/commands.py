@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, Row, select, update
 
 from dingwatch.ledger import outbox, transitions
 from dingwatch.ledger.schema import deliveries, versions
 from dingwatch.ledger.store import Store
-from dingwatch.ledger.transitions import Change
+from dingwatch.ledger.transitions import Change, chunks
 from dingwatch.ledger.versions import NewVersion, add_deliveries, join
 from dingwatch.lifecycle import TABLE, Event, State
 from dingwatch.model import Fingerprint, Version
@@ -24,6 +25,8 @@ _AFRESH: Final[dict[str, Any]] = {
     "doubts": 0,
 }
 RETRIED: Final = (State.FAILED, State.SKIPPED, State.GONE)
+LARGEST_ID: Final = 2**63 - 1
+"""No database column holds a larger one, and no driver takes it."""
 
 
 class NotRetried(Exception):  # noqa: N818 (the name of what is the case)
@@ -35,42 +38,54 @@ class NotRetried(Exception):  # noqa: N818 (the name of what is the case)
 
 
 def baseline(connection: Connection, ids: Sequence[int] | None, folder: int | None) -> list[Version]:
-    """Return baseline versions: those with these ids, or all of a folder that have no delivery."""
+    """Return baseline versions: those with these ids, or all of a folder."""
     query = select(versions).where(versions.c.baseline)
-    query = (
-        query.where(versions.c.id.in_(ids))
-        if ids is not None
-        else query.where(versions.c.folder_id == folder)
-    )
+    if ids is None:
+        return [_version(row) for row in connection.execute(query.where(versions.c.folder_id == folder))]
+    known = [i for i in ids if i <= LARGEST_ID]
     return [
-        Version(
-            id=row.id,
-            folder=row.folder_id,
-            path=join(row.directory, row.name),
-            fingerprint=Fingerprint(row.size, row.mtime_ns, row.ctime_ns, int(row.inode), int(row.device)),
-            digest=row.sha256,
-            noticed_at=row.noticed_at,
-            baseline=True,
-        )
-        for row in connection.execute(query)
+        _version(row)
+        for some in chunks(known)
+        for row in connection.execute(query.where(versions.c.id.in_(some)))
     ]
 
 
-def retry(store: Store, ids: Sequence[int], now: float) -> None:
-    """Put deliveries back to work.
+def _version(row: Row[Any]) -> Version:
+    return Version(
+        id=row.id,
+        folder=row.folder_id,
+        path=join(row.directory, row.name),
+        fingerprint=Fingerprint(row.size, row.mtime_ns, row.ctime_ns, int(row.inode), int(row.device)),
+        digest=row.sha256,
+        noticed_at=row.noticed_at,
+        baseline=True,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """A baseline version that is to be sent: its digest, which nobody had computed, and where it goes."""
+
+    version: Version
+    digest: str
+    dress: Dress
+    conversations: tuple[str, ...]
+
+
+def retry(store: Store, ids: Sequence[int], chosen: Sequence[Chosen], now: float) -> None:
+    """Put deliveries back to work, and make those of baseline versions; all of it or nothing.
 
     Raises:
         NotRetried: with every id that cannot be; nothing was changed then.
     """
     with store.writing() as connection:
-        found = dict(
-            connection.execute(
-                select(deliveries.c.id, deliveries.c.state).where(deliveries.c.id.in_(ids))
-            ).all()
-        )
-        wrong = [i for i in ids if i not in found or found[i] not in RETRIED]
+        found = _states(connection, ids)
+        old = {version.id for version in baseline(connection, [one.version.id for one in chosen], None)}
+        wrong = [i for i in ids if found.get(i) not in RETRIED]
+        wrong += [one.version.id for one in chosen if one.version.id not in old]
         if wrong:
             raise NotRetried(wrong)
+        _send(store, connection, chosen, now)
         _requeue(connection, ids, now)
 
 
@@ -82,6 +97,16 @@ def retry_all(store: Store, now: float) -> int:
     return len(ids)
 
 
+def _states(connection: Connection, ids: Sequence[int]) -> dict[int, State]:
+    return {
+        delivery: State(state)
+        for some in chunks([i for i in ids if i <= LARGEST_ID])
+        for delivery, state in connection.execute(
+            select(deliveries.c.id, deliveries.c.state).where(deliveries.c.id.in_(some))
+        )
+    }
+
+
 def _requeue(connection: Connection, ids: Sequence[int], now: float) -> None:
     assert all(Event.REQUEUE in TABLE[state] for state in RETRIED)  # noqa: S101 (the table's word)
     columns = _AFRESH | {"due": now, "settled_at": now}
@@ -89,37 +114,25 @@ def _requeue(connection: Connection, ids: Sequence[int], now: float) -> None:
     outbox.probe_all(connection)
 
 
-def send_baseline(
-    store: Store,
-    chosen: Sequence[tuple[Version, str, Dress]],
-    conversations: Callable[[int | None], tuple[str, ...]],
-    now: float,
-) -> list[int]:
-    """Make the deliveries of baseline versions, whose digests were computed; return their ids."""
-    with store.writing() as connection:
-        for version, digest, _ in chosen:
-            connection.execute(
-                update(versions).where(versions.c.id == version.id).values(baseline=False, sha256=digest)
-            )
-        new = [
-            (
-                version.id,
-                NewVersion(
-                    folder=version.folder,
-                    path=version.path,
-                    fingerprint=version.fingerprint,
-                    digest=digest,
-                    noticed_at=version.noticed_at,
-                    settled_at=now,
-                    dress=dress,
-                    conversations=conversations(version.folder),
-                ),
-            )
-            for version, digest, dress in chosen
-        ]
-        made = add_deliveries(store, connection, new, now)
-        outbox.probe_all(connection)
-    return made
+def _send(store: Store, connection: Connection, chosen: Sequence[Chosen], now: float) -> None:
+    for one in chosen:
+        connection.execute(
+            update(versions).where(versions.c.id == one.version.id).values(baseline=False, sha256=one.digest)
+        )
+    add_deliveries(store, connection, [(one.version.id, _new(one, now)) for one in chosen], now)
 
 
-__all__ = ["NotRetried", "baseline", "retry", "retry_all", "send_baseline"]
+def _new(one: Chosen, now: float) -> NewVersion:
+    return NewVersion(
+        folder=one.version.folder,
+        path=one.version.path,
+        fingerprint=one.version.fingerprint,
+        digest=one.digest,
+        noticed_at=one.version.noticed_at,
+        settled_at=now,
+        dress=one.dress,
+        conversations=one.conversations,
+    )
+
+
+__all__ = ["Chosen", "NotRetried", "baseline", "retry", "retry_all"]

@@ -2,33 +2,82 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, func, literal, null, or_, select, tuple_
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    func,
+    literal,
+    null,
+    or_,
+    select,
+    text,
+    tuple_,
+)
 
 from dingwatch.ledger.schema import calls, deliveries, folders, versions
-from dingwatch.ledger.versions import join
+from dingwatch.ledger.versions import Mapped, join
 from dingwatch.lifecycle import State
 from dingwatch.model import Cause
 
-BASELINE = "baseline"
-UNMAPPED = Cause("unmapped", "", "UNMAPPED")
-_STAYS = (State.SENT, State.GONE, State.FAILED, State.SKIPPED)
+BASELINE: Final = "baseline"
+UNMAPPED: Final = Cause("unmapped", "", "UNMAPPED")
+_STAYS: Final = (State.SENT, State.GONE)
 """States that are shown as they are, even where folder or conversation left the configuration."""
+_UNSENT: Final = tuple(state for state in State if state not in _STAYS)
+# Written as the partial index has it: SQLite takes `baseline = 1`, which Core would write, for another thing.
+_IS_BASELINE: Final = text("versions.baseline")
 
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What the configuration maps now: (folder id, conversation id) pairs, and the folders' names."""
+    """What the configuration maps now, in the ledger's numbers.
+
+    `ids` holds the folders of the configuration that the ledger knows; `names` every folder that it knows.
+    """
 
     pairs: frozenset[tuple[int, str]]
+    ids: Mapping[str, int]
     names: Mapping[int, str]
 
     def maps(self, folder: int | None, conversation: str) -> bool:
         """Say whether a delivery's folder and conversation are in the configuration."""
         return folder is None or (folder, conversation) in self.pairs
+
+    def number(self, name: str) -> int | None:
+        """Return a folder's number: one of the configuration, else one that left it."""
+        left = (number for number, known in self.names.items() if known == name)
+        return self.ids[name] if name in self.ids else max(left, default=None)
+
+
+def scope(connection: Connection, mapped: Sequence[Mapped]) -> Scope:
+    """Find the folders of a configuration as `versions.bind` will, without writing anything."""
+    rows = connection.execute(select(folders).order_by(folders.c.id)).all()
+    known: dict[bytes, list[Row[Any]]] = defaultdict(list)
+    for row in rows:
+        known[row.root].append(row)
+    ids: dict[str, int] = {}
+    for one in mapped:
+        others = {other.name for other in mapped if other.root == one.root and other is not one}
+        here = known[one.root]
+        named = [row for row in here if row.name == one.name]
+        for row in (named or [row for row in here if row.name not in others])[:1]:
+            here.remove(row)
+            ids[one.name] = row.id
+    pairs = {(ids[one.name], c) for one in mapped if one.name in ids for c in one.conversations}
+    names = {row.id: row.name for row in rows} | {number: name for name, number in ids.items()}
+    return Scope(frozenset(pairs), ids, names)
+
+
+def looked_at(connection: Connection) -> frozenset[int]:
+    """Return the folders that had their first look."""
+    return frozenset(connection.scalars(select(folders.c.id).where(folders.c.looked_at.is_not(None))))
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +107,7 @@ def counts(connection: Connection, scope: Scope) -> dict[int | None, Counter[str
     for folder, conversation, state, number in connection.execute(by_state):
         unmapped = not scope.maps(folder, conversation) and state not in _STAYS
         found.setdefault(folder, Counter())[State.FAILED if unmapped else state] += number
-    old = select(versions.c.folder_id, func.count()).where(versions.c.baseline).group_by(versions.c.folder_id)
+    old = select(versions.c.folder_id, func.count()).where(_IS_BASELINE).group_by(versions.c.folder_id)
     for folder, number in connection.execute(old):
         found.setdefault(folder, Counter())[BASELINE] += number
     return found
@@ -70,11 +119,6 @@ def calls_of(connection: Connection, month: str, apis: Sequence[str]) -> int:
     return int(connection.scalar(used) or 0)
 
 
-def folder_ids(connection: Connection) -> dict[tuple[bytes, str], int]:
-    """Return the ids of the folders that the ledger knows, by real path and name."""
-    return {(row.root, row.name): row.id for row in connection.execute(select(folders))}
-
-
 def history(
     connection: Connection,
     scope: Scope,
@@ -84,34 +128,46 @@ def history(
     limit: int = 20,
 ) -> list[Line]:
     """Return the newest lines by the time noticed; a baseline only where it is asked for."""
-    query = _baseline_lines(folder) if state == BASELINE else _delivery_lines(scope, folder, state)
-    newest = query.order_by(query.selected_columns.noticed_at.desc(), query.selected_columns.id.desc())
-    return [_line(row, scope) for row in connection.execute(newest.limit(limit))]
+    if state == BASELINE:
+        return [_line(row, scope) for row in connection.execute(_baseline_lines(folder, limit))]
+    # The newest are found first, and only they are joined: a ledger may hold a million others.
+    newest = _newest(scope, folder, state, limit).subquery()
+    query = (
+        select(deliveries, versions.c.directory, versions.c.name, versions.c.size, versions.c.sha256)
+        .join(newest, newest.c.id == deliveries.c.id)
+        .join(versions, versions.c.id == deliveries.c.version_id)
+        .order_by(deliveries.c.noticed_at.desc(), deliveries.c.id.desc())
+    )
+    return [_line(row, scope) for row in connection.execute(query)]
 
 
-def _delivery_lines(scope: Scope, folder: int | None, state: str | None) -> Select[tuple[object, ...]]:
-    query = select(
-        deliveries, versions.c.directory, versions.c.name, versions.c.size, versions.c.sha256
-    ).join(versions, versions.c.id == deliveries.c.version_id)
+def _newest(scope: Scope, folder: int | None, state: str | None, limit: int) -> Select[tuple[int]]:
+    query = select(deliveries.c.id)
     if folder is not None:
         query = query.where(deliveries.c.folder_id == folder)
     if state is not None:
-        query = query.where(_shown_as(state, scope))
-    return query
+        query = query.where(_shown_as(State(state), scope))
+    return query.order_by(deliveries.c.noticed_at.desc(), deliveries.c.id.desc()).limit(limit)
 
 
-def _shown_as(state: str, scope: Scope) -> ColumnElement[bool]:
+def _shown_as(state: State, scope: Scope) -> ColumnElement[bool]:
     """What is shown as `failed` includes what the configuration no longer maps."""
+    stored = deliveries.c.state
+    if state is State.SENT:
+        # Nearly all rows are: they are walked by time, which `coalesce` leaves as the only index.
+        return func.coalesce(stored, "") == state
+    if state in _STAYS:
+        return stored == state
     mapped = or_(
         deliveries.c.folder_id.is_(None),
         tuple_(deliveries.c.folder_id, deliveries.c.conversation_id).in_(sorted(scope.pairs)),
-        deliveries.c.state.in_(_STAYS),
     )
-    as_stored = and_(deliveries.c.state == state, mapped)
-    return or_(as_stored, ~mapped) if state == State.FAILED else as_stored
+    if state is State.FAILED:
+        return stored.in_(_UNSENT) & or_(stored == state, ~mapped)
+    return (stored == state) & mapped
 
 
-def _baseline_lines(folder: int | None) -> Select[tuple[object, ...]]:
+def _baseline_lines(folder: int | None, limit: int) -> Select[Any]:
     query = select(
         versions.c.id,
         versions.c.folder_id,
@@ -126,12 +182,14 @@ def _baseline_lines(folder: int | None) -> Select[tuple[object, ...]]:
         null().label("code"),
         literal(value=False).label("uncertain_resent"),
         null().label("sent_at"),
-    ).where(versions.c.baseline)
-    return query if folder is None else query.where(versions.c.folder_id == folder)
+    ).where(_IS_BASELINE)
+    if folder is not None:
+        query = query.where(versions.c.folder_id == folder)
+    return query.order_by(versions.c.noticed_at.desc(), versions.c.id.desc()).limit(limit)
 
 
-def _line(row: object, scope: Scope) -> Line:
-    values = row._mapping  # type: ignore[attr-defined]  # noqa: SLF001 (SQLAlchemy's documented name)
+def _line(row: Row[Any], scope: Scope) -> Line:
+    values = row._mapping  # noqa: SLF001 (SQLAlchemy's documented name)
     conversation = values["conversation_id"]
     state = values["state"]
     error = None
@@ -155,4 +213,4 @@ def _line(row: object, scope: Scope) -> Line:
     )
 
 
-__all__ = ["BASELINE", "UNMAPPED", "Line", "Scope", "calls_of", "counts", "folder_ids", "history"]
+__all__ = ["BASELINE", "UNMAPPED", "Line", "Scope", "calls_of", "counts", "history", "looked_at", "scope"]
