@@ -408,6 +408,7 @@ class Service:
         finally:
             self._stop.set()
             self.ended.set()
+            self.ready.set()  # nobody must wait for what will not come
             self._delivery.inbox.wake()
             self._intake.inbox.wake()
 
