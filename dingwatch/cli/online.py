@@ -30,6 +30,7 @@ def online(session: Session) -> Iterator[Finding]:
         count=lambda api: made.update([api]),
         sleep=lambda seconds: time.sleep(float(seconds)),
         clock=time.time,
+        monotonic=time.monotonic,
     )
     try:
         with client:
