@@ -10,6 +10,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, Row, bindparam, delete, exists, insert, select, update
 
 from dingwatch.ledger import transitions
+from dingwatch.ledger.prepared import Prepared
 from dingwatch.ledger.schema import deliveries, folders, history, routes, uploads, versions
 from dingwatch.ledger.store import Store
 from dingwatch.ledger.transitions import Change, chunks
@@ -221,9 +222,11 @@ class Listed:
 
 
 _GONE: Final = exists().where(deliveries.c.version_id == versions.c.id, deliveries.c.state == State.GONE)
-_LISTED: Final = select(
-    versions.c.name, versions.c.size, versions.c.mtime_ns, versions.c.id, versions.c.missing_since, _GONE
-).where(versions.c.folder_id == bindparam("folder"), versions.c.directory == bindparam("directory"))
+_LISTED: Final = Prepared(
+    select(
+        versions.c.name, versions.c.size, versions.c.mtime_ns, versions.c.id, versions.c.missing_since, _GONE
+    ).where(versions.c.folder_id == bindparam("folder"), versions.c.directory == bindparam("directory"))
+)
 _DIRECTORIES: Final = (
     select(versions.c.directory).where(versions.c.folder_id == bindparam("folder")).distinct()
 )
@@ -233,8 +236,8 @@ def listed(connection: Connection, folder: int, directory: bytes) -> Listed:
     """Return what is known of one directory; what is gone makes nothing known."""
     known: dict[bytes, set[tuple[int, int]]] = defaultdict(set)
     present: dict[bytes, list[int]] = defaultdict(list)
-    for name, size, mtime_ns, version, missing, gone in connection.execute(
-        _LISTED, {"folder": folder, "directory": directory}
+    for name, size, mtime_ns, version, missing, gone in _LISTED.rows(
+        connection, {"folder": folder, "directory": directory}
     ):
         if not gone:
             known[name].add((size, mtime_ns))
