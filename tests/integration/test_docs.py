@@ -1,3 +1,5 @@
+import ast
+import os
 import re
 import string
 import subprocess
@@ -8,6 +10,7 @@ from pathlib import Path
 
 import click
 import pytest
+import yaml
 
 from dingwatch import texts
 from dingwatch.cli.app import cli
@@ -40,6 +43,19 @@ def test_every_key_is_documented() -> None:
     ] == []
 
 
+def test_every_default_is_documented() -> None:
+    """What docs/configuration.md gives as a key's default is what the config has without the key."""
+    said = dict(re.findall(r"^\| `(\w+)` \| `([^`]+)` \|", page("docs/configuration.md"), re.MULTILINE))
+    checked = set()
+    for shape in SECTIONS.values():
+        for key, field in shape.model_fields.items():
+            if key in said and (field.default is not None or said[key] == "null"):
+                meant = shape.model_validate({key: yaml.safe_load(said[key])})
+                assert getattr(meant, key) == field.default, key
+                checked.add(key)
+    assert said.keys() - checked == {"robot_code"}  # its default is another key
+
+
 def test_every_command_and_option_is_documented() -> None:
     """Each command with each of its own options stands in docs/commands.md."""
     text = page("docs/commands.md")
@@ -66,6 +82,71 @@ def test_both_readmes_show_the_same_commands() -> None:
     assert commands("README.zh-CN.md") == [demo, tests]
     assert demo.endswith("dingwatch demo")
     assert tests in page(".ci/run")
+
+
+def test_both_readmes_agree_on_what_to_type() -> None:
+    """Apart from the remarks in them, the blocks of both languages are the same."""
+    blocks = [
+        re.sub(r" *#.*", "", "\n".join(re.findall(r"```\w+\n(.*?)```", page(name), re.DOTALL)))
+        for name in ("README.md", "README.zh-CN.md")
+    ]
+    assert blocks[0] == blocks[1]
+
+
+@pytest.mark.parametrize("name", ["README.md", "README.zh-CN.md"])
+def test_a_readme_names_only_what_there_is(name: str) -> None:
+    """Whatever `dingwatch …` a README shows is a command."""
+    shown = set(re.findall(r"`(?:.*/)?dingwatch ([a-z]+)", page(name)))
+    assert {"status", "history", "retry", "send", "check"} <= shown <= cli.commands.keys()
+
+
+def test_the_chinese_readme_has_chinese_punctuation() -> None:
+    """No half-width comma, colon, bracket or semicolon stands beside a Chinese character."""
+    assert re.findall(r"[一-鿿][,:;()!?]|[,:;(!?][一-鿿]", page("README.zh-CN.md")) == []
+
+
+STEPS = ("python3", "pip", "ruff", "mypy", "lint-imports", "pytest")
+
+
+@pytest.mark.parametrize("broken", [None, *STEPS])
+def test_ci_is_green_only_if_every_step_is(tmp_path: Path, broken: str | None) -> None:
+    """One step that fails makes the whole red, wherever it stands; no sweeps at all do not."""
+    here = tmp_path / "tree"
+    tools = here / ".venv" / "bin"
+    tools.mkdir(parents=True)
+    (here / ".ci").mkdir()
+    (here / ".ci" / "run").write_text(page(".ci/run"), encoding="utf-8")
+    for name in STEPS:
+        # The probes before the first step find what they look for; the sweeps collect nothing.
+        lines = ['[ "$1" = -c ] && exit 0', '[ "$1" = -m ] && [ "$2" = sweep ] && exit 5']
+        tool = (tmp_path if name == "python3" else tools) / name
+        tool.write_text("\n".join(["#!/bin/sh", *lines, f"exit {int(name == broken)}", ""]), encoding="utf-8")
+        tool.chmod(0o755)
+    environ = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    done = subprocess.run(["/usr/bin/env", "bash", here / ".ci" / "run"], env=environ, check=False)
+    assert (done.returncode == 0) is (broken is None)
+
+
+def named(source: str) -> Iterator[str]:
+    """Return the names of the classes and functions that a module defines."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            yield node.name
+
+
+def test_no_name_says_nothing() -> None:
+    """No module, class or function is named by a word that fits everything."""
+    empty = {"manager", "helper", "helpers", "util", "utils", "processor", "data", "info"}
+    for path in ROOT.glob("dingwatch/**/*.py"):
+        for name in [path.stem, *named(path.read_text(encoding="utf-8"))]:
+            words = re.findall(r"[A-Z]?[a-z]+", name)
+            assert empty.isdisjoint(word.lower() for word in words), (path.name, name)
+
+
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "docs/design.md", "docs/commands.md"])
+def test_no_document_says_nothing(name: str) -> None:
+    """The documents do without those words too."""
+    assert re.findall(r"(?i)\b(?:manager|helper|util|utils|processor)s?\b", page(name)) == []
 
 
 def test_every_dependency_has_its_reason() -> None:
