@@ -1,0 +1,439 @@
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import IO
+from urllib.parse import urlsplit
+
+import pytest
+from click.testing import CliRunner, Result
+
+from dingwatch.cli.app import cli
+from dingwatch.dingtalk import API_ROBOTS
+from dingwatch.sandbox import Fault, FaultKind, Sandbox
+from tests.integration.conftest import Machine
+from tests.support import PATIENCE, eventually, sha256
+
+
+def call(machine: Machine, *words: str, **environ: str) -> Result:
+    """Run a command in this process."""
+    language = {"LC_ALL": "en_GB.UTF-8", **environ}
+    return CliRunner().invoke(cli, [words[0], "-c", str(machine.path), *words[1:]], env=language)
+
+
+def run_once(machine: Machine) -> None:
+    """Have the service run until it has written its first looks, and end."""
+    machine.stop(machine.start())
+
+
+# --- What cannot be done says so in one line -----------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "words", [("status",), ("history",), ("history", "--state", "baseline"), ("retry", "--all")]
+)
+def test_a_command_without_a_ledger_makes_none(
+    machine: Machine, tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    """Zeros and empty lists need no file, and nothing else is left behind either."""
+    done = call(machine, *words)
+    assert done.exit_code == 0, done.output
+    assert not (tmp_path / "state").exists()
+
+
+@pytest.mark.parametrize("number", ["7", "0", str(2**63), str(10**40)])
+def test_an_id_that_cannot_be_is_unknown(machine: Machine, tmp_path: Path, number: str) -> None:
+    """With a ledger and without one, and however large it is."""
+    assert call(machine, "retry", number).exit_code == 1
+    assert not (tmp_path / "state").exists()
+    run_once(machine)
+    done = call(machine, "retry", number)
+    assert (done.exit_code, number in done.stderr) == (1, True)
+
+
+def test_folders_that_the_service_has_not_seen_yet_disturb_nothing(machine: Machine, tmp_path: Path) -> None:
+    """A config may be ahead of the ledger by several folders until the service starts again."""
+    machine.stop(machine.start())
+    conversation = machine.settings["folders"][0]["conversation_id"]
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        machine.settings["folders"].append({"path": str(tmp_path / name), "conversation_id": conversation})
+    machine.write()
+    for words in (("history", "--folder", "one"), ("status",), ("retry", "--folder", "two", "--baseline")):
+        done = call(machine, *words)
+        assert done.exit_code == 0, done.output
+    assert call(machine, "retry", "99").exit_code == 1
+    assert call(machine, "history", "--folder", "three").exit_code == 1
+
+
+def test_a_ledger_that_is_no_ledger_is_one_line(machine: Machine, tmp_path: Path) -> None:
+    """A file that SQLite does not take is named, with advice and without a traceback."""
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state" / "ledger.db").write_bytes(b"this is no database, and long enough to see it" * 100)
+    for command in ("status", "history"):
+        done = machine.do(command)
+        assert (done.returncode, len(done.stderr.splitlines())) == (1, 1), done.stderr
+        assert str(tmp_path / "state") in done.stderr
+    assert machine.do("check", "--offline").stdout.count("FAIL") == 1
+
+
+def test_a_ledger_in_postgresql_is_not_there_yet(machine: Machine) -> None:
+    """The key is accepted; what would use it says so, and shows no password."""
+    machine.settings["ledger"] = "postgresql+psycopg://me:secret@localhost/dingwatch"
+    machine.write()
+    for words in (("status",), ("history",), ("retry", "--all"), ("run",)):
+        done = call(machine, *words)
+        assert done.exit_code == 78, done.output
+        assert "not yet" in done.stderr
+    done = call(machine, "check", "--offline")
+    assert (done.exit_code, "not yet" in done.output, "secret@" in done.output) == (1, True, False)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+def test_somebody_else_is_told_so(machine: Machine) -> None:
+    """A state directory that is another user's is one line, not a traceback."""
+    with TemporaryDirectory() as made:
+        os.chmod(made, 0o711)  # noqa: S103 (somebody else must be able to pass through)
+        machine.path, machine.settings["state_dir"] = Path(made) / "config.yaml", f"{made}/state"
+        machine.settings["dingtalk"].pop("client_secret")
+        machine.write()
+        machine.path.chmod(0o644)
+        Path(made, "state").mkdir(mode=0o700)
+        os.seteuid(65534)
+        try:
+            done = call(machine, "status")
+        finally:
+            os.seteuid(0)
+    assert done.exit_code == 1, done.output
+    assert "may not be accessed" in done.stderr
+
+
+# --- status and history --------------------------------------------------------------------------
+
+
+def test_hostile_names_are_only_names(machine: Machine, share: Path) -> None:
+    """Markup, escapes and line breaks in names neither end a command nor reach the terminal."""
+    machine.settings["folders"][0] |= {"name": "[/red] folder", "existing": "send"}
+    machine.write()
+    (share / "[bold]\x1b[31m\nname.txt").write_text("x")
+    process = machine.start()
+    eventually(lambda: machine.status()["totals"]["sent"] == 1)
+    machine.stop(process)
+    shown = call(machine, "history").output
+    assert "[/red] folder" in call(machine, "status").output
+    assert "[bold]" in shown
+    assert "\x1b" not in shown
+    assert len(shown.splitlines()) == 2
+
+
+def test_a_piped_table_cuts_and_wraps_nothing(machine: Machine, share: Path) -> None:
+    """One line each, with its whole path, id and conversation, however long they are."""
+    deep = share / ("long" * 50) / ("name" * 50)
+    deep.mkdir(parents=True)
+    (deep / "file.txt").write_text("x")
+    machine.settings["folders"][0]["existing"] = "send"
+    machine.write()
+    process = machine.start()
+    eventually(lambda: machine.status()["totals"]["sent"] == 1)
+    machine.stop(process)
+    (line,) = machine.history()
+    _, shown = machine.do("history").stdout.splitlines()
+    assert shown.split()[0] == str(line["id"])
+    assert str(deep / "file.txt").removeprefix(f"{share}/") in shown
+    assert line["conversation_id"] in shown
+
+
+def test_a_pause_tells_what_is_wrong_and_what_to_do(machine: Machine, share: Path, sandbox: Sandbox) -> None:
+    """`status` has scope, end and a reason with advice; the other keys are the contract's."""
+    outside = next(one.id for one in sandbox.conversations if not one.robot_inside)
+    machine.settings["folders"][0]["conversation_id"] = outside
+    machine.write()
+    machine.start()
+    (share / "a.txt").write_text("a")
+    eventually(lambda: machine.status()["pauses"])
+    (pause,) = machine.status()["pauses"]
+    assert set(pause) == {"scope", "until", "reason"}
+    assert pause["scope"] == "conversation"
+    assert outside in pause["reason"]
+    assert "paused: conversation" in machine.do("status").stdout
+
+
+def test_retry_probes_a_pause_at_once(machine: Machine, share: Path, sandbox: Sandbox) -> None:
+    """Nobody who has mended the cause waits for the next try."""
+    sandbox.inject(
+        Fault(
+            api="robot/groupMessages/send",
+            kind=FaultKind.ERROR,
+            times=1,
+            status=400,
+            code="invalidParameter.robotCode.notExsit",
+        )
+    )
+    machine.start()
+    (share / "a.txt").write_text("a")
+    eventually(lambda: machine.status()["pauses"])
+    assert machine.do("retry", "--all").returncode == 0
+    eventually(lambda: machine.status()["totals"]["sent"] == 1)
+    assert machine.status()["pauses"] == []
+
+
+def test_what_a_folder_left_behind_is_told(
+    machine: Machine, tmp_path: Path, share: Path, sandbox: Sandbox
+) -> None:
+    """A folder that left the config keeps its name in `history`, and `status` tells that something waits."""
+    sandbox.inject(Fault(api="media/upload", kind=FaultKind.ERROR, times=None))
+    process = machine.start()
+    (share / "a.txt").write_text("a")
+    eventually(lambda: sum(machine.status()["totals"].values()) == 1)
+    machine.stop(process)
+    (tmp_path / "other").mkdir()
+    machine.settings["folders"][0]["path"] = str(tmp_path / "other")
+    machine.write()
+    (line,) = machine.history("--folder", "share", "--state", "failed")
+    assert (line["folder"], line["error"]["code"]) == ("share", "unmapped")
+    assert "1 files of folders that left" in machine.do("status").stdout
+
+
+# --- retry ---------------------------------------------------------------------------------------
+
+
+def test_a_baseline_is_sent_as_far_as_it_is_still_there(
+    machine: Machine, share: Path, sandbox: Sandbox
+) -> None:
+    """One file that is gone does not keep the others; what is left out is named."""
+    for name in ("kept.txt", "gone.txt"):
+        (share / name).write_text(name)
+    run_once(machine)
+    (share / "gone.txt").unlink()
+    done = machine.do("retry", "--folder", "share", "--baseline")
+    assert (done.returncode, "gone.txt" in done.stderr) == (0, True), done.stderr
+    machine.start()
+    eventually(
+        lambda: [m.sha256 for m in sandbox.messages(sandbox.conversations[0].id)] == [sha256(b"kept.txt")]
+    )
+
+
+def test_baselines_by_id_are_all_sent_or_none(machine: Machine, share: Path) -> None:
+    """A baseline that is gone, asked for by its id, keeps the others where they are."""
+    for name in ("kept.txt", "gone.txt"):
+        (share / name).write_text(name)
+    run_once(machine)
+    (share / "gone.txt").unlink()
+    lines = machine.history("--state", "baseline")
+    done = machine.do("retry", *(str(line["id"]) for line in lines))
+    assert (done.returncode, "gone.txt" in done.stderr) == (1, True)
+    assert machine.history() == []
+    kept = next(line["id"] for line in lines if line["path"] == "kept.txt")
+    assert machine.do("retry", str(kept)).returncode == 0
+    assert [line["path"] for line in machine.history()] == ["kept.txt"]
+
+
+# --- send ----------------------------------------------------------------------------------------
+
+
+def test_send_that_is_interrupted_keeps_the_file(machine: Machine, tmp_path: Path, sandbox: Sandbox) -> None:
+    """After a ^C the row is still there, and the service sends it."""
+    sandbox.inject(Fault(api="media/upload", kind=FaultKind.ERROR, times=None))
+    (tmp_path / "a.txt").write_text("a")
+    machine.start()
+    sending = subprocess.Popen(
+        machine.command("send", str(tmp_path / "a.txt"), "--to", "share"),
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "LC_ALL": "en_GB.UTF-8"},
+    )
+    machine.running.append(sending)
+    eventually(machine.history)
+    sending.send_signal(signal.SIGINT)
+    _, said = sending.communicate(timeout=PATIENCE)
+    assert (sending.returncode, "stays in the ledger" in said) == (1, True), said
+    sandbox.clear_faults()
+    machine.do("retry", "--all")
+    eventually(lambda: machine.status()["totals"]["sent"] == 1)
+
+
+def test_send_tells_what_it_waits_for(machine: Machine, tmp_path: Path, sandbox: Sandbox) -> None:
+    """With a running service, a pause that holds the file is told, with its advice."""
+    outside = next(one.id for one in sandbox.conversations if not one.robot_inside)
+    (tmp_path / "a.txt").write_text("a")
+    machine.start()
+    sending = subprocess.Popen(
+        machine.command("send", str(tmp_path / "a.txt"), "--to", outside), stderr=subprocess.PIPE, text=True
+    )
+    machine.running.append(sending)
+    assert sending.stderr is not None
+    assert select.select([sending.stderr], [], [], PATIENCE)[0]
+    assert outside in sending.stderr.readline()
+
+
+# --- check ---------------------------------------------------------------------------------------
+
+
+def test_check_reports_a_bad_config_and_exits_1(machine: Machine) -> None:
+    """Every problem is a failed line with key and line; 78 is for those that cannot go on."""
+    machine.path.write_text("langauge: zh\ndingtalk: {client_id: 5}\n", encoding="utf-8")
+    done = call(machine, "check")
+    assert done.exit_code == 1
+    assert "langauge (line 1)" in done.stdout
+    assert all(line.startswith("FAIL") for line in done.stdout.splitlines())
+    assert call(machine, "status").exit_code == 78
+
+
+def test_check_tells_what_the_first_run_would_do(machine: Machine, share: Path) -> None:
+    """Baselines or messages, the month's calls against the plan, and nothing once it has run."""
+    for number in range(3):
+        (share / f"{number}.txt").write_text("x")
+    (share / ".hidden").write_text("x")
+    assert "the 3 files that are there are not sent" in call(machine, "check", "--offline").output
+    machine.settings["folders"][0]["existing"] = "send"
+    machine.settings["dingtalk"]["monthly_calls"] = 5
+    machine.write()
+    done = call(machine, "check", "--offline")
+    assert done.exit_code == 0
+    assert "sends 3 messages, about 6 API calls" in done.output
+    assert any(line.startswith("warn") and "of 5 in" in line for line in done.output.splitlines())
+    process = machine.start()
+    eventually(lambda: machine.status()["totals"]["sent"] == 3)
+    machine.stop(process)
+    assert "only what is new is sent" in call(machine, "check", "--offline").output
+
+
+def test_check_counts_its_own_calls(machine: Machine, sandbox: Sandbox) -> None:
+    """Asking for robots costs a call of the month's, which the meter shows."""
+    run_once(machine)
+    assert call(machine, "check").exit_code == 0
+    assert machine.status()["api_calls"]["used"] == sandbox.calls()[API_ROBOTS] == 1
+
+
+def test_check_does_not_call_an_unanswered_question_a_missing_robot(
+    machine: Machine, sandbox: Sandbox
+) -> None:
+    """Where the app may not ask, it says so instead of sending the admin into the group's settings."""
+    sandbox.inject(
+        Fault(
+            api=API_ROBOTS,
+            kind=FaultKind.ERROR,
+            times=None,
+            status=403,
+            code="Forbidden.AccessDenied.AccessTokenPermissionDenied",
+        )
+    )
+    done = call(machine, "check")
+    assert done.exit_code == 1
+    assert "cannot be asked for" in done.output
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_check_names_a_directory_that_cannot_be_read(machine: Machine, share: Path) -> None:
+    """What lies in it would never be sent."""
+    (share / "closed").mkdir(mode=0o000)
+    done = call(machine, "check", "--offline")
+    assert (done.exit_code, "closed" in done.output) == (1, True)
+
+
+# --- demo, sandbox and the rest ------------------------------------------------------------------
+
+
+def until(
+    process: subprocess.Popen[str], beginning: str, holding: str = "", stream: IO[str] | None = None
+) -> list[str]:
+    """Return the lines that a process says, up to one that begins like this and holds that."""
+    heard = stream or process.stdout
+    assert heard is not None
+    lines: list[str] = []
+    while not (lines and lines[-1].startswith(beginning) and holding in lines[-1]):
+        lines.append(heard.readline())
+        assert lines[-1], lines
+    return lines
+
+
+@contextmanager
+def begin(*words: str, language: str = "en_GB.UTF-8", **environ: str) -> Iterator[subprocess.Popen[str]]:
+    """Run a command beside the test; it is not left running, whatever the test finds."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "dingwatch", *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "LC_ALL": language, **environ},
+    )
+    patience = threading.Timer(PATIENCE, process.kill)
+    patience.start()
+    try:
+        yield process
+    finally:
+        patience.cancel()
+        process.kill()
+        process.communicate()
+
+
+def test_the_demo_delivers_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    """It prints folder and page, speaks the user's language, and its folder goes with it."""
+    with begin("demo", language="zh_CN.UTF-8", TMPDIR=str(tmp_path)) as demo:
+        lines = until(demo, "ready")
+        share = Path(next(x for x in lines if x.startswith("folder: ")).removeprefix("folder: ").rstrip("\n"))
+        assert share.is_dir()
+        (share / "你好.txt").write_text("hello", encoding="utf-8")
+        page = urlsplit(next(x for x in lines if x.startswith("page: ")).removeprefix("page: ").strip())
+        assert page.hostname == "127.0.0.1"
+        until(demo, "", "你好.txt", demo.stderr)
+        demo.send_signal(signal.SIGINT)
+        assert demo.wait(PATIENCE) == 0
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_sandbox_prints_a_config_that_works(machine: Machine, share: Path) -> None:
+    """Its YAML block is what a config needs, and its conversations take files."""
+    with begin("sandbox", "--port", "0") as running:
+        lines = until(running, "conversation_id: ")
+        block = "".join(lines[lines.index("dingtalk:\n") : -1])
+        conversation = lines[-1].split()[1]
+        machine.path.write_text(
+            f"{block}state_dir: {machine.settings['state_dir']}\n"
+            f"folders: [{{path: {share}, conversation_id: {conversation}}}]\n",
+            encoding="utf-8",
+        )
+        assert machine.do("check").returncode == 0, machine.do("check").stdout
+        running.terminate()
+        assert running.wait(PATIENCE) == 0
+
+
+def test_help_is_in_the_language_of_the_locale() -> None:
+    """Before a config is known, LC_ALL goes before LC_MESSAGES and LANG."""
+    helped = {}
+    for language in ("zh_CN.UTF-8", "en_GB.UTF-8", ""):
+        with begin("--help", language=language, LANG="zh_CN.UTF-8", LC_MESSAGES="") as process:
+            helped[language] = process.communicate(timeout=PATIENCE)[0]
+    assert "钉钉" in helped["zh_CN.UTF-8"]
+    assert "钉钉" not in helped["en_GB.UTF-8"]
+    assert "钉钉" in helped[""]
+
+
+@pytest.mark.parametrize("command", ["init", "resolve", "why", "recall"])
+def test_not_yet_needs_no_config_and_speaks_chinese(command: str) -> None:
+    """What comes later answers in the user's language, whatever its arguments are."""
+    done = CliRunner().invoke(cli, [command, "7", "--sent"], env={"LC_ALL": "zh_CN.UTF-8"})
+    assert (done.exit_code, "尚未实现" in done.stderr) == (1, True)
+
+
+def test_a_terminal_without_chinese_ends_no_command(machine: Machine) -> None:
+    """Where an encoding has no such character it is escaped; `--json` stays JSON."""
+    machine.settings["folders"][0]["name"] = "财务"
+    machine.write()
+    run_once(machine)
+    done = subprocess.run(
+        machine.command("status"),
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONIOENCODING": "ascii"},
+    )
+    assert (done.returncode, "\\u8d22" in done.stdout) == (0, True), done.stderr
+    assert json.loads(machine.do("status", "--json").stdout)["folders"][0]["name"] == "财务"
