@@ -16,15 +16,16 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType, TracebackType
 from typing import Any, Final, Self
 
 from dingwatch import delivery, host, intake, policy
 from dingwatch.config import Config, Rate
-from dingwatch.delivery import DeliveryLoop, Outcome
+from dingwatch.delivery import DeliveryLoop, Outcome, Place, place_of
 from dingwatch.dingtalk import Account, Client
 from dingwatch.intake import FolderSettings, Instant, IntakeLoop
 from dingwatch.intake.jobs import Anew, Look, Scan, TakeBaseline
@@ -121,17 +122,22 @@ class Gate:
     def __init__(self, per_api: Limit | None, stopping: threading.Event) -> None:
         self._spacing = per_api.period / per_api.count if per_api else 0.0
         self._stopping = stopping
-        self._admitted: deque[str] = deque()
+        self._job = threading.local()
 
-    def admit(self, api: str) -> None:
-        """Let the next request of this API pass at once."""
-        self._admitted.append(api)
+    @contextmanager
+    def admitting(self, place: Place | None) -> Iterator[None]:
+        """Let the first request of its API that a job makes, in its own thread, pass at once."""
+        self._job.admitted = place.api if place else None
+        try:
+            yield
+        finally:
+            self._job.admitted = None
 
     def __call__(self, api: str) -> None:
         """Pass, or raise Failure(NotReached) when the service stops."""
-        try:
-            self._admitted.remove(api)
-        except ValueError:
+        if getattr(self._job, "admitted", None) == api:
+            self._job.admitted = None
+        else:
             self._stopping.wait(self._spacing)
         if self._stopping.is_set():
             raise Failure(NotReached(Cause("stopped", "", "STOPPED")))
@@ -245,13 +251,12 @@ class DeliverySide:
 
     def _submit(self, jobs: Sequence[delivery.Job]) -> None:
         for job in jobs:
-            if not isinstance(job, delivery.FetchToken):
-                self._gate.admit(delivery.api_of(job))
             self._pool.submit(self._carry_out, job)
 
     def _carry_out(self, job: delivery.Job) -> None:
         try:
-            outcome = self._perform(job)
+            with self._gate.admitting(place_of(job)):
+                outcome = self._perform(job)
         except BaseException as error:  # noqa: BLE001 (handed to the loop, which ends the service with it)
             self.inbox.put(_Bug(error))
             return

@@ -25,7 +25,8 @@ class Candidate:
 
     `changed` is when something last happened to it; `seen` is what the last look saw, None when
     something happened since; `quiet` is the quiet period in seconds that it needs; `anew` asks for its
-    digest even when size and mtime are those of a known version.
+    digest even when size and mtime are those of a known version. `not_before` holds back the look at a file
+    that could not be looked at.
     """
 
     first: float
@@ -33,6 +34,7 @@ class Candidate:
     quiet: float
     seen: Fingerprint | None = None
     anew: bool = False
+    not_before: float = float("-inf")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +53,7 @@ def notice(candidate: Candidate | None, now: float, quiet: float, *, anew: bool 
     """Something happened to the path: whatever was seen of it is out of date."""
     if candidate is None:
         return Candidate(first=now, changed=now, quiet=quiet, anew=anew)
-    return replace(candidate, changed=now, seen=None, anew=candidate.anew or anew)
+    return replace(candidate, changed=now, seen=None, anew=candidate.anew or anew, not_before=float("-inf"))
 
 
 def needed(candidate: Candidate, size: int) -> float:
@@ -62,7 +64,7 @@ def needed(candidate: Candidate, size: int) -> float:
 def step(candidate: Candidate, now: float) -> Look | Wait:
     """Say what is to be done with a candidate now."""
     if candidate.seen is None:
-        return Look()
+        return Look() if candidate.not_before <= now else Wait(candidate.not_before)
     until = candidate.changed + needed(candidate, candidate.seen.size)
     return Wait(until) if until > now else Look()
 

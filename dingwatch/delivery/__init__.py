@@ -1,8 +1,9 @@
 """From the ledger to the conversation: claims, uploads, sends, and what their outcomes mean."""
 
+from dingwatch.delivery.holds import Place
 from dingwatch.delivery.jobs import Done, FetchToken, Job, Outcome, Send, SendDone, Upload, UploadDone
-from dingwatch.delivery.loop import DeliveryLoop, api_of
-from dingwatch.delivery.memory import Settings
+from dingwatch.delivery.loop import DeliveryLoop
+from dingwatch.delivery.memory import Settings, place_of
 from dingwatch.delivery.perform import Performer
 
 __all__ = [
@@ -12,10 +13,11 @@ __all__ = [
     "Job",
     "Outcome",
     "Performer",
+    "Place",
     "Send",
     "SendDone",
     "Settings",
     "Upload",
     "UploadDone",
-    "api_of",
+    "place_of",
 ]

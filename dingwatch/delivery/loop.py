@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from dingwatch import policy
 from dingwatch.delivery.claims import claim as claim_jobs
 from dingwatch.delivery.holds import Place
-from dingwatch.delivery.jobs import FetchToken, Job, Outcome, Send, Upload
+from dingwatch.delivery.jobs import Job, Outcome, Send
 from dingwatch.delivery.memory import Memory, Say, Settings, Tick, place_of
 from dingwatch.delivery.outcomes import enter
 from dingwatch.dingtalk import API_SEND, API_UPLOAD, Host
@@ -165,11 +165,3 @@ class DeliveryLoop:
         self._metered_at = tick.now
         outbox.count_calls(self._store, tick.connection, policy.day(tick.now), dict(counted))
         return counted
-
-
-def api_of(job: Upload | Send) -> str:
-    """Return the API that a job calls."""
-    return API_UPLOAD if isinstance(job, Upload) else API_SEND
-
-
-__all__ = ["DeliveryLoop", "FetchToken", "Plan", "Settings", "api_of"]

@@ -264,9 +264,9 @@ class IntakeLoop:
                 message=verdict.cause.message,
                 advice=verdict.cause.advice,
             )
-        quiet = min((candidate.quiet if candidate else 1.0) * 2, settle.LONGEST_QUIET)
-        first = candidate.first if candidate else at
-        self._candidates[key] = Candidate(first, at, quiet, candidate.seen if candidate else None)
+        known = candidate or settle.notice(None, at, self._folders[key[0]].quiet)
+        quiet = min(known.quiet * 2, settle.LONGEST_QUIET)
+        self._candidates[key] = replace(known, changed=at, quiet=quiet, not_before=at + quiet)
 
     def _unexamined(self, one: Unexamined, at: float) -> None:
         key = (one.job.folder, one.job.path)
@@ -320,6 +320,9 @@ class IntakeLoop:
         folder.phase, folder.kind = Phase.DOWN, WatchKind.DOWN
         folder.checking, folder.scan_began, folder.reported = False, None, True
         folder.next_check = at + folder.settings.poll_interval
+        # Looks that were out may come back as the folder's failure, naming no path.
+        self._looking = {key for key in self._looking if key[0] != folder.id}
+        self._confirming = {key for key in self._confirming if key[0] != folder.id}
         if folder.said_down != verdict.cause.code:
             folder.said_down = verdict.cause.code
             self._say(
@@ -577,13 +580,15 @@ class IntakeLoop:
         return jobs
 
     def _next_at(self, now: Instant) -> float | None:
-        wakes = list(self._absent.values())
+        up = {folder.id for folder in self._folders.values() if folder.phase is Phase.UP}
+        wakes = [until for key, until in self._absent.items() if key[0] in up]
         for key, candidate in self._candidates.items():
             step = settle.step(candidate, now.monotonic)
-            if isinstance(step, settle.Wait) and key not in self._looking:
+            if isinstance(step, settle.Wait) and key not in self._looking and key[0] in up:
                 wakes.append(step.until)
         for folder in self._folders.values():
-            wakes += [] if folder.checking else [folder.next_check]
+            if folder.phase in {Phase.DOWN, Phase.UP} and not folder.checking:
+                wakes.append(folder.next_check)
             if folder.phase is Phase.UP and folder.scan_began is None:
                 wakes.append(folder.next_scan)
         if self._ledger_down or (self._settled and len(self._examining) < EXAMINE_AT_ONCE):

@@ -460,7 +460,7 @@ def recover(connection: Connection, now: float) -> list[Delivery]:
 
 _CRASHED: Final = (
     select(deliveries.c.id)
-    .where(deliveries.c.crashes > 0, deliveries.c.state.in_((State.PENDING, State.UPLOADED)))
+    .where(deliveries.c.crashes > 0, deliveries.c.state.in_((State.PENDING, State.UPLOADED)), _MAPPED)
     .order_by(deliveries.c.settled_at, deliveries.c.id)
 )
 

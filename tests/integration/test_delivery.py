@@ -486,3 +486,29 @@ def test_the_ledger_refuses_a_state_that_the_table_does_not_know(desk: Desk) -> 
     with pytest.raises(LedgerError), desk.store.writing() as connection:
         connection.exec_driver_sql("UPDATE deliveries SET state = 'lost' WHERE id = ?", (row,))
     assert desk.state(row) == State.PENDING
+
+
+def test_a_send_refused_after_a_move_is_not_left_in_hand(desk: Desk) -> None:
+    """The file was renamed while it was being sent: the refusal still ends the claim."""
+    (row,) = desk.drop("a.pdf")
+    (send,) = desk.upload()
+    assert isinstance(send, Send)
+    with desk.store.writing() as connection:
+        moved = versions.Renewed(send.row.version, b"b.pdf", send.row.fingerprint, "moved")
+        versions.renew(connection, [moved], desk.now)
+    (again,) = desk.tick(Outcome(send, Rejected(CAUSE)))
+    assert desk.state(row) == "sending"
+    desk.tick(Outcome(again, Rejected(CAUSE)))
+    assert desk.state(row) == "failed"
+
+
+def test_what_left_the_config_is_not_claimed_after_a_crash(desk: Desk) -> None:
+    """A row that was in hand at a crash is taken up first, but only while its folder is mapped."""
+    (row,) = desk.drop("a.pdf")
+    desk.tick()
+    desk.restart()
+    with desk.store.writing() as connection:
+        versions.bind(connection, [])
+    desk.restart()
+    assert desk.tick() == []
+    assert desk.state(row) == "pending"

@@ -7,10 +7,10 @@ import pytest
 
 from dingwatch import policy
 from dingwatch.intake import FolderSettings, Input, Instant, IntakeLoop, Job, Performer
-from dingwatch.intake.jobs import Anew, Arm
+from dingwatch.intake.jobs import Anew, Arm, Look, Looked
 from dingwatch.ledger import Store, sqlite_url, versions
 from dingwatch.ledger.versions import Mapped
-from dingwatch.model import WatchKind
+from dingwatch.model import Cause, Misconfigured, WatchKind
 from dingwatch.settle import EMPTY_WAIT
 from dingwatch.texts import Log
 from dingwatch.watch import Notice, Observer, Overflow
@@ -71,6 +71,15 @@ class Watcher:
                 break
             self.now = plan.next_at
         self.now = end
+
+    def step(self) -> list[Job]:
+        """Tick once, and leave the jobs undone."""
+        taken, self.inputs[:] = list(self.inputs), []
+        return self.loop.tick(Instant(self.now + 1e9, self.now), taken).jobs
+
+    def next_at(self) -> float | None:
+        """Return when the loop is next needed, with nothing coming in."""
+        return self.loop.tick(Instant(self.now + 1e9, self.now), []).next_at
 
     def drop(self, name: str, content: bytes = b"content") -> Path:
         """Write a file and tell the loop."""
@@ -303,3 +312,51 @@ def test_a_suspended_machine_is_followed_by_a_scan(tmp_path: Path, blank_ledger:
     (watcher.share / "a.pdf").write_bytes(b"a")
     plan = watcher.loop.tick(Instant(watcher.now + 1e9 + 7200, watcher.now), [])
     assert [type(job).__name__ for job in plan.jobs] == ["Scan"]
+
+
+def test_a_look_that_found_the_folder_down_is_asked_for_again(watcher: Watcher) -> None:
+    """A file that was just being looked at when its folder went away settles when the folder is back."""
+    watcher.drop("a.pdf")
+    (look,) = [job for job in watcher.step() if isinstance(job, Look)]
+    root = watcher.perform.roots.pop(watcher.id)
+    watcher.inputs.append(watcher.perform(look))
+    root.close()
+    watcher.go(30.0)
+    assert watcher.rows() == [("a.pdf", "pending", None)]
+
+
+def test_a_file_that_cannot_be_looked_at_is_not_asked_for_at_once(watcher: Watcher) -> None:
+    """It is looked at ever more seldom, said once, and settles when it can be read."""
+    watcher.drop("a.pdf")
+    (look,) = [job for job in watcher.step() if isinstance(job, Look)]
+    refused = Misconfigured(Cause("EACCES", "", "FILE_FORBIDDEN"))
+    watcher.inputs.append(Looked(look, ((b"a.pdf", refused),)))
+    assert not [job for job in watcher.step() if isinstance(job, Look)]
+    watcher.go(30.0)
+    assert watcher.heard.count(Log.UNREADABLE) == 1
+    assert watcher.rows() == [("a.pdf", "pending", None)]
+
+
+def test_the_loop_sleeps_while_a_first_look_lasts(tmp_path: Path, blank_ledger: Path) -> None:
+    """A listing that takes longer than `poll_interval` leaves the loop nothing to do."""
+    watcher = Watcher(tmp_path, blank_ledger)
+    (arm,) = watcher.step()
+    watcher.inputs.append(watcher.perform(arm))
+    assert [type(job).__name__ for job in watcher.step()] == ["TakeBaseline"]
+    watcher.now += 60.0
+    assert watcher.next_at() is None
+
+
+def test_the_loop_sleeps_while_a_folder_is_down(watcher: Watcher) -> None:
+    """What was missing when the folder went away is not asked after before it is back."""
+    path = watcher.drop("a.pdf")
+    watcher.go(3.0)
+    path.unlink()
+    watcher.notice("a.pdf")
+    watcher.go(0.1)
+    watcher.share.rename(watcher.path / "away")
+    watcher.go(60.0)
+    assert watcher.heard.count(Log.FOLDER_DOWN) == 1
+    wake = watcher.next_at()
+    assert wake is not None
+    assert wake > watcher.now
