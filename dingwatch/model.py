@@ -8,7 +8,7 @@ unless a name says `monotonic`; sizes are bytes.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 
 
@@ -182,10 +182,6 @@ class Pause:
     since: float
     by_token: bool = False
     """Whether the token call must succeed before anything else is tried (an outage)."""
-
-    def probing_now(self) -> Pause:
-        """Return the same pause, due at once: a person says that the cause is mended."""
-        return replace(self, until=0.0)
 
 
 class WatchKind(StrEnum):

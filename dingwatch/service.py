@@ -18,15 +18,16 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from types import FrameType, TracebackType
 from typing import Any, Final, Self
 
 from dingwatch import delivery, host, intake, policy
 from dingwatch.config import Config, Rate
 from dingwatch.delivery import DeliveryLoop, Outcome, Place, place_of
-from dingwatch.dingtalk import Account, Client
+from dingwatch.dingtalk import REFUSED_EXTENSIONS, Account, Client
 from dingwatch.intake import FolderSettings, Instant, IntakeLoop
 from dingwatch.intake.jobs import Anew, Look, Scan, TakeBaseline
 from dingwatch.ledger import Store, outbox, sqlite_url, versions
@@ -94,6 +95,13 @@ class Inbox:
         """Hand something over; never blocks and never fails."""
         self._items.append(item)
         self._wake.set()
+
+    def fill(self, work: Callable[[], object]) -> None:
+        """Put in what a job gives; an exception that nobody expected ends the loop with its story."""
+        try:
+            self.put(work())
+        except BaseException as error:  # noqa: BLE001 (raised again where the loop takes it)
+            self.put(_Bug(error))
 
     def wake(self) -> None:
         """Have the loop tick without anything new."""
@@ -251,17 +259,13 @@ class DeliverySide:
 
     def _submit(self, jobs: Sequence[delivery.Job]) -> None:
         for job in jobs:
-            self._pool.submit(self._carry_out, job)
+            self._pool.submit(self.inbox.fill, partial(self._carry_out, job))
 
-    def _carry_out(self, job: delivery.Job) -> None:
-        try:
-            with self._gate.admitting(place_of(job)):
-                outcome = self._perform(job)
-        except BaseException as error:  # noqa: BLE001 (handed to the loop, which ends the service with it)
-            self.inbox.put(_Bug(error))
-            return
+    def _carry_out(self, job: delivery.Job) -> Outcome:
+        with self._gate.admitting(place_of(job)):
+            outcome = self._perform(job)
         self._tell_intake(outcome)
-        self.inbox.put(outcome)
+        return outcome
 
     def _tell_intake(self, outcome: Outcome) -> None:
         """A file that differs from what settled must be looked at anew, whatever its size and mtime say."""
@@ -304,7 +308,7 @@ class IntakeSide:
             store,
             list(zip(folders.settings, folders.marks, strict=True)),
             app=app,
-            refused=lambda: _refused(store, app),
+            refused=REFUSED_EXTENSIONS,
             say=say,
         )
         self._perform = intake.Performer(
@@ -324,7 +328,7 @@ class IntakeSide:
             taken = self.inbox.take(timeout)
             plan = self.loop.tick(Instant(time.time(), time.monotonic()), taken)
             for job in plan.jobs:
-                self._pool_for(job).submit(self._carry_out, job)
+                self._pool_for(job).submit(self.inbox.fill, partial(self._perform, job))
             if plan.written:
                 self._wrote()
             if not said_ready and self.loop.ready:
@@ -341,21 +345,10 @@ class IntakeSide:
             return self._scans
         return self._reads
 
-    def _carry_out(self, job: intake.Job) -> None:
-        try:
-            self.inbox.put(self._perform(job))
-        except BaseException as error:  # noqa: BLE001 (handed to the loop, which ends the service with it)
-            self.inbox.put(_Bug(error))
-
     def _finish(self) -> None:
         for pool in (self._scans, self._looks, self._reads):
             pool.shutdown(wait=False, cancel_futures=True)
         self._observer.stop()
-
-
-def _refused(store: Store, app: str) -> frozenset[str]:
-    with store.reading() as connection:
-        return outbox.extensions_refused(connection, app)
 
 
 class Service:
@@ -463,10 +456,17 @@ def deliver(config: Config, ids: Sequence[int], progress: Callable[[int], None])
         host.Locked: a daemon runs, which delivers them itself.
         LedgerError: the ledger cannot be opened.
     """
+    log_to_stderr(logging.WARNING)
     lock = host.Lock(config.state_dir / LOCK_FILE)
     lock.acquire()
-    store = Store.open(ledger_url(config))
-    log_to_stderr(logging.WARNING)
+    try:
+        with closing(Store.open(ledger_url(config))) as store:
+            _deliver(config, store, ids, progress)
+    finally:
+        lock.release()
+
+
+def _deliver(config: Config, store: Store, ids: Sequence[int], progress: Callable[[int], None]) -> None:
     stop = threading.Event()
     side = DeliverySide(config, store, bind_folders(store, config).roots, speaker(config.language))
 
@@ -478,11 +478,7 @@ def deliver(config: Config, ids: Sequence[int], progress: Callable[[int], None])
         if done == len(rows):
             stop.set()
 
-    try:
-        side.run(stop, beat)
-    finally:
-        store.close()
-        lock.release()
+    side.run(stop, beat)
 
 
 def finished(config: Config, row: outbox.Delivery) -> bool:

@@ -13,8 +13,6 @@ from dingwatch.model import Fingerprint
 
 EMPTY_WAIT: Final = 600.0
 """Seconds after which a file of no size is no longer expected to be filled."""
-CEILING: Final = 24 * 3600.0
-"""Seconds after which a file that never rests is pointed out to the admin, once."""
 LONGEST_QUIET: Final = 300.0
 """Seconds; the most that frequent versions of one path stretch its quiet period to."""
 

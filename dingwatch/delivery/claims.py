@@ -10,7 +10,7 @@ from dingwatch.delivery.holds import Place
 from dingwatch.delivery.jobs import Send, Upload
 from dingwatch.delivery.memory import Memory, Tick
 from dingwatch.dingtalk import API_SEND, API_UPLOAD, MEDIA_LIMIT, Host
-from dingwatch.ledger import outbox, transitions
+from dingwatch.ledger import outbox
 from dingwatch.ledger.outbox import Delivery
 from dingwatch.ledger.transitions import Change
 from dingwatch.lifecycle import Event, State
@@ -32,13 +32,10 @@ def claim(memory: Memory, tick: Tick) -> None:
     if not memory.crashed:
         _claim_sends(memory, tick)
         _claim_uploads(memory, tick)
-    _flush(tick)
+    busy = [job.dress.key.id for job in tick.jobs if isinstance(job, Upload)]
+    outbox.upload_states(tick.connection, busy, "busy")
+    tick.apply()
     _wakes(memory, tick)
-
-
-def _flush(tick: Tick) -> None:
-    transitions.apply(tick.connection, tick.now, tick.changes)
-    tick.changes.clear()
 
 
 def _wakes(memory: Memory, tick: Tick) -> None:
@@ -65,7 +62,7 @@ def _requeue_doubted(memory: Memory, tick: Tick) -> None:
     memory.may_doubt = bool(rows)
     for row in rows:
         _requeue_when_ready(memory, tick, row, row.doubted_at or 0.0)
-    _flush(tick)
+    tick.apply()
 
 
 def _requeue_when_ready(memory: Memory, tick: Tick, row: Delivery, doubted_at: float) -> None:
@@ -171,8 +168,6 @@ def _claim_uploads(memory: Memory, tick: Tick) -> None:
     memory.may_upload = bool(contents)
     for rows in contents:
         _claim_upload(memory, tick, rows)
-    busy = [job.dress.key.id for job in tick.jobs if isinstance(job, Upload)]
-    outbox.upload_states(tick.connection, busy, "busy")
 
 
 def _claim_upload(memory: Memory, tick: Tick, rows: Sequence[Delivery]) -> None:
@@ -194,12 +189,12 @@ def _claim_upload(memory: Memory, tick: Tick, rows: Sequence[Delivery]) -> None:
 def _claim_had(memory: Memory, tick: Tick, rows: Sequence[Delivery]) -> None:
     """A content that DingTalk has costs no call: the rows pass through both states at once."""
     _claim_rows(tick, rows, {"claimed_at": tick.now})
-    _flush(tick)
+    tick.apply()
     columns: dict[str, Any] = {"uploaded_at": tick.now, "due": tick.now, "crashes": 0}
     for row in rows:
         tick.changes.append(Change(row.id, Event.UPLOAD_OK, State.UPLOADING, None, columns, row.version))
         memory.may_send.add(row.conversation)
-    _flush(tick)
+    tick.apply()
     tick.wakes.append(tick.now)
 
 

@@ -15,7 +15,7 @@ from dingwatch import policy
 from dingwatch.delivery.holds import APP, Paces, Pauses, Place
 from dingwatch.delivery.jobs import FetchToken, Job, Send, Upload
 from dingwatch.dingtalk import API_SEND, API_UPLOAD, REFUSED_EXTENSIONS, Host
-from dingwatch.ledger import outbox
+from dingwatch.ledger import outbox, transitions
 from dingwatch.ledger.outbox import Delivery, Held
 from dingwatch.ledger.store import Store
 from dingwatch.ledger.transitions import Change
@@ -58,6 +58,13 @@ class Tick:
     slots: list[Place] = field(default_factory=list)
     changes: list[Change] = field(default_factory=list)
     """Transitions that are written together."""
+    media: list[tuple[str, str]] = field(default_factory=list)
+    """(upload key, media id) of the contents that DingTalk has now."""
+
+    def apply(self) -> None:
+        """Write the transitions gathered so far."""
+        transitions.apply(self.connection, self.now, self.changes)
+        self.changes.clear()
 
     def say(self, text: Text, **values: object) -> None:
         """Have something said once the transaction is on disk."""
@@ -101,15 +108,13 @@ class Memory:
 
     def refresh(self, tick: Tick) -> None:
         """Make it again from the ledger, when something else wrote there."""
-        if self.pauses.known:  # what a pause held is work again when it ends, without anything being written
+        if self.stale:
+            self.pauses.load(outbox.all_pauses(tick.connection))
+            self.refused |= outbox.extensions_refused(tick.connection, self.settings.app)
+            self.may_wait = self.may_doubt = True
+        if self.stale or self.pauses.known:  # what a pause held needs nothing written to be work
             self.may_upload = True
-            self.may_send |= set(outbox.conversations_waiting(tick.connection))
-        if not self.stale:
-            return
-        self.pauses.load(outbox.all_pauses(tick.connection))
-        self.refused |= outbox.extensions_refused(tick.connection, self.settings.app)
-        self.may_send = set(outbox.conversations_waiting(tick.connection))
-        self.may_upload = self.may_wait = self.may_doubt = True
+            self.may_send = set(outbox.conversations_waiting(tick.connection))
         self.stale = False
 
     def held(self, now: float) -> Held:

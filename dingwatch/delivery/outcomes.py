@@ -7,11 +7,11 @@ from dataclasses import replace
 from typing import Any, Final
 
 from dingwatch import policy
-from dingwatch.delivery.holds import APP, HOST_OF, Place
+from dingwatch.delivery.holds import APP, Place
 from dingwatch.delivery.jobs import Done, FetchToken, Job, Outcome, Send, SendDone, Upload, UploadDone
 from dingwatch.delivery.memory import Memory, Tick, place_of, rows_of
 from dingwatch.dingtalk import API_SEND, API_UPLOAD
-from dingwatch.ledger import outbox, transitions
+from dingwatch.ledger import outbox
 from dingwatch.ledger.outbox import Delivery
 from dingwatch.ledger.transitions import ONE_MORE, Change
 from dingwatch.lifecycle import Event, State
@@ -48,14 +48,8 @@ def enter(memory: Memory, tick: Tick, outcomes: Sequence[Outcome]) -> None:
                 _token_came(memory, tick, job)
             case job, Verdict() as verdict:
                 _failed(memory, tick, job, verdict)
-    media = [
-        (o.job.dress.key.id, o.result.media_id)
-        for o in outcomes
-        if isinstance(o.job, Upload) and isinstance(o.result, UploadDone)
-    ]
-    outbox.uploaded(tick.connection, media, tick.now)
-    transitions.apply(tick.connection, tick.now, tick.changes)
-    tick.changes.clear()
+    outbox.uploaded(tick.connection, tick.media, tick.now)
+    tick.apply()
 
 
 def _forget_crash(memory: Memory, job: Job) -> None:
@@ -80,9 +74,9 @@ def _uploaded(memory: Memory, tick: Tick, job: Upload, done: UploadDone) -> None
     for row in job.rows:
         tick.changes.append(Change(row.id, Event.UPLOAD_OK, State.UPLOADING, None, columns))
         memory.may_send.add(row.conversation)
+    tick.media.append((job.dress.key.id, done.media_id))
     memory.may_upload = True  # rows of the same content may have come meanwhile, and waited for this
     _served(memory, tick, Place(API_UPLOAD, folder=job.source.folder))
-    assert done.media_id  # noqa: S101 (the client raises a verdict where there is none)
 
 
 def _sent(memory: Memory, tick: Tick, job: Send, done: SendDone) -> None:
@@ -125,8 +119,8 @@ def _end_pauses(memory: Memory, tick: Tick, ended: Sequence[tuple[Scope, str]]) 
 
 
 def _failed(memory: Memory, tick: Tick, job: Job, raw: Verdict) -> None:
-    place = place_of(job) or Place(_api_of_token(job))
     verdict = _widened(job, raw)
+    place = place_of(job) or Place(API_SEND)  # a token's trouble is the app's, whatever the API
     _pause(memory, tick, place, verdict)
     if isinstance(verdict, Throttled):
         memory.paces.throttled(place, verdict.scope, tick.now)
@@ -137,17 +131,12 @@ def _failed(memory: Memory, tick: Tick, job: Job, raw: Verdict) -> None:
             _row_failed(memory, tick, job.row, verdict)
 
 
-def _api_of_token(job: Job) -> str:
-    return next(
-        (api for api, host in HOST_OF.items() if isinstance(job, FetchToken) and host is job.host), API_SEND
-    )
-
-
 def _widened(job: Job, verdict: Verdict) -> Verdict:
     """A token that cannot be had, or is refused again and again, is the whole app's trouble."""
     if isinstance(job, FetchToken):
-        kind = NotReached if isinstance(verdict, NoAnswer) else type(verdict)
-        return kind(verdict.cause, Scope.APP)
+        if isinstance(verdict, NoAnswer):
+            return NotReached(verdict.cause, Scope.APP)
+        return replace(verdict, scope=Scope.APP)
     if isinstance(job, Send) and isinstance(verdict, TokenRejected) and job.row.failures >= TOKEN_TRIES:
         return Misconfigured(verdict.cause, Scope.APP)
     return verdict

@@ -145,11 +145,6 @@ class Anew:
     path: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Rescan:
-    """Scan every folder soon."""
-
-
 Input = (
     Notice
     | Overflow
@@ -163,5 +158,4 @@ Input = (
     | Examined
     | Unexamined
     | Anew
-    | Rescan
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -26,13 +26,12 @@ from dingwatch.intake.jobs import (
     Listed,
     Look,
     Looked,
-    Rescan,
     Scan,
     Scanned,
     TakeBaseline,
     Unexamined,
 )
-from dingwatch.ledger import versions
+from dingwatch.ledger import outbox, versions
 from dingwatch.ledger.store import LedgerError, Store
 from dingwatch.ledger.transitions import chunks
 from dingwatch.ledger.versions import FolderMark, NewVersion, Renewed
@@ -95,13 +94,12 @@ class IntakeLoop:
         folders: Sequence[tuple[FolderSettings, FolderMark]],
         *,
         app: str,
-        refused: Callable[[], Iterable[str]],
+        refused: frozenset[str],
         say: Callable[..., None],
     ) -> None:
         self._store = store
         self._app = app
         self._refused = refused
-        self._refused_now: frozenset[str] = frozenset()
         self._say = say
         self._folders = {
             settings.id: Folder(settings, mark.looked_at is not None, mark.blank_device)
@@ -150,7 +148,7 @@ class IntakeLoop:
             if self._examined or self._listed or self._settled or self._gone:
                 jobs_more, written = self._decide(now)
                 jobs += jobs_more
-            self._ledger_back()
+            self._ledger_down = False
         except LedgerError as error:
             self._ledger_lost(error)
         jobs += self._looks(now)
@@ -172,9 +170,6 @@ class IntakeLoop:
             self._say(Log.LEDGER_DOWN, code=error.cause.code, message=error.cause.message)
         self._ledger_down = True
 
-    def _ledger_back(self) -> None:
-        self._ledger_down = False
-
     # --- What comes in -----------------------------------------------------------------------------
 
     def _enter(self, one: Input, now: Instant) -> None:
@@ -193,7 +188,7 @@ class IntakeLoop:
                 self._unexamined(one, now.monotonic)
             case Listed():
                 self._listed.append(one)
-            case Overflow() | Rescan():
+            case Overflow():
                 self._scan_all(now.monotonic)
             case Scanned() | Checked() | Armed() | Down():
                 self._folder_outcome(one, now.monotonic)
@@ -428,7 +423,7 @@ class IntakeLoop:
             jobs.append(Examine(key[0], key[1], fingerprint, others))
 
     def _decide_examined(self, connection: Connection, writes: _Writes, now: Instant) -> None:
-        self._refused_now = frozenset(self._refused()) if self._examined else self._refused_now
+        self._refused |= outbox.extensions_refused(connection, self._app)
         fresh = [one for one in self._examined if (one.job.folder, one.job.path) not in self._candidates]
         here = self._here(connection, [(one.job.folder, one.job.path) for one in fresh])
         taken: set[int] = set()
@@ -511,7 +506,7 @@ class IntakeLoop:
             digest=digest,
             noticed_at=now.wall,
             settled_at=now.wall,
-            dress=policy.dress(name, digest, self._app, self._refused_now),
+            dress=policy.dress(name, digest, self._app, self._refused),
             conversations=self._folders[key[0]].settings.conversations,
             skipped=skipped,
         )

@@ -9,7 +9,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, Row, select, update
 
 from dingwatch.ledger import outbox, transitions
-from dingwatch.ledger.schema import deliveries, versions
+from dingwatch.ledger.schema import IS_BASELINE, deliveries, versions
 from dingwatch.ledger.store import Store
 from dingwatch.ledger.transitions import Change, chunks
 from dingwatch.ledger.versions import NewVersion, add_deliveries, join
@@ -39,7 +39,7 @@ class NotRetried(Exception):  # noqa: N818 (the name of what is the case)
 
 def baseline(connection: Connection, ids: Sequence[int] | None, folder: int | None) -> list[Version]:
     """Return baseline versions: those with these ids, or all of a folder."""
-    query = select(versions).where(versions.c.baseline)
+    query = select(versions).where(IS_BASELINE)
     if ids is None:
         return [_version(row) for row in connection.execute(query.where(versions.c.folder_id == folder))]
     known = [i for i in ids if i <= LARGEST_ID]

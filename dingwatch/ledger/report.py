@@ -17,11 +17,10 @@ from sqlalchemy import (
     null,
     or_,
     select,
-    text,
     tuple_,
 )
 
-from dingwatch.ledger.schema import calls, deliveries, folders, versions
+from dingwatch.ledger.schema import IS_BASELINE, calls, deliveries, folders, versions
 from dingwatch.ledger.versions import Mapped, join
 from dingwatch.lifecycle import State
 from dingwatch.model import Cause
@@ -31,8 +30,6 @@ UNMAPPED: Final = Cause("unmapped", "", "UNMAPPED")
 _STAYS: Final = (State.SENT, State.GONE)
 """States that are shown as they are, even where folder or conversation left the configuration."""
 _UNSENT: Final = tuple(state for state in State if state not in _STAYS)
-# Written as the partial index has it: SQLite takes `baseline = 1`, which Core would write, for another thing.
-_IS_BASELINE: Final = text("versions.baseline")
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +104,7 @@ def counts(connection: Connection, scope: Scope) -> dict[int | None, Counter[str
     for folder, conversation, state, number in connection.execute(by_state):
         unmapped = not scope.maps(folder, conversation) and state not in _STAYS
         found.setdefault(folder, Counter())[State.FAILED if unmapped else state] += number
-    old = select(versions.c.folder_id, func.count()).where(_IS_BASELINE).group_by(versions.c.folder_id)
+    old = select(versions.c.folder_id, func.count()).where(IS_BASELINE).group_by(versions.c.folder_id)
     for folder, number in connection.execute(old):
         found.setdefault(folder, Counter())[BASELINE] += number
     return found
@@ -182,7 +179,7 @@ def _baseline_lines(folder: int | None, limit: int) -> Select[Any]:
         null().label("code"),
         literal(value=False).label("uncertain_resent"),
         null().label("sent_at"),
-    ).where(_IS_BASELINE)
+    ).where(IS_BASELINE)
     if folder is not None:
         query = query.where(versions.c.folder_id == folder)
     return query.order_by(versions.c.noticed_at.desc(), versions.c.id.desc()).limit(limit)

@@ -88,12 +88,15 @@ versions = Table(
     Index("versions_by_state_of_file", "folder_id", "size", "mtime_ns"),
 )
 
+IS_BASELINE: Final = versions.c.baseline.is_(other=True)
+"""The condition as the index has it: a query that says it otherwise does not find the index."""
+
 versions_baseline = Index(
     "versions_baseline",
     versions.c.folder_id,
     versions.c.noticed_at,
-    sqlite_where=versions.c.baseline,
-    postgresql_where=versions.c.baseline,
+    sqlite_where=IS_BASELINE,
+    postgresql_where=IS_BASELINE,
 )
 
 deliveries = Table(

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, Self
 
-from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, insert, inspect, select, update
+from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, inspect, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError
 
@@ -169,4 +169,4 @@ def _errors() -> Iterator[None]:
         raise LedgerError(Cause(code, str(original), "LEDGER_UNWRITABLE")) from error
 
 
-__all__ = ["LedgerError", "Store", "insert", "sqlite_url"]
+__all__ = ["LedgerError", "Store", "sqlite_url"]

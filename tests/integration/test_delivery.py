@@ -512,3 +512,12 @@ def test_what_left_the_config_is_not_claimed_after_a_crash(desk: Desk) -> None:
     desk.restart()
     assert desk.tick() == []
     assert desk.state(row) == "pending"
+
+
+def test_a_throttled_token_call_waits_as_long_as_it_is_told(desk: Desk) -> None:
+    """The wait that DingTalk names is kept when the verdict becomes the whole app's."""
+    desk.drop("a.pdf")
+    desk.fresh[Host.OAPI] = False
+    token = only(desk.tick(), FetchToken)
+    assert desk.tick(Outcome(token, Throttled(CAUSE, Scope.API, 7.0))) == []
+    assert desk.pauses() == [("app", 7.0)]

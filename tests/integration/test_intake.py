@@ -50,7 +50,7 @@ class Watcher:
         )
         self.id = mark.id
         self.inputs: list[Input] = []
-        self.loop = IntakeLoop(self.store, [(settings, mark)], app="app", refused=tuple, say=self.heard)
+        self.loop = IntakeLoop(self.store, [(settings, mark)], app="app", refused=frozenset(), say=self.heard)
         self.perform = Performer(
             self.store, Observer(lambda _: None), {mark.id: settings}, self.inputs.append
         )
