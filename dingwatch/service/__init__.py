@@ -1,0 +1,24 @@
+"""The composition root: clocks, chance, threads, pools, signals, and who watches over them.
+
+Two loops, each in a thread of its own, share nothing but the ledger. A loop's jobs run in a pool and
+their outcomes come back through its inbox. An exception that nobody expected stops the whole service
+with its story in the log: nothing resurrects itself in the process, the next start repairs.
+"""
+
+from dingwatch.service.daemon import Service, serve
+from dingwatch.service.delivering import deliver, finished
+from dingwatch.service.gate import Gate
+from dingwatch.service.places import LEDGER_FILE, LOCK_FILE, ledger_url
+from dingwatch.service.speech import log_to_stderr
+
+__all__ = [
+    "LEDGER_FILE",
+    "LOCK_FILE",
+    "Gate",
+    "Service",
+    "deliver",
+    "finished",
+    "ledger_url",
+    "log_to_stderr",
+    "serve",
+]

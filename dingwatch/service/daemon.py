@@ -1,0 +1,150 @@
+"""The daemon: both loops, watched over, until a signal or an exception ends them."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from types import FrameType, TracebackType
+from typing import Final, Self
+
+from dingwatch import host
+from dingwatch.config import Config
+from dingwatch.ledger import Store
+from dingwatch.model import WatchKind
+from dingwatch.service.delivering import DeliverySide
+from dingwatch.service.folders import bind_folders
+from dingwatch.service.intaking import IntakeSide
+from dingwatch.service.places import LOCK_FILE, ledger_url
+from dingwatch.service.speech import log_to_stderr, logger, speaker
+from dingwatch.texts import Log
+
+EXIT_BUG: Final = 70
+
+
+class Service:
+    """The whole daemon. Nothing runs before `start`; `stop` ends it within ten seconds."""
+
+    def __init__(self, config: Config, *, say: Callable[..., None] | None = None) -> None:
+        self._config = config
+        self._say = say or speaker(config.language)
+        self._stop = threading.Event()
+        self._threads: list[threading.Thread] = []
+        self._lock = host.Lock(config.state_dir / LOCK_FILE)
+        self._store: Store | None = None
+        self._door: host.Door | None = None
+        self.ready = threading.Event()
+        self.ended = threading.Event()
+        self.failed: BaseException | None = None
+
+    def start(self) -> None:
+        """Take the lock, open the ledger and start both loops.
+
+        Raises:
+            host.Locked: another daemon works on this state directory.
+            LedgerError: the ledger cannot be opened.
+        """
+        self._config.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._lock.acquire()
+        try:
+            self._open()
+        except BaseException:
+            self._lock.release()
+            raise
+        for thread in self._threads:
+            thread.start()
+
+    def _open(self) -> None:
+        store = self._store = Store.open(ledger_url(self._config))
+        folders = bind_folders(store, self._config)
+        self._delivery = DeliverySide(self._config, store, folders.roots, self._say)
+        self._intake = IntakeSide(self._config, store, folders, self._delivery.poke, self._say)
+        self._delivery.notice_changed = self._intake.inbox.put
+        self._intake.on_ready = self.ready.set
+        self._door = host.Door(self._config.state_dir, self._answer)
+        self._door.start()
+        self._threads = [
+            threading.Thread(target=self._guard, args=(side.run,), name=name)
+            for name, side in (("delivery", self._delivery), ("intake", self._intake))
+        ]
+
+    def _guard(self, run: Callable[[threading.Event, Callable[[], None]], None]) -> None:
+        """Let a loop run; whatever ends it ends the service."""
+        try:
+            run(self._stop, lambda: None)
+        except BaseException as error:  # noqa: BLE001 (told by `run` once, with its story)
+            self.failed = self.failed or error
+        finally:
+            self._stop.set()
+            self.ended.set()
+            self.ready.set()  # nobody must wait for what will not come
+            self._delivery.inbox.wake()
+            self._intake.inbox.wake()
+
+    def _answer(self, request: str) -> str:
+        """Answer a command: `status` tells how folders are watched, anything else wakes the loops."""
+        if request == "status":
+            watching = self.watching().items()
+            return json.dumps(
+                {"folders": {str(i): {"watch": kind, "settling": n} for i, (kind, n) in watching}}
+            )
+        self._delivery.poke()
+        self._intake.inbox.wake()
+        return "{}"
+
+    def watching(self) -> dict[int, tuple[WatchKind, int]]:
+        """Return how each folder (by its id in the ledger) is watched, and how many of its files settle."""
+        return self._intake.loop.watching()
+
+    def stop(self) -> None:
+        """Take no more work, finish or abandon what is in flight, and close everything."""
+        self._stop.set()
+        if self._threads:
+            self._delivery.inbox.wake()
+            self._intake.inbox.wake()
+        for thread in self._threads:
+            thread.join()
+        if self._door is not None:
+            self._door.stop()
+        if self._store is not None:
+            self._store.close()
+        self._lock.release()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+
+def serve(config: Config, environ: Mapping[str, str]) -> int:
+    """Run the service in the foreground until SIGTERM or SIGINT; return the exit code."""
+    log_to_stderr()
+    service = Service(config)
+    asked = threading.Event()
+
+    def on_signal(_number: int, _frame: FrameType | None) -> None:
+        asked.set()
+        service.ended.set()
+        service.ready.set()
+
+    signal.signal(signal.SIGTERM, on_signal)
+    signal.signal(signal.SIGINT, on_signal)
+    service.start()
+    service.ready.wait()
+    if not asked.is_set() and service.failed is None:
+        sys.stdout.write(f"ready {Log.READY.said(config.language, count=len(config.folders))}\n")
+        sys.stdout.flush()
+        host.notify(environ, "READY=1")
+    service.ended.wait()
+    host.notify(environ, "STOPPING=1")
+    service.stop()
+    if service.failed is not None:
+        logger.critical("%s", Log.BUG.said(config.language), exc_info=service.failed)
+        return EXIT_BUG
+    return 0

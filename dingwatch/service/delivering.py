@@ -1,0 +1,173 @@
+"""The delivery loop with its client and its pool; in the daemon, and alone for `send`."""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from functools import partial
+from typing import Final
+
+from dingwatch import delivery, host
+from dingwatch.config import Config, Rate
+from dingwatch.delivery import DeliveryLoop, Outcome, place_of
+from dingwatch.dingtalk import Account, Client
+from dingwatch.intake.jobs import Anew
+from dingwatch.ledger import Store, outbox
+from dingwatch.lifecycle import IN_WORK, State
+from dingwatch.model import Vanished
+from dingwatch.policy import Limit
+from dingwatch.service.folders import bind_folders
+from dingwatch.service.gate import Gate
+from dingwatch.service.inbox import Inbox
+from dingwatch.service.places import LOCK_FILE, ledger_url
+from dingwatch.service.speech import log_to_stderr, speaker
+
+STOP_SECONDS: Final = 9.0
+"""What is in flight may take this long after a stop; systemd and people were promised ten."""
+
+
+def _limit(rate: Rate | None) -> Limit | None:
+    return Limit(rate.count, rate.period, rate.spaced) if rate else None
+
+
+class DeliverySide:
+    """The delivery loop with its client, pool and thread."""
+
+    def __init__(
+        self, config: Config, store: Store, folders: Mapping[int, bytes], say: Callable[..., None]
+    ) -> None:
+        self._stopping = threading.Event()
+        self._gate = Gate(_limit(config.pace.per_api), self._stopping)
+        dingtalk = config.dingtalk
+        self._client = Client(
+            Account(
+                dingtalk.client_id,
+                dingtalk.client_secret,
+                dingtalk.robot_code,
+                dingtalk.api_url,
+                dingtalk.oapi_url,
+            ),
+            gate=self._gate,
+            count=self._count,
+            sleep=self._sleep,
+            clock=time.time,
+            monotonic=time.monotonic,
+            pool=config.delivery.workers + 2,
+        )
+        unsupported = {f: c.unsupported for f, c in zip(folders, config.folders, strict=False)}
+        self.loop = DeliveryLoop(
+            store,
+            delivery.Settings(
+                app=dingtalk.client_id,
+                workers=config.delivery.workers,
+                give_up_after=config.delivery.give_up_after,
+                resend_uncertain=config.delivery.on_uncertain == "resend",
+                per_api=_limit(config.pace.per_api),
+                per_conversation=_limit(config.pace.per_conversation),
+                unsupported=unsupported,
+            ),
+            token_fresh=self._client.token_fresh,
+            chance=random.random,
+            say=say,
+        )
+        self._perform = delivery.Performer(self._client, folders)
+        self.inbox = Inbox()
+        self._pool = ThreadPoolExecutor(config.delivery.workers + 2, "delivery")
+        self.notice_changed: Callable[[Anew], None] = lambda _: None
+
+    def _count(self, api: str) -> None:
+        self.loop.count(api)
+
+    def poke(self) -> None:
+        """There is new work in the ledger."""
+        self.loop.poke()
+        self.inbox.wake()
+
+    def _sleep(self, seconds: float) -> None:
+        """Wait between repetitions of a call; a stop ends every wait."""
+        self._stopping.wait(seconds)
+
+    def run(self, stop: threading.Event, beat: Callable[[], None]) -> None:
+        """Tick until stopped; then give what is in flight some seconds, and abandon the rest."""
+        self.loop.recover(time.time())
+        timeout: float | None = 0.0
+        while not stop.is_set():
+            plan = self.loop.tick(time.time(), self.inbox.take(timeout))
+            self._submit(plan.jobs)
+            timeout = None if plan.next_at is None else max(plan.next_at - time.time(), 0.0)
+            beat()
+        self._finish()
+
+    def _submit(self, jobs: Sequence[delivery.Job]) -> None:
+        for job in jobs:
+            self._pool.submit(self.inbox.fill, partial(self._carry_out, job))
+
+    def _carry_out(self, job: delivery.Job) -> Outcome:
+        with self._gate.admitting(place_of(job)):
+            outcome = self._perform(job)
+        self._tell_intake(outcome)
+        return outcome
+
+    def _tell_intake(self, outcome: Outcome) -> None:
+        """A file that differs from what settled must be looked at anew, whatever its size and mtime say."""
+        job, verdict = outcome.job, outcome.result
+        if (
+            isinstance(job, delivery.Upload)
+            and isinstance(verdict, Vanished)
+            and verdict.cause.code == "changed"
+        ):
+            for row in job.rows:
+                if row.folder is not None:
+                    self.notice_changed(Anew(row.folder, row.path))
+
+    def _finish(self) -> None:
+        until = time.monotonic() + STOP_SECONDS
+        self._stopping.set()
+        while self.loop.in_hand and time.monotonic() < until:
+            self.loop.tick(time.time(), self.inbox.take(until - time.monotonic()), claim=False)
+        self.loop.abandon(time.time())
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        self._client.close()
+
+
+def deliver(config: Config, ids: Sequence[int], progress: Callable[[int], None]) -> None:
+    """Run delivery alone, under the lock, until none of these deliveries is in work; for `send`.
+
+    Raises:
+        host.Locked: a daemon runs, which delivers them itself.
+        LedgerError: the ledger cannot be opened.
+    """
+    log_to_stderr(logging.WARNING)
+    lock = host.Lock(config.state_dir / LOCK_FILE)
+    lock.acquire()
+    try:
+        with closing(Store.open(ledger_url(config))) as store:
+            _deliver(config, store, ids, progress)
+    finally:
+        lock.release()
+
+
+def _deliver(config: Config, store: Store, ids: Sequence[int], progress: Callable[[int], None]) -> None:
+    stop = threading.Event()
+    side = DeliverySide(config, store, bind_folders(store, config).roots, speaker(config.language))
+
+    def beat() -> None:
+        with store.reading() as connection:
+            rows = outbox.by_id(connection, ids).values()
+        done = sum(finished(config, row) for row in rows)
+        progress(done)
+        if done == len(rows):
+            stop.set()
+
+    side.run(stop, beat)
+
+
+def finished(config: Config, row: outbox.Delivery) -> bool:
+    """Say whether nothing more will happen to a row by itself."""
+    resent = row.state is State.UNCERTAIN and config.delivery.on_uncertain == "resend" and row.doubts == 1
+    return row.state not in IN_WORK and not resent

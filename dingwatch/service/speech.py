@@ -1,0 +1,44 @@
+"""How the service says what happened: one line of log each, in the language of the config."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Callable
+from typing import Final
+
+from dingwatch.texts import Advice, Language, Log, Text
+
+logger = logging.getLogger("dingwatch")
+
+
+def speaker(language: Language) -> Callable[..., None]:
+    """Return the function by which the loops say what happened: one line of log each."""
+
+    def say(text: Text, **values: object) -> None:
+        if "advice" in values:
+            values["advice"] = Advice[str(values["advice"])].said(language)
+        level = logging.INFO if text in _ORDINARY else logging.WARNING
+        logger.log(level, "%s", _one_line(text.said(language, **values)))
+
+    return say
+
+
+_ORDINARY: Final = frozenset(
+    {Log.SENT, Log.QUEUED, Log.RESUMED, Log.BASELINE, Log.FOLDER_BACK, Log.LEDGER_BACK}
+)
+
+
+def _one_line(text: str) -> str:
+    """A file's name may hold a newline; a line of log may not."""
+    return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)
+
+
+def log_to_stderr(level: int = logging.INFO) -> None:
+    """Send the log to stderr: with a time on a terminal, without under systemd, which adds its own."""
+    handler = logging.StreamHandler(sys.stderr)
+    plain = "JOURNAL_STREAM" in os.environ
+    handler.setFormatter(logging.Formatter("%(message)s" if plain else "%(asctime)s %(message)s"))
+    logger.handlers[:] = [handler]
+    logger.setLevel(level)
