@@ -13,7 +13,7 @@ from dingwatch.ledger.versions import FolderMark, Mapped
 
 @dataclass(frozen=True, slots=True)
 class Folders:
-    """What the loops are to know of each folder, and what the ledger remembers of it, in the config's order."""
+    """What the loops are to know of each folder, and what the ledger remembers of it, in order."""
 
     settings: tuple[FolderSettings, ...]
     marks: tuple[FolderMark, ...]
