@@ -8,12 +8,14 @@ reading. Every failure is a `Failure` with a verdict; `verdict_of` is the one pl
 from __future__ import annotations
 
 import errno
+import fcntl
 import hashlib
 import io
 import os
+import signal
 import stat
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
@@ -23,6 +25,7 @@ from dingwatch.model import (
     Failure,
     Fingerprint,
     FolderDown,
+    InUse,
     Misconfigured,
     NotReached,
     Rejected,
@@ -30,6 +33,7 @@ from dingwatch.model import (
     Vanished,
     Verdict,
 )
+from dingwatch.policy import readable
 
 BLOCK: Final = 1 << 20
 _PARENT: Final = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -73,18 +77,41 @@ def fingerprint_of(status: os.stat_result) -> Fingerprint:
     return Fingerprint(status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino, status.st_dev)
 
 
+class _Descriptor:
+    """A file descriptor that is closed by `close`, or when nobody uses it any more.
+
+    A job that still uses a root when the folder is opened anew keeps its own: a number that is closed under
+    its hands would soon name another file.
+    """
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+    def close(self) -> None:
+        number, self.number = self.number, -1
+        if number >= 0:
+            os.close(number)
+
+    __del__ = close
+
+
 @dataclass(frozen=True, slots=True)
 class Root:
     """A folder's root, held open so that a swapped or unmounted one is noticed.
 
     `path` is absolute and free of links; `identity` is (device, inode); `mounted` says whether it is
-    a mount point. Close it when done.
+    a mount point. It is closed when nobody uses it any more, or by `close`.
     """
 
     path: bytes
-    descriptor: int
+    held: _Descriptor
     identity: tuple[int, int]
     mounted: bool
+
+    @property
+    def descriptor(self) -> int:
+        """The opened directory."""
+        return self.held.number
 
     def verify(self) -> None:
         """Raise Failure(FolderDown) unless the path still names the directory that was opened."""
@@ -97,35 +124,35 @@ class Root:
 
     def close(self) -> None:
         """Give the descriptor back."""
-        os.close(self.descriptor)
+        self.held.close()
 
 
 def open_root(path: bytes) -> Root:
     """Open a folder's root for reading; raise Failure(FolderDown) when that cannot be done."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-        status = os.fstat(descriptor)
+        held = _Descriptor(os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC))
+        status = os.fstat(held.number)
         parent = os.stat(os.path.dirname(path) or b"/")
     except OSError as error:
         raise _down(errno.errorcode.get(error.errno or 0, "EUNKNOWN")) from None
     mounted = status.st_dev != parent.st_dev or path == b"/"
-    return Root(path, descriptor, (status.st_dev, status.st_ino), mounted)
+    return Root(path, held, (status.st_dev, status.st_ino), mounted)
 
 
 @contextmanager
 def _beneath(root: Root, path: bytes) -> Iterator[tuple[int, bytes]]:
     """Yield (descriptor of the parent, last component), having followed no link on the way."""
     *parents, name = path.split(b"/")
-    held = root.descriptor
+    start = held = root.descriptor
     try:
         for part in parents:
             step = os.open(part, _PARENT, dir_fd=held)
-            if held != root.descriptor:
+            if held != start:
                 os.close(held)
             held = step
         yield held, name
     finally:
-        if held != root.descriptor:
+        if held != start:
             os.close(held)
 
 
@@ -141,14 +168,20 @@ def _failures(root: Root) -> Iterator[None]:
         raise Failure(verdict) from None
 
 
-def observe(root: Root, path: bytes) -> Fingerprint:
+def observe(root: Root, path: bytes, *, opened: bool = False) -> Fingerprint:
     """Look at a file without reading it.
+
+    `opened` has it opened first: a network file system then asks its server instead of its own memory.
 
     Raises:
         Failure: Vanished (`absent`, `not_regular`), FolderDown, Misconfigured or NotReached.
     """
-    with _failures(root), _beneath(root, path) as (parent, name):
-        status = os.stat(name, dir_fd=parent, follow_symlinks=False)
+    with _failures(root):
+        if opened:
+            with _opened(root, path) as descriptor:
+                return fingerprint_of(os.fstat(descriptor))
+        with _beneath(root, path) as (parent, name):
+            status = os.stat(name, dir_fd=parent, follow_symlinks=False)
     if not stat.S_ISREG(status.st_mode):
         raise _not_regular()
     return fingerprint_of(status)
@@ -169,21 +202,61 @@ def _opened(root: Root, path: bytes) -> Iterator[int]:
         os.close(descriptor)
 
 
-def digest(root: Root, path: bytes, expected: Fingerprint) -> str:
+def digest(root: Root, path: bytes, expected: Fingerprint, *, lease: bool = False) -> str:
     """Return the sha256 (hex) of a file whose fingerprint is `expected` before and after.
 
+    `lease` asks the kernel, before and after, whether anybody has it open for writing; it knows that of
+    local file systems only.
+
     Raises:
-        Failure: Vanished(`changed`) when the file changed; else as `observe`.
+        Failure: Vanished(`changed`) when the file changed, InUse when somebody writes; else as `observe`.
     """
     hasher = hashlib.sha256()
     with _failures(root), _opened(root, path) as descriptor:
-        if fingerprint_of(os.fstat(descriptor)) != expected:
-            raise changed()
+        _require_rest(descriptor, expected, lease=lease)
         while block := os.read(descriptor, BLOCK):
             hasher.update(block)
-        if fingerprint_of(os.fstat(descriptor)) != expected:
-            raise changed()
+        _require_rest(descriptor, expected, lease=lease)
     return hasher.hexdigest()
+
+
+def _require_rest(descriptor: int, expected: Fingerprint, *, lease: bool) -> None:
+    if fingerprint_of(os.fstat(descriptor)) != expected:
+        raise changed()
+    if lease and has_writer(descriptor):
+        raise Failure(InUse(Cause("being_written", "", "IN_USE")))
+
+
+def has_writer(descriptor: int) -> bool:
+    """Say whether anybody has this file, opened for reading here, open for writing or mapped writable.
+
+    The kernel grants a read lease only where nobody has. Any other refusal than that (another's file
+    without CAP_LEASE, a file system without leases) says nothing, and counts as nobody.
+    """
+    # Who opens the file for writing while the lease is held is told to us by a signal, SIGIO unless
+    # another is chosen, and SIGIO ends a process. SIGURG is ignored by default.
+    fcntl.fcntl(descriptor, fcntl.F_SETSIG, signal.SIGURG)
+    try:
+        fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_RDLCK)
+    except OSError as error:
+        return error.errno == errno.EAGAIN
+    fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+    return False
+
+
+def require_unlocked(root: Root, path: bytes, locks: Sequence[bytes], since: float) -> None:
+    """Raise Failure(InUse) when one of these files lies beside this one, changed at `since` or later.
+
+    `since` is in seconds since the epoch.
+    """
+    with _failures(root), _beneath(root, path) as (parent, _):
+        for lock in locks:
+            try:
+                status = os.stat(lock, dir_fd=parent, follow_symlinks=False)
+            except OSError:
+                continue  # mostly absent; a name too long for a lock is none
+            if status.st_mtime >= since:
+                raise Failure(InUse(Cause("locked", readable(lock), "IN_USE"), lock=lock))
 
 
 def read(root: Root, path: bytes, version: Fingerprint, sha256: str) -> bytes:

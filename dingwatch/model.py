@@ -104,6 +104,14 @@ class Vanished(Verdict):
     """The file, or the state of it that was to be sent, is not there any more."""
 
 
+@dataclass(frozen=True, slots=True)
+class InUse(Verdict):
+    """Somebody works on the file: a program has it open for writing, or an editor's lock lies beside it."""
+
+    lock: bytes | None = None
+    """The name of the lock, in the file's own directory; None for a writer."""
+
+
 class FolderDown(Verdict):
     """The folder's root is absent, unreadable or not the one that was opened."""
 

@@ -1,7 +1,8 @@
 """When a file is complete: judged apart from events, the same way for a noticed and a scanned file.
 
-A candidate is looked at when it is noticed and again when it has been quiet for long enough; it has
-settled when both looks saw the same. Pure arithmetic on values; all instants are monotonic seconds.
+A candidate is looked at when it is noticed and again when it has been quiet for long enough. When both
+looks saw the same, and neither a writer nor an editor's lock holds it, it has settled. Pure arithmetic on
+values; all instants are monotonic seconds unless a name says `wall`.
 """
 
 from __future__ import annotations
@@ -15,6 +16,15 @@ EMPTY_WAIT: Final = 600.0
 """Seconds after which a file of no size is no longer expected to be filled."""
 LONGEST_QUIET: Final = 300.0
 """Seconds; the most that frequent versions of one path stretch its quiet period to."""
+HELD_WAIT: Final = 60.0
+"""Seconds; the longest until a file that a writer or an editor's lock holds is looked at again."""
+LOCK_HOLDS: Final = 1800.0
+"""Seconds after a file's last change for which an editor's lock beside it holds it back."""
+LOCK_AGES: Final = 86400.0
+"""Seconds; a lock older than this was left behind by an editor that died."""
+CEILING: Final = 86400.0
+"""Seconds after which a file that never comes to rest is shown to people."""
+_NEVER: Final = float("-inf")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +34,7 @@ class Candidate:
     `changed` is when something last happened to it; `seen` is what the last look saw, None when
     something happened since; `quiet` is the quiet period in seconds that it needs; `anew` asks for its
     digest even when size and mtime are those of a known version. `not_before` holds back the look at a file
-    that could not be looked at.
+    that could not be looked at, or that somebody is working on.
     """
 
     first: float
@@ -32,26 +42,14 @@ class Candidate:
     quiet: float
     seen: Fingerprint | None = None
     anew: bool = False
-    not_before: float = float("-inf")
-
-
-@dataclass(frozen=True, slots=True)
-class Look:
-    """The candidate must be looked at now."""
-
-
-@dataclass(frozen=True, slots=True)
-class Wait:
-    """Nothing is to be done before `until`."""
-
-    until: float
+    not_before: float = _NEVER
 
 
 def notice(candidate: Candidate | None, now: float, quiet: float, *, anew: bool = False) -> Candidate:
     """Something happened to the path: whatever was seen of it is out of date."""
     if candidate is None:
         return Candidate(first=now, changed=now, quiet=quiet, anew=anew)
-    return replace(candidate, changed=now, seen=None, anew=candidate.anew or anew, not_before=float("-inf"))
+    return replace(candidate, changed=now, seen=None, anew=candidate.anew or anew, not_before=_NEVER)
 
 
 def needed(candidate: Candidate, size: int) -> float:
@@ -59,12 +57,11 @@ def needed(candidate: Candidate, size: int) -> float:
     return max(candidate.quiet, EMPTY_WAIT) if size == 0 else candidate.quiet
 
 
-def step(candidate: Candidate, now: float) -> Look | Wait:
-    """Say what is to be done with a candidate now."""
+def due(candidate: Candidate) -> float:
+    """Return when a candidate is to be looked at; minus infinity means at once."""
     if candidate.seen is None:
-        return Look() if candidate.not_before <= now else Wait(candidate.not_before)
-    until = candidate.changed + needed(candidate, candidate.seen.size)
-    return Wait(until) if until > now else Look()
+        return candidate.not_before
+    return max(candidate.changed + needed(candidate, candidate.seen.size), candidate.not_before)
 
 
 def look(candidate: Candidate, fingerprint: Fingerprint, asked: float, now: float) -> Candidate:
@@ -92,3 +89,32 @@ def quiet_for(settle: float, recent: int) -> float:
     An editor that saves all the time is to send its pauses, not its saves.
     """
     return max(settle, min(settle * 2.0 ** min(recent, 32), LONGEST_QUIET))
+
+
+# --- Held by somebody ----------------------------------------------------------------------------
+
+
+def held(candidate: Candidate, now: float) -> Candidate:
+    """Somebody works on the file: look again, the more seldom the longer it takes."""
+    wait = min(max(candidate.quiet, (now - candidate.first) / 4), HELD_WAIT)
+    return replace(candidate, not_before=now + wait)
+
+
+def lock_names(name: bytes) -> tuple[bytes, ...]:
+    """Return the names of the files that say that an editor has this one open.
+
+    Microsoft Office and WPS replace the first characters of a long name; LibreOffice adds a frame.
+    """
+    text = name.decode("utf-8", "surrogateescape")
+    locks = (f"~${text}", f"~${text[1:]}", f"~${text[2:]}", f".~lock.{text}#", f".~{text}")
+    return tuple(lock.encode("utf-8", "surrogateescape") for lock in locks)
+
+
+def locks_since(candidate: Candidate, now: float, wall: float) -> float | None:
+    """Return the mtime (wall clock) from which on a lock holds the file; None when no lock does any more."""
+    return None if now - candidate.changed > LOCK_HOLDS else wall - LOCK_AGES
+
+
+def restless(candidate: Candidate, now: float) -> bool:
+    """Say whether a file has not come to rest for so long that people should know."""
+    return now - candidate.first >= CEILING

@@ -46,6 +46,10 @@ class Advice(Text):
         "文件在发送前已被移走或删除;放回原处就会发送。",
         "The file was moved away or deleted before it was sent; put it back to have it sent.",
     )
+    IN_USE = (
+        "有程序或编辑器正在使用它,关闭后会自动发送。",
+        "A program or an editor is working on it; it is sent by itself once that is closed.",
+    )
     FILE_CHANGED = (
         "文件在读取时发生了变化,稳定后会发送新的内容。",
         "The file changed while it was read; its new content is sent when it has settled.",
@@ -54,6 +58,20 @@ class Advice(Text):
     FOLDER_DOWN = (
         "请检查文件夹的路径、权限和挂载;恢复后会自动继续。",
         "Check the folder's path, permissions and mount; it goes on by itself.",
+    )
+    WATCHES = (
+        (
+            "请提高内核上限,例如 sysctl -w fs.inotify.max_user_watches=1048576"
+            " 和 fs.inotify.max_user_instances=1024;在此之前用定时扫描代替。"
+        ),
+        (
+            "Raise the kernel's limit, such as sysctl -w fs.inotify.max_user_watches=1048576 and"
+            " fs.inotify.max_user_instances=1024; until then it is scanned at intervals instead."
+        ),
+    )
+    DISCARDED = (
+        "已由 dingwatch discard 放弃;用 dingwatch retry 可以发送它。",
+        "Given up by dingwatch discard; dingwatch retry sends it.",
     )
     TOO_BIG = (
         "钉钉的文件上限是 20 MB:请拆分或压缩后再放入文件夹。",
@@ -235,6 +253,34 @@ class Log(Text):
     UNREADABLE = (
         "暂时无法读取:{path}({code} {message}){advice}",
         "cannot be read now: {path} ({code} {message}). {advice}",
+    )
+    NOT_REGULAR = (
+        "不发送链接、管道、套接字和设备:{path}(共 {count} 个)",
+        "links, pipes, sockets and devices are not sent: {path} ({count} in all)",
+    )
+    RESTLESS = (
+        "{hours} 小时以来一直在变化或被占用,仍在等待:{path}。请关闭正在写入它的程序",
+        (
+            "has been changing or in use for {hours} hours, and is still waited for: {path};"
+            " close the program that writes it"
+        ),
+    )
+    FLOOD = (
+        (
+            "文件夹 {folder} 一小时内新增超过 {most} 个投递,其余暂不发送:"
+            "请执行 dingwatch release '{folder}' 发送,或 dingwatch discard '{folder}' 放弃"
+        ),
+        (
+            "folder {folder}: more than {most} deliveries within an hour, the rest is held: dingwatch release"
+            " '{folder}' sends it, dingwatch discard '{folder}' gives it up"
+        ),
+    )
+    FALLEN_BACK = (
+        "文件夹 {folder} 收不全内核事件({code}),改用定时扫描:{path}。{advice}",
+        (
+            "folder {folder}: the kernel makes no events for all of it ({code}), it is scanned at intervals"
+            " instead: {path}. {advice}"
+        ),
     )
     FOLDER_DOWN = (
         "文件夹 {folder} 无法监视:{path}({code})。恢复后会自动继续,请检查路径、权限和挂载",

@@ -27,6 +27,7 @@ class FolderSettings:
     watch: str = "auto"
     poll_interval: float = 5.0
     rescan: float = 600.0
+    hold_over: int | None = None
 
 
 class Phase(StrEnum):
@@ -58,6 +59,13 @@ class Folder:
     said_down: str = ""
     noticed: set[bytes] = field(default_factory=set)
     """Paths with an event during the first look: they are no baseline."""
+    unwatched: frozenset[bytes] = frozenset()
+    """Directories that the last scan found to make no events."""
+    fallen_back: bool = False
+    """Whether it is polled because the kernel's events failed there."""
+    said_fallen_back: bool = False
+    next_trial: float = 0.0
+    """When kernel events are tried again."""
 
     @property
     def id(self) -> int:

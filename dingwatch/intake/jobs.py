@@ -7,16 +7,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dingwatch.model import Fingerprint, Verdict, WatchKind
+from dingwatch.model import Cause, Fingerprint, Verdict, WatchKind
 from dingwatch.policy import Known
 from dingwatch.watch import Notice, Overflow
 
 
 @dataclass(frozen=True, slots=True)
 class Arm:
-    """Open the root and begin to watch it."""
+    """Open the root and begin to watch it; `poll` says that kernel events have failed there."""
 
     folder: int
+    poll: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,26 +52,47 @@ class Look:
 
 @dataclass(frozen=True, slots=True)
 class Examine:
-    """Read a settled file's digest, after a look at the versions that it may be a moved one of."""
+    """Read a settled file's digest, after a look at the versions that it may be a moved one of.
+
+    An editor's lock beside it holds it back when it changed at `locks_since` (wall clock) or later; None
+    when no lock does.
+    """
 
     folder: int
     path: bytes
     fingerprint: Fingerprint
     rivals: tuple[Known, ...]
+    locks_since: float | None = None
 
 
-Job = Arm | Check | TakeBaseline | Scan | Look | Examine
+@dataclass(frozen=True, slots=True)
+class Forget:
+    """Find versions that were missing before an instant (wall clock) and still are, by id after `after`.
+
+    Folder None stands for what `send` was given.
+    """
+
+    folder: int | None
+    before: float
+    after: int = 0
+
+
+Job = Arm | Check | TakeBaseline | Scan | Look | Examine | Forget
 
 
 @dataclass(frozen=True, slots=True)
 class Armed:
-    """The folder is watched; `device` is its root's, `mounted` whether it is a mount point."""
+    """The folder is watched; `device` is its root's, `mounted` whether it is a mount point.
+
+    `refused` is why the kernel makes no events for it, where it should.
+    """
 
     folder: int
     kind: WatchKind
     network: bool
     device: int
     mounted: bool
+    refused: Cause | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,18 +120,34 @@ class Listed:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A part of what a scan found: paths in a state unknown to the ledger, and paths that are missing."""
+    """A part of what a scan found.
+
+    Paths in a state unknown to the ledger, paths that are missing, links and the like that are never sent,
+    and directories that cannot be listed.
+    """
 
     folder: int
-    unknown: tuple[bytes, ...]
-    missing: tuple[bytes, ...]
+    unknown: tuple[bytes, ...] = ()
+    missing: tuple[bytes, ...] = ()
+    irregular: tuple[bytes, ...] = ()
+    unlisted: tuple[tuple[bytes, Verdict], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Scanned:
-    """A scan came to its end."""
+    """A scan came to its end; `unwatched` are directories in it that make no events."""
 
     folder: int
+    unwatched: frozenset[bytes] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Forgettable:
+    """Versions whose files are really not there; the search goes on after the id `last`, if any."""
+
+    ids: tuple[int, ...]
+    job: Forget
+    last: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +192,7 @@ Input = (
     | Listed
     | Found
     | Scanned
+    | Forgettable
     | Looked
     | Examined
     | Unexamined

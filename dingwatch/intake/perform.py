@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from dingwatch import files
+from dingwatch import files, settle
 from dingwatch.files import Root
 from dingwatch.intake.folder import FolderSettings
 from dingwatch.intake.jobs import (
@@ -17,6 +17,8 @@ from dingwatch.intake.jobs import (
     Down,
     Examine,
     Examined,
+    Forget,
+    Forgettable,
     Found,
     Input,
     Job,
@@ -28,14 +30,34 @@ from dingwatch.intake.jobs import (
     TakeBaseline,
     Unexamined,
 )
-from dingwatch.ledger import versions
+from dingwatch.ledger import pruning, versions
 from dingwatch.ledger.store import Store
-from dingwatch.model import Cause, Failure, Fingerprint, FolderDown, Scope, Verdict, WatchKind
+from dingwatch.model import (
+    Cause,
+    Failure,
+    Fingerprint,
+    FolderDown,
+    Misconfigured,
+    Scope,
+    Vanished,
+    Verdict,
+    WatchKind,
+)
 from dingwatch.policy import Known
-from dingwatch.watch import Directory, Observer, kind_of, walk
+from dingwatch.watch import Directory, Mount, Observer, kind_of, mounted_beneath, mounts, walk
 
 BATCH: Final = 1000
 """Paths that a scan hands over at a time."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Watched:
+    """How an opened root is watched, and what was mounted within it then."""
+
+    root: Root
+    kind: WatchKind
+    network: bool
+    mounts: frozenset[Mount]
 
 
 @dataclass(slots=True)
@@ -46,7 +68,7 @@ class Performer:
     observer: Observer
     folders: Mapping[int, FolderSettings]
     emit: Callable[[Input], None]
-    roots: dict[int, Root] = field(default_factory=dict)
+    watched: dict[int, _Watched] = field(default_factory=dict)
 
     def __call__(self, job: Job) -> Input:
         """Carry out one job; a failure comes back as a value."""
@@ -55,56 +77,83 @@ class Performer:
         except Failure as failure:
             if isinstance(job, Examine):
                 return Unexamined(job, failure.verdict)
+            if isinstance(job, Forget):
+                return Forgettable((), job, None)  # the folder is down; it is asked again another day
             return Down(job.folder, failure.verdict)
 
     def close(self) -> None:
         """Close all roots."""
-        while self.roots:
-            self.roots.popitem()[1].close()
+        while self.watched:
+            self.watched.popitem()[1].root.close()
 
     def _do(self, job: Job) -> Input:
+        match job:
+            case TakeBaseline(folder):
+                return Listed(folder, tuple(self._listing(folder)))
+            case Arm() | Check() | Scan():
+                return self._watch(job)
+        return self._file(job)
+
+    def _watch(self, job: Arm | Check | Scan) -> Input:
         match job:
             case Arm():
                 return self._arm(job)
             case Check():
                 return self._check(job)
-            case TakeBaseline():
-                return Listed(job.folder, tuple(self._listing(job.folder)))
             case Scan():
                 return self._scan(job)
+
+    def _file(self, job: Look | Examine | Forget) -> Input:
+        match job:
             case Look():
-                root = self._root(job.folder)
-                return Looked(job, tuple((path, _observe(root, path)) for path in job.paths))
+                return self._look(job)
             case Examine():
                 return self._examine(job)
+            case Forget():
+                return self._forgettable(job)
+
+    def _of(self, folder: int) -> _Watched:
+        watched = self.watched.get(folder)
+        if watched is None:
+            raise Failure(FolderDown(Cause("closed", "", "FOLDER_DOWN"), Scope.FOLDER))
+        return watched
 
     def _root(self, folder: int) -> Root:
-        root = self.roots.get(folder)
-        if root is None:
-            raise Failure(FolderDown(Cause("closed", "", "FOLDER_DOWN"), Scope.FOLDER))
-        return root
+        return self._of(folder).root
 
     def _arm(self, job: Arm) -> Armed:
         """Watch first, then let the loop list: what comes in between is noticed."""
         settings = self.folders[job.folder]
         self.observer.disarm(job.folder)
-        old = self.roots.pop(job.folder, None)
-        if old is not None:
-            old.close()
-        root = self.roots[job.folder] = files.open_root(settings.root)
-        network = kind_of(settings.root).network
-        polls = settings.watch == "poll" or (settings.watch == "auto" and network)
-        if not polls:
-            self.observer.arm(job.folder, settings.root, recursive=settings.filter.recursive)
+        self.watched.pop(job.folder, None)  # jobs that still use the old root keep it open
+        root = files.open_root(settings.root)
+        table = mounts()
+        within = mounted_beneath(settings.root, table)
+        network = any(kind.network for kind in (kind_of(settings.root, table), *(m.kind for m in within)))
+        polls = job.poll or settings.watch == "poll" or (settings.watch == "auto" and network)
+        refused = None if polls else self._refused(settings)
+        kind = WatchKind.POLL if polls or refused else WatchKind.INOTIFY
+        self.watched[job.folder] = _Watched(root, kind, network, within)
         root.verify()
-        kind = WatchKind.POLL if polls else WatchKind.INOTIFY
-        return Armed(job.folder, kind, network, root.identity[0], root.mounted)
+        return Armed(job.folder, kind, network, root.identity[0], root.mounted, refused)
+
+    def _refused(self, settings: FolderSettings) -> Cause | None:
+        """Have the kernel tell of changes; return why it does not, where it has no watch left."""
+        try:
+            self.observer.arm(settings.id, settings.root, recursive=settings.filter.recursive)
+        except Failure as failure:
+            if isinstance(failure.verdict, Misconfigured):
+                return failure.verdict.cause
+            raise
+        return None
 
     def _check(self, job: Check) -> Checked:
-        self._root(job.folder).verify()
-        settings = self.folders[job.folder]
-        polls = settings.watch == "poll" or (settings.watch == "auto" and kind_of(settings.root).network)
-        if not polls and not self.observer.alive(job.folder):
+        """See what no event tells: another root, another mount within it, a thread that died."""
+        watched = self._of(job.folder)
+        watched.root.verify()
+        if mounted_beneath(watched.root.path, mounts()) != watched.mounts:
+            raise Failure(FolderDown(Cause("mounts_changed", "", "FOLDER_DOWN"), Scope.FOLDER))
+        if watched.kind is WatchKind.INOTIFY and not self.observer.alive(job.folder):
             raise Failure(FolderDown(Cause("watch_died", "", "FOLDER_DOWN"), Scope.FOLDER))
         return Checked(job.folder)
 
@@ -117,55 +166,115 @@ class Performer:
                     yield path, entry.fingerprint
 
     def _scan(self, job: Scan) -> Scanned:
-        """Compare by the directory: one query each, memory that does not grow with the tree."""
-        visited = set()
-        unknown: list[bytes] = []
-        missing: list[bytes] = []
+        """Compare by the directory: one query each, memory that does not grow with the files."""
+        visited: set[bytes] = set()
+        batch = _Batch(job.folder, self.emit)
         with self.store.reading() as connection:
             for directory in walk(self._root(job.folder), self.folders[job.folder].filter.prunes):
+                if directory.unreadable is not None:
+                    if not isinstance(directory.unreadable, Vanished):
+                        batch.unlisted.append((directory.path, directory.unreadable))
+                    continue
                 visited.add(directory.path)
                 listed = versions.listed(connection, job.folder, directory.path)
-                unknown += self._unknown(job.folder, directory, listed)
-                if directory.unreadable is None:
-                    there = {entry.name for entry in directory.entries}
-                    missing += [versions.join(directory.path, n) for n in listed.present if n not in there]
-                if len(unknown) + len(missing) >= BATCH:
-                    self.emit(Found(job.folder, tuple(unknown), tuple(missing)))
-                    unknown, missing = [], []
+                there = {entry.name for entry in directory.entries}
+                batch.unknown += self._unknown(job.folder, directory, listed)
+                batch.missing += [versions.join(directory.path, n) for n in listed.present if n not in there]
+                batch.irregular += self._accepted(job.folder, directory.path, directory.others)
+                batch.flush(BATCH)
+            unlisted = {path for path, _ in batch.unlisted}
             for path in versions.directories(connection, job.folder):
-                if path not in visited:
+                if path not in visited and path not in unlisted:
                     listed = versions.listed(connection, job.folder, path)
-                    missing += [versions.join(path, name) for name in listed.present]
-        self._root(job.folder).verify()
-        self.emit(Found(job.folder, tuple(unknown), tuple(missing)))
-        return Scanned(job.folder)
+                    batch.missing += [versions.join(path, name) for name in listed.present]
+        watched = self._of(job.folder)
+        watched.root.verify()
+        batch.flush(0)
+        if watched.kind is WatchKind.POLL:
+            return Scanned(job.folder)
+        recursive = self.folders[job.folder].filter.recursive
+        expected = visited if recursive else {b""}
+        return Scanned(job.folder, self.observer.unwatched(job.folder, watched.root.path, expected))
 
     def _unknown(self, folder: int, directory: Directory, listed: versions.Listed) -> Iterator[bytes]:
-        accepts = self.folders[folder].filter.accepts
         nothing: frozenset[tuple[int, int]] = frozenset()
-        for entry in directory.entries:
-            state = (entry.fingerprint.size, entry.fingerprint.mtime_ns)
-            if state not in listed.known.get(entry.name, nothing):
-                path = versions.join(directory.path, entry.name)
-                if accepts(path):
-                    yield path
+        names = (
+            name
+            for name, seen in ((one.name, one.fingerprint) for one in directory.entries)
+            if (seen.size, seen.mtime_ns) not in listed.known.get(name, nothing)
+        )
+        return self._accepted(folder, directory.path, names)
+
+    def _accepted(self, folder: int, directory: bytes, names: Iterable[bytes]) -> Iterator[bytes]:
+        accepts = self.folders[folder].filter.accepts
+        return (path for name in names if accepts(path := versions.join(directory, name)))
+
+    def _look(self, job: Look) -> Looked:
+        watched = self._of(job.folder)
+        return Looked(job, tuple((path, _observe(watched, path)) for path in job.paths))
 
     def _examine(self, job: Examine) -> Examined:
-        root = self._root(job.folder)
-        movable = tuple(rival for rival in job.rivals if not _holds(root, rival))
+        watched = self._of(job.folder)
+        movable = tuple(rival for rival in job.rivals if not _holds(watched, rival))
         if any(rival.inode == job.fingerprint.inode for rival in movable):
             return Examined(job, None, movable)
-        return Examined(job, files.digest(root, job.path, job.fingerprint), movable)
+        if job.locks_since is not None:
+            locks = settle.lock_names(job.path.rpartition(b"/")[2])
+            files.require_unlocked(watched.root, job.path, locks, job.locks_since)
+        digest = files.digest(watched.root, job.path, job.fingerprint, lease=not watched.network)
+        return Examined(job, digest, movable)
+
+    def _forgettable(self, job: Forget) -> Forgettable:
+        """Look once more: what is there is never forgotten, whatever the ledger says."""
+        with self.store.reading() as connection:
+            old = pruning.old(connection, job.folder, job.before, job.after)
+        last = old[-1].id if len(old) == pruning.AT_ONCE else None
+        if job.folder is not None:
+            watched = self._of(job.folder)
+            old = [one for one in old if _absent(watched, one.path)]
+        return Forgettable(tuple(one.id for one in old), job, last)
 
 
-def _observe(root: Root, path: bytes) -> Fingerprint | Verdict:
+@dataclass(slots=True)
+class _Batch:
+    """What a scan has found and not yet handed over."""
+
+    folder: int
+    emit: Callable[[Input], None]
+    unknown: list[bytes] = field(default_factory=list)
+    missing: list[bytes] = field(default_factory=list)
+    irregular: list[bytes] = field(default_factory=list)
+    unlisted: list[tuple[bytes, Verdict]] = field(default_factory=list)
+
+    def flush(self, least: int) -> None:
+        """Hand over what there is, once it is `least` paths."""
+        if len(self.unknown) + len(self.missing) + len(self.irregular) < least:
+            return
+        found = Found(
+            self.folder, tuple(self.unknown), tuple(self.missing), tuple(self.irregular), tuple(self.unlisted)
+        )
+        self.emit(found)
+        for handed_over in (self.unknown, self.missing, self.irregular):
+            handed_over.clear()
+
+
+def _observe(watched: _Watched, path: bytes) -> Fingerprint | Verdict:
+    """Look at one file; that the folder itself is down is no fact about a file."""
     try:
-        return files.observe(root, path)
+        return files.observe(watched.root, path, opened=watched.network)
     except Failure as failure:
+        if isinstance(failure.verdict, FolderDown):
+            raise
         return failure.verdict
 
 
-def _holds(root: Root, known: Known) -> bool:
+def _absent(watched: _Watched, path: bytes) -> bool:
+    """Say whether nothing lies at a path."""
+    seen = _observe(watched, path)
+    return isinstance(seen, Vanished) and seen.cause.code == "absent"
+
+
+def _holds(watched: _Watched, known: Known) -> bool:
     """Say whether a version's own path still holds it."""
-    seen = _observe(root, known.path)
+    seen = _observe(watched, known.path)
     return isinstance(seen, Fingerprint) and known.same_as(seen)

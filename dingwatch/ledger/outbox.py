@@ -22,6 +22,7 @@ from sqlalchemy import (
 )
 
 from dingwatch.ledger import transitions
+from dingwatch.ledger.floods import HELD
 from dingwatch.ledger.prepared import Prepared
 from dingwatch.ledger.schema import (
     calls,
@@ -302,7 +303,10 @@ def doubted_once(connection: Connection) -> list[Delivery]:
 # --- When something is due ---------------------------------------------------------------------
 
 _NEXT_DUE: Final = select(func.min(deliveries.c.due)).where(
-    deliveries.c.state.in_((State.PENDING, State.UPLOADED)), deliveries.c.due > bindparam("now"), _MAPPED
+    deliveries.c.state.in_((State.PENDING, State.UPLOADED)),
+    deliveries.c.due > bindparam("now"),
+    deliveries.c.due < HELD,
+    _MAPPED,
 )
 
 

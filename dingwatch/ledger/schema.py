@@ -7,6 +7,7 @@ from one counter, so that an id names one line of `history`.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 from sqlalchemy import (
@@ -15,6 +16,7 @@ from sqlalchemy import (
     CheckConstraint,
     Column,
     Double,
+    Executable,
     ForeignKey,
     Index,
     Integer,
@@ -23,12 +25,14 @@ from sqlalchemy import (
     String,
     Table,
     UniqueConstraint,
+    text,
 )
+from sqlalchemy.schema import CreateIndex
 
 from dingwatch.lifecycle import State
 from dingwatch.model import Form, Route, Scope
 
-SCHEMA: Final = 1
+SCHEMA: Final = 2
 """The number of this schema; a ledger with a higher one was written by a newer dingwatch."""
 
 metadata = MetaData()
@@ -54,10 +58,12 @@ folders = Table(
     Column("root", LargeBinary, nullable=False),
     Column("name", String, nullable=False),
     Column("looked_at", Double),
+    Column("released_at", Double),
     Column("blank_device", String),
     UniqueConstraint("root", "name"),
 )
-"""`looked_at`: when the first look (the baseline) was taken; `blank_device`: the device of a root that
+"""`looked_at`: when the first look (the baseline) was taken; `released_at`: when a person last let a flood
+go; `blank_device`: the device of a root that
 was then empty and no mount point, which gets another first look when something is mounted there."""
 
 routes = Table(
@@ -99,6 +105,14 @@ versions_baseline = Index(
     postgresql_where=IS_BASELINE,
 )
 
+versions_missing = Index(
+    "versions_missing",
+    versions.c.folder_id,
+    versions.c.missing_since,
+    sqlite_where=versions.c.missing_since.is_not(None),
+    postgresql_where=versions.c.missing_since.is_not(None),
+)
+
 deliveries = Table(
     "deliveries",
     metadata,
@@ -133,6 +147,7 @@ deliveries = Table(
     _one_of("state", State),
     _one_of("form", Form),
     _one_of("route", Route),
+    Index("deliveries_by_due", "state", "due"),
     Index("deliveries_to_upload", "state", "settled_at", "id"),
     Index("deliveries_to_send", "state", "conversation_id", "settled_at", "id"),
     Index("deliveries_of_upload", "upload_key", "state"),
@@ -203,3 +218,14 @@ refused_extensions = Table(
     Column("extension", String, primary_key=True),
     Column("since", Double, nullable=False),
 )
+
+deliveries_by_due = next(index for index in deliveries.indexes if index.name == "deliveries_by_due")
+
+MIGRATIONS: Final[Mapping[int, tuple[Executable, ...]]] = {
+    1: (
+        text("ALTER TABLE folders ADD COLUMN released_at DOUBLE PRECISION"),
+        CreateIndex(versions_missing),
+        CreateIndex(deliveries_by_due),
+    ),
+}
+"""What makes the next schema of each one."""

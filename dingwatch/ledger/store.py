@@ -17,11 +17,10 @@ from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, ins
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError
 
-from dingwatch.ledger.schema import SCHEMA, metadata, numbers
+from dingwatch.ledger.schema import MIGRATIONS, SCHEMA, metadata, numbers
 from dingwatch.model import Cause
 
 BUSY_SECONDS: Final = 5.0
-_SCHEMA: Final = select(numbers.c.value).where(numbers.c.name == "schema")
 
 
 class LedgerError(Exception):
@@ -87,19 +86,17 @@ class Store:
     def _prepare(self) -> None:
         """Make what is missing; a ledger that is as it should be is only looked at."""
         with self.reading() as connection:
-            if inspect(connection).has_table(numbers.name):
-                self._require(connection.scalar(_SCHEMA))
-                return
+            found = inspect(connection).has_table(numbers.name) and _schema(connection)
+        if found == SCHEMA:
+            return
         with self.writing() as connection:
+            if inspect(connection).has_table(numbers.name):
+                _migrate(connection, _schema(connection))
+                return
             metadata.create_all(connection)
             self.insert_missing(
                 connection, numbers, [{"name": "schema", "value": SCHEMA}, {"name": "id", "value": 0}]
             )
-            self._require(connection.scalar(_SCHEMA))
-
-    def _require(self, found: int | None) -> None:
-        if found is None or found > SCHEMA:
-            raise LedgerError(Cause("newer_schema", str(found), "LEDGER_NEWER"))
 
     def close(self) -> None:
         """Close all connections."""
@@ -156,6 +153,22 @@ class Store:
         )
         assert last is not None  # noqa: S101 (the row is made when the ledger is)
         return range(last - count + 1, last + 1)
+
+
+def _schema(connection: Connection) -> int:
+    """Return the number of the ledger's schema; raise LedgerError where it is newer than this program."""
+    found = connection.scalar(select(numbers.c.value).where(numbers.c.name == "schema"))
+    if found is None or found > SCHEMA:
+        raise LedgerError(Cause("newer_schema", str(found), "LEDGER_NEWER"))
+    return int(found)
+
+
+def _migrate(connection: Connection, found: int) -> None:
+    """Bring an older ledger up to this program's schema, one step after the other."""
+    for number in range(found, SCHEMA):
+        for step in MIGRATIONS[number]:
+            connection.execute(step)
+    connection.execute(update(numbers).where(numbers.c.name == "schema").values(value=SCHEMA))
 
 
 @contextmanager

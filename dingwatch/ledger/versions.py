@@ -239,7 +239,7 @@ def listed(connection: Connection, folder: int, directory: bytes) -> Listed:
     for name, size, mtime_ns, version, missing, gone in _LISTED.rows(
         connection, {"folder": folder, "directory": directory}
     ):
-        if not gone:
+        if not gone and missing is None:  # what was missing and is there again must be noticed
             known[name].add((size, mtime_ns))
         if missing is None:
             present[name].append(version)
@@ -425,6 +425,16 @@ def missing(connection: Connection, ids: Sequence[int], now: float) -> None:
             update(versions)
             .where(versions.c.id.in_(some), versions.c.missing_since.is_(None))
             .values(missing_since=now)
+        )
+
+
+def present(connection: Connection, ids: Sequence[int]) -> None:
+    """Write down that files are there (again)."""
+    for some in chunks(ids):
+        connection.execute(
+            update(versions)
+            .where(versions.c.id.in_(some), versions.c.missing_since.is_not(None))
+            .values(missing_since=None)
         )
 
 

@@ -42,6 +42,7 @@ def bind_folders(store: Store, config: Config) -> Folders:
             watch=folder.watch,
             poll_interval=folder.poll_interval,
             rescan=folder.rescan,
+            hold_over=folder.hold_over,
         )
         for folder, mark in zip(config.folders, marks, strict=True)
     )

@@ -12,7 +12,7 @@ from dingwatch import intake
 from dingwatch.config import Config
 from dingwatch.dingtalk import REFUSED_EXTENSIONS
 from dingwatch.intake import Instant, IntakeLoop
-from dingwatch.intake.jobs import Look, Scan, TakeBaseline
+from dingwatch.intake.jobs import Forget, Look, Scan, TakeBaseline
 from dingwatch.ledger import Store
 from dingwatch.service.folders import Folders
 from dingwatch.service.inbox import Inbox
@@ -40,6 +40,7 @@ class IntakeSide:
             app=app,
             refused=REFUSED_EXTENSIONS,
             say=say,
+            keep=config.keep,
         )
         self._perform = intake.Performer(
             store, self._observer, {one.id: one for one in folders.settings}, self.inbox.put
@@ -51,7 +52,6 @@ class IntakeSide:
 
     def run(self, stop: threading.Event, beat: Callable[[], None]) -> None:
         """Tick until stopped."""
-        self._observer.start()
         said_ready = False
         timeout: float | None = 0.0
         while not stop.is_set():
@@ -71,7 +71,7 @@ class IntakeSide:
     def _pool_for(self, job: intake.Job) -> ThreadPoolExecutor:
         if isinstance(job, Look):
             return self._looks
-        if isinstance(job, Scan | TakeBaseline):
+        if isinstance(job, Scan | TakeBaseline | Forget):
             return self._scans
         return self._reads
 

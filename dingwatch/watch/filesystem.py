@@ -1,4 +1,4 @@
-"""What kind of file system a folder lies on: the kernel tells of changes only where it makes them itself."""
+"""What is mounted where: the kernel tells of changes only where it makes them itself."""
 
 from __future__ import annotations
 
@@ -20,16 +20,46 @@ class Kind:
     network: bool
 
 
-def kind_of(path: bytes) -> Kind:
+@dataclass(frozen=True, slots=True)
+class Mount:
+    """One line of the table of mounts; `id` is another one after every mounting."""
+
+    id: int
+    point: bytes
+    kind: Kind
+
+
+def mounts() -> tuple[Mount, ...]:
+    """Return everything that is mounted, in the order in which it was."""
+    table = Path("/proc/self/mountinfo").read_bytes()
+    return tuple(_mount(line) for line in table.splitlines())
+
+
+def _mount(line: bytes) -> Mount:
+    left, _, right = line.partition(b" - ")
+    fields = left.split(b" ")
+    name = os.fsdecode(right.split(b" ")[0])
+    return Mount(
+        int(fields[0]), _unescape(fields[4]), Kind(name, name in NETWORK or name.startswith("fuse."))
+    )
+
+
+def kind_of(path: bytes, table: tuple[Mount, ...] | None = None) -> Kind:
     """Return the kind of file system that holds a path, by the longest mount point above it."""
-    best, name = b"", "unknown"
-    for line in Path("/proc/self/mountinfo").read_bytes().splitlines():
-        left, _, right = line.partition(b" - ")
-        mount = _unescape(left.split(b" ")[4])
-        above = path == mount or path.startswith(mount.rstrip(b"/") + b"/")
-        if above and len(mount) >= len(best):
-            best, name = mount, os.fsdecode(right.split(b" ")[0])
-    return Kind(name, name in NETWORK or name.startswith("fuse."))
+    best, kind = b"", Kind("unknown", network=False)
+    for mount in mounts() if table is None else table:
+        if _is_beneath(path, mount.point) and len(mount.point) >= len(best):
+            best, kind = mount.point, mount.kind
+    return kind
+
+
+def mounted_beneath(path: bytes, table: tuple[Mount, ...]) -> frozenset[Mount]:
+    """Return what is mounted somewhere within a folder."""
+    return frozenset(mount for mount in table if mount.point != path and _is_beneath(mount.point, path))
+
+
+def _is_beneath(path: bytes, above: bytes) -> bool:
+    return path == above or path.startswith(above.rstrip(b"/") + b"/")
 
 
 def _unescape(mount: bytes) -> bytes:

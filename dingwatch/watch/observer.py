@@ -7,11 +7,14 @@ lost event is only told in watchdog's log, so the log is listened to.
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
+import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Final
 
 from watchdog.events import (
     DirMovedEvent,
@@ -22,10 +25,10 @@ from watchdog.events import (
     FileSystemEvent,
     FileSystemEventHandler,
 )
-from watchdog.observers.api import ObservedWatch
+from watchdog.observers.api import EventEmitter, ObservedWatch
 from watchdog.observers.inotify import InotifyObserver
 
-from dingwatch.model import Cause, Failure, FolderDown, Scope
+from dingwatch.model import Cause, Failure, FolderDown, Misconfigured, Scope
 
 # No more than these: each kind asked for fills the kernel's queue sooner. A file in a directory made a
 # moment before has no `closed`, one moved or linked into place has only `created`.
@@ -36,6 +39,9 @@ _EVENTS: list[type[FileSystemEvent]] = [
     FileDeletedEvent,
     DirMovedEvent,
 ]
+
+_EXHAUSTED: Final = frozenset({errno.ENOSPC, errno.EMFILE, errno.ENFILE})
+"""No watch left for this user, no inotify instance, no file descriptor."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,23 +88,15 @@ class _OverflowListener(logging.Handler):
 
 
 class Observer:
-    """Watches folders through inotify. Nothing runs before `start`."""
+    """Watches folders through inotify. Nothing runs before the first `arm`."""
 
     def __init__(self, put: Put) -> None:
         self._put = put
         self._observer: InotifyObserver | None = None  # its constructor starts a thread
         self._armed: dict[int, tuple[ObservedWatch, _Handler]] = {}
+        self._lock = threading.Lock()
         self._listener = _OverflowListener(put)
         self._log = logging.getLogger("watchdog.observers.inotify_c")
-
-    def start(self) -> None:
-        """Start watchdog's threads."""
-        # Harmless (a directory was seen twice while it was made) but printed with the whole table of
-        # watches; where warnings are errors it would end the thread that reads the events.
-        warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"watchdog\.observers")
-        self._log.addHandler(self._listener)
-        self._observer = InotifyObserver()
-        self._observer.start()
 
     def stop(self) -> None:
         """Stop and wait for watchdog's threads."""
@@ -110,44 +108,76 @@ class Observer:
 
     def alive(self, folder: int) -> bool:
         """Say whether events of this folder still come through."""
-        armed = self._armed.get(folder)
-        if armed is None or self._observer is None or not _reads(self._observer):
-            return False
-        return any(e.watch == armed[0] and e.is_alive() for e in self._observer.emitters)
+        emitter = self._emitter(folder)
+        return emitter is not None and emitter.is_alive()
 
-    def _revived(self) -> InotifyObserver:
-        """Return a living observer; with dead threads every folder's watch is dead, and gets armed anew."""
-        if self._observer is None or not _reads(self._observer):
-            self.stop()
-            self._armed.clear()
-            self.start()
-        assert self._observer is not None  # noqa: S101 (made by `start`)
-        return self._observer
+    def unwatched(self, folder: int, root: bytes, directories: Iterable[bytes]) -> frozenset[bytes]:
+        """Return which of these directories (relative to the root) make no events.
+
+        Out of watches, or not allowed in, watchdog leaves a subdirectory out and says nothing.
+        """
+        emitter = self._emitter(folder)
+        group = getattr(emitter, "_inotify", None)
+        watched = dict(group._active_callbacks_by_path) if group is not None else {}  # noqa: SLF001
+        return frozenset(
+            directory
+            for directory in directories
+            if watched.get(root + b"/" + directory if directory else root, -1) < 0
+        )
 
     def arm(self, folder: int, root: bytes, *, recursive: bool) -> None:
         """Begin to watch a folder's root (an absolute path without links).
 
         Raises:
-            Failure: FolderDown, when the kernel refuses (absent, forbidden, out of watches).
+            Failure: FolderDown when the root is absent or forbidden, Misconfigured when the kernel has no
+                watch or no instance left.
         """
-        observer = self._revived()
+        with self._lock:
+            self._arm(folder, root, recursive=recursive)
+
+    def _arm(self, folder: int, root: bytes, *, recursive: bool) -> None:
         handler = _Handler(folder, root, self._put)
         try:
-            watch = observer.schedule(handler, os.fsdecode(root), recursive=recursive, event_filter=_EVENTS)
+            watch = self._living().schedule(
+                handler, os.fsdecode(root), recursive=recursive, event_filter=_EVENTS
+            )
         except OSError as error:
-            cause = Cause(type(error).__name__, os.strerror(error.errno or 0), "FOLDER_DOWN")
+            code = errno.errorcode.get(error.errno or 0, type(error).__name__)
+            if error.errno in _EXHAUSTED:
+                raise Failure(Misconfigured(Cause(code, str(error.strerror), "WATCHES"))) from None
+            cause = Cause(code, os.strerror(error.errno or 0), "FOLDER_DOWN")
             raise Failure(FolderDown(cause, Scope.FOLDER)) from None
         self._armed[folder] = (watch, handler)
 
     def disarm(self, folder: int) -> None:
         """Stop watching a folder; fine when it was not watched."""
-        armed = self._armed.pop(folder, None)
-        if armed is None or self._observer is None:
-            return
-        watch, handler = armed
-        self._observer.remove_handler_for_watch(handler, watch)
-        if all(other is not watch and other != watch for other, _ in self._armed.values()):
-            self._observer.unschedule(watch)
+        with self._lock:
+            armed = self._armed.pop(folder, None)
+            if armed is None or self._observer is None:
+                return
+            watch, handler = armed
+            self._observer.remove_handler_for_watch(handler, watch)
+            if all(other is not watch and other != watch for other, _ in self._armed.values()):
+                self._observer.unschedule(watch)
+
+    def _living(self) -> InotifyObserver:
+        """Return a living observer; with dead threads every folder's watch is dead, and gets armed anew."""
+        if self._observer is None or not _reads(self._observer):
+            self.stop()
+            self._armed.clear()
+            # Harmless (a directory was seen twice while it was made) but printed with the whole table of
+            # watches; where warnings are errors it would end the thread that reads the events.
+            warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"watchdog\.observers")
+            self._log.addHandler(self._listener)
+            self._observer = InotifyObserver()
+            self._observer.start()
+        return self._observer
+
+    def _emitter(self, folder: int) -> EventEmitter | None:
+        armed = self._armed.get(folder)
+        if armed is None or self._observer is None or not _reads(self._observer):
+            return None
+        return next((e for e in self._observer.emitters if e.watch == armed[0]), None)
 
 
 def _reads(observer: InotifyObserver) -> bool:

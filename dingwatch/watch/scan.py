@@ -20,10 +20,14 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Directory:
-    """The regular files of one directory; `unreadable` says why it could not be listed."""
+    """The regular files of one directory; `unreadable` says why it could not be listed.
+
+    `others` are the names of links, pipes, sockets and devices, which are never sent.
+    """
 
     path: bytes
     entries: tuple[Entry, ...]
+    others: tuple[bytes, ...] = ()
     unreadable: Verdict | None = None
 
 
@@ -37,21 +41,22 @@ def walk(root: Root, prunes: Callable[[bytes], bool]) -> Iterator[Directory]:
     while waiting:
         path = waiting.pop()
         try:
-            entries, below = _list(root, path)
+            entries, below, others = _list(root, path)
         except Failure as failure:
             root.verify()
-            yield Directory(path, (), failure.verdict)
+            yield Directory(path, (), unreadable=failure.verdict)
             continue
-        yield Directory(path, tuple(entries), None)
+        yield Directory(path, tuple(entries), tuple(others))
         prefix = path + b"/" if path else b""
         waiting += [child for name in sorted(below, reverse=True) if not prunes(child := prefix + name)]
     root.verify()
 
 
-def _list(root: Root, path: bytes) -> tuple[list[Entry], list[bytes]]:
+def _list(root: Root, path: bytes) -> tuple[list[Entry], list[bytes], list[bytes]]:
+    """Return the regular files, the directories and the names of everything else."""
     descriptor = _descend(root, path)
     try:
-        entries, below = [], []
+        entries, below, others = [], [], []
         with os.scandir(descriptor) as listing:
             for entry in listing:
                 name = os.fsencode(entry.name)
@@ -61,11 +66,13 @@ def _list(root: Root, path: bytes) -> tuple[list[Entry], list[bytes]]:
                     status = _stat(entry)
                     if status is not None:
                         entries.append(Entry(name, fingerprint_of(status)))
+                else:
+                    others.append(name)
     except OSError as error:
         raise Failure(verdict_of(error)) from None
     finally:
         os.close(descriptor)
-    return entries, below
+    return entries, below, others
 
 
 def _stat(entry: os.DirEntry[str]) -> os.stat_result | None:

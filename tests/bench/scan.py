@@ -12,9 +12,9 @@ import sys
 import time
 from pathlib import Path
 
-from dingwatch import files, policy
+from dingwatch import policy
 from dingwatch.intake import FolderSettings, Performer
-from dingwatch.intake.jobs import Found, Input, Scan
+from dingwatch.intake.jobs import Arm, Found, Input, Scan
 from dingwatch.ledger import Store, sqlite_url, versions
 from dingwatch.watch import Observer
 
@@ -35,9 +35,11 @@ def main(ledger: str, folder: str) -> None:
     store = Store.open(sqlite_url(Path(ledger)))
     with store.writing() as connection:
         mark = versions.bind(connection, [versions.Mapped(root, "share", ("cid",))])[0]
-    settings = FolderSettings(mark.id, root, "share", ("cid",), policy.path_filter((), (), recursive=True))
+    settings = FolderSettings(
+        mark.id, root, "share", ("cid",), policy.path_filter((), (), recursive=True), watch="poll"
+    )
     performer = Performer(store, Observer(lambda _: None), {mark.id: settings}, count)
-    performer.roots[mark.id] = files.open_root(root)
+    performer(Arm(mark.id))
     before, cpu, begun = _peak(), time.process_time(), time.monotonic()
     performer(Scan(mark.id))
     took, used = time.monotonic() - begun, time.process_time() - cpu

@@ -318,9 +318,9 @@ def test_a_look_that_found_the_folder_down_is_asked_for_again(watcher: Watcher) 
     """A file that was just being looked at when its folder went away settles when the folder is back."""
     watcher.drop("a.pdf")
     (look,) = [job for job in watcher.step() if isinstance(job, Look)]
-    root = watcher.perform.roots.pop(watcher.id)
+    watched = watcher.perform.watched.pop(watcher.id)
     watcher.inputs.append(watcher.perform(look))
-    root.close()
+    watched.root.close()
     watcher.go(30.0)
     assert watcher.rows() == [("a.pdf", "pending", None)]
 

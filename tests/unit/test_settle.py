@@ -5,16 +5,22 @@ from hypothesis import strategies as st
 
 from dingwatch.model import Fingerprint
 from dingwatch.settle import (
+    CEILING,
     EMPTY_WAIT,
+    HELD_WAIT,
+    LOCK_AGES,
+    LOCK_HOLDS,
     LONGEST_QUIET,
     Candidate,
-    Look,
-    Wait,
+    due,
+    held,
+    lock_names,
+    locks_since,
     look,
     notice,
     quiet_for,
+    restless,
     settled,
-    step,
 )
 
 FULL = Fingerprint(size=5, mtime_ns=1, ctime_ns=1, inode=7, device=1)
@@ -33,17 +39,17 @@ def seen(at: float, fingerprint: Fingerprint = FULL) -> Candidate:
 
 def test_a_noticed_path_is_looked_at_once() -> None:
     """The first step of a candidate is a look."""
-    assert step(noticed(10.0), 10.0) == Look()
+    assert due(noticed(10.0)) <= 10.0
 
 
 def test_after_the_first_look_it_waits_for_the_quiet_period() -> None:
     """Nothing is due before the quiet period has passed since the notice."""
-    assert step(seen(10.0), 10.1) == Wait(12.0)
+    assert due(seen(10.0)) == 12.0
 
 
 def test_the_same_fingerprint_after_the_quiet_period_settles() -> None:
     """Two looks that saw the same, a quiet period apart, complete the file."""
-    assert step(seen(10.0), 12.0) == Look()
+    assert due(seen(10.0)) <= 12.0
     assert settled(seen(10.0), FULL, asked=12.0)
 
 
@@ -55,7 +61,7 @@ def test_a_look_that_was_asked_for_too_early_settles_nothing() -> None:
 def test_every_notice_starts_the_quiet_period_again() -> None:
     """An event resets the timer, and what was seen before it is out of date."""
     again = notice(seen(10.0), 11.0, QUIET)
-    assert step(again, 11.0) == Look()
+    assert due(again) <= 11.0
     assert not settled(again, FULL, asked=12.5)
 
 
@@ -69,7 +75,7 @@ def test_a_changed_fingerprint_starts_the_quiet_period_again() -> None:
     """A writer that makes no events is caught by the second look."""
     grown = replace(FULL, size=6)
     changed = look(seen(10.0), grown, asked=12.0, now=12.0)
-    assert step(changed, 12.0) == Wait(14.0)
+    assert due(changed) == 14.0
     assert not settled(seen(10.0), grown, asked=12.0)
 
 
@@ -82,7 +88,7 @@ def test_any_field_of_the_fingerprint_counts() -> None:
 def test_an_empty_file_waits_ten_minutes() -> None:
     """A file of no size is most likely about to be filled."""
     empty = replace(FULL, size=0)
-    assert step(seen(10.0, empty), 13.0) == Wait(10.0 + EMPTY_WAIT)
+    assert due(seen(10.0, empty)) == 10.0 + EMPTY_WAIT
     assert not settled(seen(10.0, empty), empty, asked=300.0)
     assert settled(seen(10.0, empty), empty, asked=10.0 + EMPTY_WAIT)
 
@@ -96,6 +102,48 @@ def test_frequent_versions_of_one_path_need_longer_quiet() -> None:
 def test_a_long_settle_is_never_shortened() -> None:
     """A folder's own quiet period above the bound stays as it is."""
     assert quiet_for(900.0, 3) == 900.0
+
+
+def test_a_held_file_is_looked_at_ever_more_seldom() -> None:
+    """After a quiet period at first, then after a quarter of its age, and at least once a minute."""
+    assert due(held(seen(10.0), 12.0)) == 12.0 + QUIET
+    assert due(held(seen(10.0), 50.0)) == 60.0
+    assert due(held(seen(10.0), 7000.0)) == 7000.0 + HELD_WAIT
+
+
+def test_a_happening_ends_the_wait_of_a_held_file() -> None:
+    """When the writer closes it, the kernel says so, and only the quiet period is left."""
+    again = notice(held(seen(10.0), 7000.0), 7001.0, QUIET)
+    assert due(again) <= 7001.0
+    assert due(look(again, FULL, asked=7001.0, now=7001.0)) == 7003.0
+
+
+def test_the_locks_of_every_editor_are_known() -> None:
+    """Office and WPS take characters, not bytes, from the front of a name."""
+    assert set(lock_names("合同.docx".encode())) == {
+        name.encode()
+        for name in (
+            "~$合同.docx",
+            "~$同.docx",
+            "~$.docx",
+            ".~lock.合同.docx#",
+            ".~合同.docx",
+        )
+    }
+    assert b"~$\xc4\xe3.doc" in lock_names(b"\xc4\xe3.doc")
+
+
+def test_a_lock_holds_half_an_hour_after_the_last_change() -> None:
+    """Then it holds nothing, and one older than a day holds nothing at any time."""
+    assert locks_since(seen(10.0), 10.0 + LOCK_HOLDS, wall=1e9) == 1e9 - LOCK_AGES
+    assert locks_since(seen(10.0), 10.1 + LOCK_HOLDS, wall=1e9) is None
+
+
+def test_a_file_that_never_rests_is_told_after_a_day() -> None:
+    """Its age counts from when it was first noticed, whatever happened to it since."""
+    again = notice(seen(10.0), 5000.0, QUIET)
+    assert not restless(again, CEILING)
+    assert restless(again, CEILING + 10.0)
 
 
 @given(st.lists(st.tuples(st.floats(0.01, 5.0), st.integers(0, 3)), min_size=1, max_size=30))

@@ -1,0 +1,303 @@
+"""Paths between a notice and a decision: settling, looked at, read, missing.
+
+Everything here is made again by a scan, so nothing of it is on disk. All instants are monotonic.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from heapq import heappop, heappush
+from itertools import islice
+from typing import Final
+
+from dingwatch import policy, settle
+from dingwatch.intake.folder import Folder, Phase
+from dingwatch.intake.jobs import Examined, Found, Look, Looked, Unexamined
+from dingwatch.model import Fingerprint, InUse, Vanished, Verdict
+from dingwatch.settle import Candidate
+from dingwatch.texts import Log
+
+LOOKS_AT_ONCE: Final = 256
+ABSENT_WAIT: Final = 2.0
+"""Seconds, beyond two quiet periods, that a missing file may turn up under another name."""
+RESTLESS_EVERY: Final = 60.0
+"""Seconds between two looks at which files never come to rest."""
+
+Key = tuple[int, bytes]
+"""A folder's id, and a path in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """A candidate that has come to rest, and what it is then."""
+
+    key: Key
+    candidate: Candidate
+    fingerprint: Fingerprint
+
+
+@dataclass(frozen=True, slots=True)
+class Restless:
+    """A file that has not come to rest for a day or longer, and since when (monotonic)."""
+
+    folder: int
+    path: bytes
+    since: float
+
+
+class Candidates:
+    """Keeps every path that is settling, and says which are to be looked at when."""
+
+    def __init__(self, folders: Mapping[int, Folder], say: Callable[..., None]) -> None:
+        self._folders = folders
+        self._say = say
+        self._settling: dict[Key, Candidate] = {}
+        self._agenda: list[tuple[float, Key]] = []
+        self._looking: set[Key] = set()
+        self._settled: dict[Key, Settled] = {}
+        self._examining: dict[Key, Candidate] = {}
+        self._absent: dict[Key, float] = {}
+        self._confirming: set[Key] = set()
+        self._locks: dict[Key, Key] = {}
+        self._told: set[tuple[Log, Key]] = set()
+        self._tell_restless_at = 0.0
+        self.gone: set[Key] = set()
+        """Missing files whose absence has been confirmed."""
+        self.restless: tuple[Restless, ...] = ()
+
+    # --- What others ask -----------------------------------------------------------------------
+
+    def settling(self) -> Counter[int]:
+        """Count the files that are not yet decided on, by folder."""
+        return Counter(folder for folder, _ in {*self._settling, *self._examining, *self._settled})
+
+    @property
+    def reading(self) -> int:
+        """How many files are out to be read."""
+        return len(self._examining)
+
+    @property
+    def any_settled(self) -> bool:
+        """Whether anything waits for a decision."""
+        return bool(self._settled)
+
+    def settled(self, limit: int) -> list[Settled]:
+        """Return the first files that have settled."""
+        return list(islice(self._settled.values(), max(limit, 0)))
+
+    def is_settling(self, key: Key) -> bool:
+        """Say whether something has happened to a path since it was decided on."""
+        return key in self._settling
+
+    # --- Notices -------------------------------------------------------------------------------
+
+    def notice(self, key: Key, at: float, *, anew: bool = False) -> None:
+        """Something happened to a path."""
+        self._unlock(key, at)
+        folder = self._folders.get(key[0])
+        if folder is None or not folder.settings.filter.accepts(key[1]):
+            return
+        if folder.phase is not Phase.UP:
+            folder.noticed.add(key[1])
+        self._absent.pop(key, None)
+        self._put(key, settle.notice(self._settling.get(key), at, folder.quiet, anew=anew))
+
+    def _unlock(self, key: Key, at: float) -> None:
+        """Something happened to an editor's lock: the file beside it need not wait for its next look."""
+        held = self._locks.pop(key, None)
+        if held in self._settling:
+            self._put(held, replace(self._settling[held], not_before=at))
+
+    def found(self, found: Found, at: float) -> None:
+        """Enter what a scan found."""
+        for path in found.unknown:
+            key = (found.folder, path)
+            if key not in self._settling and key not in self._examining and key not in self._settled:
+                self.notice(key, at)
+        for path in found.missing:
+            self._miss((found.folder, path), at)
+        self._tell_irregular([(found.folder, path) for path in found.irregular])
+        for path, verdict in found.unlisted:
+            self._tell_unreadable((found.folder, path or b"."), verdict)
+
+    def _miss(self, key: Key, at: float) -> None:
+        self._absent.setdefault(key, at + 2 * self._folders[key[0]].quiet + ABSENT_WAIT)
+
+    def _put(self, key: Key, candidate: Candidate) -> None:
+        self._settling[key] = candidate
+        heappush(self._agenda, (settle.due(candidate), key))
+
+    # --- Looks ---------------------------------------------------------------------------------
+
+    def looks(self, at: float) -> list[Look]:
+        """Return the looks that are due, many paths to a job."""
+        due: dict[int, list[bytes]] = defaultdict(list)
+        for key in (*self._due(at), *self._overdue(at)):
+            due[key[0]].append(key[1])
+            self._looking.add(key)
+        return [
+            Look(folder, tuple(paths[i : i + LOOKS_AT_ONCE]), at)
+            for folder, paths in due.items()
+            for i in range(0, len(paths), LOOKS_AT_ONCE)
+        ]
+
+    def _due(self, at: float) -> Iterable[Key]:
+        """Take from the agenda; what is out or whose folder is down comes back to it by itself."""
+        while self._agenda and self._agenda[0][0] <= at:
+            _, key = heappop(self._agenda)
+            candidate = self._settling.get(key)
+            free = key not in self._looking and key not in self._examining
+            if candidate is not None and free and self._is_up(key) and settle.due(candidate) <= at:
+                yield key
+
+    def _overdue(self, at: float) -> Iterable[Key]:
+        """Missing files that had their time to turn up elsewhere."""
+        for key in [key for key, until in self._absent.items() if until <= at and self._is_up(key)]:
+            del self._absent[key]
+            self._confirming.add(key)
+            yield key
+
+    def _is_up(self, key: Key) -> bool:
+        return self._folders[key[0]].phase is Phase.UP
+
+    def next_at(self) -> float | None:
+        """Return when the next look is due; None when nothing waits for one."""
+        wakes = [until for key, until in self._absent.items() if self._is_up(key)]
+        return min((*wakes, *(when for when, _ in self._agenda[:1])), default=None)
+
+    def looked(self, looked: Looked, at: float) -> None:
+        """Enter what looks saw."""
+        for path, seen in looked.seen:
+            key = (looked.job.folder, path)
+            self._looking.discard(key)
+            confirming = key in self._confirming
+            self._confirming.discard(key)
+            if isinstance(seen, Fingerprint):
+                self._saw(key, seen, looked.job.asked, at, confirming=confirming)
+            elif isinstance(seen, Vanished):
+                self._saw_nothing(key, seen, at, confirming=confirming)
+            elif key in self._settling:
+                self._cannot_look(key, self._settling[key], seen, at)
+
+    def _saw(self, key: Key, seen: Fingerprint, asked: float, at: float, *, confirming: bool) -> None:
+        if confirming:
+            self.notice(key, at)
+            return
+        candidate = self._settling.get(key)
+        if candidate is None:
+            return
+        if settle.settled(candidate, seen, asked):
+            self._settled[key] = Settled(key, candidate, seen)
+            del self._settling[key]
+        else:
+            self._put(key, settle.look(candidate, seen, asked, at))
+
+    def _saw_nothing(self, key: Key, verdict: Vanished, at: float, *, confirming: bool) -> None:
+        if confirming:
+            self.gone.add(key)
+        elif self._settling.pop(key, None) is not None:
+            self._told.discard((Log.UNREADABLE, key))
+            self._miss(key, at)
+        if verdict.cause.code == "not_regular":
+            self._tell_irregular([key])
+
+    def _cannot_look(self, key: Key, candidate: Candidate, verdict: Verdict, at: float) -> None:
+        """Keep a file that cannot be read now; look again ever more seldom, and say so once."""
+        self._tell_unreadable(key, verdict)
+        quiet = min(candidate.quiet * 2, settle.LONGEST_QUIET)
+        self._put(key, replace(candidate, changed=at, quiet=quiet, not_before=at + quiet))
+
+    # --- Digests -------------------------------------------------------------------------------
+
+    def decided(self, settled: Sequence[Settled]) -> None:
+        """These wait for no decision any more."""
+        for one in settled:
+            self._settled.pop(one.key, None)
+            self._told.discard((Log.UNREADABLE, one.key))
+
+    def being_read(self, settled: Settled) -> None:
+        """A settled file goes out to be read."""
+        self._examining[settled.key] = settled.candidate
+
+    def wait_longer(self, settled: Settled, quiet: float) -> None:
+        """A path whose versions come often needs a longer quiet period; nothing else has changed."""
+        if settled.key not in self._settling:
+            self._put(settled.key, replace(settled.candidate, quiet=quiet, seen=settled.fingerprint))
+
+    def examined(self, examined: Sequence[Examined]) -> None:
+        """These were read and decided on."""
+        for one in examined:
+            self._come_back((one.job.folder, one.job.path))
+
+    def unexamined(self, one: Unexamined, at: float) -> None:
+        """A settled file could not be read as it had settled."""
+        key = (one.job.folder, one.job.path)
+        candidate = self._come_back(key)
+        if key in self._settling or candidate is None:
+            return
+        match one.verdict:
+            case InUse(lock=lock):
+                self._hold(key, replace(candidate, seen=one.job.fingerprint), lock, at)
+            case Vanished():
+                self._put(key, settle.notice(candidate, at, candidate.quiet))
+            case verdict:
+                self._cannot_look(key, candidate, verdict, at)
+
+    def _come_back(self, key: Key) -> Candidate | None:
+        """Take a file out of those being read; what happened to it meanwhile is looked at now."""
+        candidate = self._examining.pop(key, None)
+        if key in self._settling:
+            self._put(key, self._settling[key])
+        return candidate
+
+    def _hold(self, key: Key, candidate: Candidate, lock: bytes | None, at: float) -> None:
+        if lock is not None:
+            directory, slash, _ = key[1].rpartition(b"/")
+            self._locks[key[0], directory + slash + lock] = key
+        self._put(key, settle.held(candidate, at))
+
+    # --- Folders -------------------------------------------------------------------------------
+
+    def folder_down(self, folder: int) -> None:
+        """Looks that were out may come back as the folder's failure, naming no path."""
+        self._looking = {key for key in self._looking if key[0] != folder}
+        self._confirming = {key for key in self._confirming if key[0] != folder}
+
+    def folder_up(self, folder: int) -> None:
+        """Its candidates may be looked at (again)."""
+        for key, candidate in self._settling.items():
+            if key[0] == folder:
+                heappush(self._agenda, (settle.due(candidate), key))
+
+    # --- What people are told, once ------------------------------------------------------------
+
+    def _tell(self, text: Log, key: Key, **values: object) -> None:
+        if (text, key) not in self._told:
+            self._told.add((text, key))
+            self._say(text, path=policy.readable(key[1]), **values)
+
+    def _tell_unreadable(self, key: Key, verdict: Verdict) -> None:
+        cause = verdict.cause
+        self._tell(Log.UNREADABLE, key, code=cause.code, message=cause.message, advice=cause.advice)
+
+    def _tell_irregular(self, keys: Sequence[Key]) -> None:
+        """One line for what one scan found: a share may be full of links."""
+        new = [key for key in keys if (Log.NOT_REGULAR, key) not in self._told]
+        if new:
+            self._tell(Log.NOT_REGULAR, new[0], count=len(new))
+            self._told.update((Log.NOT_REGULAR, key) for key in new)
+
+    def tell_restless(self, at: float) -> None:
+        """Say which files never come to rest; each once."""
+        if at < self._tell_restless_at:
+            return
+        self._tell_restless_at = at + RESTLESS_EVERY
+        self.restless = tuple(
+            Restless(*key, candidate.first)
+            for key, candidate in (*self._settling.items(), *self._examining.items())
+            if settle.restless(candidate, at)
+        )
+        for one in self.restless:
+            self._tell(Log.RESTLESS, (one.folder, one.path), hours=int((at - one.since) // 3600))

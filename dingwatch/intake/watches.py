@@ -1,0 +1,136 @@
+"""The life of each folder's watch: armed, looked at first, scanned, checked, down, back again.
+
+All instants are monotonic.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+
+from dingwatch import policy
+from dingwatch.intake.folder import Folder, Phase
+from dingwatch.intake.jobs import Arm, Armed, Check, Checked, Job, Scan, Scanned, TakeBaseline
+from dingwatch.model import Cause, Verdict, WatchKind
+from dingwatch.texts import Log
+
+
+class Watches:
+    """Says what is to be done to keep every folder watched, and tells people when one is not."""
+
+    def __init__(self, folders: Mapping[int, Folder], say: Callable[..., None]) -> None:
+        self._folders = folders
+        self._say = say
+
+    def scan_all(self, at: float) -> None:
+        """Events may have been lost: look everywhere."""
+        for folder in self._folders.values():
+            folder.next_scan = min(folder.next_scan, at)
+
+    # --- What is to be done ----------------------------------------------------------------------
+
+    def jobs(self, at: float) -> list[Job]:
+        """Return what is due."""
+        return [job for folder in self._folders.values() for job in self._jobs_of(folder, at)]
+
+    def _jobs_of(self, folder: Folder, at: float) -> Iterator[Job]:
+        if folder.checking:
+            return
+        if folder.phase is Phase.DOWN and folder.next_check <= at:
+            folder.phase, folder.checking = Phase.ARMING, True
+            yield Arm(folder.id, poll=folder.fallen_back)
+        elif folder.phase is Phase.FIRST_LOOK and folder.scan_began is None:
+            folder.scan_began = at
+            yield TakeBaseline(folder.id)
+        elif folder.phase is Phase.UP:
+            if folder.scan_began is None and folder.next_scan <= at:
+                folder.scan_began = at
+                yield Scan(folder.id)
+            if folder.next_check <= at:
+                folder.checking = True
+                yield Check(folder.id)
+
+    def wakes(self) -> Iterable[float]:
+        """Return the instants at which something is due."""
+        for folder in self._folders.values():
+            if folder.phase in {Phase.DOWN, Phase.UP} and not folder.checking:
+                yield folder.next_check
+            if folder.phase is Phase.UP and folder.scan_began is None:
+                yield folder.next_scan
+
+    # --- What became of it -----------------------------------------------------------------------
+
+    def checked(self, one: Checked, at: float) -> None:
+        """The root is as it was."""
+        folder = self._folders[one.folder]
+        folder.checking = False
+        folder.next_check = at + folder.settings.poll_interval
+
+    def armed(self, one: Armed, at: float) -> None:
+        """A folder is watched (again); the scan that follows finds what came meanwhile."""
+        folder = self._folders[one.folder]
+        folder.kind, folder.network = one.kind, one.network
+        folder.device, folder.mounted = one.device, one.mounted
+        folder.checking, folder.scan_began = False, None
+        folder.next_check = at + folder.settings.poll_interval
+        mounted_since = folder.blank_device not in {None, str(one.device)}
+        folder.phase = Phase.UP if folder.looked and not mounted_since else Phase.FIRST_LOOK
+        folder.next_scan = at
+        folder.reported = folder.phase is Phase.UP
+        folder.unwatched = frozenset()
+        if one.refused is not None:
+            self._fall_back(folder, one.refused, at)
+        if folder.said_down:
+            folder.said_down = ""
+            self._say(Log.FOLDER_BACK, **_named(folder))
+
+    def scanned(self, one: Scanned, at: float) -> None:
+        """A scan came to its end."""
+        folder = self._folders[one.folder]
+        began = at if folder.scan_began is None else folder.scan_began
+        folder.scan_began = None
+        folder.next_scan = folder.rest_until(at, at - began)
+        # One that was made during the scan is watched a moment later; only what stays unwatched counts.
+        lasting = one.unwatched & folder.unwatched
+        folder.unwatched = one.unwatched
+        if lasting:
+            self._fall_back(folder, Cause("unwatched", str(len(lasting)), "WATCHES"), at)
+            self._arm_again(folder, at)
+        elif one.unwatched:
+            folder.next_scan = at + folder.settings.poll_interval
+        elif folder.fallen_back and at >= folder.next_trial:
+            folder.fallen_back = False  # there may be watches again
+            self._arm_again(folder, at)
+        elif folder.said_fallen_back and folder.kind is WatchKind.INOTIFY:
+            folder.said_fallen_back = False
+            self._say(Log.FOLDER_BACK, **_named(folder))
+
+    def _fall_back(self, folder: Folder, cause: Cause, at: float) -> None:
+        """The kernel makes no events for all of it: our own scan does their work, until a later trial."""
+        folder.fallen_back = True
+        folder.next_trial = at + folder.settings.rescan
+        if not folder.said_fallen_back:
+            folder.said_fallen_back = True
+            self._say(Log.FALLEN_BACK, code=cause.code, advice=cause.advice, **_named(folder))
+
+    def _arm_again(self, folder: Folder, at: float) -> None:
+        folder.phase, folder.next_check = Phase.DOWN, at
+
+    def first_look_taken(self, folder: Folder) -> None:
+        """What was there before is written down."""
+        folder.phase, folder.looked, folder.reported = Phase.UP, True, True
+        folder.blank_device = None
+        folder.scan_began = None
+        folder.noticed.clear()
+
+    def down(self, folder: Folder, verdict: Verdict, at: float) -> None:
+        """A folder cannot be watched; it is tried again and again."""
+        folder.phase, folder.kind = Phase.DOWN, WatchKind.DOWN
+        folder.checking, folder.scan_began, folder.reported = False, None, True
+        folder.next_check = at + folder.settings.poll_interval
+        if folder.said_down != verdict.cause.code:
+            folder.said_down = verdict.cause.code
+            self._say(Log.FOLDER_DOWN, code=verdict.cause.code, **_named(folder))
+
+
+def _named(folder: Folder) -> dict[str, object]:
+    return {"folder": folder.settings.name, "path": policy.readable(folder.settings.root)}
