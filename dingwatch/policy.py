@@ -59,6 +59,8 @@ class Filter:
     excluded: GitIgnoreSpec
     included: GitIgnoreSpec | None
     recursive: bool
+    patterns: tuple[str, ...] = ()
+    """The exclude patterns as people write them, in the order of `excluded`."""
 
     def prunes(self, directory: bytes) -> bool:
         """Say whether nothing beneath this directory (relative path) can count."""
@@ -73,15 +75,21 @@ class Filter:
             return False
         return self.included is None or self.included.match_file(name)
 
+    def excluding(self, path: bytes) -> str | None:
+        """Return the exclude pattern that keeps a path out; None when none does."""
+        found = self.excluded.check_file(_text(path))
+        return self.patterns[found.index] if found.include and found.index is not None else None
+
 
 def path_filter(include: Sequence[str], exclude: Sequence[str], *, recursive: bool) -> Filter:
     """Build a folder's filter; `!pattern` in `exclude` takes a pattern out of the built-in list."""
     taken_out = {pattern[1:].casefold() for pattern in exclude if pattern.startswith("!")}
-    built_in = [caseless(p) for p in BUILT_IN_EXCLUDES if p.casefold() not in taken_out]
+    built_in = [pattern for pattern in BUILT_IN_EXCLUDES if pattern.casefold() not in taken_out]
     return Filter(
-        GitIgnoreSpec.from_lines([*built_in, *exclude]),
+        GitIgnoreSpec.from_lines([*map(caseless, built_in), *exclude]),
         GitIgnoreSpec.from_lines(include) if include else None,
         recursive,
+        (*built_in, *exclude),
     )
 
 

@@ -575,6 +575,14 @@ class Cli(Text):
     )
     RESOLVE = ("由人确认不确定的投递。", "Settle an uncertain delivery by hand.")
     WHY = ("说明对一个文件的每个决定。", "Show every decision about one path.")
+    RELEASE = (
+        "发送因 hold_over 而暂留的文件。",
+        "Send what hold_over holds in a folder.",
+    )
+    DISCARD = (
+        "放弃因 hold_over 而暂留的文件。",
+        "Give up what hold_over holds in a folder.",
+    )
     RECALL = ("撤回已发送的消息。", "Take a sent message back.")
     SEND = ("立即发送文件。", "Send files now.")
     INIT = ("引导完成设置。", "Be led through the set-up.")
@@ -588,6 +596,8 @@ class Cli(Text):
     OPT_LIMIT = ("最多显示多少行。", "How many lines at the most.")
     OPT_ALL = ("全部失败的投递。", "Everything that failed.")
     OPT_BASELINE = ("文件夹里原有的文件。", "The files that were in the folder before.")
+    OPT_SENT = ("它已经送达。", "It arrived.")
+    OPT_RESEND = ("它没有送达,再发一次。", "It did not arrive: send it once more.")
     OPT_TO = ("会话 ID 或配置中的文件夹名称。", "A conversation ID, or the name of a folder in the config.")
     OPT_HOST = ("监听地址。", "The address to listen on.")
     OPT_PORT = ("监听端口,0 为任意。", "The port to listen on; 0 takes any.")
@@ -642,6 +652,57 @@ class Cli(Text):
         "没有改动任何东西;这些编号不存在,或其状态不能重试:{ids}",
         "nothing was changed; unknown, or not to be retried in their state: {ids}",
     )
+    RESOLVE_WHAT = ("请给出 --sent 或 --resend。", "give --sent or --resend.")
+    RESOLVE_NOT = (
+        "没有改动任何东西;编号 {id} 不存在,或者它不是 uncertain",
+        "nothing was changed; {id} is unknown, or not uncertain",
+    )
+    RESOLVED_SENT = ("{id} 已记为送达", "{id} is taken as sent")
+    RESOLVED_RESEND = ("{id} 将再发一次", "{id} is sent once more")
+    RELEASED = ("文件夹 {name}:{count} 项开始发送", "folder {name}: {count} released")
+    DISCARDED = (
+        "文件夹 {name}:放弃 {count} 项;用 dingwatch retry 编号 可以发送其中的文件",
+        "folder {name}: {count} given up; dingwatch retry ID sends one after all",
+    )
+    HELD = (
+        (
+            "文件夹 {name}:一小时内新增过多,暂留 {count} 项;"
+            "请执行 dingwatch release '{name}' 发送,或 dingwatch discard '{name}' 放弃"
+        ),
+        (
+            "folder {name}: too many within an hour, {count} are held; dingwatch release '{name}' sends them,"
+            " dingwatch discard '{name}' gives them up"
+        ),
+    )
+    RESTLESS = (
+        "{hours} 小时以来一直在变化或被占用:{path}",
+        "changing or in use for {hours} hours: {path}",
+    )
+    WHY_PATH = ("{path}(文件夹 {folder})", "{path} (folder {folder})")
+    WHY_NOWHERE = (
+        "{path} 不在任何被监视的文件夹里;有:{names}",
+        "{path} lies in no watched folder; there are: {names}",
+    )
+    WHY_UNKNOWN = (
+        "账本里没有它的记录;服务运行时会在稳定后发送。",
+        "The ledger knows nothing of it; a running service sends it once it has settled.",
+    )
+    WHY_BASELINE = (
+        "{when} 首次监视时已经存在,不发送;用 dingwatch retry 可以发送",
+        "{when} was there when the folder was first watched, and is not sent; dingwatch retry sends it",
+    )
+    WHY_EXCLUDED = ("被规则 {pattern} 排除,不发送。", "The pattern {pattern} excludes it: it is not sent.")
+    WHY_NOT_INCLUDED = (
+        "不符合 include,或在子文件夹里而 recursive 为 false,不发送。",
+        "It matches no include pattern, or lies in a subfolder of a folder that is not recursive: not sent.",
+    )
+    WHY_NOT_THERE = ("现在不能发送({reason})。{advice}", "It cannot be sent now ({reason}). {advice}")
+    WHY_EMPTY = (
+        "文件是空的:等它写入内容,{minutes} 分钟后标为 skipped。",
+        "It is empty: it is given {minutes} minutes to be filled, and then skipped.",
+    )
+    WHY_SETTLING = ("{seconds} 秒以来等待它稳定", "has been settling for {seconds} s")
+    WHY_WAITS = ("它还不能发送:{reason}。{advice}", "it is held back: {reason}. {advice}")
     LEFT_OUT = (
         "未发送 {path}({reason}){advice}",
         "left out: {path} ({reason}). {advice}",

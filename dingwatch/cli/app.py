@@ -12,7 +12,7 @@ from typing import Any, Concatenate, ParamSpec
 import click
 
 import dingwatch
-from dingwatch.cli import check, history, retry, run, send, status
+from dingwatch.cli import check, held, history, retry, run, send, status, why
 from dingwatch.cli.context import Session, own_language
 from dingwatch.ledger import LedgerError
 from dingwatch.lifecycle import State
@@ -102,6 +102,38 @@ def retry_(
     return retry.retry_baseline(session, folder) if folder is not None else retry.retry_ids(session, ids)
 
 
+@command(Cli.RESOLVE, secret=False)
+@click.argument("delivery", type=int, metavar="ID")
+@click.option("--sent", is_flag=True, help=_help(Cli.OPT_SENT))
+@click.option("--resend", is_flag=True, help=_help(Cli.OPT_RESEND))
+def resolve_(session: Session, *, delivery: int, sent: bool, resend: bool) -> int:
+    """Settle an uncertain delivery."""
+    if sent == resend:
+        raise click.UsageError(session.say(Cli.RESOLVE_WHAT))
+    return held.resolve(session, delivery, sent=sent)
+
+
+@command(Cli.RELEASE, secret=False)
+@click.argument("folder")
+def release_(session: Session, *, folder: str) -> int:
+    """Let go what is held in a folder."""
+    return held.release(session, folder)
+
+
+@command(Cli.DISCARD, secret=False)
+@click.argument("folder")
+def discard_(session: Session, *, folder: str) -> int:
+    """Give up what is held in a folder."""
+    return held.discard(session, folder)
+
+
+@command(Cli.WHY, secret=False)
+@click.argument("file", metavar="PATH")
+def why_(session: Session, *, file: str) -> int:
+    """Show every decision about one path."""
+    return why.why(session, file)
+
+
 @command(Cli.SEND)
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--to", "target", required=True, metavar="CONVERSATION|FOLDER", help=_help(Cli.OPT_TO))
@@ -140,8 +172,6 @@ def _not_yet(name: str, text: Cli) -> None:
 
 
 for _name, _text in (
-    ("resolve", Cli.RESOLVE),
-    ("why", Cli.WHY),
     ("recall", Cli.RECALL),
     ("init", Cli.INIT),
 ):

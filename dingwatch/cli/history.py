@@ -11,6 +11,7 @@ from dingwatch.cli.context import STYLES, Session, cell, console, local, print_l
 from dingwatch.cli.status import instant
 from dingwatch.ledger import Store, report
 from dingwatch.ledger.report import Line, Scope
+from dingwatch.model import Cause
 from dingwatch.texts import Cli
 
 
@@ -39,7 +40,7 @@ def _found(session: Session, store: Store, folder: str | None, state: str | None
     if folder is not None and number is None:
         return []  # the configuration has it, and the ledger does not know it yet
     with store.reading() as connection:
-        return report.history(connection, scope, folder=number, state=state, limit=limit)
+        return report.lines(connection, scope, folder=number, state=state, limit=limit)
 
 
 def _number(session: Session, scope: Scope | None, folder: str | None) -> int | None:
@@ -79,7 +80,7 @@ def _show(session: Session, lines: list[Line]) -> None:
     for heading in (Cli.COL_FOLDER, Cli.COL_PATH, Cli.COL_CONVERSATION, Cli.COL_WHY):
         table.add_column(session.say(heading), overflow="fold")
     for line in lines:
-        why = "" if line.error is None else f"{line.error.code} {session.advice(line.error.advice)}"
+        why = "" if line.error is None else _why(session, line.error)
         table.add_row(
             cell(str(line.id)),
             cell(local(line.noticed_at)),
@@ -90,3 +91,9 @@ def _show(session: Session, lines: list[Line]) -> None:
             cell(why if line.state != "sent" else ""),
         )
     console().print(table)
+
+
+def _why(session: Session, error: Cause) -> str:
+    """Return the last cause for people; DingTalk's support asks for the request id."""
+    request = f" (request id {error.request_id})" if error.request_id else ""
+    return f"{error.code} {error.message}".rstrip() + f"{request}. {session.advice(error.advice)}"

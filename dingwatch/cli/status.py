@@ -6,7 +6,7 @@ import json
 import os
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -17,9 +17,9 @@ from dingwatch import host, policy
 from dingwatch.cli.context import STYLES, Session, cell, console, local, print_line
 from dingwatch.config import Folder
 from dingwatch.dingtalk import BILLED
-from dingwatch.ledger import outbox, report
+from dingwatch.ledger import floods, outbox, report
 from dingwatch.lifecycle import State
-from dingwatch.model import Pause
+from dingwatch.model import Pause, Scope
 from dingwatch.service import LOCK_FILE
 from dingwatch.texts import Cli
 
@@ -39,6 +39,10 @@ class Standing:
     left: int
     """Deliveries of folders that are no longer in the configuration."""
     pauses: tuple[Pause, ...]
+    held: Mapping[str, int]
+    """How many deliveries `hold_over` holds, by the folder's name."""
+    restless: tuple[tuple[str, float], ...]
+    """Files that do not come to rest, and for how many seconds."""
     month: str
     used: int
     limit: int | None
@@ -61,6 +65,7 @@ def _standing(session: Session) -> Standing:
     counted: dict[int | None, Counter[str]] = {}
     ids: dict[str, int] = {}
     pauses: tuple[Pause, ...] = ()
+    held: Counter[int] = Counter()
     used = 0
     if session.ledger_exists:
         with session.store() as store, store.reading() as connection:
@@ -68,12 +73,25 @@ def _standing(session: Session) -> Standing:
             ids = dict(scope.ids)
             counted = report.counts(connection, scope)
             pauses = tuple(outbox.all_pauses(connection))
+            held = floods.held(connection)
             used = report.calls_of(connection, month, sorted(BILLED))
-    live = json.loads(session.ask("status") or "{}").get("folders", {}) if pid is not None else {}
-    folders = tuple(_folder(folder, ids.get(folder.name), counted, live) for folder in config.folders)
+    live = json.loads(session.ask("status") or "{}") if pid is not None else {}
+    watching = live.get("folders", {})
+    folders = tuple(_folder(folder, ids.get(folder.name), counted, watching) for folder in config.folders)
     direct = counted.pop(None, Counter())
     left = sum(counts[State.FAILED] for number, counts in counted.items() if number not in ids.values())
-    return Standing(pid, folders, direct, left, pauses, month, used, config.dingtalk.monthly_calls)
+    return Standing(
+        pid=pid,
+        folders=folders,
+        direct=direct,
+        left=left,
+        pauses=pauses,
+        held={name: held[number] for name, number in ids.items() if held[number]},
+        restless=tuple((path, age) for _, path, age in live.get("restless", [])),
+        month=month,
+        used=used,
+        limit=config.dingtalk.monthly_calls,
+    )
 
 
 def _folder(
@@ -111,6 +129,11 @@ def _values(session: Session, standing: Standing) -> dict[str, object]:
                 "reason": _reason(session, pause),
             }
             for pause in standing.pauses
+        ]
+        + [
+            # No instant ends it: a person does.
+            {"scope": Scope.FOLDER, "until": None, "reason": session.say(Cli.HELD, name=name, count=count)}
+            for name, count in standing.held.items()
         ],
         "api_calls": {"month": standing.month, "used": standing.used, "limit": standing.limit},
     }
@@ -183,6 +206,10 @@ def _notes(session: Session, standing: Standing) -> Iterator[Markup]:
     now = time.time()
     for pause in standing.pauses:
         yield cell(paused(session, pause, now), "yellow")
+    for name, count in standing.held.items():
+        yield cell(session.say(Cli.HELD, name=name, count=count), "bold red")
+    for path, age in standing.restless:
+        yield cell(session.say(Cli.RESTLESS, path=path, hours=int(age // 3600)), "yellow")
     limit, used = standing.limit, standing.used
     style = "bold red" if limit is not None and used >= limit * WARN_AT else ""
     values = {"month": standing.month, "used": used, "limit": "∞" if limit is None else limit}

@@ -15,7 +15,7 @@ from typing import Final
 from dingwatch import policy, settle
 from dingwatch.intake.folder import Folder, Phase
 from dingwatch.intake.jobs import Examined, Found, Look, Looked, Unexamined
-from dingwatch.model import Fingerprint, InUse, Vanished, Verdict
+from dingwatch.model import Cause, Fingerprint, InUse, Vanished, Verdict
 from dingwatch.settle import Candidate
 from dingwatch.texts import Log
 
@@ -47,6 +47,14 @@ class Restless:
     since: float
 
 
+@dataclass(frozen=True, slots=True)
+class Settling:
+    """A path that is not yet decided on: since when (monotonic), and what holds it back, if anything does."""
+
+    since: float
+    reason: Cause | None
+
+
 class Candidates:
     """Keeps every path that is settling, and says which are to be looked at when."""
 
@@ -61,6 +69,7 @@ class Candidates:
         self._absent: dict[Key, float] = {}
         self._confirming: set[Key] = set()
         self._locks: dict[Key, Key] = {}
+        self._reasons: dict[Key, Cause] = {}
         self._told: set[tuple[Log, Key]] = set()
         self._tell_restless_at = 0.0
         self.gone: set[Key] = set()
@@ -72,6 +81,12 @@ class Candidates:
     def settling(self) -> Counter[int]:
         """Count the files that are not yet decided on, by folder."""
         return Counter(folder for folder, _ in {*self._settling, *self._examining, *self._settled})
+
+    def standing(self, key: Key) -> Settling | None:
+        """Return how a path stands that is not yet decided on."""
+        waits = self._settled.get(key)
+        candidate = self._settling.get(key) or self._examining.get(key) or (waits and waits.candidate)
+        return Settling(candidate.first, self._reasons.get(key)) if candidate else None
 
     @property
     def reading(self) -> int:
@@ -199,6 +214,7 @@ class Candidates:
             self.gone.add(key)
         elif self._settling.pop(key, None) is not None:
             self._told.discard((Log.UNREADABLE, key))
+            self._reasons.pop(key, None)
             self._miss(key, at)
         if verdict.cause.code == "not_regular":
             self._tell_irregular([key])
@@ -206,6 +222,7 @@ class Candidates:
     def _cannot_look(self, key: Key, candidate: Candidate, verdict: Verdict, at: float) -> None:
         """Keep a file that cannot be read now; look again ever more seldom, and say so once."""
         self._tell_unreadable(key, verdict)
+        self._reasons[key] = verdict.cause
         quiet = min(candidate.quiet * 2, settle.LONGEST_QUIET)
         self._put(key, replace(candidate, changed=at, quiet=quiet, not_before=at + quiet))
 
@@ -216,6 +233,7 @@ class Candidates:
         for one in settled:
             self._settled.pop(one.key, None)
             self._told.discard((Log.UNREADABLE, one.key))
+            self._reasons.pop(one.key, None)
 
     def being_read(self, settled: Settled) -> None:
         """A settled file goes out to be read."""
@@ -238,7 +256,8 @@ class Candidates:
         if key in self._settling or candidate is None:
             return
         match one.verdict:
-            case InUse(lock=lock):
+            case InUse(cause=cause, lock=lock):
+                self._reasons[key] = cause
                 self._hold(key, replace(candidate, seen=one.job.fingerprint), lock, at)
             case Vanished():
                 self._put(key, settle.notice(candidate, at, candidate.quiet))

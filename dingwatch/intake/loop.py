@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from dingwatch import policy
-from dingwatch.intake.candidates import Candidates, Restless
+from dingwatch.intake.candidates import Candidates, Restless, Settling
 from dingwatch.intake.decisions import Decided, Decisions
 from dingwatch.intake.folder import Folder, FolderSettings, Phase
 from dingwatch.intake.instant import Instant
@@ -98,6 +98,10 @@ class IntakeLoop:
     def restless(self) -> tuple[Restless, ...]:
         """Return the files that have not come to rest for a day or longer."""
         return self._candidates.restless
+
+    def standing(self, folder: int, path: bytes) -> Settling | None:
+        """Return how a path stands that is not yet decided on."""
+        return self._candidates.standing((folder, path))
 
     # --- One tick --------------------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Row, select, update
 
-from dingwatch.ledger import outbox, transitions
+from dingwatch.ledger import floods, outbox, transitions
 from dingwatch.ledger.schema import IS_BASELINE, deliveries, versions
 from dingwatch.ledger.store import Store
 from dingwatch.ledger.transitions import Change, chunks
@@ -97,6 +97,45 @@ def retry_all(store: Store, now: float) -> int:
     return len(ids)
 
 
+def resolve(store: Store, delivery: int, *, sent: bool, now: float) -> None:
+    """Settle an uncertain delivery by a person's word: it arrived, or it is to be sent once more.
+
+    Raises:
+        NotRetried: there is no such delivery, or it is not uncertain; nothing was changed then.
+    """
+    with store.writing() as connection:
+        row = outbox.by_id(connection, [delivery]).get(delivery) if delivery <= LARGEST_ID else None
+        if row is None or row.state is not State.UNCERTAIN:
+            raise NotRetried([delivery])
+        if sent:
+            columns = {
+                "sent_at": row.doubted_at,
+                **dict.fromkeys(("code", "message", "advice", "request_id")),
+            }
+            change = Change(delivery, Event.CONFIRM, State.UNCERTAIN, None, columns)
+        else:
+            columns = {"due": now, "uncertain_resent": True}
+            change = Change(delivery, Event.REQUEUE, State.UNCERTAIN, None, columns)
+        transitions.apply(connection, now, [change])
+
+
+def release(store: Store, folder: int, now: float) -> int:
+    """Let the deliveries go that `hold_over` holds in a folder; return how many there were."""
+    with store.writing() as connection:
+        return floods.release(connection, folder, now)
+
+
+def discard(store: Store, folder: int, now: float) -> int:
+    """Give up the deliveries that `hold_over` holds in a folder; return how many there were."""
+    total = 0
+    while True:
+        with store.writing() as connection:  # a part at a time: the daemon writes too
+            count = floods.discard(connection, folder, now)
+        total += count
+        if not count:
+            return total
+
+
 def _states(connection: Connection, ids: Sequence[int]) -> dict[int, State]:
     return {
         delivery: State(state)
@@ -135,4 +174,4 @@ def _new(one: Chosen, now: float) -> NewVersion:
     )
 
 
-__all__ = ["Chosen", "NotRetried", "baseline", "retry", "retry_all"]
+__all__ = ["Chosen", "NotRetried", "baseline", "discard", "release", "resolve", "retry", "retry_all"]

@@ -72,7 +72,7 @@ def held(connection: Connection) -> Counter[int]:
         .where(deliveries.c.state == State.PENDING, deliveries.c.due >= HELD)
         .group_by(deliveries.c.folder_id)
     )
-    return Counter(dict(connection.execute(query).tuples()))
+    return Counter(dict(connection.execute(query).tuples().all()))
 
 
 def _write_history(connection: Connection, which: ColumnElement[bool], event: str, now: float) -> None:

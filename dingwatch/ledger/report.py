@@ -20,8 +20,8 @@ from sqlalchemy import (
     tuple_,
 )
 
-from dingwatch.ledger.schema import IS_BASELINE, calls, deliveries, folders, versions
-from dingwatch.ledger.versions import Mapped, join
+from dingwatch.ledger.schema import IS_BASELINE, calls, deliveries, folders, history, versions
+from dingwatch.ledger.versions import Mapped, join, split
 from dingwatch.lifecycle import State
 from dingwatch.model import Cause
 
@@ -116,7 +116,7 @@ def calls_of(connection: Connection, month: str, apis: Sequence[str]) -> int:
     return int(connection.scalar(used) or 0)
 
 
-def history(
+def lines(
     connection: Connection,
     scope: Scope,
     *,
@@ -210,4 +210,51 @@ def _line(row: Row[Any], scope: Scope) -> Line:
     )
 
 
-__all__ = ["BASELINE", "UNMAPPED", "Line", "Scope", "calls_of", "counts", "history", "looked_at", "scope"]
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """One line of the story of a path; `conversation_id` is None where it concerns the version itself."""
+
+    at: float
+    version: int
+    conversation_id: str | None
+    event: str
+    after: str | None
+    cause: Cause | None
+
+
+def story(connection: Connection, folder: int, path: bytes) -> list[Decision]:
+    """Return everything that was decided about one path, in order; a baseline has one line of its own."""
+    directory, name = split(path)
+    here = (versions.c.folder_id == folder, versions.c.directory == directory, versions.c.name == name)
+    told = (
+        select(history, deliveries.c.conversation_id)
+        .join(versions, versions.c.id == history.c.version_id)
+        .outerjoin(deliveries, deliveries.c.id == history.c.delivery_id)
+        .where(*here)
+        .order_by(history.c.id)
+    )
+    old = select(versions.c.noticed_at, versions.c.id).where(*here, IS_BASELINE)
+    found = [Decision(at, number, None, BASELINE, None, None) for at, number in connection.execute(old)]
+    return found + [
+        Decision(row.at, row.version_id, row.conversation_id, row.event, row.after, _cause(row))
+        for row in connection.execute(told)
+    ]
+
+
+def _cause(row: Row[Any]) -> Cause | None:
+    return None if row.code is None else Cause(row.code, row.message or "", row.advice or "", row.request_id)
+
+
+__all__ = [
+    "BASELINE",
+    "UNMAPPED",
+    "Decision",
+    "Line",
+    "Scope",
+    "calls_of",
+    "counts",
+    "lines",
+    "looked_at",
+    "scope",
+    "story",
+]

@@ -183,6 +183,8 @@ history = Table(
     Column("after", String),
     Column("code", String),
     Column("message", String),
+    Column("advice", String),
+    Column("request_id", String),
     Index("history_of_version", "version_id"),
     Index("history_of_claims", "after", "at"),
 )
@@ -224,6 +226,8 @@ deliveries_by_due = next(index for index in deliveries.indexes if index.name == 
 MIGRATIONS: Final[Mapping[int, tuple[Executable, ...]]] = {
     1: (
         text("ALTER TABLE folders ADD COLUMN released_at DOUBLE PRECISION"),
+        text("ALTER TABLE history ADD COLUMN advice VARCHAR"),
+        text("ALTER TABLE history ADD COLUMN request_id VARCHAR"),
         CreateIndex(versions_missing),
         CreateIndex(deliveries_by_due),
     ),

@@ -56,12 +56,10 @@ ONE_MORE: Final = object()
 _STATE: Final = Prepared(
     select(deliveries.c.version_id, deliveries.c.state).where(deliveries.c.id == bindparam("delivery"))
 )
+_LINE: Final = ("version_id", "delivery_id", "at", "event", "before", "after")
 _HISTORY: Final = Prepared(
     insert(history).values(
-        {
-            name: bindparam(name)
-            for name in ("version_id", "delivery_id", "at", "event", "before", "after", "code", "message")
-        }
+        {name: bindparam(name) for name in (*_LINE, "code", "message", "advice", "request_id")}
     )
 )
 
@@ -131,6 +129,9 @@ def _cause_columns(cause: Cause | None) -> dict[str, Any]:
     }
 
 
+_NO_CAUSE: Final = dict.fromkeys(("code", "message", "advice", "request_id"))
+
+
 def record(connection: Connection, now: float, applied: Sequence[Applied]) -> None:
     """Write the history lines of changes."""
     if applied:
@@ -144,8 +145,7 @@ def record(connection: Connection, now: float, applied: Sequence[Applied]) -> No
                     "event": one.change.event,
                     "before": one.before,
                     "after": one.after,
-                    "code": one.change.cause.code if one.change.cause else None,
-                    "message": one.change.cause.message if one.change.cause else None,
+                    **(_cause_columns(one.change.cause) or _NO_CAUSE),
                 }
                 for one in applied
             ],

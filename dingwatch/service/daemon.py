@@ -6,11 +6,12 @@ import json
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Mapping
 from types import FrameType, TracebackType
 from typing import Final, Self
 
-from dingwatch import host
+from dingwatch import host, policy
 from dingwatch.config import Config
 from dingwatch.ledger import Store
 from dingwatch.model import WatchKind
@@ -84,15 +85,32 @@ class Service:
             self._intake.inbox.wake()
 
     def _answer(self, request: str) -> str:
-        """Answer a command: `status` tells how folders are watched, anything else wakes the loops."""
-        if request == "status":
-            watching = self.watching().items()
-            return json.dumps(
-                {"folders": {str(i): {"watch": kind, "settling": n} for i, (kind, n) in watching}}
-            )
+        """Answer a command: how folders are watched, how one path stands; anything else wakes the loops."""
+        match request.split(" "):
+            case ["status"]:
+                return json.dumps(self._status())
+            case ["settling", folder, path]:
+                return json.dumps(self._settling(int(folder), bytes.fromhex(path)))
         self._delivery.poke()
         self._intake.inbox.wake()
         return "{}"
+
+    def _status(self) -> dict[str, object]:
+        now = time.monotonic()
+        watching = self.watching().items()
+        restless = self._intake.loop.restless()
+        return {
+            "folders": {str(i): {"watch": kind, "settling": n} for i, (kind, n) in watching},
+            "restless": [[one.folder, policy.readable(one.path), now - one.since] for one in restless],
+        }
+
+    def _settling(self, folder: int, path: bytes) -> dict[str, object]:
+        """Tell for how many seconds a path has been settling, and what holds it back."""
+        found = self._intake.loop.standing(folder, path)
+        if found is None:
+            return {}
+        reason = [found.reason.code, found.reason.message, found.reason.advice] if found.reason else None
+        return {"age": time.monotonic() - found.since, "reason": reason}
 
     def watching(self) -> dict[int, tuple[WatchKind, int]]:
         """Return how each folder (by its id in the ledger) is watched, and how many of its files settle."""

@@ -68,7 +68,9 @@ class Machine:
 
     def status(self) -> Settings:
         """Return what `status --json` says."""
-        answer: Settings = json.loads(self.do("status", "--json").stdout)
+        done = self.do("status", "--json")
+        assert done.returncode == 0, done.stderr
+        answer: Settings = json.loads(done.stdout)
         return answer
 
     def history(self, *words: str) -> list[Settings]:

@@ -79,7 +79,7 @@ def test_a_second_daemon_is_refused_with_a_clear_line(machine: Machine) -> None:
 
 def test_what_is_not_there_yet_says_so(machine: Machine) -> None:
     """Commands of later versions answer instead of failing in their own ways."""
-    for command in ("init", "resolve", "why", "recall"):
+    for command in ("init", "recall"):
         done = machine.do(command, *(["1"] if command != "init" else []))
         assert done.returncode == 1
         assert "not yet" in done.stderr

@@ -1,0 +1,51 @@
+"""`dingwatch release` and `dingwatch discard`: a person's word on a flood; `resolve`: on a doubt."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import click
+
+from dingwatch.cli.context import Session
+from dingwatch.ledger import Store, commands
+from dingwatch.ledger.commands import NotRetried
+from dingwatch.texts import Cli
+
+
+def release(session: Session, name: str) -> int:
+    """Let go what is held in a folder."""
+    return _on_folder(session, name, commands.release, Cli.RELEASED)
+
+
+def discard(session: Session, name: str) -> int:
+    """Give up what is held in a folder."""
+    return _on_folder(session, name, commands.discard, Cli.DISCARDED)
+
+
+def _on_folder(session: Session, name: str, do: Callable[[Store, int, float], int], said: Cli) -> int:
+    names = [folder.name for folder in session.config.folders]
+    if name not in names:
+        session.fail(Cli.NO_FOLDER, name=name, names=", ".join(names))
+    count = 0
+    if session.ledger_exists:
+        with session.store() as store:
+            number = session.scope(store).ids.get(name)
+            count = do(store, number, time.time()) if number is not None else 0
+    session.poke()
+    click.echo(session.say(said, count=count, name=name))
+    return 0
+
+
+def resolve(session: Session, delivery: int, *, sent: bool) -> int:
+    """Settle one uncertain delivery."""
+    if not session.ledger_exists:
+        session.fail(Cli.RESOLVE_NOT, id=delivery)
+    with session.store() as store:
+        try:
+            commands.resolve(store, delivery, sent=sent, now=time.time())
+        except NotRetried:
+            session.fail(Cli.RESOLVE_NOT, id=delivery)
+    session.poke()
+    click.echo(session.say(Cli.RESOLVED_SENT if sent else Cli.RESOLVED_RESEND, id=delivery))
+    return 0
