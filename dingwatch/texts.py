@@ -115,6 +115,35 @@ class Advice(Text):
         "请检查 state_dir 所在磁盘的空间和权限。",
         "Check the space and permissions of the disk that holds state_dir.",
     )
+    LEDGER_DAMAGED = (
+        (
+            "账本已损坏。请停止服务,把 state_dir/backups 里最新的备份复制为 ledger.db,"
+            "并删除旁边的 ledger.db-wal 和 ledger.db-shm;备份之后发送过的文件会再发一次。"
+        ),
+        (
+            "The ledger is damaged. Stop the service, copy the newest file of state_dir/backups to ledger.db,"
+            " and delete ledger.db-wal and ledger.db-shm; what was sent since that backup is sent again."
+        ),
+    )
+    LEDGER_MISSING = (
+        (
+            "账本不见了,而它的备份还在。请把它放回,或把 state_dir/backups 里最新的备份复制为 ledger.db;"
+            "若要重新开始(已有文件不发送),请移走 backups 文件夹。"
+        ),
+        (
+            "The ledger is gone, and there are backups of it. Put it back, or copy the newest file of"
+            " state_dir/backups to ledger.db. To begin anew, with all that is there as baseline, move backups"
+            " away."
+        ),
+    )
+    LEDGER_REPLACED = (
+        "运行中的账本文件被移走或替换;请放回原处,或重启服务。",
+        "The ledger's file was moved or replaced while in use: put it back, or restart the service.",
+    )
+    LEDGER_NETWORK = (
+        "SQLite 账本在网络文件系统上不可靠;请把 state_dir 改到本地磁盘。",
+        "SQLite is not safe on a network file system: set state_dir to a local disk.",
+    )
     UNREACHABLE = (
         "连不上钉钉:请检查网络、DNS、代理和防火墙;恢复后会自动继续。",
         "DingTalk cannot be reached: check network, DNS, proxy and firewall; it goes on by itself.",
@@ -246,8 +275,12 @@ class Log(Text):
         "the last run did not end cleanly; taking up {count} unfinished deliveries",
     )
     LEDGER_DOWN = (
-        "账本暂时不可写({code} {message}),不发送任何文件,请检查磁盘空间和权限",
-        "the ledger cannot be written ({code} {message}); nothing is sent: check disk space and permissions",
+        "账本暂时不可用({code} {message}),不发送任何文件。{advice}",
+        "the ledger cannot be used ({code} {message}); nothing is sent. {advice}",
+    )
+    BACKUP_FAILED = (
+        "账本没有备份成功({code} {message})。{advice}",
+        "the ledger could not be backed up ({code} {message}). {advice}",
     )
     LEDGER_BACK = ("账本恢复可写,继续工作", "the ledger can be written again, going on")
     UNREADABLE = (

@@ -20,7 +20,7 @@ from dingwatch.config import ConfigError, Folder
 from dingwatch.dingtalk import BILLED
 from dingwatch.ledger import LedgerError, Store, report
 from dingwatch.model import Failure, Verdict
-from dingwatch.service import ledger_url
+from dingwatch.service import ledger_url, open_ledger
 from dingwatch.texts import Checks
 from dingwatch.watch import kind_of, walk
 
@@ -106,7 +106,7 @@ def _state(session: Session) -> Iterator[Finding]:
 
 def _ledger(session: Session) -> Finding:
     try:
-        store = Store.open(ledger_url(session.config))
+        store = open_ledger(session.config)
     except LedgerError as error:
         reason, advice = error.cause.message, session.advice(error.cause.advice)
         return Finding(Mark.FAIL, session.say(Checks.LEDGER_BAD, reason=reason, advice=advice))

@@ -22,7 +22,7 @@ from dingwatch.ledger import LedgerError, Store, report
 from dingwatch.ledger.report import Scope
 from dingwatch.ledger.versions import Mapped
 from dingwatch.lifecycle import State
-from dingwatch.service import ledger_url
+from dingwatch.service import ledger_url, require_present
 from dingwatch.texts import Advice, Cli, Language, Text, spoken
 
 EXIT_CONFIG: Final = 78
@@ -106,20 +106,16 @@ class Session:
             click.echo(self.say(Cli.NOT_YET, command="ledger: postgresql"), err=True)
             sys.exit(EXIT_CONFIG)
 
-    def fail(self, text: Text, **values: object) -> NoReturn:
-        """End the command with one sentence and exit code 1."""
+    def fail(self, text: Text, *, exit_code: int = 1, **values: object) -> NoReturn:
+        """End the command with one sentence."""
         click.echo(self.say(text, **values), err=True)
-        sys.exit(1)
+        sys.exit(exit_code)
 
     @property
     def ledger_exists(self) -> bool:
         """Whether there is a ledger to be read; a command that only shows makes none."""
         self.require_ledger()
-        try:
-            Path(make_url(ledger_url(self.config)).database or "").stat()
-        except (FileNotFoundError, NotADirectoryError):
-            return False
-        return True
+        return require_present(self.config)
 
     @contextmanager
     def store(self) -> Iterator[Store]:
@@ -127,6 +123,7 @@ class Session:
         self.require_ledger()
         try:
             self.config.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+            require_present(self.config)
             store = Store.open(ledger_url(self.config))
         except (LedgerError, OSError) as error:
             self.ledger_failed(error)
@@ -137,13 +134,16 @@ class Session:
         finally:
             store.close()
 
-    def ledger_failed(self, error: LedgerError | OSError) -> NoReturn:
+    def ledger_failed(self, error: LedgerError | OSError, exit_code: int = 1) -> NoReturn:
         """End the command because the ledger cannot be used."""
         cause = error.cause if isinstance(error, LedgerError) else None
         self.fail(
             Cli.LEDGER_FAILED,
+            exit_code=exit_code,
             path=self.config.state_dir,
-            reason=cause.message if cause else getattr(error, "strerror", None) or type(error).__name__,
+            reason=f"{cause.code} {cause.message}".strip()
+            if cause
+            else getattr(error, "strerror", None) or type(error).__name__,
             advice=self.advice(cause.advice if cause else "LEDGER_UNWRITABLE"),
         )
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import NoReturn
+from typing import Final, NoReturn
 
 from dingwatch import host
-from dingwatch.cli.context import Session
+from dingwatch.cli.context import EXIT_CONFIG, Session
 from dingwatch.ledger import LedgerError
 from dingwatch.service import serve
 from dingwatch.texts import Cli
+
+_FOR_A_PERSON: Final = {"LEDGER_DAMAGED", "LEDGER_MISSING", "LEDGER_NETWORK", "LEDGER_NEWER"}
+"""What no restart mends: systemd is told so by the exit code."""
 
 
 def run(session: Session) -> NoReturn:
@@ -22,19 +25,10 @@ def run(session: Session) -> NoReturn:
     except host.Locked as locked:
         session.fail(Cli.LOCKED, pid=locked.pid, path=config.state_dir)
     except LedgerError as error:
-        session.fail(
-            Cli.LEDGER_FAILED,
-            path=config.state_dir,
-            reason=error.cause.message,
-            advice=session.advice(error.cause.advice),
-        )
+        code = EXIT_CONFIG if error.cause.advice in _FOR_A_PERSON else 1
+        session.ledger_failed(error, code)
     except OSError as error:
-        session.fail(
-            Cli.LEDGER_FAILED,
-            path=config.state_dir,
-            reason=error.strerror or type(error).__name__,
-            advice=session.advice("LEDGER_UNWRITABLE"),
-        )
+        session.ledger_failed(error)
     sys.stdout.flush()
     sys.stderr.flush()
     # A request that was abandoned may still wait for its answer, and the interpreter for its thread.

@@ -135,7 +135,8 @@ class DeliveryLoop:
         self._kept = kept
         self._memory.stale = True
         if not self._ledger_down:
-            self._say(Log.LEDGER_DOWN, code=error.cause.code, message=error.cause.message)
+            cause = error.cause
+            self._say(Log.LEDGER_DOWN, code=cause.code, message=cause.message, advice=cause.advice)
         self._ledger_down = True
         return Plan([], now + LEDGER_RETRY)
 

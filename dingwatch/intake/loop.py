@@ -135,7 +135,8 @@ class IntakeLoop:
 
     def _ledger_lost(self, error: LedgerError) -> None:
         if not self._ledger_down:
-            self._say(Log.LEDGER_DOWN, code=error.cause.code, message=error.cause.message)
+            cause = error.cause
+            self._say(Log.LEDGER_DOWN, code=cause.code, message=cause.message, advice=cause.advice)
         self._ledger_down = True
 
     def _next_at(self, now: Instant) -> float | None:

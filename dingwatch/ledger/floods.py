@@ -68,11 +68,11 @@ def discard(connection: Connection, folder: int, now: float) -> int:
 def held(connection: Connection) -> Counter[int]:
     """Count what is held, by folder."""
     query = (
-        select(deliveries.c.folder_id, func.count())
+        select(deliveries.c.folder_id, func.count().label("held"))
         .where(deliveries.c.state == State.PENDING, deliveries.c.due >= HELD)
         .group_by(deliveries.c.folder_id)
     )
-    return Counter(dict(connection.execute(query).tuples().all()))
+    return Counter({row.folder_id: row.held for row in connection.execute(query)})
 
 
 def _write_history(connection: Connection, which: ColumnElement[bool], event: str, now: float) -> None:

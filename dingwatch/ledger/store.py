@@ -6,6 +6,7 @@ transaction takes SQLite's write lock at its beginning, so that what it read sti
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -21,6 +22,7 @@ from dingwatch.ledger.schema import MIGRATIONS, SCHEMA, metadata, numbers
 from dingwatch.model import Cause
 
 BUSY_SECONDS: Final = 5.0
+_DAMAGED: Final = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
 
 
 class LedgerError(Exception):
@@ -63,6 +65,7 @@ class Store:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._lock = threading.Lock()
+        self._file: tuple[int, int] | None = None
 
     @classmethod
     def open(cls, url: str) -> Self:
@@ -81,7 +84,23 @@ class Store:
         except LedgerError:
             store.close()
             raise
+        store._file = store._identity()
         return store
+
+    def _identity(self) -> tuple[int, int] | None:
+        """Return device and inode of the file that a SQLite ledger is."""
+        if self._engine.dialect.name != "sqlite" or not self._engine.url.database:
+            return None
+        try:
+            status = os.stat(self._engine.url.database)
+        except OSError:
+            return None
+        return status.st_dev, status.st_ino
+
+    def _require_same_file(self) -> None:
+        """SQLite would make an empty ledger where one was moved away, and go on in one that was deleted."""
+        if self._file is not None and self._identity() != self._file:
+            raise LedgerError(Cause("replaced", "", "LEDGER_REPLACED"))
 
     def _prepare(self) -> None:
         """Make what is missing; a ledger that is as it should be is only looked at."""
@@ -105,9 +124,10 @@ class Store:
     @contextmanager
     def writing(self) -> Iterator[Connection]:
         """Run one transaction that writes; raise LedgerError when it cannot be carried out."""
+        self._require_same_file()
         with (
             self._lock,
-            _errors(),
+            errors(),
             self._engine.connect().execution_options(writes=True) as connection,
             connection.begin(),
         ):
@@ -116,7 +136,8 @@ class Store:
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """Run queries on one state of the ledger."""
-        with _errors(), self._engine.connect() as connection:
+        self._require_same_file()
+        with errors(), self._engine.connect() as connection:
             yield connection
 
     def insert_missing(self, connection: Connection, table: Table, rows: list[dict[str, Any]]) -> None:
@@ -172,14 +193,15 @@ def _migrate(connection: Connection, found: int) -> None:
 
 
 @contextmanager
-def _errors() -> Iterator[None]:
+def errors() -> Iterator[None]:
     """Turn the driver's errors into LedgerError; their texts name no file and no secret."""
     try:
         yield
     except (DBAPIError, sqlite3.Error) as error:
         original = error.orig if isinstance(error, DBAPIError) else error
         code = getattr(original, "sqlite_errorname", None) or type(original).__name__
-        raise LedgerError(Cause(code, str(original), "LEDGER_UNWRITABLE")) from error
+        advice = "LEDGER_DAMAGED" if code.startswith(_DAMAGED) else "LEDGER_UNWRITABLE"
+        raise LedgerError(Cause(code, str(original), advice)) from error
 
 
 __all__ = ["LedgerError", "Store", "sqlite_url"]

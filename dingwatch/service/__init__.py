@@ -8,6 +8,7 @@ with its story in the log: nothing resurrects itself in the process, the next st
 from dingwatch.service.daemon import Service, serve
 from dingwatch.service.delivering import deliver, finished
 from dingwatch.service.gate import Gate
+from dingwatch.service.ledgers import open_ledger, require_present
 from dingwatch.service.places import LEDGER_FILE, LOCK_FILE, ledger_url
 from dingwatch.service.speech import log_to_stderr
 
@@ -20,5 +21,7 @@ __all__ = [
     "finished",
     "ledger_url",
     "log_to_stderr",
+    "open_ledger",
+    "require_present",
     "serve",
 ]

@@ -18,7 +18,8 @@ from dingwatch.model import WatchKind
 from dingwatch.service.delivering import DeliverySide
 from dingwatch.service.folders import bind_folders
 from dingwatch.service.intaking import IntakeSide
-from dingwatch.service.places import LOCK_FILE, ledger_url
+from dingwatch.service.ledgers import Backups, open_ledger
+from dingwatch.service.places import LOCK_FILE
 from dingwatch.service.speech import log_to_stderr, logger, speaker
 from dingwatch.texts import Log
 
@@ -56,9 +57,11 @@ class Service:
             raise
         for thread in self._threads:
             thread.start()
+        self._backups.start()
 
     def _open(self) -> None:
-        store = self._store = Store.open(ledger_url(self._config))
+        store = self._store = open_ledger(self._config)
+        self._backups = Backups(self._config, self._say)
         folders = bind_folders(store, self._config)
         self._delivery = DeliverySide(self._config, store, folders.roots, self._say)
         self._intake = IntakeSide(self._config, store, folders, self._delivery.poke, self._say)
@@ -122,6 +125,7 @@ class Service:
         if self._threads:
             self._delivery.inbox.wake()
             self._intake.inbox.wake()
+            self._backups.stop()
         for thread in self._threads:
             thread.join()
         if self._door is not None:

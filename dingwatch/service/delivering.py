@@ -24,7 +24,8 @@ from dingwatch.policy import Limit
 from dingwatch.service.folders import bind_folders
 from dingwatch.service.gate import Gate
 from dingwatch.service.inbox import Inbox
-from dingwatch.service.places import LOCK_FILE, ledger_url
+from dingwatch.service.ledgers import open_ledger
+from dingwatch.service.places import LOCK_FILE
 from dingwatch.service.speech import log_to_stderr, speaker
 
 STOP_SECONDS: Final = 9.0
@@ -146,7 +147,7 @@ def deliver(config: Config, ids: Sequence[int], progress: Callable[[int], None])
     lock = host.Lock(config.state_dir / LOCK_FILE)
     lock.acquire()
     try:
-        with closing(Store.open(ledger_url(config))) as store:
+        with closing(open_ledger(config)) as store:
             _deliver(config, store, ids, progress)
     finally:
         lock.release()

@@ -8,7 +8,21 @@ from pathlib import Path
 from typing import Final
 
 NETWORK: Final = frozenset(
-    {"nfs", "nfs4", "cifs", "smb3", "smbfs", "afs", "ceph", "glusterfs", "lustre", "9p", "virtiofs", "ncpfs"}
+    {
+        "fuse",
+        "nfs",
+        "nfs4",
+        "cifs",
+        "smb3",
+        "smbfs",
+        "afs",
+        "ceph",
+        "glusterfs",
+        "lustre",
+        "9p",
+        "virtiofs",
+        "ncpfs",
+    }
 )
 
 

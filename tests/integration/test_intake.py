@@ -1,3 +1,4 @@
+import mmap
 import os
 import shutil
 from collections.abc import Iterator
@@ -8,7 +9,7 @@ import pytest
 from dingwatch import policy
 from dingwatch.intake import FolderSettings, Input, Instant, IntakeLoop, Job, Performer
 from dingwatch.intake.jobs import Anew, Arm, Look, Looked
-from dingwatch.ledger import Store, sqlite_url, versions
+from dingwatch.ledger import Store, floods, sqlite_url, versions
 from dingwatch.ledger.versions import Mapped
 from dingwatch.model import Cause, Misconfigured, WatchKind
 from dingwatch.settle import EMPTY_WAIT
@@ -31,6 +32,7 @@ class Watcher:
         self.now = 1000.0
         self.heard = Heard()
         self.changes = changes
+        self.keep = 1e12
         self.store = Store.open(sqlite_url(path / "ledger.db"))
         self.begin()
 
@@ -50,7 +52,9 @@ class Watcher:
         )
         self.id = mark.id
         self.inputs: list[Input] = []
-        self.loop = IntakeLoop(self.store, [(settings, mark)], app="app", refused=frozenset(), say=self.heard)
+        self.loop = IntakeLoop(
+            self.store, [(settings, mark)], app="app", refused=frozenset(), say=self.heard, keep=self.keep
+        )
         self.perform = Performer(
             self.store, Observer(lambda _: None), {mark.id: settings}, self.inputs.append
         )
@@ -360,3 +364,233 @@ def test_the_loop_sleeps_while_a_folder_is_down(watcher: Watcher) -> None:
     wake = watcher.next_at()
     assert wake is not None
     assert wake > watcher.now
+
+
+DAY = 86400.0
+
+
+@pytest.fixture
+def forgetful(tmp_path: Path, blank_ledger: Path) -> Iterator[Watcher]:
+    """A folder whose gone files are remembered for ten days."""
+    made = Watcher(tmp_path, blank_ledger, poll_interval=3600.0)
+    made.keep = 10 * DAY
+    made.begin()
+    made.go()
+    yield made
+    made.perform.close()
+    made.store.close()
+
+
+# --- Held by somebody ----------------------------------------------------------------------------
+
+
+def test_a_file_that_somebody_writes_waits_until_it_is_closed(watcher: Watcher) -> None:
+    """However long the writer pauses; when it closes the file, the quiet period is all that is left."""
+    path = watcher.drop("a.pdf", b"half")
+    with path.open("ab") as writer:
+        watcher.go(3600.0)
+        assert watcher.rows() == []
+        standing = watcher.loop.standing(watcher.id, b"a.pdf")
+        assert standing is not None
+        assert standing.reason is not None
+        assert standing.reason.code == "being_written"
+        writer.write(b"whole")
+    watcher.notice("a.pdf")
+    watcher.go(2.1)
+    assert watcher.rows() == [("a.pdf", "pending", None)]
+
+
+def test_a_file_closed_without_an_event_is_found_within_a_minute(watcher: Watcher) -> None:
+    """Where it is polled, nobody tells that a writer has gone."""
+    path = watcher.drop("a.pdf")
+    with path.open("ab"):
+        watcher.go(7200.0)
+    watcher.go(63.0)
+    assert len(watcher.rows()) == 1
+
+
+def test_a_file_mapped_for_writing_waits(watcher: Watcher) -> None:
+    """A mapping outlives the descriptor, and what is written to it makes no event."""
+    path = watcher.drop("a.pdf", b"x" * 4096)
+    with path.open("r+b") as file:
+        mapped = mmap.mmap(file.fileno(), 4096)
+    watcher.go(600.0)
+    assert watcher.rows() == []
+    mapped.close()
+    watcher.go(63.0)
+    assert len(watcher.rows()) == 1
+
+
+@pytest.mark.parametrize("lock", ["~$合同.docx", "~$同.docx", "~$.docx", ".~lock.合同.docx#", ".~合同.docx"])
+def test_an_editors_lock_holds_a_file_until_it_is_gone(watcher: Watcher, lock: str) -> None:
+    """When the lock goes, the file need not wait for its next look."""
+    held = watcher.share / lock
+    held.write_bytes(b"")
+    os.utime(held, (1e9 + 1000, 1e9 + 1000))  # the clock of this test
+    watcher.drop("合同.docx")
+    watcher.go(1200.0)
+    assert watcher.rows() == []
+    held.unlink()
+    watcher.notice(lock)
+    watcher.go(0.1)
+    assert watcher.rows() == [("合同.docx", "pending", None)]
+
+
+def test_a_lock_holds_half_an_hour_at_the_most(watcher: Watcher) -> None:
+    """Whoever leaves a document open over lunch does not keep it from the others."""
+    (watcher.share / "~$a.docx").write_bytes(b"")
+    os.utime(watcher.share / "~$a.docx", (1e9 + 1000, 1e9 + 1000))
+    watcher.drop("a.docx")
+    watcher.go(1799.0)
+    assert watcher.rows() == []
+    watcher.go(120.0)
+    assert len(watcher.rows()) == 1
+
+
+def test_a_lock_of_yesterday_holds_nothing(watcher: Watcher) -> None:
+    """An editor that died left it behind."""
+    (watcher.share / "~$a.docx").write_bytes(b"")
+    os.utime(watcher.share / "~$a.docx", (1e9 - 86500, 1e9 - 86500))
+    watcher.drop("a.docx")
+    watcher.go(2.1)
+    assert len(watcher.rows()) == 1
+
+
+def test_a_file_that_never_rests_is_told_once_and_waited_for(forgetful: Watcher) -> None:
+    """After a day it is shown with its age; it is sent when it rests at last."""
+    watcher = forgetful
+    with watcher.drop("a.pdf").open("ab"):
+        watcher.go(3 * 86400.0)
+        assert watcher.heard.count(Log.RESTLESS) == 1
+        (one,) = watcher.loop.restless()
+        assert (one.path, watcher.now - one.since >= 3 * 86400.0) == (b"a.pdf", True)
+    watcher.go(7200.0)
+    assert len(watcher.rows()) == 1
+    assert watcher.loop.restless() == ()
+
+
+# --- What is never sent --------------------------------------------------------------------------
+
+
+def test_what_is_no_regular_file_is_told_once(watcher: Watcher) -> None:
+    """A link, a pipe and a socket found by a scan or noticed: one line, and nothing in the ledger."""
+    os.mkfifo(watcher.share / "pipe.pdf")
+    (watcher.share / "link.pdf").symlink_to("/etc/hostname")
+    watcher.inputs.append(Overflow())
+    watcher.go(5.0)
+    watcher.notice("link.pdf")
+    watcher.inputs.append(Overflow())
+    watcher.go(5.0)
+    assert watcher.heard.count(Log.NOT_REGULAR) == 1
+    (watcher.share / "later.pdf").symlink_to("/etc/hostname")
+    watcher.notice("later.pdf")
+    watcher.go(5.0)
+    assert watcher.heard.count(Log.NOT_REGULAR) == 2
+    assert watcher.rows() == []
+
+
+# --- Floods --------------------------------------------------------------------------------------
+
+
+def test_a_flood_is_held_from_the_first_file_too_many(tmp_path: Path, blank_ledger: Path) -> None:
+    """What is pending waits too; it is said once, and the next hour begins anew."""
+    watcher = Watcher(tmp_path, blank_ledger, hold_over=6)
+    watcher.go()
+    for number in range(3):
+        watcher.drop(f"{number}.pdf", b"%d" % number)
+    watcher.go(3.0)
+    assert held(watcher) == 0  # three files to two conversations
+    for number in range(3, 6):
+        watcher.drop(f"{number}.pdf", b"%d" % number)
+    watcher.go(3.0)
+    assert (held(watcher), watcher.heard.count(Log.FLOOD)) == (12, 1)
+    watcher.go(3700.0)
+    watcher.drop("next.pdf")
+    watcher.go(3.0)
+    assert (held(watcher), watcher.heard.count(Log.FLOOD)) == (12, 1)
+    watcher.perform.close()
+    watcher.store.close()
+
+
+def held(watcher: Watcher) -> int:
+    """Return how many deliveries wait for a person."""
+    with watcher.store.reading() as connection:
+        return floods.held(connection).total()
+
+
+# --- Forgetting ----------------------------------------------------------------------------------
+
+
+def known(watcher: Watcher) -> list[str]:
+    """Return the names of all versions in the ledger."""
+    with watcher.store.reading() as connection:
+        return [
+            os.fsdecode(name)
+            for (name,) in connection.exec_driver_sql("SELECT name FROM versions ORDER BY id")
+        ]
+
+
+def test_what_has_been_gone_for_long_is_forgotten(forgetful: Watcher) -> None:
+    """With its deliveries, history and uploads; what is there is not, however old it is."""
+    forgetful.drop("gone.pdf", b"gone")
+    forgetful.drop("here.pdf", b"here")
+    forgetful.go(3.0)
+    forgetful.set_states("sent")
+    (forgetful.share / "gone.pdf").unlink()
+    forgetful.go(9 * DAY)
+    assert known(forgetful) == ["gone.pdf", "here.pdf"]
+    forgetful.go(2 * DAY)
+    assert known(forgetful) == ["here.pdf"]
+    with forgetful.store.reading() as connection:
+        for query in ("count(*) FROM deliveries", "2 * count(*) FROM uploads", "count(*) FROM history"):
+            assert connection.exec_driver_sql(f"SELECT {query}").scalar() == 2
+
+
+def test_what_waits_for_a_person_is_never_forgotten(forgetful: Watcher) -> None:
+    """A failed file is on the list until somebody has seen to it."""
+    forgetful.drop("a.pdf")
+    forgetful.go(3.0)
+    forgetful.set_states("failed")
+    with forgetful.store.writing() as connection:
+        connection.exec_driver_sql("UPDATE versions SET missing_since = 1.0")
+    (forgetful.share / "a.pdf").unlink()
+    forgetful.go(2 * DAY)
+    assert known(forgetful) == ["a.pdf"]
+
+
+def test_a_file_that_came_back_is_known_and_not_forgotten(forgetful: Watcher) -> None:
+    """It counts from when it is gone, not from when it was gone once; nothing is sent again."""
+    path = forgetful.drop("a.pdf")
+    forgetful.go(3.0)
+    forgetful.set_states("sent")
+    kept = path.rename(forgetful.path / "kept.pdf")
+    forgetful.go(2 * DAY)
+    kept.rename(path)
+    forgetful.go(20 * DAY)
+    assert known(forgetful) == ["a.pdf"]
+    assert forgetful.rows() == [("a.pdf", "sent", None)]
+
+
+def test_what_lies_there_is_not_forgotten_whatever_the_ledger_says(forgetful: Watcher) -> None:
+    """The path is looked at once more before anything is deleted."""
+    forgetful.drop("a.pdf")
+    forgetful.go(3.0)
+    forgetful.set_states("sent")
+    with forgetful.store.writing() as connection:
+        connection.exec_driver_sql("UPDATE versions SET missing_since = 1.0")
+    forgetful.go(3 * DAY)
+    assert known(forgetful) == ["a.pdf"]
+    assert forgetful.rows() == [("a.pdf", "sent", None)]
+
+
+def test_a_folder_that_is_down_forgets_nothing(forgetful: Watcher) -> None:
+    """An absent share is no reason to forget what was sent from it."""
+    forgetful.drop("a.pdf")
+    forgetful.go(3.0)
+    forgetful.set_states("sent")
+    forgetful.share.rename(forgetful.path / "away")
+    forgetful.go(400 * DAY)
+    (forgetful.path / "away").rename(forgetful.share)
+    forgetful.go(2 * DAY)
+    assert known(forgetful) == ["a.pdf"]
+    assert forgetful.rows() == [("a.pdf", "sent", None)]

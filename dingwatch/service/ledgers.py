@@ -1,0 +1,87 @@
+"""The daemon's ledger: checked before it is opened, and backed up every day."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from sqlalchemy import make_url
+
+from dingwatch import policy
+from dingwatch.config import Config
+from dingwatch.ledger import LedgerError, Store, integrity
+from dingwatch.model import Cause
+from dingwatch.service.places import ledger_url
+from dingwatch.texts import Log
+from dingwatch.watch import kind_of
+
+LOOK_SECONDS: Final = 3600.0
+"""How often it is seen whether a new day has begun."""
+
+
+def sqlite_file(config: Config) -> Path | None:
+    """Return the file of a SQLite ledger; None for another kind."""
+    url = make_url(ledger_url(config))
+    return Path(url.database) if url.get_backend_name() == "sqlite" and url.database else None
+
+
+def require_present(config: Config) -> bool:
+    """Return whether there is a ledger; raise LedgerError where only its backups are there."""
+    path = sqlite_file(config)
+    return path is None or integrity.require_present(path)
+
+
+def open_ledger(config: Config) -> Store:
+    """Open the ledger of a daemon.
+
+    Raises:
+        LedgerError: it is damaged or missing, lies on a network file system, is of a newer dingwatch, or
+            cannot be opened.
+    """
+    path = sqlite_file(config)
+    if path is not None:
+        kind = kind_of(os.fsencode(path.parent.resolve()))
+        if kind.network:
+            raise LedgerError(Cause("network", kind.name, "LEDGER_NETWORK"))
+        integrity.require_whole(path)
+    return Store.open(ledger_url(config))
+
+
+class Backups:
+    """Backs the ledger up, once a day. Nothing runs before `start`."""
+
+    def __init__(self, config: Config, say: Callable[..., None]) -> None:
+        self._path = sqlite_file(config)
+        self._say = say
+        self._failed = ""
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="backup", daemon=True)
+
+    def start(self) -> None:
+        """Back up now and then; where the ledger is no file, whoever runs its server does."""
+        if self._path is not None:
+            self._thread.start()
+
+    def stop(self) -> None:
+        """Begin no more."""
+        self._stop.set()
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            self._back_up()
+            self._stop.wait(LOOK_SECONDS)
+
+    def _back_up(self) -> None:
+        assert self._path is not None  # noqa: S101 (else it was not started)
+        try:
+            integrity.back_up(self._path, policy.day(time.time()))
+            self._failed = ""
+        except LedgerError as error:
+            cause = error.cause
+            if cause.code != self._failed:  # once, not every hour
+                self._say(Log.BACKUP_FAILED, code=cause.code, message=cause.message, advice=cause.advice)
+            self._failed = cause.code

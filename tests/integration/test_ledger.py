@@ -1,0 +1,262 @@
+"""The ledger is not the outage: full, read-only, damaged, missing, replaced, old, too new, forgetful."""
+
+import os
+import shutil
+import sqlite3
+import subprocess
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from dingwatch.ledger import LedgerError, Store, integrity, sqlite_url
+from dingwatch.sandbox import Sandbox
+from tests.integration.conftest import Machine
+from tests.support import eventually, sha256
+
+PERSON = 78
+"""The exit code of what no restart mends."""
+
+
+def ledger(machine: Machine) -> Path:
+    """Return the path of a machine's ledger."""
+    return Path(machine.settings["state_dir"]) / "ledger.db"
+
+
+def run_once(machine: Machine) -> None:
+    """Have the service make its ledger and its backup, and end."""
+    process = machine.start()
+    eventually(lambda: integrity.backups(ledger(machine)))
+    assert machine.stop(process) == 0
+
+
+def refused(machine: Machine) -> str:
+    """Start the service, which refuses to; return what it says."""
+    done = subprocess.run(machine.command("run"), capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, "Traceback" in done.stderr) == (PERSON, False), done.stderr
+    return done.stderr
+
+
+# --- Found at the start --------------------------------------------------------------------------
+
+
+def test_a_damaged_ledger_is_refused_and_left_as_it_is(machine: Machine) -> None:
+    """The message says how to restore; a backup, put in its place, is taken."""
+    run_once(machine)
+    path = ledger(machine)
+    damaged = bytearray(path.read_bytes())
+    damaged[4096 : 4096 * 4] = b"\xff" * (4096 * 3)
+    path.write_bytes(damaged)
+    said = refused(machine)
+    assert "state_dir/backups" in said
+    assert path.read_bytes() == damaged
+    shutil.copy(integrity.backups(path)[0], path)
+    run_once(machine)
+
+
+@pytest.mark.parametrize(
+    "content", [b"no database at all, and long enough to look like one" * 100, b"SQLite"]
+)
+def test_a_file_that_is_no_ledger_is_refused(machine: Machine, content: bytes) -> None:
+    """Whatever lies there is not overwritten."""
+    ledger(machine).parent.mkdir()
+    ledger(machine).write_bytes(content)
+    refused(machine)
+    assert ledger(machine).read_bytes() == content
+
+
+def test_a_ledger_that_is_gone_is_not_made_anew(machine: Machine, share: Path) -> None:
+    """Where there are backups there was a ledger: only a person begins anew."""
+    run_once(machine)
+    ledger(machine).unlink()
+    assert "backups" in refused(machine)
+    for command in ("status", "history"):
+        assert machine.do(command).returncode == 1
+    assert machine.do("send", str(share), "--to", "cidX").returncode == 1
+    assert not ledger(machine).exists()
+
+
+def test_a_ledger_of_a_newer_dingwatch_is_refused(machine: Machine) -> None:
+    """An older program would not know what it does to it."""
+    run_once(machine)
+    with closing(sqlite3.connect(ledger(machine))) as connection:
+        connection.execute("UPDATE numbers SET value = 99 WHERE name = 'schema'")
+        connection.commit()
+    assert "newer" in refused(machine)
+
+
+def test_a_ledger_of_an_older_dingwatch_is_brought_up_to_date(tmp_path: Path) -> None:
+    """The first schema had no floods, no index for what is missing, and no advice in its history."""
+    path = tmp_path / "ledger.db"
+    Store.open(sqlite_url(path)).close()
+    with closing(sqlite3.connect(path)) as connection:
+        for statement in (
+            "DROP INDEX versions_missing",
+            "DROP INDEX deliveries_by_due",
+            "ALTER TABLE folders DROP COLUMN released_at",
+            "ALTER TABLE history DROP COLUMN advice",
+            "ALTER TABLE history DROP COLUMN request_id",
+            "UPDATE numbers SET value = 1 WHERE name = 'schema'",
+        ):
+            connection.execute(statement)
+        connection.commit()
+    Store.open(sqlite_url(path)).close()
+    fresh = tmp_path / "fresh.db"
+    Store.open(sqlite_url(fresh)).close()
+    assert shape(path) == shape(fresh)
+
+
+def shape(path: Path) -> dict[str, object]:
+    """Return the columns of every table and index of a ledger, and its schema's number."""
+    with closing(sqlite3.connect(path)) as connection:
+        names = connection.execute(
+            "SELECT name FROM sqlite_master WHERE type IN ('table', 'index')"
+        ).fetchall()
+        found: dict[str, object] = {
+            name: sorted(
+                (row[1], row[2].split(" ")[0]) for row in connection.execute(f"PRAGMA table_info('{name}')")
+            )
+            for (name,) in names
+        }
+        found["schema"] = connection.execute("SELECT value FROM numbers WHERE name = 'schema'").fetchone()
+    return found
+
+
+@pytest.fixture
+def network(tmp_path: Path) -> Iterator[Path]:
+    """A real FUSE file system, which counts as a network's: others may change it unnoticed."""
+    command = shutil.which("bindfs")
+    if command is None or os.geteuid() != 0:
+        pytest.skip("needs bindfs and root")
+    behind, mount = tmp_path / "behind", tmp_path / "network"
+    behind.mkdir()
+    mount.mkdir()
+    subprocess.run([command, behind, mount], check=True)
+    yield mount
+    subprocess.run(["/usr/bin/env", "umount", "-l", mount], check=True)
+
+
+def test_a_state_directory_on_a_network_file_system_is_refused(machine: Machine, network: Path) -> None:
+    """SQLite's locks do not hold there."""
+    machine.settings["state_dir"] = str(network / "state")
+    machine.write()
+    (network / "state").mkdir()
+    assert "network" in refused(machine)
+    assert machine.do("check", "--offline").returncode == 1
+
+
+def test_a_folder_on_a_network_file_system_is_polled(
+    machine: Machine, network: Path, sandbox: Sandbox
+) -> None:
+    """What another host writes makes no event, and is found all the same."""
+    machine.settings["folders"][0] |= {"path": str(network), "poll_interval": "100ms"}
+    machine.write()
+    process = machine.start()
+    assert machine.status()["folders"][0]["watch"] == "poll"
+    (network.parent / "behind" / "a.pdf").write_bytes(b"from elsewhere")
+    eventually(lambda: sandbox.messages(sandbox.conversations[0].id))
+    assert sandbox.messages(sandbox.conversations[0].id)[0].sha256 == sha256(b"from elsewhere")
+    assert machine.stop(process) == 0
+
+
+# --- While it runs -------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def small_disk(machine: Machine) -> Iterator[Path]:
+    """A state directory on a disk of two megabytes of its own."""
+    if os.geteuid() != 0:
+        pytest.skip("mounting needs root")
+    path = Path(machine.settings["state_dir"])
+    path.mkdir()
+    subprocess.run(["/usr/bin/env", "mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", path], check=True)
+    yield path
+    subprocess.run(["/usr/bin/env", "umount", "-l", path], check=True)
+
+
+def fill(path: Path) -> None:
+    """Write until nothing fits any more."""
+    with (path / "ballast").open("wb", buffering=0) as file:
+        try:
+            while True:
+                file.write(b"x" * 4096)
+        except OSError:
+            return
+
+
+def test_a_full_disk_sends_nothing_and_loses_nothing(
+    machine: Machine, share: Path, sandbox: Sandbox, small_disk: Path
+) -> None:
+    """What cannot be recorded is not sent; when there is room again everything goes, once."""
+    process = machine.start()
+    eventually(lambda: integrity.backups(ledger(machine)))
+    fill(small_disk)
+    for number in range(20):
+        (share / f"{number}.txt").write_text(f"content {number}")
+    assert process.stderr is not None
+    while "SQLITE_FULL" not in (line := process.stderr.readline()):
+        assert line
+    assert process.poll() is None
+    before = len(sandbox.messages(sandbox.conversations[0].id))
+    recorded = sum(line["state"] in {"sent", "sending"} for line in machine.history())
+    assert before <= recorded + 1  # the answer to one may be in hand
+    (small_disk / "ballast").unlink()
+    eventually(lambda: len(sandbox.messages(sandbox.conversations[0].id)) >= 20)
+    sent = [message.sha256 or "" for message in sandbox.messages(sandbox.conversations[0].id)]
+    assert sorted(sent) == sorted(sha256(f"content {number}".encode()) for number in range(20))
+    assert machine.stop(process) == 0
+
+
+def test_a_read_only_state_directory_is_one_line(machine: Machine, small_disk: Path) -> None:
+    """The service does not begin what it cannot record, and says so; other commands say so too."""
+    subprocess.run(["/usr/bin/env", "mount", "-o", "remount,ro", small_disk], check=True)
+    for words in (("run",), ("send", str(machine.path), "--to", "cidX")):
+        done = machine.do(*words)
+        assert (done.returncode, done.stderr.count("\n")) == (1, 1), done.stderr
+
+
+def test_a_ledger_that_is_moved_away_is_not_made_anew(
+    machine: Machine, share: Path, sandbox: Sandbox
+) -> None:
+    """Nothing is sent meanwhile; put back, everything goes on."""
+    process = machine.start()
+    path = ledger(machine)
+    away = path.with_name("away.db")
+    path.rename(away)
+    (share / "a.txt").write_text("a")
+    assert process.stderr is not None
+    while "replaced" not in (line := process.stderr.readline()):
+        assert line
+    assert not path.exists()
+    assert sandbox.messages(sandbox.conversations[0].id) == ()
+    away.rename(path)
+    eventually(lambda: sandbox.messages(sandbox.conversations[0].id))
+    assert machine.stop(process) == 0
+
+
+# --- Backups -------------------------------------------------------------------------------------
+
+
+def test_a_backup_is_made_once_a_day_and_some_are_kept(tmp_path: Path) -> None:
+    """The latest three stay; each is a whole ledger, for its owner only."""
+    path = tmp_path / "ledger.db"
+    Store.open(sqlite_url(path)).close()
+    days = [f"2026-11-{day:02}" for day in range(1, 6)]
+    assert [integrity.back_up(path, day) for day in days] == [True] * 5
+    assert integrity.back_up(path, days[-1]) is False
+    kept = integrity.backups(path)
+    assert [one.name for one in kept] == [f"ledger-{day}.db" for day in reversed(days[-3:])]
+    assert {one.stat().st_mode & 0o777 for one in kept} == {0o600}
+    assert shape(kept[0]) == shape(path)
+
+
+def test_a_damaged_ledger_replaces_no_backup(tmp_path: Path) -> None:
+    """The good ones stay, and nothing half-made is left behind."""
+    path = tmp_path / "ledger.db"
+    Store.open(sqlite_url(path)).close()
+    integrity.back_up(path, "2026-11-01")
+    path.write_bytes(path.read_bytes()[:4096] + b"\xff" * 40960)
+    with pytest.raises(LedgerError):
+        integrity.back_up(path, "2026-11-02")
+    assert [one.name for one in path.parent.joinpath("backups").iterdir()] == ["ledger-2026-11-01.db"]
