@@ -5,6 +5,12 @@ import pytest
 
 from dingwatch.ledger import Store, sqlite_url
 from dingwatch.sandbox import Sandbox
+from tests.security.leaks import Leaks
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Have no test let a secret out."""
+    config.pluginmanager.register(Leaks())
 
 
 @pytest.fixture

@@ -390,6 +390,7 @@ def test_the_demo_delivers_and_leaves_nothing_behind(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.shows_secret("the config is made to be copied, and its secret opens only the sandbox")
 def test_the_sandbox_prints_a_config_that_works(machine: Machine, share: Path) -> None:
     """Its YAML block is what a config needs, and its conversations take files."""
     with begin("sandbox", "--port", "0") as running:
