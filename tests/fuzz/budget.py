@@ -1,0 +1,56 @@
+"""How long a fuzzer runs: a few examples each time, and new ones for a minute in a sweep."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any, Final
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis.strategies import SearchStrategy
+
+SECONDS: Final = 60.0
+HANGS: Final = 60
+"""Seconds after which one example is taken to hang; it needs some milliseconds."""
+FEW: Final = 25
+ROUND: Final = 200
+
+
+@contextmanager
+def ends() -> Iterator[None]:
+    """Fail what hangs. It is no stopwatch: the limit is far beyond what a slow machine needs."""
+
+    def hangs(_number: int, _frame: FrameType | None) -> None:
+        raise AssertionError(f"not done after {HANGS} seconds")
+
+    before = signal.signal(signal.SIGALRM, hangs)
+    signal.alarm(HANGS)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def a_few(check: Callable[[Any], None], examples: SearchStrategy[Any], number: int = FEW) -> None:
+    """Check some examples; on failure Hypothesis prints the smallest that it found."""
+
+    def one(example: Any) -> None:  # noqa: ANN401 (of any strategy)
+        with ends():
+            check(example)
+
+    quiet = list(HealthCheck)
+    run = settings(
+        max_examples=number, deadline=None, database=None, derandomize=False, suppress_health_check=quiet
+    )(given(examples)(one))
+    run()
+
+
+def for_a_minute(check: Callable[[Any], None], examples: SearchStrategy[Any]) -> None:
+    """Check new examples, round after round."""
+    until = time.monotonic() + SECONDS
+    while time.monotonic() < until:
+        a_few(check, examples, ROUND)

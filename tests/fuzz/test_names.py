@@ -1,0 +1,312 @@
+"""Any bytes that may be a file's name: shown, uploaded and remembered, and never more than a name."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import unicodedata
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Final
+
+import pytest
+from hypothesis import strategies as st
+
+from dingwatch import policy
+from dingwatch.dingtalk.transport import multipart
+from dingwatch.ledger import Store, sqlite_url, versions
+from dingwatch.ledger.versions import Mapped, NewVersion
+from dingwatch.model import Fingerprint
+from dingwatch.sandbox import Sandbox
+from dingwatch.service import Service
+from tests.dingtalk.peers import Calls
+from tests.fuzz.budget import a_few, for_a_minute
+from tests.support import Heard, config, eventually, folder
+
+LONGEST: Final = 255
+PIECES: Final = st.sampled_from(
+    [
+        *(
+            b"\r\n",
+            b"\n",
+            b"\t",
+            b'"',
+            b"'",
+            b"\\",
+            b"%22",
+            b"%0A",
+            b";",
+            b"=",
+            b"..",
+            b" ",
+            b"~",
+            b"--",
+            b":",
+            b"*",
+        ),
+        *(
+            "财务".encode(),
+            "财务".encode("gbk"),
+            "é".encode(),
+            "e\u0301".encode(),
+            "😀".encode(),
+            b"\xff",
+            b"\xc3",
+        ),
+        *(
+            "\u202e".encode(),
+            "\u2066".encode(),
+            "\u2028".encode(),
+            "\u200b".encode(),
+            "\ufeff".encode(),
+            b"\xc2\x85",
+        ),
+        *(
+            b"\xed\xa0\x80",
+            b"\xf4\x90\x80\x80",
+            b"\x7f",
+            b"\x1b[31m",
+            b"a",
+            b".pdf",
+            b".PDF",
+            b".html",
+            b".tar.gz",
+        ),
+        *(
+            b"filename*=utf-8''x",
+            b"Content-Type: text/html\r\n\r\n",
+            b"\r\n--",
+            b"${x}",
+            b"<script>",
+            b"{0}",
+            b"%s",
+        ),
+    ]
+)
+NAMES: Final = (
+    (st.lists(PIECES, min_size=1, max_size=30).map(b"".join) | st.binary(min_size=1, max_size=LONGEST))
+    .map(lambda name: name.translate(None, b"/\0")[:LONGEST])
+    .filter(lambda name: name not in {b"", b".", b".."})
+)
+APP: Final = "dingabc"
+BIDI: Final = {"ALM", "LRM", "RLM", "LRE", "RLE", "PDF", "LRO", "RLO", "LRI", "RLI", "FSI", "PDI"}
+CONTENT: Final = b"\r\n--content\r\n"
+
+
+def is_shown_safely(text: str) -> bool:
+    """Say whether a text is whole Unicode that moves no cursor and turns no letters round."""
+    text.encode("utf-8")
+    controls = {"Cc", "Zl", "Zp", "Cs"}
+    marks = {"\u061c", "\u200e", "\u200f"}
+    turns = (unicodedata.bidirectional(c) in BIDI or c in marks for c in text)
+    return not any(turns) and not any(unicodedata.category(c) in controls for c in text)
+
+
+# --- Decided ---------------------------------------------------------------------------------------
+
+
+def judged(name: bytes) -> None:
+    """A name is shown safely, has a plausible extension or none, and is dressed without ado."""
+    shown = policy.displayed_name(name)
+    assert is_shown_safely(shown)
+    assert shown
+    kind = policy.extension(shown)
+    assert kind == kind.lower()
+    assert not kind or (kind.isalnum() and shown.lower().endswith(f".{kind}"))
+    dress = policy.dress(name, "0" * 64, APP, {"html"})
+    assert is_shown_safely(dress.name)
+    assert policy.extension(dress.name) == dress.key.extension
+    assert dress.key.extension not in {"", "html"}
+    policy.path_filter((), (), recursive=True).accepts(name)
+
+
+def test_a_few_names_are_judged() -> None:
+    """Whatever a name is made of, what is shown of it is safe."""
+    a_few(judged, NAMES, 200)
+
+
+@pytest.mark.sweep
+def test_many_names_are_judged() -> None:
+    """The same for a minute."""
+    for_a_minute(judged, NAMES)
+
+
+# --- On the wire -----------------------------------------------------------------------------------
+
+
+def worn(name: bytes) -> None:
+    """A multipart holds one part, whose head has three lines and whose content is untouched."""
+    for shown in (
+        policy.displayed_name(name),
+        name.decode("utf-8", "surrogateescape"),
+        name.decode("latin-1"),
+    ):
+        raw = b"".join(multipart("media", shown, CONTENT, "b0undary"))
+        before, *parts, after = raw.split(b"--b0undary")
+        assert (before, len(parts), after) == (b"", 1, b"--\r\n")
+        head, _, content = parts[0].partition(b"\r\n\r\n")
+        assert content == CONTENT + b"\r\n"
+        empty, disposition, kind = head.split(b"\r\n")
+        assert (empty, kind) == (b"", b"Content-Type: application/octet-stream")
+        assert disposition.startswith(b'Content-Disposition: form-data; name="media"; filename="')
+        inside = disposition.partition(b'filename="')[2].removesuffix(b'"')
+        assert b'"' not in inside
+        assert not any(byte < 0x20 or byte == 0x7F for byte in inside)
+        inside.decode("utf-8")
+
+
+def test_a_few_names_are_worn() -> None:
+    """No name ends its header, begins another one, or touches the content."""
+    a_few(worn, NAMES, 200)
+
+
+@pytest.mark.sweep
+def test_many_names_are_worn() -> None:
+    """The same for a minute."""
+    for_a_minute(worn, NAMES)
+
+
+@pytest.fixture
+def uploads(sandbox: Sandbox) -> Iterator[Uploads]:
+    """A client of the sandbox."""
+    with closing(Uploads(sandbox)) as made:
+        yield made
+
+
+class Uploads:
+    """Uploads and sends under a name, and looks at what arrived."""
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        self.sandbox = sandbox
+        self.client = Calls().client(
+            sandbox.url, client_id=sandbox.client_id, client_secret=sandbox.client_secret
+        )
+
+    def close(self) -> None:
+        """Close the client."""
+        self.client.close()
+
+    def __call__(self, name: bytes) -> None:
+        """Have a file of this name go the whole way."""
+        dress = policy.dress(name, "0" * 64, APP, {"html", "htm"})
+        media = self.client.upload(name=dress.name, content=CONTENT)
+        assert self.sandbox.content(media) == CONTENT
+        cid = self.sandbox.conversations[0].id
+        self.client.send_file(
+            conversation_id=cid, media_id=media, file_name=dress.name, file_type=dress.key.extension
+        )
+        message = self.sandbox.messages(cid)[-1]
+        assert (message.file_name, message.file_type) == (dress.name, dress.key.extension)
+        assert message.sha256 == hashlib.sha256(CONTENT).hexdigest()
+
+
+def test_a_few_names_arrive(uploads: Uploads) -> None:
+    """A name is uploaded and sent as it is shown, to a peer that reads the bytes for itself."""
+    a_few(uploads, NAMES)
+
+
+@pytest.mark.sweep
+def test_many_names_arrive(uploads: Uploads) -> None:
+    """The same for a minute."""
+    for_a_minute(uploads, NAMES)
+
+
+# --- In the ledger ---------------------------------------------------------------------------------
+
+
+class Memory:
+    """A ledger, and the names that it was told."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        with store.writing() as connection:
+            (mark,) = versions.bind(connection, [Mapped(b"/srv/\xff", "a", ("cid",))])
+        self.folder = mark.id
+
+    def __call__(self, names: list[bytes]) -> None:
+        """Write names down, each in a directory named like another one, and find exactly these again."""
+        paths = sorted({versions.join(*pair) for pair in zip([b"", *names], names, strict=False)})
+        now = Fingerprint(1, 2, 3, 4, 5)
+        new = [NewVersion(self.folder, path, now, "0" * 64, 1.0, 1.0) for path in paths]
+        with self.store.writing() as connection:
+            versions.add(self.store, connection, new, 1.0)
+            found = versions.here(connection, self.folder, paths)
+        assert {path for path, known in found.items() if known} == set(paths)
+        assert all(one.path == path for path, known in found.items() for one in known)
+        with self.store.reading() as connection:
+            for path in paths:
+                directory, name = versions.split(path)
+                assert name in versions.listed(connection, self.folder, directory).known
+
+
+@pytest.fixture
+def memory(tmp_path: Path, blank_ledger: Path) -> Iterator[Memory]:
+    """An empty ledger."""
+    shutil.copy(blank_ledger, tmp_path / "ledger.db")
+    with closing(Store.open(sqlite_url(tmp_path / "ledger.db"))) as store:
+        yield Memory(store)
+
+
+def test_a_few_names_are_remembered(memory: Memory) -> None:
+    """The bytes that come out of the ledger are those that went in."""
+    a_few(memory, st.lists(NAMES, min_size=1, max_size=20))
+
+
+@pytest.mark.sweep
+def test_many_names_are_remembered(memory: Memory) -> None:
+    """The same for a minute."""
+    for_a_minute(memory, st.lists(NAMES, min_size=1, max_size=20))
+
+
+# --- As files --------------------------------------------------------------------------------------
+
+
+class Drop:
+    """Drops files with real names into a watched folder, and sees each arrive once."""
+
+    def __init__(self, share: Path, sandbox: Sandbox) -> None:
+        self.share, self.sandbox = share, sandbox
+        self.cid = sandbox.conversations[0].id
+        self.accepts = policy.path_filter((), (), recursive=True).accepts
+        self.wanted = Counter[str]()
+        self.count = 0
+
+    def __call__(self, names: list[bytes]) -> None:
+        """Drop one batch, in a directory of its own."""
+        self.count += 1
+        here = os.fsencode(self.share) + b"/%d" % self.count
+        os.mkdir(here)
+        for name in set(names):
+            with open(here + b"/" + name, "xb") as file:
+                file.write(os.urandom(16) + name)
+            if self.accepts(name):
+                dress = policy.dress(name, "0" * 64, APP, {"html", "htm"})
+                self.wanted[dress.name] += 1
+        eventually(lambda: len(self.sandbox.messages(self.cid)) >= self.wanted.total(), patience=60.0)
+        assert Counter(str(message.file_name) for message in self.sandbox.messages(self.cid)) == self.wanted
+
+
+@pytest.fixture
+def drop(tmp_path: Path, share: Path, sandbox: Sandbox) -> Iterator[Drop]:
+    """A running service."""
+    setting = config(tmp_path / "state", sandbox, folder(share, sandbox.conversations[0].id))
+    service = Service(setting, say=Heard())
+    with service:
+        service.ready.wait(20)
+        yield Drop(share, sandbox)
+    if service.failed is not None:
+        raise service.failed
+
+
+def test_a_few_files_arrive(drop: Drop) -> None:
+    """Files of any name arrive under what is shown of it, each once."""
+    a_few(drop, st.lists(NAMES, min_size=10, max_size=40), 3)
+
+
+@pytest.mark.sweep
+def test_many_files_arrive(drop: Drop) -> None:
+    """The same in forty batches."""
+    a_few(drop, st.lists(NAMES, min_size=20, max_size=60), 40)
