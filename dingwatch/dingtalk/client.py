@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-import math
 import secrets
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import TracebackType
@@ -330,7 +330,7 @@ def _token(answer: Mapping[str, Any], name: str) -> str:
 
 def _number(answer: Mapping[str, Any], name: str) -> float:
     value = answer.get(name)
-    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 < value < math.inf:
+    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 < value <= sys.float_info.max:
         raise _without(name)
     return float(value)
 

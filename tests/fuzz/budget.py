@@ -35,7 +35,7 @@ def ends() -> Iterator[None]:
         signal.signal(signal.SIGALRM, before)
 
 
-def a_few(check: Callable[[Any], None], examples: SearchStrategy[Any], number: int = FEW) -> None:
+def a_few(check: Callable[[Any], object], examples: SearchStrategy[Any], number: int = FEW) -> None:
     """Check some examples; on failure Hypothesis prints the smallest that it found."""
 
     def one(example: Any) -> None:  # noqa: ANN401 (of any strategy)
@@ -49,7 +49,7 @@ def a_few(check: Callable[[Any], None], examples: SearchStrategy[Any], number: i
     run()
 
 
-def for_a_minute(check: Callable[[Any], None], examples: SearchStrategy[Any]) -> None:
+def for_a_minute(check: Callable[[Any], object], examples: SearchStrategy[Any]) -> None:
     """Check new examples, round after round."""
     until = time.monotonic() + SECONDS
     while time.monotonic() < until:
