@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from collections import Counter
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -77,9 +78,9 @@ def distinct(conversations: tuple[str, ...]) -> tuple[str, ...]:
     """Refuse no conversation at all, and one twice."""
     if not conversations:
         raise refused(Problems.NO_CONVERSATION)
-    repeated = next((c for c in conversations if conversations.count(c) > 1), None)
-    if repeated is not None:
-        raise refused(Problems.SAME_CONVERSATION, written=shown(repeated))
+    (most, number), *_ = Counter(conversations).most_common(1)
+    if number > 1:
+        raise refused(Problems.SAME_CONVERSATION, written=shown(most))
     return conversations
 
 
@@ -95,8 +96,8 @@ def pattern(text: str) -> str:
     if text.startswith("#"):
         raise refused(Problems.PATTERN_COMMENT, written=shown(text))
     try:
-        compiled = GitIgnoreSpec.from_lines([text]).patterns
-        useful = len(text) <= _LONGEST_PATTERN and any(each.include is not None for each in compiled)
+        compiled = GitIgnoreSpec.from_lines([text] if len(text) <= _LONGEST_PATTERN else []).patterns
+        useful = any(each.include is not None for each in compiled)
     except (ValueError, re.error):
         useful = False
     if not useful:

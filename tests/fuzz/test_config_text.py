@@ -170,7 +170,7 @@ LARGE: Final = {
     + "folders:\n"
     + "".join(f"  - {{path: /a{n}, conversation_id: cid}}\n" for n in range(1000)),
     "folders in one place": HEAD + "folders:\n" + "  - {path: /a, conversation_id: cid}\n" * 300,
-    "conversations": HEAD + FOLDER + "[" + ",".join(f"cid{n}" for n in range(10_000)) + "]\n",
+    "conversations": HEAD + FOLDER + "[" + ",".join(f"cid{n}" for n in range(100_000)) + "]\n",
     "patterns": HEAD + FOLDER + "cid\n    exclude:\n" + "    - '**/a/**/*b*'\n" * 45_000,
     "unknown keys": HEAD + FOLDER + "cid\n" + "".join(f"key{n}: x\n" for n in range(10_000)),
     "a long key": HEAD + FOLDER + "cid\n" + "k" * 1_000_000 + ": x\n",
