@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -12,11 +13,12 @@ from typing import Any, Final
 from hypothesis import HealthCheck, given, settings
 from hypothesis.strategies import SearchStrategy
 
-SECONDS: Final = 60.0
+SECONDS: Final = float(os.environ.get("FUZZ_SECONDS", "60"))
+"""For each of the three fuzzers, in a sweep."""
 HANGS: Final = 60
 """Seconds after which one example is taken to hang; it needs some milliseconds."""
 FEW: Final = 25
-ROUND: Final = 200
+ROUND: Final = 100
 
 
 @contextmanager
@@ -49,8 +51,8 @@ def a_few(check: Callable[[Any], object], examples: SearchStrategy[Any], number:
     run()
 
 
-def for_a_minute(check: Callable[[Any], object], examples: SearchStrategy[Any]) -> None:
-    """Check new examples, round after round."""
-    until = time.monotonic() + SECONDS
+def for_a_while(check: Callable[[Any], object], examples: SearchStrategy[Any], share: int = 1) -> None:
+    """Check new examples, round after round, for one of so many shares of a minute."""
+    until = time.monotonic() + SECONDS / share
     while time.monotonic() < until:
         a_few(check, examples, ROUND)

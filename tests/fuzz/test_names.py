@@ -23,7 +23,7 @@ from dingwatch.model import Fingerprint
 from dingwatch.sandbox import Sandbox
 from dingwatch.service import Service
 from tests.dingtalk.peers import Calls
-from tests.fuzz.budget import a_few, for_a_minute
+from tests.fuzz.budget import a_few, for_a_while
 from tests.support import Heard, config, eventually, folder
 
 LONGEST: Final = 255
@@ -130,8 +130,8 @@ def test_a_few_names_are_judged() -> None:
 
 @pytest.mark.sweep
 def test_many_names_are_judged() -> None:
-    """The same for a minute."""
-    for_a_minute(judged, NAMES)
+    """The same for a while."""
+    for_a_while(judged, NAMES, 5)
 
 
 # --- On the wire -----------------------------------------------------------------------------------
@@ -165,8 +165,8 @@ def test_a_few_names_are_worn() -> None:
 
 @pytest.mark.sweep
 def test_many_names_are_worn() -> None:
-    """The same for a minute."""
-    for_a_minute(worn, NAMES)
+    """The same for a while."""
+    for_a_while(worn, NAMES, 5)
 
 
 @pytest.fixture
@@ -210,8 +210,8 @@ def test_a_few_names_arrive(uploads: Uploads) -> None:
 
 @pytest.mark.sweep
 def test_many_names_arrive(uploads: Uploads) -> None:
-    """The same for a minute."""
-    for_a_minute(uploads, NAMES)
+    """The same for a while."""
+    for_a_while(uploads, NAMES, 5)
 
 
 # --- In the ledger ---------------------------------------------------------------------------------
@@ -257,8 +257,8 @@ def test_a_few_names_are_remembered(memory: Memory) -> None:
 
 @pytest.mark.sweep
 def test_many_names_are_remembered(memory: Memory) -> None:
-    """The same for a minute."""
-    for_a_minute(memory, st.lists(NAMES, min_size=1, max_size=20))
+    """The same for a while."""
+    for_a_while(memory, st.lists(NAMES, min_size=1, max_size=20), 5)
 
 
 # --- As files --------------------------------------------------------------------------------------
@@ -308,5 +308,5 @@ def test_a_few_files_arrive(drop: Drop) -> None:
 
 @pytest.mark.sweep
 def test_many_files_arrive(drop: Drop) -> None:
-    """The same in forty batches."""
-    a_few(drop, st.lists(NAMES, min_size=20, max_size=60), 40)
+    """The same in ten batches."""
+    a_few(drop, st.lists(NAMES, min_size=20, max_size=60), 10)
