@@ -1,0 +1,166 @@
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dingwatch.config import Config
+from dingwatch.model import WatchKind
+from dingwatch.sandbox import Sandbox
+from dingwatch.service import Service
+from tests.integration.conftest import Machine
+from tests.support import Heard, config, eventually, folder
+
+
+@dataclass
+class Watched:
+    """A service that watches one folder, and what the conversation shows of it."""
+
+    setting: Config
+    sandbox: Sandbox
+    heard: Heard = field(default_factory=Heard)
+    service: Service = field(init=False)
+
+    @contextmanager
+    def running(self, **changes: Any) -> Iterator[Service]:  # noqa: ANN401 (settings of the folder)
+        """Run the service, and see that nothing unexpected ended it."""
+        one = replace(self.setting.folders[0], **changes)
+        self.service = Service(replace(self.setting, folders=(one,)), say=self.heard)
+        with self.service:
+            assert self.service.ready.wait(20)
+            yield self.service
+        if self.service.failed is not None:
+            raise self.service.failed
+
+    def names(self) -> Counter[str]:
+        """Return how often each name was sent."""
+        messages = self.sandbox.messages(self.sandbox.conversations[0].id)
+        return Counter(str(message.file_name) for message in messages)
+
+    def arrives(self, *names: str, patience: float = 30.0) -> None:
+        """Wait until these have arrived, and see that they and nothing else came, once each."""
+        eventually(lambda: all(self.names()[name] for name in names), patience)
+        assert self.names() == Counter(names)
+
+    def kind(self) -> WatchKind:
+        """Return how the folder is watched now."""
+        ((kind, _),) = self.service.watching().values()
+        return kind
+
+    def becomes(self, kind: WatchKind) -> None:
+        """Wait until it is watched in this way."""
+        eventually(lambda: self.kind() is kind, 30.0)
+
+
+@pytest.fixture
+def watched(tmp_path: Path, share: Path, sandbox: Sandbox) -> Watched:
+    """A folder mapped to the first conversation, looked at often, scanned seldom."""
+    one = folder(share, sandbox.conversations[0].id)
+    return Watched(config(tmp_path / "state", sandbox, one), sandbox)
+
+
+Mount = Callable[..., None]
+
+
+@pytest.fixture
+def mount() -> Iterator[Mount]:
+    """Mount something somewhere; what is still mounted at the end is unmounted."""
+    with ExitStack() as stack:
+
+        def mounted(place: Path, *words: str) -> None:
+            done = subprocess.run(
+                [_tool("mount"), *words, str(place)], capture_output=True, text=True, check=False
+            )
+            if done.returncode:
+                pytest.skip(f"mounting is not permitted here: {done.stderr.strip()}")
+            stack.callback(unmount, place, check=False)
+
+        yield mounted
+
+
+def unmount(place: Path, *, check: bool = True) -> None:
+    """Take away what is mounted there, also while it is in use."""
+    subprocess.run([_tool("umount"), "--lazy", str(place)], capture_output=True, check=check)
+
+
+def _tool(name: str) -> str:
+    return shutil.which(name) or pytest.skip(f"there is no {name} here")
+
+
+class Confined(Machine):
+    """A machine whose service runs behind a prefix: with fewer rights, or with a lower limit."""
+
+    prefix: tuple[str, ...] = ()
+
+    def command(self, *words: str) -> list[str]:
+        """Return a command line."""
+        return [*(self.prefix if words[0] == "run" else ()), *super().command(*words)]
+
+    def behind(self, *prefix: str) -> None:
+        """Run the service behind these words; skip the test where the system does not allow it."""
+        allowed = subprocess.run([*prefix, "true"], capture_output=True, text=True, check=False)
+        if allowed.returncode:
+            pytest.skip(f"{prefix[0]} is not permitted here: {allowed.stderr.strip()}")
+        self.prefix = prefix
+
+    def limited(self, name: str, number: int) -> None:
+        """Have the service live in a user namespace with a limit of its own."""
+        set_it = f'echo {number} > /proc/sys/user/{name} && exec "$@"'
+        self.behind(_tool("unshare"), "--user", "--map-root-user", "sh", "-c", set_it, "sh")
+
+    def limit_is(self, process: subprocess.Popen[str], name: str, number: int) -> None:
+        """Change that limit while the service runs."""
+        words = ["--user", "--preserve-credentials", f"--target={process.pid}"]
+        set_it = f"echo {number} > /proc/sys/user/{name}"
+        subprocess.run([_tool("nsenter"), *words, "sh", "-c", set_it], check=True)
+
+    def watch(self) -> str:
+        """Return how `status` says that the folder is watched."""
+        return str(self.status()["folders"][0]["watch"])
+
+    def end(self, process: subprocess.Popen[str]) -> str:
+        """End the service and return what it logged."""
+        process.terminate()
+        _, logged = process.communicate(timeout=30)
+        assert process.returncode == 0, logged
+        return logged
+
+
+@pytest.fixture
+def confined(tmp_path: Path, share: Path, sandbox: Sandbox) -> Iterator[Confined]:
+    """A machine with one folder, as a process of its own."""
+    dingtalk = {
+        "client_id": sandbox.client_id,
+        "client_secret": sandbox.client_secret,
+        "api_url": sandbox.url,
+        "oapi_url": sandbox.url,
+    }
+    one = {
+        "path": str(share),
+        "conversation_id": sandbox.conversations[0].id,
+        "settle": "100ms",
+        "poll_interval": "200ms",
+    }
+    made = Confined(
+        tmp_path / "config.yaml",
+        {
+            "language": "en",
+            "dingtalk": dingtalk,
+            "state_dir": str(tmp_path / "state"),
+            "pace": {"per_api": None, "per_conversation": None},
+            "folders": [one],
+        },
+    )
+    made.write()
+    yield made
+    for process in made.running:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
