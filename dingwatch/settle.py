@@ -61,13 +61,14 @@ def due(candidate: Candidate) -> float:
     """Return when a candidate is to be looked at; minus infinity means at once."""
     if candidate.seen is None:
         return candidate.not_before
-    return max(candidate.changed + needed(candidate, candidate.seen.size), candidate.not_before)
+    return max(candidate.changed + candidate.quiet, candidate.not_before)
 
 
 def look(candidate: Candidate, fingerprint: Fingerprint, asked: float, now: float) -> Candidate:
     """Enter what a look saw; `asked` is when the look was asked for.
 
-    A look that is older than the last happening proves nothing and is dropped.
+    A look that is older than the last happening proves nothing and is dropped. What is empty is looked at
+    time and again: no event may tell that it was filled.
     """
     if asked < candidate.changed:
         return candidate
@@ -75,6 +76,9 @@ def look(candidate: Candidate, fingerprint: Fingerprint, asked: float, now: floa
         return replace(candidate, seen=fingerprint)
     if candidate.seen != fingerprint:
         return replace(candidate, seen=fingerprint, changed=now)
+    if fingerprint.size == 0:
+        again = held(candidate, now)
+        return replace(again, not_before=min(again.not_before, candidate.changed + EMPTY_WAIT))
     return candidate
 
 
@@ -95,7 +99,7 @@ def quiet_for(settle: float, recent: int) -> float:
 
 
 def held(candidate: Candidate, now: float) -> Candidate:
-    """Somebody works on the file: look again, the more seldom the longer it takes."""
+    """Somebody works on the file, or is about to: look again, the more seldom the longer it takes."""
     wait = min(max(candidate.quiet, (now - candidate.first) / 4), HELD_WAIT)
     return replace(candidate, not_before=now + wait)
 

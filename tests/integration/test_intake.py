@@ -283,6 +283,15 @@ def test_an_empty_file_is_skipped_after_ten_minutes(watcher: Watcher) -> None:
     assert watcher.rows() == [("a.pdf", "skipped", "empty")]
 
 
+def test_a_file_that_is_filled_unnoticed_is_sent(watcher: Watcher) -> None:
+    """A file that is polled, or lies in a new directory, may be first seen empty and have no event later."""
+    path = watcher.drop("a.pdf", b"")
+    watcher.go(3.0)
+    path.write_bytes(b"content")
+    watcher.go(10.0)
+    assert watcher.rows() == [("a.pdf", "pending", None)]
+
+
 def test_what_delivery_found_changed_is_digested_anew(watcher: Watcher) -> None:
     """Even with the size and mtime of a known version it is read again."""
     path = watcher.drop("a.pdf", b"one")

@@ -88,9 +88,20 @@ def test_any_field_of_the_fingerprint_counts() -> None:
 def test_an_empty_file_waits_ten_minutes() -> None:
     """A file of no size is most likely about to be filled."""
     empty = replace(FULL, size=0)
-    assert due(seen(10.0, empty)) == 10.0 + EMPTY_WAIT
     assert not settled(seen(10.0, empty), empty, asked=300.0)
     assert settled(seen(10.0, empty), empty, asked=10.0 + EMPTY_WAIT)
+
+
+def test_an_empty_file_is_looked_at_meanwhile() -> None:
+    """No event may tell that it was filled: looks come ever more seldom, the last after ten minutes."""
+    empty = replace(FULL, size=0)
+    candidate, looks = seen(10.0, empty), []
+    while not settled(candidate, empty, asked=(now := due(candidate))):
+        looks.append(now - 10.0)
+        candidate = look(candidate, empty, now, now)
+    assert looks[:4] == [2.0, 4.0, 6.0, 8.0]
+    assert len(looks) < 50
+    assert now == 10.0 + EMPTY_WAIT
 
 
 def test_frequent_versions_of_one_path_need_longer_quiet() -> None:
