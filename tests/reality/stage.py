@@ -165,7 +165,9 @@ class Spot:
 def in_work(setting: Config) -> int:
     """Return how many deliveries are not at their end yet."""
     with sqlite3.connect(setting.state_dir / LEDGER_FILE) as ledger:
-        asked = "SELECT count(*) FROM deliveries WHERE state IN ('pending', 'uploading', 'uploaded', 'sending')"
+        asked = (
+            "SELECT count(*) FROM deliveries WHERE state IN ('pending', 'uploading', 'uploaded', 'sending')"
+        )
         return int(ledger.execute(asked).fetchone()[0])
 
 
@@ -201,7 +203,9 @@ def stage(path: Path, names: Sequence[str], **changes: Any) -> Iterator[Stage]: 
     with Sandbox(settings=Settings(conversations=groups)) as sandbox:
         spots = {}
         for group in groups:
-            spots[group.name] = Spot(path / "watched" / group.name, path / "beside" / group.name, sandbox, group.id)
+            spots[group.name] = Spot(
+                path / "watched" / group.name, path / "beside" / group.name, sandbox, group.id
+            )
             spots[group.name].folder.mkdir(parents=True)
             spots[group.name].beside.mkdir(parents=True)
         folders = [folder(one.folder, one.conversation, settle=SETTLE, **changes) for one in spots.values()]
@@ -243,7 +247,10 @@ class _Playing:
 
 
 def perform(
-    path: Path, plays: dict[str, Callable[[Spot], Play]], when: str, **changes: Any  # noqa: ANN401
+    path: Path,
+    plays: dict[str, Callable[[Spot], Play]],
+    when: str,
+    **changes: Any,  # noqa: ANN401
 ) -> Performance:
     """Play all plays at once.
 

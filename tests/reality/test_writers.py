@@ -8,7 +8,20 @@ from pathlib import Path
 import pytest
 
 from tests.reality import writers
-from tests.reality.stage import SETTLE, Fed, Performance, Play, Sent, Spot, perform, shown
+from tests.reality.stage import (
+    SETTLE,
+    Fed,
+    Performance,
+    Play,
+    Sent,
+    Spot,
+    idle,
+    perform,
+    running,
+    shown,
+    stage,
+)
+from tests.support import eventually
 
 SHORT = SETTLE / 6
 """A pause of a writer that is not quiet."""
@@ -233,7 +246,7 @@ def tar_stalled(at: Spot) -> Play:
     content = archive.read_bytes()
     fed: Fed = at.fed("tar", "--blocking-factor=1", "-C", at.folder, "-xf", "-")
     fed.feed(content[: len(content) // 2])
-    yield lambda: (at.folder / "tar.pdf").exists()
+    yield (at.folder / "tar.pdf").exists
     yield at.quiet_passed()
     assert at.sent() == []
     fed.feed(content[len(content) // 2 :])
@@ -476,8 +489,25 @@ def performance(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPat
 
 @pytest.mark.parametrize("name", list(PLAYS))
 def test_what_is_written_arrives_whole_and_once(performance: Performance, name: str) -> None:
-    """Noticed, polled, found at a start or sent as existing: each file arrives whole, once, under its name."""
+    """Noticed, polled, found at a start or existing: each file arrives whole, once, under its name."""
     if name not in _playable():
         pytest.skip(f"{NEEDS[name]} is not installed")
     if name in performance.failures:
         raise performance.failures[name]
+
+
+def test_what_is_half_written_at_the_first_look_is_sent_whole(tmp_path: Path) -> None:
+    """With `existing: skip` a copy that runs across the very first start is no old file."""
+    with stage(tmp_path, ["spot"]) as scene:
+        spot = scene.spots["spot"]
+        name = "across.pdf"
+        writer = spot.writer("in_halves", spot.folder / name)
+        eventually(writer.waits)
+        with running(scene.setting) as service:
+            eventually(spot.quiet_passed())
+            assert spot.sent() == []
+            writer.go_on()
+            eventually(spot.count(1))
+            eventually(spot.quiet_passed())
+            eventually(lambda: idle(service, scene.setting))
+        assert spot.sent() == [whole(name)]

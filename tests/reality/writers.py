@@ -1,4 +1,4 @@
-"""Programs that write files the way real ones do. Run as `writers.py NAME PATH [WORD…]`, each its own process.
+"""Programs that write files the way real ones do: `writers.py NAME PATH [WORD…]`, each its own process.
 
 At a `yield` a writer says so on its stdout, and goes on when a line comes in on its stdin. It needs nothing
 but the standard library, so that it starts quickly.
@@ -16,7 +16,9 @@ PAGES = 6
 OLD, FUTURE = 1_000_000_000, 4_000_000_000
 """Times of change in 2001 and in 2096."""
 
-Writing = Iterator[object]
+HERE = "here"
+"""What a writer says at a stop when it has nothing else to say."""
+Writing = Iterator[str | float]
 
 
 def pages(name: str) -> list[bytes]:
@@ -69,7 +71,7 @@ def in_halves(path: str) -> Writing:
     first, second = _half(os.path.basename(path))
     with open(path, "wb", buffering=0) as file:
         file.write(first)
-        yield
+        yield HERE
         file.write(second)
 
 
@@ -77,7 +79,7 @@ def keeping_open(path: str) -> Writing:
     """Write everything at once, and close late."""
     with open(path, "wb", buffering=0) as file:
         file.write(whole(os.path.basename(path)))
-        yield
+        yield HERE
 
 
 def mapped(path: str) -> Writing:
@@ -87,7 +89,7 @@ def mapped(path: str) -> Writing:
         file.truncate(len(first) + len(second))
         memory = mmap.mmap(file.fileno(), 0)
     memory[: len(first)] = first
-    yield
+    yield HERE
     memory[len(first) :] = second
     memory.close()
 
@@ -100,17 +102,17 @@ def preallocating(path: str, how: str) -> Writing:
             os.posix_fallocate(file.fileno(), 0, len(content))
         else:
             file.truncate(len(content))
-        yield
+        yield HERE
         file.write(content)
         os.utime(path, (OLD, OLD))
-        yield
+        yield HERE
 
 
 def empty_first(path: str) -> Writing:
     """Make the file empty and close it; fill it later, as Finder does."""
     with open(path, "wb"):
         pass
-    yield
+    yield HERE
     with open(path, "r+b") as file:
         file.write(whole(os.path.basename(path)))
 
@@ -145,7 +147,7 @@ def renaming(path: str) -> Writing:
     with open(temporary, "wb", buffering=0) as file:
         first, second = _half(os.path.basename(path))
         file.write(first)
-        yield
+        yield HERE
         file.write(second)
     os.replace(temporary, path)
 
@@ -156,7 +158,7 @@ def stepping_aside(path: str) -> Writing:
     with open(path, "wb", buffering=0) as file:
         first, second = _half(os.path.basename(path))
         file.write(first)
-        yield
+        yield HERE
         file.write(second)
     os.unlink(path + "~")
 
@@ -168,7 +170,7 @@ def exchanging(path: str) -> Writing:
     with open(new, "wb") as file:
         file.write(whole(os.path.basename(path)))
     os.rename(path, old)
-    yield
+    yield HERE
     os.rename(new, path)
     os.unlink(old)
 
@@ -179,7 +181,7 @@ def linking(path: str) -> Writing:
     with open(temporary, "wb", buffering=0) as file:
         first, second = _half(os.path.basename(path))
         file.write(first)
-        yield
+        yield HERE
         file.write(second)
     os.link(temporary, path)
     os.unlink(temporary)
@@ -191,7 +193,7 @@ def downloading(path: str) -> Writing:
     with open(temporary, "wb", buffering=0) as file:
         first, second = _half(os.path.basename(path))
         file.write(first)
-        yield
+        yield HERE
         file.write(second)
     os.rename(temporary, path)
 
@@ -203,7 +205,7 @@ def editing(path: str, lock: str) -> Writing:
         file.write(b"somebody")
     with open(path, "wb") as file:
         file.write(whole(os.path.basename(path)))
-    yield
+    yield HERE
     os.unlink(beside)
 
 
@@ -212,7 +214,7 @@ def appending(path: str) -> Writing:
     for half in _half(os.path.basename(path)):
         with open(path, "ab") as file:
             file.write(half)
-        yield
+        yield HERE
 
 
 def regretting(path: str) -> Writing:
@@ -227,14 +229,14 @@ def reading(path: str) -> Writing:
     """Hold the file open for reading."""
     with open(path, "rb") as file:
         file.read(1)
-        yield
+        yield HERE
 
 
 WRITERS: dict[str, Callable[..., Writing]] = {
     writer.__name__: writer
     for writer in (
-        slowly, in_halves, keeping_open, mapped, preallocating, empty_first, page_by_page, autosaving, renaming,
-        stepping_aside, exchanging, linking, downloading, editing, appending, regretting, reading,
+        slowly, in_halves, keeping_open, mapped, preallocating, empty_first, page_by_page, autosaving,
+        renaming, stepping_aside, exchanging, linking, downloading, editing, appending, regretting, reading,
     )
 }  # fmt: skip
 
