@@ -37,7 +37,8 @@ from dingwatch.policy import readable
 
 BLOCK: Final = 1 << 20
 _PARENT: Final = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_READ: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+_HOLD: Final = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
+_READ: Final = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
 _ABSENT: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP})
 _FORBIDDEN: Final = frozenset({errno.EACCES, errno.EPERM})
@@ -189,14 +190,20 @@ def observe(root: Root, path: bytes, *, opened: bool = False) -> Fingerprint:
 
 @contextmanager
 def _opened(root: Root, path: bytes) -> Iterator[int]:
-    """Open a regular file for reading; what opening a FIFO would do to its writer never happens."""
+    """Open a regular file for reading; what opening a FIFO would do to its writer never happens.
+
+    What a name stands for may change between a look and an opening: so it is held without being opened,
+    seen to be regular, and opened by what is held.
+    """
     with _beneath(root, path) as (parent, name):
-        if not stat.S_ISREG(os.stat(name, dir_fd=parent, follow_symlinks=False).st_mode):
-            raise _not_regular()
-        descriptor = os.open(name, _READ, dir_fd=parent)
+        held = os.open(name, _HOLD, dir_fd=parent)
     try:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        if not stat.S_ISREG(os.fstat(held).st_mode):
             raise _not_regular()
+        descriptor = os.open(f"/proc/self/fd/{held}", _READ)
+    finally:
+        os.close(held)
+    try:
         yield descriptor
     finally:
         os.close(descriptor)
