@@ -26,7 +26,8 @@ from watchdog.events import (
     FileSystemEventHandler,
 )
 from watchdog.observers.api import EventEmitter, ObservedWatch
-from watchdog.observers.inotify import InotifyObserver
+from watchdog.observers.inotify import InotifyObserver, InotifyWatchGroup
+from watchdog.observers.inotify_c import WatchDescriptor
 
 from dingwatch.model import Cause, Failure, FolderDown, Misconfigured, Scope
 
@@ -42,6 +43,21 @@ _EVENTS: list[type[FileSystemEvent]] = [
 
 _EXHAUSTED: Final = frozenset({errno.ENOSPC, errno.EMFILE, errno.ENFILE})
 """No watch left for this user, no inotify instance, no file descriptor."""
+
+
+def _forget_watch(group: InotifyWatchGroup, watch: WatchDescriptor) -> None:
+    """Take a watch out of watchdog's tables.
+
+    Its own way there fails where two watches have one path: a directory that was moved out of the folder
+    and came back after another had its name. That would end the thread that reads the events of all
+    folders, or stopping and arming anew.
+    """
+    path = group._active_callbacks_by_watch.pop(watch, None)  # noqa: SLF001
+    if path is not None and group._active_callbacks_by_path.get(path) == watch:  # noqa: SLF001
+        del group._active_callbacks_by_path[path]  # noqa: SLF001
+
+
+InotifyWatchGroup._remove_watch_internally = _forget_watch  # type: ignore[assignment, method-assign] # noqa: SLF001
 
 
 @dataclass(frozen=True, slots=True)
