@@ -1,0 +1,129 @@
+"""What became of every file: of what was dropped, what was sent, and what the ledger says of it."""
+
+from __future__ import annotations
+
+import io
+import sqlite3
+import zipfile
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from dingwatch.lifecycle import IN_WORK, State
+from dingwatch.sandbox import Message, Sandbox
+from tests.support import sha256
+
+POISON: Final = 3
+"""Crashes with one file alone in hand, after which it waits for a person."""
+
+
+@dataclass
+class Drop:
+    """A content that lay in the folder, under these names one after the other; `must` it arrive?"""
+
+    digest: str
+    names: set[str]
+    must: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A delivery in the ledger; `crashes` is how often a process died with it in hand."""
+
+    name: str
+    digest: str
+    conversation: str
+    state: str
+    resent: bool
+    doubts: int
+    code: str | None
+    crashes: int
+
+    def shows(self, drop: Drop) -> bool:
+        """Say whether it is a delivery of this content."""
+        return self.digest == drop.digest and self.name in drop.names
+
+
+_ROWS: Final = """
+    SELECT v.name, v.sha256, d.conversation_id, d.state, d.uncertain_resent, d.doubts, d.code,
+        (SELECT count(*) FROM history h WHERE h.delivery_id = d.id AND h.event = 'crash')
+    FROM deliveries d JOIN versions v ON v.id = d.version_id
+"""
+
+
+def rows(ledger: Path) -> list[Row]:
+    """Read the deliveries from a ledger that a service may be writing."""
+    with closing(sqlite3.connect(f"file:{ledger}?mode=ro", uri=True)) as connection:
+        return [Row(name.decode(), *more) for name, *more in connection.execute(_ROWS)]
+
+
+def finished(row: Row, *, resends: bool) -> bool:
+    """Say whether nothing more will happen to a delivery by itself."""
+    return row.state not in IN_WORK and not (resends and row.state == State.UNCERTAIN and row.doubts == 1)
+
+
+@dataclass
+class Account:
+    """How many files there were, and how many of their deliveries went wrong, with the story of each."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    wrong: list[str] = field(default_factory=list)
+
+    def add(self, other: Account) -> None:
+        """Add another account."""
+        self.counts += other.counts
+        self.wrong += other.wrong
+
+    def _bad(self, kind: str, story: object) -> None:
+        self.counts[kind] += 1
+        self.wrong.append(f"{kind}: {story}")
+
+    def __str__(self) -> str:
+        kinds = ("files", "lost", "torn", "late", "twice (marked)", "twice (unmarked)", "uncertain", "poison")
+        return ", ".join(f"{kind} {self.counts[kind]}" for kind in kinds)
+
+
+def account(drops: Sequence[Drop], sandbox: Sandbox, conversations: Sequence[str], found: list[Row]) -> Account:
+    """Compare what was dropped with what the conversations show."""
+    made = Account(Counter(files=len(drops)))
+    for conversation in conversations:
+        shown = [_shown(sandbox, message) for message in sandbox.messages(conversation)]
+        known = {(name, drop.digest) for drop in drops for name in drop.names}
+        for one in shown:
+            if one not in known:
+                made._bad("torn", one)  # or nobody dropped it: a baseline that was sent
+        for drop in drops:
+            here = [row for row in found if row.conversation == conversation and row.shows(drop)]
+            times = sum(digest == drop.digest and name in drop.names for name, digest in shown)
+            _judge(made, drop, here, times)
+    return made
+
+
+def _judge(made: Account, drop: Drop, here: Sequence[Row], times: int) -> None:
+    """Judge one content in one conversation."""
+    if times > 1:
+        marked = times == 2 and any(row.resent for row in here)
+        if marked:
+            made.counts["twice (marked)"] += 1
+        else:
+            made._bad("twice (unmarked)", (drop, here, times))
+    elif not times and drop.must:
+        if any(row.state == State.UNCERTAIN for row in here):
+            made.counts["uncertain"] += 1
+        elif any(row.code == "internal" and row.crashes >= POISON for row in here):
+            made.counts["poison"] += 1
+        else:
+            made._bad("lost", (drop, here))
+
+
+def _shown(sandbox: Sandbox, message: Message) -> tuple[str, str]:
+    """Return the name and digest of the file that a message shows; an archive shows what is in it."""
+    name, digest = str(message.file_name), str(message.sha256)
+    if not name.endswith(".zip"):
+        return name, digest
+    with zipfile.ZipFile(io.BytesIO(sandbox.content(str(message.media_id)))) as archive:
+        (entry,) = archive.namelist()
+        return entry, sha256(archive.read(entry))

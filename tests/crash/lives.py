@@ -1,0 +1,151 @@
+"""A folder, a stand-in, and the lives of the service between them."""
+
+from __future__ import annotations
+
+import multiprocessing
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Final
+
+from dingwatch.config import Config
+from dingwatch.sandbox import Sandbox
+from dingwatch.service import LEDGER_FILE
+from tests.crash.account import Drop, Row, finished, rows
+from tests.crash.victim import READY, Kill, live
+from tests.support import config, eventually, folder, sha256
+
+PATIENCE: Final = 120.0
+"""Seconds for what takes one or two, where others need the machine too."""
+SETTLE: Final = 0.05
+
+_CONTEXT: Final = multiprocessing.get_context("forkserver")
+# What a life needs is imported once, in a parent of one thread: to be born takes milliseconds then.
+_CONTEXT.set_forkserver_preload(["pytest", "tests.crash.victim"])
+_TURN: Final = threading.Lock()
+"""multiprocessing reaps children in whatever thread comes by, and is not made for two at once."""
+
+
+class Life:
+    """One process that runs the service."""
+
+    def __init__(self, setting: Config, kill: Kill | None) -> None:
+        self._line, theirs = _CONTEXT.Pipe()
+        self._process = _CONTEXT.Process(target=live, args=(setting, kill, theirs), daemon=True)
+        with _TURN:
+            self._process.start()
+        theirs.close()
+        self._heard: list[str] = []
+
+    @property
+    def ready(self) -> bool:
+        """Whether the service has said so."""
+        self._hear()
+        return READY in self._heard
+
+    @property
+    def point(self) -> str:
+        """Where it ended, when it ended itself."""
+        self._hear()
+        return next((said for said in self._heard if said != READY), "")
+
+    def _hear(self) -> None:
+        with suppress(EOFError, ConnectionResetError):
+            while self._line.poll():
+                self._heard.append(self._line.recv())
+
+    @property
+    def over(self) -> bool:
+        """Whether the process is dead; nothing but SIGKILL may have ended it."""
+        with _TURN:
+            code = self._process.exitcode
+        assert code in {None, -signal.SIGKILL}, f"the service ended by itself: {code}"
+        return code is not None
+
+    def kill(self) -> None:
+        """Kill it, and wait until it is dead."""
+        self._process.kill()
+        eventually(lambda: self.over)
+        self._line.close()
+
+
+@dataclass
+class Place:
+    """A watched folder that is mapped to two conversations, and what was dropped there."""
+
+    setting: Config
+    share: Path
+    sandbox: Sandbox
+    life: Life
+    drops: list[Drop] = field(default_factory=list)
+
+    @property
+    def conversations(self) -> tuple[str, ...]:
+        """The conversations that the folder is mapped to."""
+        return self.setting.folders[0].conversation_ids
+
+    def start(self) -> None:
+        """Start the service anew."""
+        self.life = Life(self.setting, None)
+
+    def until(self, condition: Callable[[], object]) -> None:
+        """Wait for a condition; the service is started again whenever it is dead, as systemd would."""
+
+        def now() -> bool:
+            if condition():
+                return True
+            if self.life.over:
+                self.start()
+            return False
+
+        eventually(now, PATIENCE)
+
+    def drop(self, name: str, content: bytes) -> Drop:
+        """Put a file into the folder; what it replaces need not arrive any more."""
+        path = self.share / name
+        for known in self.drops:
+            known.must &= path.name not in known.names
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(content)
+        self.drops.append(Drop(sha256(content), {path.name}))
+        return self.drops[-1]
+
+    def arrived(self, drop: Drop) -> bool:
+        """Say whether a file was sent to all conversations, as the ledger has it."""
+        return sum(row.state == "sent" and row.shows(drop) for row in self.rows()) == len(self.conversations)
+
+    def settled(self) -> bool:
+        """Say whether nothing more will happen by itself, and every file has become something."""
+        found = self.rows()
+        resends = self.setting.delivery.on_uncertain == "resend"
+        return all(finished(row, resends=resends) for row in found) and all(
+            any(row.shows(drop) and row.conversation == one and row.state != "gone" for row in found)
+            for drop in self.drops
+            if drop.must
+            for one in self.conversations
+        )
+
+    def rows(self) -> list[Row]:
+        """Return the deliveries in the ledger; none while no life has made one."""
+        return rows(self.setting.state_dir / LEDGER_FILE) if self.life.ready else []
+
+
+@contextmanager
+def place(at: Path, on_uncertain: str, kill: Kill | None = None) -> Iterator[Place]:
+    """Make a folder with two old files in it, and begin the first life of a service that watches it."""
+    share = at / "share"
+    share.mkdir(parents=True)
+    for name in ("old.txt", "older.pdf"):
+        (share / name).write_text(f"{name} was there before")
+    with Sandbox() as sandbox:
+        watched = folder(share, *(one.id for one in sandbox.conversations[:2]), settle=SETTLE)
+        setting = config(at / "state", sandbox, watched)
+        setting = replace(setting, delivery=replace(setting.delivery, on_uncertain=on_uncertain))
+        made = Place(setting, share, sandbox, Life(setting, kill))
+        try:
+            yield made
+        finally:
+            made.life.kill()

@@ -1,0 +1,126 @@
+"""One life of the service, in a process of its own that may end itself at a point where the world changes."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import wraps
+from multiprocessing.connection import Connection
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from sqlalchemy.engine.default import DefaultDialect
+
+from dingwatch import files, policy
+from dingwatch.config import Config
+from dingwatch.dingtalk.transport import Transport
+from dingwatch.dingtalk.wire import Adapter
+from dingwatch.ledger import versions
+from dingwatch.service import Service
+
+READY: Final = "ready"
+DOUBT_WAIT: Final = 0.1
+"""Seconds instead of the half minute after which a doubted delivery is sent again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kill:
+    """Where a life ends: at the `at`-th point whose name contains `where`."""
+
+    at: int
+    where: str = ""
+
+
+def live(config: Config, kill: Kill | None, line: Connection) -> None:
+    """Run the service until the process is killed, or the test hangs up.
+
+    The line is told when the service is ready, and the name of the point at which the process ends.
+    """
+    threading.Thread(target=_end_with, args=(line,), daemon=True).start()
+    logging.basicConfig(filename=config.state_dir.with_name("log"), format="%(process)d %(message)s")
+    logging.getLogger("dingwatch").setLevel(logging.INFO)
+    vars(policy)["DOUBT_WAIT"] = DOUBT_WAIT
+    if kill is not None:
+        _Points(kill, line.send).install()
+    service = Service(config)
+    service.start()
+    service.ready.wait()
+    line.send(READY)
+    service.ended.wait()
+    logging.critical("the service ended by itself", exc_info=service.failed)
+    os._exit(1)
+
+
+def _end_with(line: Connection) -> None:
+    """Wait for the end of the test, which must leave no process behind."""
+    with suppress(EOFError, OSError):
+        line.recv()
+    os._exit(0)
+
+
+@dataclass
+class _Points:
+    """Counts the points that are reached, and kills the process at the chosen one."""
+
+    kill: Kill
+    tell: Callable[[str], None]
+    reached: int = 0
+    turn: threading.Lock = field(default_factory=threading.Lock)
+
+    def reach(self, name: str) -> None:
+        """Note a point; the chosen one is never left."""
+        with self.turn:
+            self.reached += self.kill.where in name
+            if self.reached == self.kill.at:
+                self.tell(name)
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    def install(self) -> None:
+        """Find the points: commits, requests, reads and the first look at a folder."""
+        self._commits()
+        self._around(Transport, "exchange", lambda _self, _method, url, *_: f"request {_api(url)}")
+        self._around(Adapter, "send", lambda _self, request: f"effect of {_api(request.url)}", before=False)
+        self._around(files, "digest", lambda *_: "digest")
+        self._around(files, "read", lambda *_: "reading")
+        self._around(versions, "mark_looked", lambda *_: "baseline")
+
+    def _around(self, owner: object, name: str, what: Callable[..., str], *, before: bool = True) -> None:
+        """Reach a point before and after each call of a function."""
+        inner: Callable[..., Any] = getattr(owner, name)
+
+        @wraps(inner)
+        def outer(*args: Any, **more: Any) -> Any:  # noqa: ANN401 (whatever it is)
+            called = what(*args)
+            if before:
+                self.reach(f"before {called}")
+            result = inner(*args, **more)
+            self.reach(f"after {called}")
+            return result
+
+        setattr(owner, name, outer)
+
+    def _commits(self) -> None:
+        """Reach a point before and after each commit that changes something, named by its thread."""
+        inner = DefaultDialect.do_commit
+
+        def commit(dialect: DefaultDialect, connection: Any) -> None:  # noqa: ANN401 (the driver's)
+            if connection.total_changes == connection.info.get("changes", 0):
+                inner(dialect, connection)
+                return
+            name = threading.current_thread().name
+            self.reach(f"before commit of {name}")
+            inner(dialect, connection)
+            connection.info["changes"] = connection.total_changes
+            self.reach(f"after commit of {name}")
+
+        setattr(DefaultDialect, inner.__name__, commit)
+
+
+def _api(url: str) -> str:
+    """Name a request by its path; the rest of the address holds a token."""
+    return urlsplit(url).path.rpartition("/")[2]
