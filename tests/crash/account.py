@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import sqlite3
 import zipfile
 from collections import Counter
@@ -22,10 +23,13 @@ POISON: Final = 3
 
 @dataclass
 class Drop:
-    """A content that lay in the folder, under these names one after the other; `must` it arrive?"""
+    """A content that lay in the folder, under these names one after the other; `must` it arrive?
+
+    What was replaced need not; when it does, it must not come after what replaced it.
+    """
 
     digest: str
-    names: set[str]
+    names: list[str]
     must: bool = True
 
 
@@ -97,9 +101,18 @@ def account(drops: Sequence[Drop], sandbox: Sandbox, conversations: Sequence[str
                 made._bad("torn", one)  # or nobody dropped it: a baseline that was sent
         for drop in drops:
             here = [row for row in found if row.conversation == conversation and row.shows(drop)]
-            times = sum(digest == drop.digest and name in drop.names for name, digest in shown)
-            _judge(made, drop, here, times)
+            _judge(made, drop, here, len(_places(drop, shown)))
+        for older, newer in itertools.combinations(drops, 2):
+            if older.names == newer.names and max(_places(older, shown), default=-1) > min(
+                _places(newer, shown), default=len(shown)
+            ):
+                made._bad("late", (older, newer))
     return made
+
+
+def _places(drop: Drop, shown: Sequence[tuple[str, str]]) -> list[int]:
+    """Return where in a conversation a content stands."""
+    return [i for i, (name, digest) in enumerate(shown) if digest == drop.digest and name in drop.names]
 
 
 def _judge(made: Account, drop: Drop, here: Sequence[Row], times: int) -> None:
@@ -110,20 +123,19 @@ def _judge(made: Account, drop: Drop, here: Sequence[Row], times: int) -> None:
             made.counts["twice (marked)"] += 1
         else:
             made._bad("twice (unmarked)", (drop, here, times))
+    elif any(row.state == State.UNCERTAIN for row in here):
+        made.counts["uncertain"] += 1
+    elif any(row.code == "internal" and row.crashes >= POISON for row in here):
+        made.counts["poison"] += 1
     elif not times and drop.must:
-        if any(row.state == State.UNCERTAIN for row in here):
-            made.counts["uncertain"] += 1
-        elif any(row.code == "internal" and row.crashes >= POISON for row in here):
-            made.counts["poison"] += 1
-        else:
-            made._bad("lost", (drop, here))
+        made._bad("lost", (drop, here))
 
 
 def _shown(sandbox: Sandbox, message: Message) -> tuple[str, str]:
     """Return the name and digest of the file that a message shows; an archive shows what is in it."""
-    name, digest = str(message.file_name), str(message.sha256)
-    if not name.endswith(".zip"):
-        return name, digest
-    with zipfile.ZipFile(io.BytesIO(sandbox.content(str(message.media_id)))) as archive:
+    content = io.BytesIO(sandbox.content(str(message.media_id)))
+    if not zipfile.is_zipfile(content):
+        return str(message.file_name), str(message.sha256)
+    with zipfile.ZipFile(content) as archive:
         (entry,) = archive.namelist()
         return entry, sha256(archive.read(entry))

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from dingwatch.config import Config
+from dingwatch.lifecycle import State
 from dingwatch.sandbox import Sandbox
 from dingwatch.service import LEDGER_FILE
 from tests.crash.account import Drop, Row, finished, rows
@@ -81,6 +82,8 @@ class Place:
     sandbox: Sandbox
     life: Life
     drops: list[Drop] = field(default_factory=list)
+    there: dict[str, Drop] = field(default_factory=dict)
+    """What lies in the folder now, by its path."""
 
     @property
     def conversations(self) -> tuple[str, ...]:
@@ -103,29 +106,38 @@ class Place:
 
         eventually(now, PATIENCE)
 
-    def drop(self, name: str, content: bytes) -> Drop:
+    def drop(self, path: str, content: bytes, *, by_rename: bool = False) -> Drop:
         """Put a file into the folder; what it replaces need not arrive any more."""
-        path = self.share / name
-        for known in self.drops:
-            known.must &= path.name not in known.names
-        path.parent.mkdir(exist_ok=True)
-        path.write_bytes(content)
-        self.drops.append(Drop(sha256(content), {path.name}))
-        return self.drops[-1]
+        target = self.share / path
+        target.parent.mkdir(exist_ok=True)
+        written = target.with_name(".being written") if by_rename else target
+        written.write_bytes(content)
+        written.rename(target)
+        if path in self.there:
+            self.there[path].must = False
+        made = self.there[path] = Drop(sha256(content), [target.name])
+        self.drops.append(made)
+        return made
+
+    def rename(self, old: str, new: str) -> None:
+        """Give a file another name, which nothing had before."""
+        target = self.share / new
+        target.parent.mkdir(exist_ok=True)
+        (self.share / old).rename(target)
+        moved = self.there[new] = self.there.pop(old)
+        moved.names.append(target.name)
 
     def arrived(self, drop: Drop) -> bool:
         """Say whether a file was sent to all conversations, as the ledger has it."""
-        return sum(row.state == "sent" and row.shows(drop) for row in self.rows()) == len(self.conversations)
+        return sum(row.state == State.SENT and row.shows(drop) for row in self.rows()) == len(self.conversations)
 
     def settled(self) -> bool:
         """Say whether nothing more will happen by itself, and every file has become something."""
         found = self.rows()
         resends = self.setting.delivery.on_uncertain == "resend"
-        return all(finished(row, resends=resends) for row in found) and all(
-            any(row.shows(drop) and row.conversation == one and row.state != "gone" for row in found)
-            for drop in self.drops
-            if drop.must
-            for one in self.conversations
+        known = {(row.name, row.digest, row.conversation) for row in found if row.state != State.GONE}
+        return all(finished(row, resends=resends) for row in found) and known.issuperset(
+            (drop.names[-1], drop.digest, one) for drop in self.there.values() for one in self.conversations
         )
 
     def rows(self) -> list[Row]:
