@@ -117,8 +117,11 @@ def _claim_sends(memory: Memory, tick: Tick) -> None:
 def _claim_first(memory: Memory, tick: Tick, rows: Sequence[Delivery]) -> None:
     """Claim the first of a conversation's rows that nothing holds back."""
     for row in rows:
-        if row.media_id is None:  # its upload was lost by another row: no failure of this one
+        # Its upload was lost by another row, or it was renamed to what only an archive can be called:
+        # no failure of this one.
+        if row.media_id is None or _as_uploaded(memory, row).form is not row.form:
             tick.changes.append(Change(row.id, Event.MEDIA_LOST, State.UPLOADED))
+            tick.apply()  # this very tick looks for uploads, and would find none for long
             memory.may_upload = True
             continue
         if row.older_in_flight and outbox.older_blocks(

@@ -10,13 +10,14 @@ from dingwatch import policy
 from dingwatch.delivery import DeliveryLoop, FetchToken, Outcome, Send, SendDone, Settings, Upload, UploadDone
 from dingwatch.delivery.jobs import Done, Job
 from dingwatch.dingtalk import REFUSED_EXTENSIONS, Host
-from dingwatch.ledger import LedgerError, Store, sqlite_url, versions
+from dingwatch.ledger import LedgerError, Store, outbox, sqlite_url, versions
 from dingwatch.ledger.versions import Mapped, NewVersion
 from dingwatch.lifecycle import State
 from dingwatch.model import (
     Cause,
     Fingerprint,
     FolderDown,
+    Form,
     Misconfigured,
     NoAnswer,
     NotReached,
@@ -500,6 +501,22 @@ def test_a_send_refused_after_a_move_is_not_left_in_hand(desk: Desk) -> None:
     assert desk.state(row) == "sending"
     desk.tick(Outcome(again, Rejected(CAUSE)))
     assert desk.state(row) == "failed"
+
+
+def test_a_file_renamed_to_a_name_that_only_an_archive_can_have_is_uploaded_anew(desk: Desk) -> None:
+    """Uploaded as it is, then renamed to have no extension: what is called a .zip must be one."""
+    _, row = desk.drop("a.pdf") + desk.drop("b.pdf")
+    (send,) = desk.upload()
+    assert isinstance(send, Send)
+    with desk.store.writing() as connection:
+        version = outbox.by_id(connection, [row])[row]
+        moved = versions.Renewed(version.version, b"b", version.fingerprint, "moved")
+        versions.renew(connection, [moved], desk.now)
+    upload = only([*desk.tick(Outcome(send, SendDone("key"))), *desk.tick(), *desk.tick()], Upload)
+    assert isinstance(upload, Upload)
+    (again,) = desk.tick(Outcome(upload, UploadDone("@archive")))
+    assert isinstance(again, Send)
+    assert (upload.dress.form, again.dress.name, again.media_id) == (Form.ZIP, "b.zip", "@archive")
 
 
 def test_what_left_the_config_is_not_claimed_after_a_crash(desk: Desk) -> None:
