@@ -90,7 +90,9 @@ class Account:
         return ", ".join(f"{kind} {self.counts[kind]}" for kind in kinds)
 
 
-def account(drops: Sequence[Drop], sandbox: Sandbox, conversations: Sequence[str], found: list[Row]) -> Account:
+def account(
+    drops: Sequence[Drop], sandbox: Sandbox, conversations: Sequence[str], found: Sequence[Row]
+) -> Account:
     """Compare what was dropped with what the conversations show."""
     made = Account(Counter(files=len(drops)))
     for conversation in conversations:

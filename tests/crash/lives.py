@@ -9,19 +9,21 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 from dingwatch.config import Config
 from dingwatch.lifecycle import State
 from dingwatch.sandbox import Sandbox
 from dingwatch.service import LEDGER_FILE
-from tests.crash.account import Drop, Row, finished, rows
+from tests.crash.account import Account, Drop, Row, account, finished, rows
 from tests.crash.victim import READY, Kill, live
 from tests.support import config, eventually, folder, sha256
 
 PATIENCE: Final = 120.0
 """Seconds for what takes one or two, where others need the machine too."""
 SETTLE: Final = 0.05
+
+OnUncertain = Literal["resend", "hold"]
 
 _CONTEXT: Final = multiprocessing.get_context("forkserver")
 # What a life needs is imported once, in a parent of one thread: to be born takes milliseconds then.
@@ -129,7 +131,8 @@ class Place:
 
     def arrived(self, drop: Drop) -> bool:
         """Say whether a file was sent to all conversations, as the ledger has it."""
-        return sum(row.state == State.SENT and row.shows(drop) for row in self.rows()) == len(self.conversations)
+        sent = [row for row in self.rows() if row.state == State.SENT and row.shows(drop)]
+        return len(sent) == len(self.conversations)
 
     def settled(self) -> bool:
         """Say whether nothing more will happen by itself, and every file has become something."""
@@ -144,9 +147,13 @@ class Place:
         """Return the deliveries in the ledger; none while no life has made one."""
         return rows(self.setting.state_dir / LEDGER_FILE) if self.life.ready else []
 
+    def account(self) -> Account:
+        """Compare what was dropped with what arrived."""
+        return account(self.drops, self.sandbox, self.conversations, self.rows())
+
 
 @contextmanager
-def place(at: Path, on_uncertain: str, kill: Kill | None = None) -> Iterator[Place]:
+def place(at: Path, on_uncertain: OnUncertain, kill: Kill | None = None) -> Iterator[Place]:
     """Make a folder with two old files in it, and begin the first life of a service that watches it."""
     share = at / "share"
     share.mkdir(parents=True)

@@ -42,8 +42,9 @@ def live(config: Config, kill: Kill | None, line: Connection) -> None:
     The line is told when the service is ready, and the name of the point at which the process ends.
     """
     threading.Thread(target=_end_with, args=(line,), daemon=True).start()
-    logging.basicConfig(filename=config.state_dir.with_name("log"), format="%(process)d %(message)s")
-    logging.getLogger("dingwatch").setLevel(logging.INFO)
+    log = logging.getLogger("dingwatch")
+    log.addHandler(logging.FileHandler(config.state_dir.with_name("log")))
+    log.setLevel(logging.INFO)
     vars(policy)["DOUBT_WAIT"] = DOUBT_WAIT
     if kill is not None:
         _Points(kill, line.send).install()
@@ -52,7 +53,7 @@ def live(config: Config, kill: Kill | None, line: Connection) -> None:
     service.ready.wait()
     line.send(READY)
     service.ended.wait()
-    logging.critical("the service ended by itself", exc_info=service.failed)
+    log.critical("the service ended by itself", exc_info=service.failed)
     os._exit(1)
 
 
@@ -74,8 +75,10 @@ class _Points:
 
     def reach(self, name: str) -> None:
         """Note a point; the chosen one is never left."""
+        if self.kill.where not in name:
+            return
         with self.turn:
-            self.reached += self.kill.where in name
+            self.reached += 1
             if self.reached == self.kill.at:
                 self.tell(name)
                 os.kill(os.getpid(), signal.SIGKILL)
@@ -106,9 +109,9 @@ class _Points:
 
     def _commits(self) -> None:
         """Reach a point before and after each commit that changes something, named by its thread."""
-        inner = DefaultDialect.do_commit
+        inner: Callable[[Any, Any], None] = DefaultDialect.do_commit
 
-        def commit(dialect: DefaultDialect, connection: Any) -> None:  # noqa: ANN401 (the driver's)
+        def commit(dialect: Any, connection: Any) -> None:  # noqa: ANN401 (without types)
             if connection.total_changes == connection.info.get("changes", 0):
                 inner(dialect, connection)
                 return
