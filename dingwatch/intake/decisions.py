@@ -176,8 +176,10 @@ class Decisions:
                 writes.returned.append(version)
                 writes.renewed.append(Renewed(version, key[1], fingerprint, "returned"))
             case Touched(version):
+                writes.returned.append(version)  # sent to one conversation, it may be gone for another
                 writes.renewed.append(Renewed(version, key[1], fingerprint, "touched"))
             case Moved(version, supersedes):
+                writes.returned.append(version)
                 writes.renewed.append(Renewed(version, key[1], fingerprint, "moved"))
                 writes.superseded += supersedes
             case New(supersedes, ignored):

@@ -247,6 +247,29 @@ def test_a_removed_file_is_withdrawn_and_its_return_is_work(watcher: Watcher) ->
     assert [(name, state) for name, state, _ in watcher.rows()] == [("a.pdf", "pending")]
 
 
+@pytest.mark.parametrize(("comes_back_as", "newer"), [("b.pdf", False), ("b.pdf", True), ("a.pdf", False)])
+def test_what_one_conversation_never_got_is_work_again(
+    watcher: Watcher, comes_back_as: str, *, newer: bool
+) -> None:
+    """Sent to one conversation and gone for the other, a file that comes back needs no scan to go there."""
+    path = watcher.drop("a.pdf")
+    watcher.go(3)
+    with watcher.store.writing() as connection:
+        connection.exec_driver_sql("UPDATE deliveries SET state = 'sent' WHERE conversation_id = 'cidB'")
+    away = path.rename(watcher.path / "away.pdf")
+    watcher.notice("a.pdf")
+    if newer:
+        watcher.drop("a.pdf", b"newer content")
+    watcher.go(10)
+    assert watcher.rows()[0][:2] == ("a.pdf", "gone")
+    back = away.rename(watcher.share / comes_back_as)
+    if comes_back_as == "a.pdf":
+        back.touch()
+    watcher.notice(comes_back_as)
+    watcher.go(4.5)
+    assert (comes_back_as, "pending") in [row[:2] for row in watcher.rows()]
+
+
 def test_a_replaced_root_withdraws_nothing(watcher: Watcher) -> None:
     """An empty listing of another directory in the root's place changes nothing."""
     watcher.drop("a.pdf")
