@@ -19,6 +19,17 @@ from tests.support import sha256
 
 POISON: Final = 3
 """Crashes with one file alone in hand, after which it waits for a person."""
+KINDS: Final = (
+    "files",
+    "lost",
+    "torn",
+    "late",
+    "unrecorded",
+    "twice (marked)",
+    "twice (unmarked)",
+    "uncertain",
+    "poison",
+)
 
 
 @dataclass
@@ -86,8 +97,7 @@ class Account:
         self.wrong.append(f"{kind}: {story}")
 
     def __str__(self) -> str:
-        kinds = ("files", "lost", "torn", "late", "twice (marked)", "twice (unmarked)", "uncertain", "poison")
-        return ", ".join(f"{kind} {self.counts[kind]}" for kind in kinds)
+        return ", ".join(f"{kind} {self.counts[kind]}" for kind in KINDS)
 
 
 def account(
@@ -125,6 +135,8 @@ def _judge(made: Account, drop: Drop, here: Sequence[Row], times: int) -> None:
             made.counts["twice (marked)"] += 1
         else:
             made._bad("twice (unmarked)", (drop, here, times))
+    elif times and not any(row.state == State.SENT or row.doubts for row in here):
+        made._bad("unrecorded", (drop, here))
     elif any(row.state == State.UNCERTAIN for row in here):
         made.counts["uncertain"] += 1
     elif any(row.code == "internal" and row.crashes >= POISON for row in here):

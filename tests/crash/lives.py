@@ -16,7 +16,7 @@ from dingwatch.lifecycle import State
 from dingwatch.sandbox import Sandbox
 from dingwatch.service import LEDGER_FILE
 from tests.crash.account import Account, Drop, Row, account, finished, rows
-from tests.crash.victim import READY, Kill, live
+from tests.crash.victim import READY, Kill, live, log_of
 from tests.support import config, eventually, folder, sha256
 
 PATIENCE: Final = 120.0
@@ -41,6 +41,7 @@ class Life:
         with _TURN:
             self._process.start()
         theirs.close()
+        self._log = log_of(setting)
         self._heard: list[str] = []
 
     @property
@@ -56,7 +57,7 @@ class Life:
         return next((said for said in self._heard if said != READY), "")
 
     def _hear(self) -> None:
-        with suppress(EOFError, ConnectionResetError):
+        with suppress(EOFError, OSError):
             while self._line.poll():
                 self._heard.append(self._line.recv())
 
@@ -65,7 +66,7 @@ class Life:
         """Whether the process is dead; nothing but SIGKILL may have ended it."""
         with _TURN:
             code = self._process.exitcode
-        assert code in {None, -signal.SIGKILL}, f"the service ended by itself: {code}"
+        assert code in {None, -signal.SIGKILL}, f"it ended by itself with {code}: {self._log}"
         return code is not None
 
     def kill(self) -> None:

@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import wraps
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -36,6 +37,11 @@ class Kill:
     where: str = ""
 
 
+def log_of(config: Config) -> Path:
+    """Return where all lives of one ledger write what they have to say."""
+    return config.state_dir.with_name("log")
+
+
 def live(config: Config, kill: Kill | None, line: Connection) -> None:
     """Run the service until the process is killed, or the test hangs up.
 
@@ -43,7 +49,7 @@ def live(config: Config, kill: Kill | None, line: Connection) -> None:
     """
     threading.Thread(target=_end_with, args=(line,), daemon=True).start()
     log = logging.getLogger("dingwatch")
-    log.addHandler(logging.FileHandler(config.state_dir.with_name("log")))
+    log.addHandler(logging.FileHandler(log_of(config)))
     log.setLevel(logging.INFO)
     vars(policy)["DOUBT_WAIT"] = DOUBT_WAIT
     if kill is not None:
