@@ -1,0 +1,631 @@
+"""One life: both loops on a real ledger, over a simulated disk and DingTalk, by a clock that jumps ahead.
+
+Everything that happens is an event in a queue: what the story does, a job being carried out, its outcome
+coming back, a start of the process. Between two events the loops tick when they asked for it. All chance
+comes from one generator, so that a seed is a life.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import count
+from random import Random
+from typing import Any, Final, cast
+
+from sqlalchemy import Connection, event, update
+
+from dingwatch import delivery, intake, policy
+from dingwatch.delivery import DeliveryLoop, FetchToken, Outcome, Send, Settings, Upload
+from dingwatch.delivery import perform as delivery_perform
+from dingwatch.dingtalk import REFUSED_EXTENSIONS, Client
+from dingwatch.intake import FolderSettings, Input, Instant, IntakeLoop
+from dingwatch.intake import perform as intake_perform
+from dingwatch.intake.folder import Phase
+from dingwatch.intake.jobs import Anew, Check, Listed, Look, Scan, TakeBaseline
+from dingwatch.ledger import LedgerError, Store, outbox, versions
+from dingwatch.ledger.schema import metadata, numbers
+from dingwatch.ledger.versions import Mapped
+from dingwatch.lifecycle import State
+from dingwatch.model import Cause, Vanished
+from dingwatch.policy import Limit
+from dingwatch.watch import Notice, Observer, Overflow
+from tests.simulation.chat import Chat
+from tests.simulation.disk import Disk, Place, Tree
+
+APP: Final = "app"
+SPIN: Final = 40
+"""Ticks in a row at one instant with nothing coming in, after which a loop is said to spin."""
+LONGEST: Final = 6000
+"""Ticks of one life, after which it is said never to come to rest."""
+STOP_SECONDS: Final = 9.0
+FILTER: Final = policy.path_filter((), (), recursive=True)
+
+
+class Wrong(Exception):  # noqa: N818 (what a life shows to be wrong)
+    """A promise that was broken."""
+
+
+class Ledger(Store):
+    """A real ledger that can be made to fail at the begin or at the commit of a transaction."""
+
+    trouble: Callable[[], str] = staticmethod(lambda: "")
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """Run one transaction, or fail to."""
+        where = self.trouble()
+        broken = LedgerError(Cause("SQLITE_FULL", "", "LEDGER_UNWRITABLE"))
+        if where == "begin":
+            raise broken
+        with super().writing() as connection:
+            yield connection
+            if where == "commit":
+                raise broken
+
+    def hasten(self) -> None:
+        """Let the disk's cache be enough: a simulated crash is none of the machine."""
+        event.listen(self._engine, "connect", lambda raw, _: raw.execute("PRAGMA synchronous=OFF"))
+        self._engine.dispose()
+
+    def wipe(self) -> None:
+        """Make it blank."""
+        self.trouble = lambda: ""
+        with self.writing() as connection:
+            for table in reversed(metadata.sorted_tables):
+                if table is not numbers:
+                    connection.execute(table.delete())
+            connection.execute(update(numbers).where(numbers.c.name == "id").values(value=0))
+
+
+class Watching(Observer):
+    """Tells of events in the folders that it was armed for, until its watch dies."""
+
+    def __init__(self) -> None:
+        super().__init__(lambda _: None)
+        self.armed: set[int] = set()
+
+    def arm(self, folder: int, root: bytes, *, recursive: bool) -> None:
+        """Begin to tell."""
+        assert root
+        assert recursive
+        self.armed.add(folder)
+
+    def disarm(self, folder: int) -> None:
+        """Tell no more."""
+        self.armed.discard(folder)
+
+    def alive(self, folder: int) -> bool:
+        """Say whether events come through."""
+        return folder in self.armed
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What a life is like. `strict`: nothing is lost untold, and no scan comes by itself to mend it."""
+
+    seed: int
+    strict: bool
+    rate: float
+    workers: int
+    resend: bool
+    poll: bool
+    existing: str
+    on_change: str
+    unsupported: str
+    refused: frozenset[str]
+    per_api: Limit | None
+    per_conversation: Limit | None
+    mapping: tuple[tuple[str, ...], ...]
+    settle: float
+    poked: float
+    """How often it is tried whether a tick left work behind."""
+
+    @classmethod
+    def drawn(cls, seed: int, rng: Random) -> Shape:
+        """Draw a shape."""
+        strict = rng.random() < 0.6
+        chats = ["cidA", "cidB", "cidC"][: rng.choice((1, 2, 2, 3))]
+        folders = rng.choice((1, 1, 2))
+        return cls(
+            seed=seed,
+            strict=strict,
+            rate=rng.choice((0.0, 0.1, 0.3, 0.5)),
+            workers=rng.choice((1, 2, 4)),
+            resend=rng.random() < 0.75,
+            poll=not strict and rng.random() < 0.2,
+            existing=rng.choice(("skip", "skip", "send")),
+            on_change=rng.choice(("send", "send", "send", "ignore")),
+            unsupported=rng.choice(("zip", "zip", "skip")),
+            refused=REFUSED_EXTENSIONS | rng.choice((frozenset(), frozenset({"xyz"}))),
+            per_api=rng.choice((None, None, Limit(20, 1.0, spaced=True))),
+            per_conversation=rng.choice((None, None, Limit(3, 60.0, spaced=False))),
+            mapping=tuple(tuple(rng.sample(chats, rng.randint(1, len(chats)))) for _ in range(folders)),
+            settle=rng.choice((1.0, 2.0)),
+            poked=rng.choice((0.0, 0.3)),
+        )
+
+
+@dataclass(order=True)
+class _Event:
+    at: float
+    number: int
+    act: Callable[[], None] = field(compare=False)
+    job: Any = field(compare=False, default=None)
+    done: bool = field(compare=False, default=False)
+    """Whether the job was carried out, and only its outcome is on the way."""
+
+
+_TIMES: Final[dict[type, tuple[float, ...]]] = {
+    Look: (0.001, 0.01, 0.3),
+    Check: (0.001, 0.01),
+    Scan: (0.01, 0.5, 5.0),
+    TakeBaseline: (0.01, 0.5, 5.0),
+    Upload: (0.1, 1.0, 10.0),
+    Send: (0.1, 0.5, 3.0),
+    FetchToken: (0.1, 1.0),
+}
+
+
+class Life:
+    """The world of one seed."""
+
+    def __init__(self, seed: int, store: Ledger) -> None:
+        self.rng = Random(seed)
+        self.shape = Shape.drawn(seed, self.rng)
+        self.store = store
+        store.wipe()
+        store.trouble = self._trouble
+        self.monotonic = 1000.0
+        self.offset = 1_000_000.0
+        self.disk = Disk(lambda: self.wall, lambda: self.monotonic)
+        self.chat = Chat(self.rng, lambda: self.monotonic, self.shape.refused)
+        self.trees = [self._tree(b"/share%d" % i) for i in range(len(self.shape.mapping))]
+        self.told: deque[tuple[float, str]] = deque(maxlen=600)
+        self.sentences: list[tuple[object, dict[str, object]]] = []
+        self.ids: dict[int, Tree] = {}
+        self.claims: list[tuple[float, float, object]] = []
+        self.listed: set[tuple[int, bytes, int, int]] = set()
+        self.jumped = False
+        self.calm = False
+        self.full = False
+        self.intake: IntakeLoop | None = None
+        self.delivery: DeliveryLoop | None = None
+        self._events: list[_Event] = []
+        self._numbers = count()
+        self._still = 0
+        self._ticks = 0
+        self._stop_at: float | None = None
+        self._noticed: set[tuple[int, bytes]] = set()
+        self._scanned: set[int] = set()
+        self._reset()
+
+    def _tree(self, root: bytes) -> Tree:
+        return self.disk.trees.setdefault(root, Tree(root, self.disk.number(), self.disk.number()))
+
+    def _reset(self) -> None:
+        self.intake = self.delivery = None
+        self.intake_in: list[Input] = []
+        self.delivery_in: list[Outcome] = []
+        self._intake_at: float | None = None
+        self._delivery_at: float | None = None
+        self.observer = Watching()
+        self._stop_at = None
+        self.chat.stopping = False
+        self._noticed.clear()
+        self._scanned.clear()
+
+    @property
+    def wall(self) -> float:
+        """The wall clock."""
+        return self.monotonic + self.offset
+
+    def tell(self, text: str) -> None:
+        """Note a step of the story."""
+        self.told.append((self.monotonic, text))
+
+    def _say(self, text: object, **values: object) -> None:
+        self.sentences.append((text, values))
+        self.tell(f"   log: {text} {values}")
+
+    def _trouble(self) -> str:
+        if self.calm:
+            return ""
+        if self.full or self.rng.random() < self.shape.rate / 10:
+            self.tell("   the ledger cannot be written")
+            return self.rng.choice(("begin", "commit"))
+        return ""
+
+    # --- The queue --------------------------------------------------------------------------------
+
+    def after(self, seconds: float, act: Callable[[], None], job: object = None, *, done: bool = False) -> None:
+        """Have something happen later."""
+        one = _Event(self.monotonic + seconds, next(self._numbers), act, job, done)
+        heapq.heappush(self._events, one)
+
+    def run(self, until: Callable[[], bool], longest: float) -> None:
+        """Let the world go on until something holds; it is wrong when it does not within so many seconds."""
+        end = self.monotonic + longest
+        while not until():
+            self._tick_what_is_due()
+            at = self._next()
+            if at is None or at > end:
+                if not until():
+                    raise Wrong(f"never came to rest: {self._why_not()}")
+                return
+            self.monotonic = max(at, self.monotonic)
+            while self._events and self._events[0].at <= self.monotonic:
+                heapq.heappop(self._events).act()
+
+    def _next(self) -> float | None:
+        ats = [self._events[0].at] if self._events else []
+        if self.intake_in and self.intake is not None:
+            ats.append(self.monotonic)
+        if self.delivery_in and self.delivery is not None:
+            ats.append(self.monotonic)
+        if self.intake is not None and self._intake_at is not None:
+            ats.append(self._intake_at)
+        if self.delivery is not None and self._delivery_at is not None:
+            ats.append(self._delivery_at)
+        return min(ats, default=None)
+
+    def _tick_what_is_due(self) -> None:
+        intake_due = self._intake_at is not None and self._intake_at <= self.monotonic
+        if self.intake is not None and (self.intake_in or intake_due):
+            self._tick_intake()
+        delivery_due = self._delivery_at is not None and self._delivery_at <= self.monotonic
+        if self.delivery is not None and (self.delivery_in or delivery_due):
+            self._tick_delivery()
+
+    # --- The loops ----------------------------------------------------------------------------------
+
+    def _count_tick(self, loop: str, inputs: Sequence[object]) -> None:
+        self._ticks += 1
+        self._still = 0 if inputs else self._still + 1
+        if self._ticks > LONGEST:
+            raise Wrong("it ticks without end")
+        if self._still > SPIN and self._last_tick == self.monotonic:
+            raise Wrong(f"{loop} asks to be called again and again")
+        if self._last_tick != self.monotonic:
+            self._still = 0
+        self._last_tick = self.monotonic
+
+    _last_tick = 0.0
+
+    def _tick_intake(self) -> None:
+        assert self.intake is not None
+        taken, self.intake_in = self.intake_in, []
+        self._count_tick("intake", taken)
+        self._noticed |= {(one.folder, one.path) for one in taken if isinstance(one, Notice)}
+        self._scanned |= {one.folder for one in taken if type(one).__name__ == "Scanned"}
+        plan = self.intake.tick(Instant(self.wall, self.monotonic), taken)
+        for job in plan.jobs:
+            self._submit(job, lambda job=job: self._do_intake(job))
+        self._intake_at = plan.next_at
+        for one in taken:
+            if isinstance(one, Listed):
+                self.listed |= {
+                    (one.folder, path, seen.size, seen.mtime_ns)
+                    for path, seen in one.files
+                    if (one.folder, path) not in self._noticed
+                }
+        if plan.written and self.delivery is not None:
+            self.poke()
+
+    def poke(self) -> None:
+        """Wake delivery, as intake and commands do."""
+        if self.delivery is not None:
+            self.delivery.poke()
+            self._delivery_at = self.monotonic
+
+    def _tick_delivery(self) -> None:
+        loop = self.delivery
+        assert loop is not None
+        taken, self.delivery_in = self.delivery_in, []
+        self._count_tick("delivery", taken)
+        stopping = self._stop_at is not None
+        plan = loop.tick(self.wall, taken, claim=not stopping)
+        self._take(plan)
+        if stopping:
+            self._stop_further()
+        elif not loop._ledger_down:
+            self._look_for_forgotten(loop, plan)
+
+    def _take(self, plan: delivery.loop.Plan) -> None:
+        self._delivery_at = None if plan.next_at is None else self.monotonic + max(plan.next_at - self.wall, 0)
+        for job in plan.jobs:
+            if isinstance(job, Send | Upload):
+                self.claims.append((self.wall, self.monotonic, delivery.place_of(job)))
+            self._submit(job, lambda job=job: self._do_delivery(job))
+
+    def _look_for_forgotten(self, loop: DeliveryLoop, plan: delivery.loop.Plan) -> None:
+        """A tick that asks not to be called again at once has left nothing that could be done now."""
+        if plan.next_at is not None and plan.next_at <= self.wall:
+            return
+        asleep = plan.next_at is None and not loop.in_hand
+        if asleep:
+            self._nothing_waits()
+        if asleep or self.rng.random() < self.shape.poked:
+            trouble, self.store.trouble = self.store.trouble, lambda: ""
+            loop.poke()
+            more = loop.tick(self.wall, [])
+            self.store.trouble = trouble
+            if more.jobs:
+                raise Wrong(f"a tick left work behind: {more.jobs}")
+            self._take(more)
+
+    def _nothing_waits(self) -> None:
+        with self.store.reading() as connection:
+            rows = connection.exec_driver_sql(
+                "SELECT d.id, d.state FROM deliveries d JOIN routes r ON r.folder_id = d.folder_id"
+                " AND r.conversation_id = d.conversation_id"
+                " WHERE d.state IN ('pending', 'uploading', 'uploaded', 'sending')"
+            ).all()
+        if rows:
+            raise Wrong(f"delivery sleeps for ever over {rows}")
+
+    def _submit(self, job: object, do: Callable[[], None]) -> None:
+        whole = self.rng.choice(_TIMES.get(type(job), (0.01, 0.5)))
+        part = self.rng.choice((0.0, 0.5, 1.0))
+        self.tell(f"   job: {_short(job)}")
+
+        def carry_out() -> None:
+            do_later[0] = self.monotonic
+            self._carrying = whole * (1 - part)
+            do()
+
+        do_later = [0.0]
+        self.after(whole * part, carry_out, job)
+
+    _carrying = 0.0
+
+    def _do_intake(self, job: intake.Job) -> None:
+        back = self._carrying
+        result = self._intake_perform(job)
+        self.after(back, lambda: self._intake_out(result), job, done=True)
+
+    def _intake_out(self, result: Input) -> None:
+        self.tell(f"   out: {_short(result)}")
+        self.intake_in.append(result)
+
+    def _do_delivery(self, job: delivery.Job, *, heard: bool = True) -> None:
+        back = self._carrying
+        self.chat.job = job
+        outcome = self._delivery_perform(job)
+        self.chat.job = None
+        if not heard:
+            return
+        changed = isinstance(outcome.result, Vanished) and outcome.result.cause.code == "changed"
+        if changed and isinstance(job, Upload) and self.intake is not None:
+            self.intake_in += [Anew(r.folder, r.path) for r in job.rows if r.folder is not None]
+        self.after(back, lambda: self._delivery_out(outcome), job, done=True)
+
+    def _delivery_out(self, outcome: Outcome) -> None:
+        self.tell(f"   out: {_short(outcome)}")
+        self.chat.note(outcome.job, outcome.result)
+        self.delivery_in.append(outcome)
+
+    # --- Start, stop, kill -----------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Start the process on the ledger as it is."""
+        try:
+            self._start()
+        except LedgerError:
+            self._reset()
+            self.after(1.0, self.start)
+
+    def _start(self) -> None:
+        mapped = [Mapped(tree.root, tree.root.decode(), to) for tree, to in self._mapped()]
+        with self.store.writing() as connection:
+            marks = versions.bind(connection, mapped)
+        settings = [
+            FolderSettings(
+                id=mark.id,
+                root=one.root,
+                name=one.name,
+                conversations=one.conversations,
+                filter=FILTER,
+                settle=self.shape.settle,
+                existing=self.shape.existing,
+                on_change=self.shape.on_change,
+                watch="poll" if self.shape.poll else "auto",
+                poll_interval=60.0,
+                rescan=1e7 if self.shape.strict else 300.0,
+            )
+            for mark, one in zip(marks, mapped, strict=True)
+        ]
+        self.ids = {mark.id: self.disk.trees[one.root] for mark, one in zip(marks, mapped, strict=True)}
+        self.intake = IntakeLoop(
+            self.store,
+            list(zip(settings, marks, strict=True)),
+            app=APP,
+            refused=REFUSED_EXTENSIONS,
+            say=self._say,
+        )
+        self._intake_perform = intake.Performer(
+            self.store, self.observer, {one.id: one for one in settings}, self.intake_in_put
+        )
+        self.delivery = DeliveryLoop(
+            self.store,
+            Settings(
+                APP,
+                workers=self.shape.workers,
+                resend_uncertain=self.shape.resend,
+                per_api=self.shape.per_api,
+                per_conversation=self.shape.per_conversation,
+                unsupported={mark.id: self.shape.unsupported for mark in marks},
+            ),
+            token_fresh=self.chat.token_fresh,
+            chance=self.rng.random,
+            say=self._say,
+        )
+        self._delivery_perform = delivery.Performer(
+            cast(Client, self.chat), {one.id: one.root for one in settings}
+        )
+        self.delivery.recover(self.wall)
+        self._intake_at = self._delivery_at = self.monotonic
+        self.tell("started")
+
+    def intake_in_put(self, one: Input) -> None:
+        """Take what a scan finds on its way."""
+        self.intake_in.append(one)
+
+    def _mapped(self) -> list[tuple[Tree, tuple[str, ...]]]:
+        return list(zip(self.trees, self.shape.mapping, strict=True))
+
+    def kill(self) -> None:
+        """End the process in the midst of whatever it does."""
+        if self.intake is None:
+            return
+        self.tell("killed")
+        if self.delivery is not None and self.rng.random() < 0.3:
+            self._lose_a_tick(self.delivery)
+        self._die()
+
+    def _lose_a_tick(self, loop: DeliveryLoop) -> None:
+        """The kill comes right after a commit, or right before: what it claimed is never carried out."""
+        taken, self.delivery_in = self.delivery_in, []
+        jobs = loop.tick(self.wall, taken, claim=self._stop_at is None).jobs
+        for job in jobs:
+            self.chat.note(job, None)
+
+    def _die(self) -> None:
+        left, self._events = self._events, []
+        for one in sorted(left):
+            if one.job is None:
+                heapq.heappush(self._events, one)
+            elif isinstance(one.job, Upload | Send):
+                self.chat.note(one.job, None)
+                if not one.done and self.rng.random() < 0.5:
+                    self._do_delivery(one.job, heard=False)
+        for outcome in self.delivery_in:
+            self.chat.note(outcome.job, None)
+        self._reset()
+        self.after(self.rng.choice((0.1, 5.0, 40.0)), self.start)
+
+    def stop(self) -> None:
+        """Stop the process as SIGTERM does."""
+        if self.intake is None or self._stop_at is not None:
+            return
+        self.tell("asked to stop")
+        self.intake, self.intake_in, self.observer = None, [], Watching()
+        self._events = [
+            one for one in self._events if one.job is None or isinstance(one.job, Upload | Send | FetchToken)
+        ]
+        heapq.heapify(self._events)
+        self._stop_at = self.monotonic + STOP_SECONDS
+        self.chat.stopping = True
+        self._delivery_at = self.monotonic
+
+    def _stop_further(self) -> None:
+        assert self.delivery is not None
+        assert self._stop_at is not None
+        if self.delivery.in_hand and self.monotonic < self._stop_at:
+            self._delivery_at = self._stop_at
+            return
+        self.delivery.abandon(self.wall)
+        self.tell("stopped")
+        self._die()
+
+    # --- What the story is told by ------------------------------------------------------------------------
+
+    def notice(self, places: Sequence[Place], *, lost: bool = False) -> None:
+        """Let the kernel tell of places; or lose it, and tell that something was lost."""
+        ids = {tree.root: i for i, tree in self.ids.items()}
+        heard = False
+        for root, path in places:
+            folder = ids.get(root)
+            if folder is None or folder not in self.observer.armed or not self.disk.trees[root].up:
+                continue
+            heard = True
+            if not lost:
+                self._put_later(Notice(folder, path))
+        if lost and heard and self.shape.strict:
+            self._put_later(Overflow())
+
+    def _put_later(self, one: Notice | Overflow) -> None:
+        observer = self.observer
+
+        def put() -> None:
+            if self.observer is observer and self.intake is not None:
+                self.tell(f"   event: {one}")
+                self.intake_in.append(one)
+
+        self.after(self.rng.choice((0.0, 0.01, 0.5)), put)
+
+    # --- The end ------------------------------------------------------------------------------------------
+
+    def rest(self) -> None:
+        """No more faults; let everything come to its end."""
+        self.calm, self.full = True, False
+        self.chat.rate, self.chat.out = 0.0, False
+        self.disk.hinder = self.disk.meanwhile = lambda *_: None
+        self._scanned.clear()
+        self.tell("calm")
+        if self.intake is None and not self._events:
+            self.after(0.0, self.start)
+        for tree in self.trees:
+            tree.up = True
+        self.run(self._idle, 5 * 3600.0)
+        self.disk.close()
+
+    def again(self) -> None:
+        """End the process at rest, start it again, and let it come to rest."""
+        self.kill()
+        self.run(self._idle, 5 * 3600.0)
+
+    def _idle(self) -> bool:
+        return not self._why_not()
+
+    def _why_not(self) -> str:
+        loop, sends = self.intake, self.delivery
+        if loop is None or sends is None or self._stop_at is not None:
+            return "the process does not run"
+        if self.intake_in or self.delivery_in:
+            return "something came in"
+        if any(folder.phase is not Phase.UP for folder in loop._folders.values()):
+            return "a folder is down"
+        if not self.shape.strict and self._scanned != set(self.ids):
+            return "not scanned"
+        if any(not isinstance(one.job, Check) for one in self._events):
+            return "jobs are out"
+        waits = (loop._candidates, loop._settled, loop._examining, loop._absent, loop._confirming)
+        if any(waits) or any(settling for _, settling in loop.watching().values()):
+            return f"intake waits: {waits}"
+        if sends.in_hand or self._delivery_at is not None:
+            return f"delivery waits until {self._delivery_at}"
+        return ""
+
+    def rows(self, states: Sequence[State]) -> list[int]:
+        """Return the ids of the deliveries in one of these states."""
+        with self.store.reading() as connection:
+            found = connection.exec_driver_sql("SELECT id, state FROM deliveries ORDER BY id").all()
+        return [row for row, state in found if state in states]
+
+    def by_id(self, ids: Sequence[int]) -> dict[int, outbox.Delivery]:
+        """Return deliveries as they stand."""
+        with self.store.reading() as connection:
+            return outbox.by_id(connection, ids)
+
+
+def on_stage(life: Life, patch: Callable[[object, str, object], None]) -> None:
+    """Put the life's disk where those who carry out jobs find the real one."""
+    patch(intake_perform, "files", life.disk)
+    patch(intake_perform, "walk", life.disk.walk)
+    patch(intake_perform, "kind_of", life.disk.kind_of)
+    patch(delivery_perform, "files", life.disk)
+
+
+def _short(one: object) -> str:
+    """Tell a job or an outcome in few words."""
+    if isinstance(one, Outcome):
+        return f"{_short(one.job)} -> {type(one.result).__name__} {getattr(one.result, 'cause', '')}"
+    if isinstance(one, Upload):
+        return f"Upload {[(r.id, r.path) for r in one.rows]}"
+    if isinstance(one, Send):
+        return f"Send {one.row.id} {one.row.path!r} to {one.row.conversation}"
+    return str(one)[:300]

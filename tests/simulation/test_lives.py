@@ -1,0 +1,76 @@
+"""The two loops live through thousands of seeded stories. `DINGWATCH_SEED=123 pytest …` plays one again."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from dingwatch.ledger import sqlite_url
+from tests.simulation.judge import Judge
+from tests.simulation.life import Ledger, Life, Wrong, on_stage
+from tests.simulation.story import Story
+
+FEW: Final = 40
+MANY: Final = 3000
+SHOWN: Final = 80
+"""Last steps of a story that are shown when its life goes wrong."""
+
+
+@pytest.fixture
+def ledger(blank_ledger: Path) -> Iterator[Ledger]:
+    """A real ledger in memory-backed storage, where there is any."""
+    shared = Path("/dev/shm")
+    with tempfile.TemporaryDirectory(dir=shared if shared.is_dir() else None) as path:
+        shutil.copy(blank_ledger, path)
+        store = Ledger.open(sqlite_url(Path(path) / blank_ledger.name))
+        store.hasten()
+        yield store
+        store.close()
+
+
+def live(seed: int, ledger: Ledger, patch: pytest.MonkeyPatch) -> Life:
+    """Live one life, and hold it to the promises; its story is told when it broke one."""
+    life = Life(seed, ledger)
+    on_stage(life, patch.setattr)
+    story = Story(life)
+    try:
+        story.begin()
+        life.run(lambda: story.over, 24 * 3600.0)
+        life.rest()
+        Judge(life).all()
+        if life.rng.random() < 0.25:
+            before = len(life.chat.received)
+            life.again()
+            Judge(life).all()
+            if len(life.chat.received) != before:
+                raise Wrong("a restart at rest sends something")  # noqa: TRY301 (told below)
+    except Exception as error:
+        lines = [f"{at:10.3f} {text}" for at, text in list(life.told)[-SHOWN:]]
+        told = "\n".join([f"DINGWATCH_SEED={seed} {life.shape}", *lines, f"{type(error).__name__}: {error}"])
+        raise AssertionError(told) from error
+    return life
+
+
+def _seeds(count: int) -> range:
+    """Return the seeds to live, or the one that is asked for."""
+    asked = os.environ.get("DINGWATCH_SEED")
+    return range(int(asked), int(asked) + 1) if asked else range(count)
+
+
+def test_some_lives_keep_every_promise(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever happens in a life, no file is lost, torn, or sent twice without a mark."""
+    for seed in _seeds(FEW):
+        live(seed, ledger, monkeypatch)
+
+
+@pytest.mark.sweep
+def test_thousands_of_lives_keep_every_promise(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same for many more."""
+    for seed in _seeds(MANY):
+        live(seed, ledger, monkeypatch)
