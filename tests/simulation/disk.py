@@ -98,7 +98,8 @@ class Disk:
         """How long a content stayed as it was, at most, by root and digest."""
         self.made: Counter[tuple[bytes, str]] = Counter()
         """How often a content came into a folder in a way that makes it new there."""
-        self.sizes: dict[str, int] = {}
+        self.tells_all = False
+        """Whether the kernel tells of all names of a file that is written to; in truth only a scan does."""
         self._wall = wall
         self._monotonic = monotonic
         self._number = 100
@@ -126,7 +127,7 @@ class Disk:
             inode = tree.files[place[1]] = Inode(self.number(), b"", 0, 0)
         inode.padding = padding
         self._fill(inode, content, self._instant() if mtime is None else mtime)
-        return [place]
+        return self.told(place)
 
     def append(self, place: Place, more: bytes) -> list[Place]:
         """Write on at the end, as a writer does that keeps the file open; nothing is told."""
@@ -139,7 +140,7 @@ class Disk:
         """Give a file another mtime."""
         inode = self.trees[place[0]].files[place[1]]
         self._fill(inode, inode.content, self._instant())
-        return [place]
+        return self.told(place)
 
     def chmod(self, place: Place) -> list[Place]:
         """Change only the ctime; nothing is told."""
@@ -170,6 +171,13 @@ class Disk:
         self._made(new, inode)
         self._rest()
         return [new]
+
+    def told(self, place: Place) -> list[Place]:
+        """Return the names of a file of which the kernel tells when it was written to by one of them."""
+        if not self.tells_all:
+            return [place]
+        inode = self.trees[place[0]].files[place[1]]
+        return [p for p in self.places() if self.trees[p[0]].files[p[1]] is inode]
 
     def delete(self, place: Place) -> list[Place]:
         """Take a name away."""
@@ -217,7 +225,6 @@ class Disk:
     def _made(self, place: Place, inode: Inode) -> None:
         digest = digest_of(inode.content)
         self.made[place[0], digest] += 1
-        self.sizes[digest] = inode.size
 
     def count(self, root: bytes, content: bytes) -> None:
         """Count a content that came into a folder in a way that this disk does not see as new."""

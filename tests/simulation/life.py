@@ -182,6 +182,7 @@ class Life:
         self.monotonic = 1000.0
         self.offset = 1_000_000.0
         self.disk = Disk(lambda: self.wall, lambda: self.monotonic)
+        self.disk.tells_all = self.shape.strict
         self.chat = Chat(self.rng, lambda: self.monotonic, self.shape.refused)
         self.trees = [self._tree(b"/share%d" % i) for i in range(len(self.shape.mapping))]
         self.told: deque[tuple[float, str]] = deque(maxlen=600)
@@ -589,6 +590,10 @@ class Life:
             return "something came in"
         if any(folder.phase is not Phase.UP for folder in loop._folders.values()):
             return "a folder is down"
+        if not self.shape.poll and self.observer.armed != set(self.ids):
+            return "a watch is dead"
+        if any(r.identity != self.ids[i].identity for i, r in self._intake_perform.roots.items()):
+            return "a root is another"
         if not self.shape.strict and self._scanned != set(self.ids):
             return "not scanned"
         if any(not isinstance(one.job, Check) for one in self._events):

@@ -162,7 +162,7 @@ class Story:
             self.life.tell(f"append to {place}")
             self.life.disk.append(place, b"+%d" % self.rng.randint(0, 9))
             if told:
-                self.life.notice([place])
+                self.life.notice(self.life.disk.told(place))
 
     def touch(self) -> None:
         """A file gets another mtime."""
