@@ -54,7 +54,7 @@ class Watches:
         for folder in self._folders.values():
             if folder.phase in {Phase.DOWN, Phase.UP} and not folder.checking:
                 yield folder.next_check
-            if folder.phase is Phase.UP and folder.scan_began is None:
+            if folder.phase is Phase.UP and folder.scan_began is None and not folder.checking:
                 yield folder.next_scan
 
     # --- What became of it -----------------------------------------------------------------------

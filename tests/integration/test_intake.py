@@ -7,7 +7,7 @@ import pytest
 
 from dingwatch import policy
 from dingwatch.intake import FolderSettings, Input, Instant, IntakeLoop, Job, Performer
-from dingwatch.intake.jobs import Anew, Arm, Look, Looked
+from dingwatch.intake.jobs import Anew, Arm, Check, Look, Looked, Scan
 from dingwatch.ledger import Store, sqlite_url, versions
 from dingwatch.ledger.versions import Mapped
 from dingwatch.model import Cause, Misconfigured, WatchKind
@@ -360,3 +360,16 @@ def test_the_loop_sleeps_while_a_folder_is_down(watcher: Watcher) -> None:
     wake = watcher.next_at()
     assert wake is not None
     assert wake > watcher.now
+
+
+def test_a_scan_that_falls_due_during_a_check_keeps_nobody_awake(watcher: Watcher) -> None:
+    """A share that hangs may hold a look at its root for minutes: until then nothing is asked for."""
+    watcher.now += 5.0
+    scan, check = watcher.step()
+    assert (type(scan), type(check)) == (Scan, Check)
+    watcher.inputs.append(watcher.perform(scan))
+    watcher.step()
+    watcher.now += 5.0
+    assert watcher.next_at() is None
+    watcher.inputs.append(watcher.perform(check))
+    assert Scan(watcher.id) in watcher.step()
