@@ -225,6 +225,7 @@ def _preflight(memory: Memory, row: Delivery, dress: Dress) -> tuple[Event, Caus
 
 
 def _refuse(tick: Tick, rows: Sequence[Delivery], event: Event, cause: Cause) -> None:
+    tick.wakes.append(tick.now)  # it stood in the place of another, and no job will come back
     for row in rows:
         tick.changes.append(Change(row.id, event, State.PENDING, cause))
         text = Log.FAILED if event is Event.REJECT else Log.SKIPPED

@@ -521,3 +521,15 @@ def test_a_throttled_token_call_waits_as_long_as_it_is_told(desk: Desk) -> None:
     token = only(desk.tick(), FetchToken)
     assert desk.tick(Outcome(token, Throttled(CAUSE, Scope.API, 7.0))) == []
     assert desk.pauses() == [("app", 7.0)]
+
+
+def test_what_is_refused_before_its_upload_holds_back_no_other(tmp_path: Path, blank_ledger: Path) -> None:
+    """It takes no worker: the next file is claimed without anything else having to happen."""
+    desk = Desk(tmp_path, blank_ledger, Settings(APP, workers=1))
+    desk.drop("a.pdf", size=20 * 1024 * 1024 + 1)
+    (row,) = desk.drop("b.pdf")
+    plan = desk.loop.tick(desk.now, [])
+    assert plan.next_at == desk.now
+    desk.tick()
+    assert desk.state(row) == "uploading"
+    desk.store.close()
