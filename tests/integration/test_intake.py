@@ -7,7 +7,7 @@ import pytest
 
 from dingwatch import policy
 from dingwatch.intake import FolderSettings, Input, Instant, IntakeLoop, Job, Performer
-from dingwatch.intake.jobs import Anew, Arm, Check, Look, Looked, Scan
+from dingwatch.intake.jobs import Anew, Arm, Check, Look, Looked, Scan, Scanned
 from dingwatch.ledger import Store, sqlite_url, versions
 from dingwatch.ledger.versions import Mapped
 from dingwatch.model import Cause, Misconfigured, WatchKind
@@ -372,4 +372,13 @@ def test_a_scan_that_falls_due_during_a_check_keeps_nobody_awake(watcher: Watche
     watcher.now += 5.0
     assert watcher.next_at() is None
     watcher.inputs.append(watcher.perform(check))
+    assert Scan(watcher.id) in watcher.step()
+
+
+def test_an_overflow_during_a_scan_asks_for_another(watcher: Watcher) -> None:
+    """What the kernel dropped may have come where the scan had been already."""
+    watcher.now += 5.0
+    done = [watcher.perform(job) for job in watcher.step()]
+    assert Scanned(watcher.id) in done
+    watcher.inputs += [Overflow(), *done]
     assert Scan(watcher.id) in watcher.step()
