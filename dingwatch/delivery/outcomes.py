@@ -228,7 +228,7 @@ def _write_consequence(
         columns |= {"doubts": row.doubts + 1, "doubted_at": tick.now}
         memory.may_doubt = True
     if result.event is Event.MEDIA_LOST:
-        outbox.upload_states(tick.connection, [row.upload_key], "none")
+        outbox.media_lost(tick.connection, row.upload_key, row.media_id)
     memory.may_wait |= result.due > tick.now
     memory.may_upload = True
     memory.may_send.add(row.conversation)

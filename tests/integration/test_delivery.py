@@ -17,6 +17,7 @@ from dingwatch.model import (
     Cause,
     Fingerprint,
     FolderDown,
+    MediaLost,
     Misconfigured,
     NoAnswer,
     NotReached,
@@ -533,3 +534,14 @@ def test_what_is_refused_before_its_upload_holds_back_no_other(tmp_path: Path, b
     desk.tick()
     assert desk.state(row) == "uploading"
     desk.store.close()
+
+
+def test_a_lost_media_id_does_not_take_the_next_one_with_it(desk: Desk) -> None:
+    """Two sends find out that the same one is lost, the second after a new one has come: one upload more."""
+    desk.drop("a.pdf", "cidA", "cidB")
+    lost_media = MediaLost(Cause("miss.param.file", "", "MEDIA_LOST"))
+    first, second = desk.upload()
+    (upload,) = desk.tick(Outcome(first, lost_media))
+    desk.tick(Outcome(upload, UploadDone("@new")))
+    jobs = desk.tick(Outcome(second, lost_media)) + desk.tick()
+    assert [type(job) for job in jobs] == [Send]
