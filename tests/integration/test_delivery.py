@@ -545,3 +545,17 @@ def test_a_lost_media_id_does_not_take_the_next_one_with_it(desk: Desk) -> None:
     desk.tick(Outcome(upload, UploadDone("@new")))
     jobs = desk.tick(Outcome(second, lost_media)) + desk.tick()
     assert [type(job) for job in jobs] == [Send]
+
+
+def test_a_refused_send_of_a_moved_file_is_not_forgotten(desk: Desk) -> None:
+    """Intake has just written down where it is now, so that nothing but this send's outcome wakes delivery."""
+    (row,) = desk.drop("a.pdf")
+    (send,) = desk.upload()
+    assert isinstance(send, Send)
+    with desk.store.writing() as connection:
+        moved = versions.Renewed(send.row.version, b"b.pdf", send.row.fingerprint, "moved")
+        versions.renew(connection, [moved], desk.now)
+    desk.loop.poke()
+    desk.tick()
+    desk.tick(Outcome(send, Rejected(CAUSE)))
+    assert desk.state(row) == "sending"
