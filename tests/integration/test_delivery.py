@@ -559,3 +559,17 @@ def test_a_refused_send_of_a_moved_file_is_not_forgotten(desk: Desk) -> None:
     desk.tick()
     desk.tick(Outcome(send, Rejected(CAUSE)))
     assert desk.state(row) == "sending"
+
+
+def test_a_stop_keeps_an_outcome_that_could_not_be_written(desk: Desk, tmp_path: Path) -> None:
+    """What is known to be sent is no doubt, and not sent again after the start."""
+    (row,) = desk.drop("a.pdf")
+    (send,) = desk.upload()
+    with desk.store.reading() as connection:
+        connection.exec_driver_sql("PRAGMA busy_timeout=0")
+    with closing(sqlite3.connect(tmp_path / "ledger.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        desk.tick(Outcome(send, SendDone("key")))
+        other.execute("ROLLBACK")
+    desk.loop.abandon(desk.now)
+    assert desk.state(row) == "sent"
