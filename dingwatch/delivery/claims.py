@@ -92,6 +92,7 @@ def _claim_crashed(memory: Memory, tick: Tick) -> None:
         _claim_upload(memory, tick, [row])
     if not tick.busy():
         memory.crashed = memory.crashed[1:]  # held by something else than itself: let the others go on
+        tick.wakes.append(tick.now)
 
 
 # --- Sends -------------------------------------------------------------------------------------

@@ -573,3 +573,16 @@ def test_a_stop_keeps_an_outcome_that_could_not_be_written(desk: Desk, tmp_path:
         other.execute("ROLLBACK")
     desk.loop.abandon(desk.now)
     assert desk.state(row) == "sent"
+
+
+def test_after_a_crash_a_row_that_cannot_go_first_holds_back_no_other(desk: Desk) -> None:
+    """It is passed over, and the next one is taken up without anything else having to happen."""
+    first, second = desk.drop("a.pdf") + desk.drop("b.pdf")
+    with desk.store.writing() as connection:
+        connection.exec_driver_sql("UPDATE deliveries SET crashes = 1")
+        connection.exec_driver_sql("UPDATE deliveries SET state = 'uploaded' WHERE id = ?", (first,))
+    desk.restart()
+    plan = desk.loop.tick(desk.now, [])
+    assert plan.next_at == desk.now
+    desk.tick()
+    assert desk.state(second) == "uploading"
