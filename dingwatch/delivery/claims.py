@@ -29,6 +29,7 @@ def claim(memory: Memory, tick: Tick) -> None:
         memory.needs_token(tick, host, force=True)
     if memory.crashed:
         _claim_crashed(memory, tick)
+        tick.apply()
     if not memory.crashed:
         _claim_sends(memory, tick)
         _claim_uploads(memory, tick)

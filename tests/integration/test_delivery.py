@@ -10,9 +10,10 @@ from dingwatch import policy
 from dingwatch.delivery import DeliveryLoop, FetchToken, Outcome, Send, SendDone, Settings, Upload, UploadDone
 from dingwatch.delivery.jobs import Done, Job
 from dingwatch.dingtalk import REFUSED_EXTENSIONS, Host
-from dingwatch.ledger import LedgerError, Store, sqlite_url, versions
+from dingwatch.ledger import LedgerError, Store, sqlite_url, transitions, versions
+from dingwatch.ledger.transitions import Change
 from dingwatch.ledger.versions import Mapped, NewVersion
-from dingwatch.lifecycle import State
+from dingwatch.lifecycle import Event, State
 from dingwatch.model import (
     Cause,
     Fingerprint,
@@ -586,3 +587,11 @@ def test_after_a_crash_a_row_that_cannot_go_first_holds_back_no_other(desk: Desk
     assert plan.next_at == desk.now
     desk.tick()
     assert desk.state(second) == "uploading"
+
+
+def test_two_changes_of_a_row_in_one_batch_are_entered_one_after_the_other(desk: Desk) -> None:
+    """The second applies to the state that the first has made, or not at all."""
+    (row,) = desk.drop("a.pdf")
+    with desk.store.writing() as connection:
+        applied = transitions.apply(connection, desk.now, [Change(row, Event.SKIP), Change(row, Event.SKIP)])
+    assert len(applied) == 1
