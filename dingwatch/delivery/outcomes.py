@@ -204,7 +204,7 @@ def _row_failed(memory: Memory, tick: Tick, row: Delivery, verdict: Verdict) -> 
         row.path,
         row.fingerprint,
     ):
-        _again(memory, tick, row, claimed)  # it was moved or touched under our hands: look again where it is now
+        _again(memory, tick, row, claimed)  # it was moved or touched under our hands: once more where it is
         return
     api = API_UPLOAD if claimed is State.UPLOADING else API_SEND
     alone = row.failures == 0 or memory.served_at.get(api, float("-inf")) > row.due

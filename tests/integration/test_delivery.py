@@ -549,7 +549,7 @@ def test_a_lost_media_id_does_not_take_the_next_one_with_it(desk: Desk) -> None:
 
 
 def test_a_refused_send_of_a_moved_file_is_not_forgotten(desk: Desk) -> None:
-    """Intake has just written down where it is now, so that nothing but this send's outcome wakes delivery."""
+    """Intake has just written down where it is: nothing but this send's outcome wakes delivery."""
     (row,) = desk.drop("a.pdf")
     (send,) = desk.upload()
     assert isinstance(send, Send)
