@@ -26,11 +26,11 @@ from dingwatch.intake import FolderSettings, Input, Instant, IntakeLoop
 from dingwatch.intake import perform as intake_perform
 from dingwatch.intake.folder import Phase
 from dingwatch.intake.jobs import Anew, Check, Listed, Look, Scan, TakeBaseline
-from dingwatch.ledger import LedgerError, Store, floods, outbox, versions
+from dingwatch.ledger import LedgerError, Store, commands, floods, outbox, versions
 from dingwatch.ledger.schema import metadata, numbers
 from dingwatch.ledger.versions import Mapped
 from dingwatch.lifecycle import State
-from dingwatch.model import Cause, Vanished
+from dingwatch.model import Cause, Vanished, WatchKind
 from dingwatch.policy import Limit
 from dingwatch.watch import Notice, Observer, Overflow
 from tests.simulation.chat import Chat
@@ -582,20 +582,15 @@ class Life:
             tree.up = True
         self.run(self._idle, 5 * 3600.0)
         while self._held():
-            self.release()
+            for folder in self.ids:
+                commands.release(self.store, folder, self.wall)
+            self.poke()
             self.run(self._idle, 5 * 3600.0)
         self.disk.close()
 
     def _held(self) -> bool:
         with self.store.reading() as connection:
             return bool(floods.held(connection))
-
-    def release(self) -> None:
-        """A person lets everything go that is held, as the command does."""
-        with self.store.writing() as connection:
-            for folder in self.ids:
-                floods.release(connection, folder, self.wall)
-        self.poke()
 
     def again(self) -> None:
         """End the process at rest, start it again, and let it come to rest."""
@@ -616,7 +611,7 @@ class Life:
             return "something came in"
         if any(folder.phase is not Phase.UP for folder in loop._folders.values()):
             return "a folder is down"
-        if not self.shape.poll and self.observer.armed != set(self.ids):
+        if any(f.kind is WatchKind.INOTIFY and f.id not in self.observer.armed for f in loop._folders.values()):
             return "a watch is dead"
         if any(r.identity != self.ids[i].identity for i, r in self._roots()):
             return "a root is another"

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Final
 
-from dingwatch.ledger import LedgerError, commands, floods
+from dingwatch.ledger import LedgerError, commands
 from dingwatch.ledger.commands import RETRIED, NotRetried
 from dingwatch.dingtalk import Host
 from dingwatch.lifecycle import State
@@ -48,6 +48,7 @@ class Story:
             self.life.kill, self.life.kill, self.life.kill, self.life.stop, self.ledger_fails, self.folder_leaves,
             self.remount, self.jump, self.network_fails, self.media_lost, self.tokens_end, self.watch_dies,
             self.retry, self.retry, self.retry_all, self.life.poke, self.release, self.discard,
+            self.resolve,
         ]  # fmt: skip
 
     def begin(self) -> None:
@@ -332,17 +333,22 @@ class Story:
 
     def release(self) -> None:
         """A person lets a flood go."""
-        self._command(self.life.release)
+        for folder in self.life.ids:
+            self._command(partial(commands.release, self.life.store, folder, self.life.wall))
 
     def discard(self) -> None:
         """A person has a flood not sent."""
+        for folder in self.life.ids:
+            self._command(partial(commands.discard, self.life.store, folder, self.life.wall))
 
-        def run() -> None:
-            with self.life.store.writing() as connection:
-                for folder in self.life.ids:
-                    floods.discard(connection, folder, self.life.wall)
-
-        self._command(run)
+    def resolve(self) -> None:
+        """A person looks into the conversation, and says of a doubt whether the message is there."""
+        rows = self.life.rows((State.UNCERTAIN,))
+        if not rows:
+            return
+        row = self.rng.choice(rows)
+        sent = any(one.row.id == row for one in self.life.chat.received)
+        self._command(partial(commands.resolve, self.life.store, row, sent=sent, now=self.life.wall))
 
     def _command(self, run: Callable[[], object]) -> None:
         try:
