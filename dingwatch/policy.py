@@ -449,7 +449,7 @@ class Pace:
         """Return the earliest instant at which one more keeps to the limit."""
         slowdown = self._slowdown(now)
         free = now
-        past = [min(slot, now) for slot in self.slots]  # a clock set back must not hold all for years
+        past = [slot for slot in self.slots if slot <= now]  # a clock set back must not hold all for years
         if self.limit.spaced and past:
             free = max(free, past[-1] + slowdown * self.limit.period / self.limit.count)
         if len(past) >= self.limit.count:

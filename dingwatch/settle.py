@@ -72,9 +72,7 @@ def look(candidate: Candidate, fingerprint: Fingerprint, asked: float, now: floa
     """
     if asked < candidate.changed:
         return candidate
-    if candidate.seen is None:
-        return replace(candidate, seen=fingerprint)
-    if candidate.seen != fingerprint:
+    if candidate.seen != fingerprint:  # the look may have come late: it has rested only since it was seen
         return replace(candidate, seen=fingerprint, changed=now)
     if fingerprint.size == 0:
         again = held(candidate, now)

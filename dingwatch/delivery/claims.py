@@ -29,6 +29,7 @@ def claim(memory: Memory, tick: Tick) -> None:
         memory.needs_token(tick, host, force=True)
     if memory.crashed:
         _claim_crashed(memory, tick)
+        tick.apply()
     if not memory.crashed:
         _claim_sends(memory, tick)
         _claim_uploads(memory, tick)
@@ -92,6 +93,7 @@ def _claim_crashed(memory: Memory, tick: Tick) -> None:
         _claim_upload(memory, tick, [row])
     if not tick.busy():
         memory.crashed = memory.crashed[1:]  # held by something else than itself: let the others go on
+        tick.wakes.append(tick.now)
 
 
 # --- Sends -------------------------------------------------------------------------------------
@@ -228,6 +230,7 @@ def _preflight(memory: Memory, row: Delivery, dress: Dress) -> tuple[Event, Caus
 
 
 def _refuse(tick: Tick, rows: Sequence[Delivery], event: Event, cause: Cause) -> None:
+    tick.wakes.append(tick.now)  # it stood in the place of another, and no job will come back
     for row in rows:
         tick.changes.append(Change(row.id, event, State.PENDING, cause))
         text = Log.FAILED if event is Event.REJECT else Log.SKIPPED

@@ -102,9 +102,11 @@ class DeliveryLoop:
         """At a stop: what is still out is given up as what it is, unsent or in doubt."""
         cause = Cause("stopped", "", "STOPPED")
         self._metered_at = float("-inf")
+        kept = {outcome.job for outcome in self._kept}  # what became of these is known
         given_up = [
             Outcome(job, NoAnswer(cause) if isinstance(job, Send) else NotReached(cause))
             for job in self._in_hand
+            if job not in kept
         ]
         self.tick(now, given_up, claim=False)
 

@@ -179,7 +179,7 @@ def _upload_failed(memory: Memory, tick: Tick, job: Upload, verdict: Verdict) ->
         if same_file or not isinstance(verdict, policy.OWN_FILE):
             _row_failed(memory, tick, row, verdict)
         else:  # it waited for another's file; its own may be fine
-            _again(tick, row, State.UPLOADING)
+            _again(memory, tick, row, State.UPLOADING)
 
 
 def _refuse_extension(memory: Memory, tick: Tick, job: Upload) -> None:
@@ -189,7 +189,9 @@ def _refuse_extension(memory: Memory, tick: Tick, job: Upload) -> None:
     tick.say(Log.EXTENSION_REFUSED, extension=extension, path=policy.readable(job.source.path))
 
 
-def _again(tick: Tick, row: Delivery, claimed: State) -> None:
+def _again(memory: Memory, tick: Tick, row: Delivery, claimed: State) -> None:
+    memory.may_upload = True
+    memory.may_send.add(row.conversation)
     tick.changes.append(Change(row.id, Event.RETRY, claimed, None, {"due": tick.now}))
 
 
@@ -202,7 +204,7 @@ def _row_failed(memory: Memory, tick: Tick, row: Delivery, verdict: Verdict) -> 
         row.path,
         row.fingerprint,
     ):
-        _again(tick, row, claimed)  # it was moved or touched under our hands: look again where it is now
+        _again(memory, tick, row, claimed)  # it was moved or touched under our hands: once more where it is
         return
     api = API_UPLOAD if claimed is State.UPLOADING else API_SEND
     alone = row.failures == 0 or memory.served_at.get(api, float("-inf")) > row.due
@@ -228,7 +230,7 @@ def _write_consequence(
         columns |= {"doubts": row.doubts + 1, "doubted_at": tick.now}
         memory.may_doubt = True
     if result.event is Event.MEDIA_LOST:
-        outbox.upload_states(tick.connection, [row.upload_key], "none")
+        outbox.media_lost(tick.connection, row.upload_key, row.media_id)
     memory.may_wait |= result.due > tick.now
     memory.may_upload = True
     memory.may_send.add(row.conversation)

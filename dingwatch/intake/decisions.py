@@ -21,7 +21,7 @@ from dingwatch.ledger.store import Store
 from dingwatch.ledger.transitions import chunks
 from dingwatch.ledger.versions import NewVersion, Renewed
 from dingwatch.model import Cause, Fingerprint
-from dingwatch.policy import Known, Moved, New, Returned, Touched, Unchanged
+from dingwatch.policy import Known, Moved, New, Read, Returned, Touched, Unchanged
 
 HOUR = 3600.0
 
@@ -50,6 +50,8 @@ class Decided:
     to_read: list[tuple[Settled, Examine]] = field(default_factory=list)
     to_wait: list[tuple[Settled, float]] = field(default_factory=list)
     """Files that need a longer quiet period, and which."""
+    to_look: list[Key] = field(default_factory=list)
+    """Paths that were taken for moved versions, which have meanwhile been found elsewhere."""
     baselines: list[tuple[Folder, int]] = field(default_factory=list)
     """Folders whose first look was written, and how many files were there."""
     floods: list[Folder] = field(default_factory=list)
@@ -83,8 +85,9 @@ class Decisions:
             self._baseline(connection, decided, one, now)
         self._settled(connection, decided, settled, now)
         self._examined(connection, decided, examined, now)
+        moved = {one.version for one in decided.writes.renewed}
         for known in self._here(connection, sorted(gone)).values():
-            decided.writes.withdrawn += [one.id for one in known]
+            decided.writes.withdrawn += [one.id for one in known if one.id not in moved]
         self._write(connection, decided, now)
         return decided
 
@@ -122,16 +125,20 @@ class Decisions:
         if not examined:
             return
         self._refused |= outbox.extensions_refused(connection, self._app)
-        here = self._here(connection, [(one.job.folder, one.job.path) for one in examined])
+        places = {(one.job.folder, known.path) for one in examined for known in one.movable}
+        here = self._here(connection, sorted(places | {(one.job.folder, one.job.path) for one in examined}))
         taken: set[int] = set()
         for one in examined:
             key = (one.job.folder, one.job.path)
-            movable = [known for known in one.movable if known.id not in taken]
+            left = {there.id for known in one.movable for there in here[key[0], known.path]} - taken
+            movable = [known for known in one.movable if known.id in left]
             novelty = policy.novelty(
                 one.job.fingerprint, one.digest, here[key], movable, on_change=self._on_change(key)
             )
             if isinstance(novelty, Moved):
                 taken.add(novelty.version)
+            if isinstance(novelty, Read):
+                decided.to_look.append(key)
             self._enter(decided.writes, key, one.job.fingerprint, one.digest, novelty, now)
 
     # --- What is known ---------------------------------------------------------------------------
@@ -176,7 +183,7 @@ class Decisions:
                 writes.returned.append(version)
                 writes.renewed.append(Renewed(version, key[1], fingerprint, "returned"))
             case Touched(version):
-                writes.returned.append(version)  # sent to one conversation, it may be gone for another
+                writes.returned.append(version)  # what is gone of it may be sent after all
                 writes.renewed.append(Renewed(version, key[1], fingerprint, "touched"))
             case Moved(version, supersedes):
                 writes.returned.append(version)

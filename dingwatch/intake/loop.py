@@ -216,15 +216,17 @@ class IntakeLoop:
             pruning.forget(connection, self._forgotten)
         candidates.decided(settled)
         candidates.examined(self._examined)
-        self._take_over(decided)
+        self._take_over(decided, now.monotonic)
         return [job for _, job in decided.to_read], decided.writes.any()
 
-    def _take_over(self, decided: Decided) -> None:
+    def _take_over(self, decided: Decided, at: float) -> None:
         """What was decided is on disk: act by it, and tell people."""
         for settled, _ in decided.to_read:
             self._candidates.being_read(settled)
         for settled, quiet in decided.to_wait:
             self._candidates.wait_longer(settled, quiet)
+        for key in decided.to_look:
+            self._candidates.notice(key, at)
         for folder, count in decided.baselines:
             self._watches.first_look_taken(folder)
             self._candidates.folder_up(folder.id)

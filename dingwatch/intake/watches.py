@@ -6,12 +6,15 @@ All instants are monotonic.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Final
 
 from dingwatch import policy
 from dingwatch.intake.folder import Folder, Phase
 from dingwatch.intake.jobs import Arm, Armed, Check, Checked, Job, Scan, Scanned, TakeBaseline
 from dingwatch.model import Cause, Verdict, WatchKind
 from dingwatch.texts import Log
+
+NEVER: Final = float("inf")
 
 
 class Watches:
@@ -43,7 +46,7 @@ class Watches:
             yield TakeBaseline(folder.id)
         elif folder.phase is Phase.UP:
             if folder.scan_began is None and folder.next_scan <= at:
-                folder.scan_began = at
+                folder.scan_began, folder.next_scan = at, NEVER
                 yield Scan(folder.id)
             if folder.next_check <= at:
                 folder.checking = True
@@ -54,7 +57,7 @@ class Watches:
         for folder in self._folders.values():
             if folder.phase in {Phase.DOWN, Phase.UP} and not folder.checking:
                 yield folder.next_check
-            if folder.phase is Phase.UP and folder.scan_began is None:
+            if folder.phase is Phase.UP and folder.scan_began is None and not folder.checking:
                 yield folder.next_scan
 
     # --- What became of it -----------------------------------------------------------------------
@@ -88,7 +91,8 @@ class Watches:
         folder = self._folders[one.folder]
         began = at if folder.scan_began is None else folder.scan_began
         folder.scan_began = None
-        folder.next_scan = folder.rest_until(at, at - began)
+        # Another may have been asked for meanwhile, by events that were lost.
+        folder.next_scan = min(folder.next_scan, folder.rest_until(at, at - began))
         # One that was made during the scan is watched a moment later; only what stays unwatched counts.
         lasting = one.unwatched & folder.unwatched
         folder.unwatched = one.unwatched
@@ -96,7 +100,7 @@ class Watches:
             self._fall_back(folder, Cause("unwatched", str(len(lasting)), "WATCHES"), at)
             self._arm_again(folder, at)
         elif one.unwatched:
-            folder.next_scan = at + folder.settings.poll_interval
+            folder.next_scan = min(folder.next_scan, at + folder.settings.poll_interval)
         elif folder.fallen_back and at >= folder.next_trial:
             folder.fallen_back = False  # there may be watches again
             self._arm_again(folder, at)

@@ -331,6 +331,18 @@ def upload_states(connection: Connection, keys: Sequence[str], state: str) -> No
     _SET.many(connection, [{"upload": key, "to_state": state} for key in keys])
 
 
+_LOST: Final = Prepared(
+    update(uploads)
+    .where(uploads.c.key == bindparam("upload"), uploads.c.media_id == bindparam("media"))
+    .values(state="none", media_id=None, uploaded_at=None)
+)
+
+
+def media_lost(connection: Connection, key: str, media_id: str | None) -> None:
+    """Forget a media id, unless another has taken its place."""
+    _LOST.many(connection, [{"upload": key, "media": media_id}])
+
+
 _HAVE: Final = Prepared(
     update(uploads)
     .where(uploads.c.key == bindparam("upload"))

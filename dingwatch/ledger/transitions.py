@@ -75,7 +75,9 @@ def apply(connection: Connection, now: float, changes: Sequence[Change]) -> list
         if version is None or before is None:
             continue
         if change.event in TABLE[before] and change.expected in {None, before}:
-            applied.append(Applied(change, version, before, advance(before, change.event)))
+            after = advance(before, change.event)
+            applied.append(Applied(change, version, before, after))
+            found[change.delivery] = (version, after)
     _write(connection, applied)
     record(connection, now, applied)
     return applied

@@ -10,14 +10,16 @@ from dingwatch import policy
 from dingwatch.delivery import DeliveryLoop, FetchToken, Outcome, Send, SendDone, Settings, Upload, UploadDone
 from dingwatch.delivery.jobs import Done, Job
 from dingwatch.dingtalk import REFUSED_EXTENSIONS, Host
-from dingwatch.ledger import LedgerError, Store, outbox, sqlite_url, versions
+from dingwatch.ledger import LedgerError, Store, outbox, sqlite_url, transitions, versions
+from dingwatch.ledger.transitions import Change
 from dingwatch.ledger.versions import Mapped, NewVersion
-from dingwatch.lifecycle import State
+from dingwatch.lifecycle import Event, State
 from dingwatch.model import (
     Cause,
     Fingerprint,
     FolderDown,
     Form,
+    MediaLost,
     Misconfigured,
     NoAnswer,
     NotReached,
@@ -538,3 +540,75 @@ def test_a_throttled_token_call_waits_as_long_as_it_is_told(desk: Desk) -> None:
     token = only(desk.tick(), FetchToken)
     assert desk.tick(Outcome(token, Throttled(CAUSE, Scope.API, 7.0))) == []
     assert desk.pauses() == [("app", 7.0)]
+
+
+def test_what_is_refused_before_its_upload_holds_back_no_other(tmp_path: Path, blank_ledger: Path) -> None:
+    """It takes no worker: the next file is claimed without anything else having to happen."""
+    desk = Desk(tmp_path, blank_ledger, Settings(APP, workers=1))
+    desk.drop("a.pdf", size=20 * 1024 * 1024 + 1)
+    (row,) = desk.drop("b.pdf")
+    plan = desk.loop.tick(desk.now, [])
+    assert plan.next_at == desk.now
+    desk.tick()
+    assert desk.state(row) == "uploading"
+    desk.store.close()
+
+
+def test_a_lost_media_id_does_not_take_the_next_one_with_it(desk: Desk) -> None:
+    """Two sends find out that the same one is lost, the second after a new one has come: one upload more."""
+    desk.drop("a.pdf", "cidA", "cidB")
+    lost_media = MediaLost(Cause("miss.param.file", "", "MEDIA_LOST"))
+    first, second = desk.upload()
+    (upload,) = desk.tick(Outcome(first, lost_media))
+    desk.tick(Outcome(upload, UploadDone("@new")))
+    jobs = desk.tick(Outcome(second, lost_media)) + desk.tick()
+    assert [type(job) for job in jobs] == [Send]
+
+
+def test_a_refused_send_of_a_moved_file_is_not_forgotten(desk: Desk) -> None:
+    """Intake has just written down where it is: nothing but this send's outcome wakes delivery."""
+    (row,) = desk.drop("a.pdf")
+    (send,) = desk.upload()
+    assert isinstance(send, Send)
+    with desk.store.writing() as connection:
+        moved = versions.Renewed(send.row.version, b"b.pdf", send.row.fingerprint, "moved")
+        versions.renew(connection, [moved], desk.now)
+    desk.loop.poke()
+    desk.tick()
+    desk.tick(Outcome(send, Rejected(CAUSE)))
+    assert desk.state(row) == "sending"
+
+
+def test_a_stop_keeps_an_outcome_that_could_not_be_written(desk: Desk, tmp_path: Path) -> None:
+    """What is known to be sent is no doubt, and not sent again after the start."""
+    (row,) = desk.drop("a.pdf")
+    (send,) = desk.upload()
+    with desk.store.reading() as connection:
+        connection.exec_driver_sql("PRAGMA busy_timeout=0")
+    with closing(sqlite3.connect(tmp_path / "ledger.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        desk.tick(Outcome(send, SendDone("key")))
+        other.execute("ROLLBACK")
+    desk.loop.abandon(desk.now)
+    assert desk.state(row) == "sent"
+
+
+def test_after_a_crash_a_row_that_cannot_go_first_holds_back_no_other(desk: Desk) -> None:
+    """It is passed over, and the next one is taken up without anything else having to happen."""
+    first, second = desk.drop("a.pdf") + desk.drop("b.pdf")
+    with desk.store.writing() as connection:
+        connection.exec_driver_sql("UPDATE deliveries SET crashes = 1")
+        connection.exec_driver_sql("UPDATE deliveries SET state = 'uploaded' WHERE id = ?", (first,))
+    desk.restart()
+    plan = desk.loop.tick(desk.now, [])
+    assert plan.next_at == desk.now
+    desk.tick()
+    assert desk.state(second) == "uploading"
+
+
+def test_two_changes_of_a_row_in_one_batch_are_entered_one_after_the_other(desk: Desk) -> None:
+    """The second applies to the state that the first has made, or not at all."""
+    (row,) = desk.drop("a.pdf")
+    with desk.store.writing() as connection:
+        applied = transitions.apply(connection, desk.now, [Change(row, Event.SKIP), Change(row, Event.SKIP)])
+    assert len(applied) == 1

@@ -8,7 +8,7 @@ import pytest
 
 from dingwatch import policy
 from dingwatch.intake import FolderSettings, Input, Instant, IntakeLoop, Job, Performer
-from dingwatch.intake.jobs import Anew, Arm, Look, Looked
+from dingwatch.intake.jobs import Anew, Arm, Check, Examine, Look, Looked, Scan, Scanned
 from dingwatch.ledger import Store, floods, sqlite_url, versions
 from dingwatch.ledger.versions import Mapped
 from dingwatch.model import Cause, Misconfigured, WatchKind
@@ -626,3 +626,79 @@ def test_a_folder_that_is_down_forgets_nothing(forgetful: Watcher) -> None:
     forgetful.go(2 * DAY)
     assert known(forgetful) == ["a.pdf"]
     assert forgetful.rows() == [("a.pdf", "sent", None)]
+
+
+def test_a_scan_that_falls_due_during_a_check_keeps_nobody_awake(watcher: Watcher) -> None:
+    """A share that hangs may hold a look at its root for minutes: until then nothing is asked for."""
+    watcher.now += 5.0
+    scan, check = watcher.step()
+    assert (type(scan), type(check)) == (Scan, Check)
+    watcher.inputs.append(watcher.perform(scan))
+    watcher.step()
+    watcher.now += 5.0
+    assert watcher.next_at() is None
+    watcher.inputs.append(watcher.perform(check))
+    assert Scan(watcher.id) in watcher.step()
+
+
+def test_an_overflow_during_a_scan_asks_for_another(watcher: Watcher) -> None:
+    """What the kernel dropped may have come where the scan had been already."""
+    watcher.now += 5.0
+    done = [watcher.perform(job) for job in watcher.step()]
+    assert Scanned(watcher.id) in done
+    watcher.inputs += [Overflow(), *done]
+    assert Scan(watcher.id) in watcher.step()
+
+
+def _examined(watcher: Watcher, *names: str) -> list[Input]:
+    """Let files settle, and return what reading them gave, not yet entered."""
+    done: dict[str, Input] = {}
+    for _ in range(20):
+        for job in watcher.step():
+            if isinstance(job, Examine):
+                done[os.fsdecode(job.path)] = watcher.perform(job)
+            else:
+                watcher.inputs.append(watcher.perform(job))
+        watcher.now += 0.5
+    return [done[name] for name in names]
+
+
+def test_two_names_of_one_file_that_move_at_once_take_each_its_own_version(watcher: Watcher) -> None:
+    """What the first has taken along is no more there for the second to take."""
+    first = watcher.drop("a.pdf")
+    os.link(first, watcher.share / "b.pdf")
+    watcher.notice("b.pdf")
+    watcher.go(10.0)
+    watcher.set_states("sent")
+    for name in ("a.pdf", "b.pdf"):
+        (watcher.share / name).rename(watcher.share / f"new {name}")
+        watcher.notice(f"new {name}")
+    for one in _examined(watcher, "new a.pdf", "new b.pdf"):
+        watcher.inputs.append(one)
+        watcher.step()
+    assert sorted(watcher.rows()) == [("new a.pdf", "sent", None), ("new b.pdf", "sent", None)]
+
+
+def test_a_version_that_moved_before_another_took_its_path_is_work_again(watcher: Watcher) -> None:
+    """The newer file withdrew it; then it turns out that the old one lies elsewhere, unsent."""
+    old = watcher.drop("a.pdf", b"old")
+    watcher.go(3.0)
+    old.rename(watcher.share / "b.pdf")
+    watcher.drop("a.pdf", b"new")
+    watcher.notice("b.pdf")
+    for one in _examined(watcher, "a.pdf", "b.pdf"):
+        watcher.inputs.append(one)
+        watcher.step()
+    assert [row[:2] for row in watcher.rows()] == [("b.pdf", "pending"), ("a.pdf", "pending")]
+
+
+def test_a_file_that_was_found_after_its_absence_was_believed_is_work_again(watcher: Watcher) -> None:
+    """It was moved, and the reading under its new name took its time."""
+    old = watcher.drop("a.pdf")
+    watcher.go(3.0)
+    old.rename(watcher.share / "b.pdf")
+    watcher.notice("a.pdf")
+    watcher.notice("b.pdf")
+    watcher.inputs += _examined(watcher, "b.pdf")
+    watcher.step()
+    assert [row[:2] for row in watcher.rows()] == [("b.pdf", "pending")]

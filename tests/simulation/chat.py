@@ -27,7 +27,6 @@ from dingwatch.model import (
     TypeRefused,
     Verdict,
 )
-
 from tests.simulation.disk import digest_of
 
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from dingwatch import files
-from dingwatch.model import Cause, Failure, Fingerprint, FolderDown, Scope, Vanished
-from dingwatch.watch import Directory, Entry, Kind
+from dingwatch.model import Cause, Failure, Fingerprint, FolderDown, InUse, Scope, Vanished
+from dingwatch.watch import Directory, Entry, Kind, Mount
 
 Place = tuple[bytes, bytes]
 """The root of a folder, and a path beneath it."""
@@ -34,6 +34,8 @@ class Inode:
     mtime: int
     ctime: int
     padding: int = 0
+    writers: int = 0
+    """How many have it open for writing."""
 
     @property
     def size(self) -> int:
@@ -64,6 +66,11 @@ class Root:
     tree: Tree
     identity: tuple[int, int]
     mounted: bool = False
+
+    @property
+    def path(self) -> bytes:
+        """Where it is."""
+        return self.tree.root
 
     def verify(self) -> None:
         """Raise FolderDown unless the root is there and the one that was opened."""
@@ -176,7 +183,10 @@ class Disk:
         """Return the names of a file of which the kernel tells when it was written to by one of them."""
         if not self.tells_all:
             return [place]
-        inode = self.trees[place[0]].files[place[1]]
+        return self.names(self.trees[place[0]].files[place[1]])
+
+    def names(self, inode: Inode) -> list[Place]:
+        """Return the names of a file."""
         return [p for p in self.places() if self.trees[p[0]].files[p[1]] is inode]
 
     def delete(self, place: Place) -> list[Place]:
@@ -201,7 +211,7 @@ class Disk:
     def _fill(self, inode: Inode, content: bytes, mtime: int) -> None:
         """Change content and times. One state of one path or inode never stands for two contents."""
         inode.content = content
-        places = [p for p in self.places() if self.trees[p[0]].files[p[1]] is inode]
+        places = self.names(inode)
         while not all(self._means(key, content) for key in self._keys(places, inode, mtime)):
             mtime += 1
         inode.mtime, inode.ctime = mtime, self._ctime()
@@ -261,8 +271,13 @@ class Disk:
             raise _down("ENOENT")
         return Root(tree, tree.identity)
 
-    def kind_of(self, _: bytes) -> Kind:
+    def mounts(self) -> tuple[Mount, ...]:
+        """Return what is mounted, as watch.mounts."""
+        return ()
+
+    def kind_of(self, _: bytes, table: tuple[Mount, ...]) -> Kind:
         """Say what file system it is, as watch.kind_of."""
+        assert not table
         return Kind("ext4", network=False)
 
     def _open(self, root: Root, path: bytes, what: str) -> Inode:
@@ -273,19 +288,32 @@ class Disk:
             raise _absent()
         return inode
 
-    def observe(self, root: Root, path: bytes) -> Fingerprint:
+    def observe(self, root: Root, path: bytes, *, opened: bool) -> Fingerprint:
         """Look at a file, as files.observe."""
+        assert not opened
         return self.fingerprint(root.tree, self._open(root, path, "look"))
 
-    def digest(self, root: Root, path: bytes, expected: Fingerprint) -> str:
+    def require_unlocked(self, root: Root, path: bytes, locks: Sequence[bytes], since: float) -> None:
+        """See whether an editor's lock lies beside a file, as files.require_unlocked."""
+        directory, slash, _ = path.rpartition(b"/")
+        for lock in locks:
+            inode = root.tree.files.get(directory + slash + lock)
+            if inode is not None and inode.mtime >= since * 1e9:
+                raise Failure(InUse(Cause("locked", "", "IN_USE"), lock=lock))
+
+    def digest(self, root: Root, path: bytes, expected: Fingerprint, *, lease: bool) -> str:
         """Read a file for its digest, as files.digest."""
         inode = self._open(root, path, "digest")
-        if self.fingerprint(root.tree, inode) != expected:
-            raise files.changed()
+        self._require_rest(root, inode, expected, lease=lease)
         content = self._read(inode)
+        self._require_rest(root, inode, expected, lease=lease)
+        return digest_of(content)
+
+    def _require_rest(self, root: Root, inode: Inode, expected: Fingerprint, *, lease: bool) -> None:
         if self.fingerprint(root.tree, inode) != expected:
             raise files.changed()
-        return digest_of(content)
+        if lease and inode.writers:
+            raise Failure(InUse(Cause("being_written", "", "IN_USE")))
 
     def read(self, root: Root, path: bytes, version: Fingerprint, sha256: str) -> bytes:
         """Read a file for its upload, as files.read."""
@@ -315,7 +343,7 @@ class Disk:
                 self.hinder("list")
             except Failure as failure:
                 root.verify()
-                yield Directory(path, (), failure.verdict)
+                yield Directory(path, (), unreadable=failure.verdict)
                 continue
             prefix = path + b"/" if path else b""
             beneath = [one for one in root.tree.files if one.startswith(prefix)]
@@ -326,7 +354,7 @@ class Disk:
                 if b"/" not in name
             ]
             below = {prefix + name.split(b"/")[0] for name in names if b"/" in name}
-            yield Directory(path, tuple(entries), None)
+            yield Directory(path, tuple(entries))
             self.meanwhile()
             waiting += [child for child in sorted(below) if not prunes(child)]
         root.verify()

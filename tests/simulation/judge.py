@@ -81,6 +81,8 @@ class Judge:
                 raise self._wrong("did not begin pending", row)
             state = State.PENDING
             for line in lines:
+                if line.event in {"held", "released"} and line.before == line.after == state == State.PENDING:
+                    continue
                 if line.before != state or TABLE[state].get(Event(line.event)) != line.after:
                     raise self._wrong(f"from {state} by {line}", row)
                 state = State(line.after)
@@ -131,7 +133,7 @@ class Judge:
                     or (faults.count("MediaLost") == 1 and self._retried(row))
                 )
             elif state == State.SKIPPED:
-                good = code in {"empty", "on_change", "unsupported", "40005"}
+                good = code in {"empty", "on_change", "unsupported", "40005", "discarded"}
             elif state == State.UNCERTAIN:
                 good = bool({"NoAnswer", "dropped", "NotReached"} & set(faults))
             elif state == State.SENT:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
@@ -26,15 +26,15 @@ from dingwatch.intake import FolderSettings, Input, Instant, IntakeLoop
 from dingwatch.intake import perform as intake_perform
 from dingwatch.intake.folder import Phase
 from dingwatch.intake.jobs import Anew, Check, Listed, Look, Scan, TakeBaseline
-from dingwatch.ledger import LedgerError, Store, outbox, versions
+from dingwatch.ledger import LedgerError, Store, commands, floods, outbox, versions
 from dingwatch.ledger.schema import metadata, numbers
 from dingwatch.ledger.versions import Mapped
 from dingwatch.lifecycle import State
-from dingwatch.model import Cause, Vanished
+from dingwatch.model import Cause, Vanished, WatchKind
 from dingwatch.policy import Limit
 from dingwatch.watch import Notice, Observer, Overflow
 from tests.simulation.chat import Chat
-from tests.simulation.disk import Disk, Place, Tree
+from tests.simulation.disk import Disk, Place, Root, Tree
 
 APP: Final = "app"
 SPIN: Final = 40
@@ -102,6 +102,11 @@ class Watching(Observer):
         """Say whether events come through."""
         return folder in self.armed
 
+    def unwatched(self, folder: int, root: bytes, directories: Iterable[bytes]) -> frozenset[bytes]:
+        """Return the directories without events: all, or none."""
+        assert root
+        return frozenset() if folder in self.armed else frozenset(directories)
+
 
 @dataclass(frozen=True)
 class Shape:
@@ -121,6 +126,7 @@ class Shape:
     per_conversation: Limit | None
     mapping: tuple[tuple[str, ...], ...]
     settle: float
+    hold_over: int | None
     poked: float
     """How often it is tried whether a tick left work behind."""
 
@@ -145,6 +151,7 @@ class Shape:
             per_conversation=rng.choice((None, None, Limit(3, 60.0, spaced=False))),
             mapping=tuple(tuple(rng.sample(chats, rng.randint(1, len(chats)))) for _ in range(folders)),
             settle=rng.choice((1.0, 2.0)),
+            hold_over=rng.choice((None, None, 3)),
             poked=rng.choice((0.0, 0.3)),
         )
 
@@ -242,7 +249,9 @@ class Life:
 
     # --- The queue --------------------------------------------------------------------------------
 
-    def after(self, seconds: float, act: Callable[[], None], job: object = None, *, done: bool = False) -> None:
+    def after(
+        self, seconds: float, act: Callable[[], None], job: object = None, *, done: bool = False
+    ) -> None:
         """Have something happen later."""
         one = _Event(self.monotonic + seconds, next(self._numbers), act, job, done)
         heapq.heappush(self._events, one)
@@ -336,7 +345,9 @@ class Life:
             self._look_for_forgotten(loop, plan)
 
     def _take(self, plan: delivery.loop.Plan) -> None:
-        self._delivery_at = None if plan.next_at is None else self.monotonic + max(plan.next_at - self.wall, 0)
+        self._delivery_at = (
+            None if plan.next_at is None else self.monotonic + max(plan.next_at - self.wall, 0)
+        )
         for job in plan.jobs:
             if isinstance(job, Send | Upload):
                 self.claims.append((self.wall, self.monotonic, delivery.place_of(job)))
@@ -363,7 +374,8 @@ class Life:
             rows = connection.exec_driver_sql(
                 "SELECT d.id, d.state FROM deliveries d JOIN routes r ON r.folder_id = d.folder_id"
                 " AND r.conversation_id = d.conversation_id"
-                " WHERE d.state IN ('pending', 'uploading', 'uploaded', 'sending')"
+                " WHERE d.state IN ('pending', 'uploading', 'uploaded', 'sending') AND d.due < ?",
+                (floods.HELD,),
             ).all()
         if rows:
             raise Wrong(f"delivery sleeps for ever over {rows}")
@@ -436,6 +448,7 @@ class Life:
                 watch="poll" if self.shape.poll else "auto",
                 poll_interval=60.0,
                 rescan=1e7 if self.shape.strict else 300.0,
+                hold_over=self.shape.hold_over,
             )
             for mark, one in zip(marks, mapped, strict=True)
         ]
@@ -465,7 +478,7 @@ class Life:
             say=self._say,
         )
         self._delivery_perform = delivery.Performer(
-            cast(Client, self.chat), {one.id: one.root for one in settings}
+            cast("Client", self.chat), {one.id: one.root for one in settings}
         )
         self.delivery.recover(self.wall)
         self._intake_at = self._delivery_at = self.monotonic
@@ -572,12 +585,24 @@ class Life:
         for tree in self.trees:
             tree.up = True
         self.run(self._idle, 5 * 3600.0)
+        while self._held():
+            for folder in self.ids:
+                commands.release(self.store, folder, self.wall)
+            self.poke()
+            self.run(self._idle, 5 * 3600.0)
         self.disk.close()
+
+    def _held(self) -> bool:
+        with self.store.reading() as connection:
+            return bool(floods.held(connection))
 
     def again(self) -> None:
         """End the process at rest, start it again, and let it come to rest."""
         self.kill()
         self.run(self._idle, 5 * 3600.0)
+
+    def _roots(self) -> list[tuple[int, Root]]:
+        return [(i, cast("Root", one.root)) for i, one in self._intake_perform.watched.items()]
 
     def _idle(self) -> bool:
         return not self._why_not()
@@ -590,15 +615,18 @@ class Life:
             return "something came in"
         if any(folder.phase is not Phase.UP for folder in loop._folders.values()):
             return "a folder is down"
-        if not self.shape.poll and self.observer.armed != set(self.ids):
+        if any(
+            f.kind is WatchKind.INOTIFY and f.id not in self.observer.armed for f in loop._folders.values()
+        ):
             return "a watch is dead"
-        if any(r.identity != self.ids[i].identity for i, r in self._intake_perform.roots.items()):
+        if any(r.identity != self.ids[i].identity for i, r in self._roots()):
             return "a root is another"
         if not self.shape.strict and self._scanned != set(self.ids):
             return "not scanned"
         if any(not isinstance(one.job, Check) for one in self._events):
             return "jobs are out"
-        waits = (loop._candidates, loop._settled, loop._examining, loop._absent, loop._confirming)
+        paths = loop._candidates
+        waits = (paths._settling, paths._settled, paths._examining, paths._absent, paths._confirming)
         if any(waits) or any(settling for _, settling in loop.watching().values()):
             return f"intake waits: {waits}"
         if sends.in_hand or self._delivery_at is not None:
@@ -621,6 +649,7 @@ def on_stage(life: Life, patch: Callable[[object, str, object], None]) -> None:
     """Put the life's disk where those who carry out jobs find the real one."""
     patch(intake_perform, "files", life.disk)
     patch(intake_perform, "walk", life.disk.walk)
+    patch(intake_perform, "mounts", life.disk.mounts)
     patch(intake_perform, "kind_of", life.disk.kind_of)
     patch(delivery_perform, "files", life.disk)
 

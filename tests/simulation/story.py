@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
+from dingwatch.dingtalk import Host
 from dingwatch.ledger import LedgerError, commands
 from dingwatch.ledger.commands import RETRIED, NotRetried
-from dingwatch.dingtalk import Host
 from dingwatch.lifecycle import State
 from dingwatch.model import Cause, Failure, Misconfigured, NotReached
-
-from tests.simulation.disk import Place
-from tests.simulation.life import Life
+from dingwatch.settle import lock_names
+from tests.simulation.disk import Inode, Place
+from tests.simulation.life import FILTER, Life
 
 GAPS: Final = (0.0, 0.01, 0.3, 1.0, 2.5, 4.0, 4.0, 8.0, 30.0, 90.0)
 NAMES: Final = (b"a.pdf", b"b.txt", b"c.xyz", b"d.html", b"e", b"f.pdf")
@@ -39,14 +40,15 @@ class Story:
         return [
             self.create, self.create, self.create, self.replace, self.write_slowly, self.touch, self.chmod,
             self.move, self.move, self.move_directory, self.link, self.delete, self.put_back, self.truncate,
-            self.save_again, self.save_twice, self.huge,
+            self.save_again, self.save_twice, self.huge, self.edit,
         ]  # fmt: skip
 
     def _world_steps(self) -> list[Callable[[], None]]:
         return [
             self.life.kill, self.life.kill, self.life.kill, self.life.stop, self.ledger_fails, self.folder_leaves,
             self.remount, self.jump, self.network_fails, self.media_lost, self.tokens_end, self.watch_dies,
-            self.retry, self.retry, self.retry_all, self.life.poke,
+            self.retry, self.retry, self.retry_all, self.life.poke, self.release, self.discard,
+            self.resolve,
         ]  # fmt: skip
 
     def begin(self) -> None:
@@ -75,7 +77,9 @@ class Story:
         return self.rng.choice(self.life.trees).root, self.rng.choice(self._paths)
 
     def _there(self) -> Place | None:
-        places = [p for p in self.life.disk.places() if p[1] != ASIDE and self.life.disk.trees[p[0]].up]
+        places = [
+            p for p in self.life.disk.places() if FILTER.accepts(p[1]) and self.life.disk.trees[p[0]].up
+        ]
         return self.rng.choice(places) if places else None
 
     def _content(self) -> bytes:
@@ -149,20 +153,46 @@ class Story:
             return
         self._remember(place)
         self._happened(self.life.disk.write(place, self._content()))
+        inode = self.life.disk.trees[place[0]].files[place[1]]
         keeps_open = self.rng.random() < 0.5
+        inode.writers += keeps_open
         later = 0.0
         steps = self.rng.randint(1, 3)
         for step in range(steps):
-            later += self.rng.choice((0.2, 1.0, 3.0))
-            told = step == steps - 1 or not keeps_open
-            self.life.after(later, lambda told=told: self._append(place, told=told))
+            later += self.rng.choice((0.2, 1.0, 3.0, 20.0))
+            self.life.after(later, partial(self._append, place, inode, told=not keeps_open))
+        if keeps_open:
+            self.life.after(later + self.rng.choice((0.0, 3.0, 100.0)), partial(self._close, inode))
 
-    def _append(self, place: Place, *, told: bool) -> None:
-        if place[1] in self.life.disk.trees[place[0]].files and self.life.disk.trees[place[0]].up:
+    def _append(self, place: Place, inode: Inode, *, told: bool) -> None:
+        tree = self.life.disk.trees[place[0]]
+        if tree.files.get(place[1]) is inode and tree.up:
             self.life.tell(f"append to {place}")
             self.life.disk.append(place, b"+%d" % self.rng.randint(0, 9))
             if told:
                 self.life.notice(self.life.disk.told(place))
+
+    def _close(self, inode: Inode) -> None:
+        inode.writers -= 1
+        self.life.tell("closed")
+        self.life.notice(self.life.disk.names(inode))
+
+    def edit(self) -> None:
+        """An editor puts its lock beside a file, saves, and takes the lock away; or dies and leaves it."""
+        if not (place := self._there()):
+            return
+        directory, slash, name = place[1].rpartition(b"/")
+        lock = place[0], directory + slash + self.rng.choice(lock_names(name))
+        self._happened(self.life.disk.write(lock, b"me"))
+        self.life.after(self.rng.choice((1.0, 5.0)), partial(self._save, place))
+        if self.rng.random() < 0.8:
+            self.life.after(self.rng.choice((2.0, 60.0)), partial(self._unlock, lock))
+
+    def _unlock(self, lock: Place) -> None:
+        tree = self.life.disk.trees[lock[0]]
+        if lock[1] in tree.files and tree.up:
+            self.life.tell("unlocked")
+            self._happened(self.life.disk.delete(lock))
 
     def touch(self) -> None:
         """A file gets another mtime."""
@@ -228,7 +258,7 @@ class Story:
         place = self._place()
         if self.life.disk.trees[place[0]].up:
             self._happened(self.life.disk.write(place, self._content()))
-            self.life.after(self.rng.choice((0.5, 2.2, 3.3)), lambda: self._save(place))
+            self.life.after(self.rng.choice((0.5, 2.2, 3.3)), partial(self._save, place))
 
     def _save(self, place: Place) -> None:
         if self.life.disk.trees[place[0]].up:
@@ -297,11 +327,32 @@ class Story:
         """A person has deliveries tried again."""
         rows = self.life.rows(RETRIED if self.rng.random() < 0.9 else tuple(State))
         if rows:
-            self._command(lambda: commands.retry(self.life.store, [self.rng.choice(rows)], (), self.life.wall))
+            self._command(
+                lambda: commands.retry(self.life.store, [self.rng.choice(rows)], (), self.life.wall)
+            )
 
     def retry_all(self) -> None:
         """A person has all that failed tried again."""
         self._command(lambda: commands.retry_all(self.life.store, self.life.wall))
+
+    def release(self) -> None:
+        """A person lets a flood go."""
+        for folder in self.life.ids:
+            self._command(partial(commands.release, self.life.store, folder, self.life.wall))
+
+    def discard(self) -> None:
+        """A person has a flood not sent."""
+        for folder in self.life.ids:
+            self._command(partial(commands.discard, self.life.store, folder, self.life.wall))
+
+    def resolve(self) -> None:
+        """A person looks into the conversation, and says of a doubt whether the message is there."""
+        rows = self.life.rows((State.UNCERTAIN,))
+        if not rows:
+            return
+        row = self.rng.choice(rows)
+        sent = any(one.row.id == row for one in self.life.chat.received)
+        self._command(partial(commands.resolve, self.life.store, row, sent=sent, now=self.life.wall))
 
     def _command(self, run: Callable[[], object]) -> None:
         try:

@@ -18,7 +18,7 @@ from tests.simulation.story import Story
 
 FEW: Final = 40
 MANY: Final = 3000
-SHOWN: Final = 80
+SHOWN: Final = int(os.environ.get("SHOWN", "80"))
 """Last steps of a story that are shown when its life goes wrong."""
 
 

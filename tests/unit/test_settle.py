@@ -47,6 +47,13 @@ def test_after_the_first_look_it_waits_for_the_quiet_period() -> None:
     assert due(seen(10.0)) == 12.0
 
 
+def test_a_first_look_that_came_late_begins_the_quiet_period() -> None:
+    """Where looks take long, what was seen once has rested no longer than since it was seen."""
+    late = look(noticed(10.0), FULL, asked=10.0, now=30.0)
+    assert due(late) == 32.0
+    assert not settled(late, FULL, asked=31.9)
+
+
 def test_the_same_fingerprint_after_the_quiet_period_settles() -> None:
     """Two looks that saw the same, a quiet period apart, complete the file."""
     assert due(seen(10.0)) <= 12.0
