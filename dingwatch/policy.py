@@ -109,8 +109,14 @@ def readable(path: bytes) -> str:
 
 
 def displayed_name(name: bytes) -> str:
-    """Return the name a conversation sees: the file's own, only control and bidi characters replaced."""
-    text = name.decode("utf-8", "replace")
+    """Return the name a conversation sees: the file's own, only control and bidi characters replaced.
+
+    A name that is not UTF-8 most likely came from an old Windows or archive in Chinese.
+    """
+    try:
+        text = name.decode("utf-8")
+    except UnicodeDecodeError:
+        text = name.decode("gb18030", "replace")
     return "".join("_" if unicodedata.category(c) in {"Cc", "Zl", "Zp"} or c in _BIDI else c for c in text)
 
 

@@ -372,3 +372,43 @@ def test_a_lost_answer_leaves_a_doubt_that_a_person_can_hold(
         eventually(sent(sandbox, 2))
     assert names(sandbox) == ["a.txt", "b.txt"]
     assert states(one) == {"uncertain": 1, "sent": 1}
+
+
+# --- Outages -------------------------------------------------------------------------------------
+
+
+def test_after_an_outage_the_backlog_drains_in_order(one: Config, share: Path, sandbox: Sandbox) -> None:
+    """While DingTalk is down its probes cost nothing; then everything arrives as it had settled."""
+    sandbox.inject(Fault(api="*", kind=FaultKind.ERROR, times=None))
+    with run(one):
+        for number in range(40):
+            (share / f"{number:02}.txt").write_bytes(os.urandom(20_000 if number % 2 else 10))
+            eventually(lambda n=number: sum(states(one).values()) > n)  # type: ignore[misc]
+        eventually(lambda: pauses(one))
+        assert sandbox.billed() == 0  # whether the outage is over is asked by the token call, which is free
+        sandbox.clear_faults()
+        eventually(sent(sandbox, 40))
+    assert names(sandbox) == [f"{number:02}.txt" for number in range(40)]
+    assert sandbox.calls()["media/upload"] <= 42
+    assert states(one) == {"sent": 40}
+
+
+def test_a_conversation_that_fails_delays_no_other(tmp_path: Path, share: Path, sandbox: Sandbox) -> None:
+    """The robot was taken out of one group: the other gets its files, and the first costs a call or two."""
+    first, second = (conversation.id for conversation in sandbox.conversations[:2])
+    other = tmp_path / "other"
+    other.mkdir()
+    setting = config(
+        tmp_path / "state", sandbox, folder(share, "cidGone=="), folder(other, second, settle=0.1)
+    )
+    with run(setting):
+        for number in range(10):
+            (share / f"{number}.txt").write_text(f"gone {number}")
+        eventually(lambda: any(scope == "conversation" for scope, _, _ in pauses(setting)))
+        for number in range(10):
+            (other / f"{number}.txt").write_text(f"other {number}")
+        eventually(sent(sandbox, 10, 1))
+    assert sandbox.messages(first) == ()
+    assert sandbox.calls()["robot/groupMessages/send"] <= 12
+    assert states(setting)["sent"] == 10
+    assert states(setting)["failed"] == 0

@@ -96,6 +96,8 @@ def test_only_control_and_bidi_characters_are_replaced() -> None:
     """Nobody can hide an extension behind a right-to-left override; all else is the file's own."""
     assert policy.displayed_name("a\u202egpj.exe".encode()) == "a_gpj.exe"
     assert policy.displayed_name(b"a\nb\tc.txt") == "a_b_c.txt"
+    assert policy.displayed_name("合同 终稿.pdf".encode("gbk")) == "合同 终稿.pdf"
+    assert policy.displayed_name(b"\xff\xff.pdf") == "\ufffd\ufffd.pdf"
     assert policy.displayed_name('报告 "终" ①.pdf'.encode()) == '报告 "终" ①.pdf'
 
 
