@@ -61,6 +61,8 @@ class Folder:
     """Paths with an event during the first look: they are no baseline."""
     unwatched: frozenset[bytes] = frozenset()
     """Directories that the last scan found to make no events."""
+    mended: bool = False
+    """Whether it was watched anew for their sake."""
     fallen_back: bool = False
     """Whether it is polled because the kernel's events failed there."""
     said_fallen_back: bool = False

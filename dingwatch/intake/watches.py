@@ -78,7 +78,9 @@ class Watches:
         mounted_since = folder.blank_device not in {None, str(one.device)}
         folder.phase = Phase.UP if folder.looked and not mounted_since else Phase.FIRST_LOOK
         folder.next_scan = at
-        folder.reported = folder.phase is Phase.UP
+        if folder.phase is Phase.UP:
+            folder.reported = True
+            folder.noticed.clear()
         folder.unwatched = frozenset()
         if one.refused is not None:
             self._fall_back(folder, one.refused, at)
@@ -97,16 +99,24 @@ class Watches:
         lasting = one.unwatched & folder.unwatched
         folder.unwatched = one.unwatched
         if lasting:
-            self._fall_back(folder, Cause("unwatched", str(len(lasting)), "WATCHES"), at)
-            self._arm_again(folder, at)
+            self._mend(folder, Cause("unwatched", str(len(lasting)), "WATCHES"), at)
         elif one.unwatched:
             folder.next_scan = min(folder.next_scan, at + folder.settings.poll_interval)
         elif folder.fallen_back and at >= folder.next_trial:
             folder.fallen_back = False  # there may be watches again
             self._arm_again(folder, at)
-        elif folder.said_fallen_back and folder.kind is WatchKind.INOTIFY:
-            folder.said_fallen_back = False
-            self._say(Log.FOLDER_BACK, **_named(folder))
+        elif folder.kind is WatchKind.INOTIFY:
+            folder.mended = False
+            if folder.said_fallen_back:
+                folder.said_fallen_back = False
+                self._say(Log.FOLDER_BACK, **_named(folder))
+
+    def _mend(self, folder: Folder, cause: Cause, at: float) -> None:
+        """Watch all of it anew; when that does not help, there are no watches left."""
+        if folder.mended:
+            self._fall_back(folder, cause, at)
+        folder.mended = True
+        self._arm_again(folder, at)
 
     def _fall_back(self, folder: Folder, cause: Cause, at: float) -> None:
         """The kernel makes no events for all of it: our own scan does their work, until a later trial."""

@@ -138,7 +138,7 @@ class Observer:
         return frozenset(
             directory
             for directory in directories
-            if watched.get(root + b"/" + directory if directory else root, -1) < 0
+            if watched.get(os.path.join(root, directory) if directory else root, -1) < 0
         )
 
     def arm(self, folder: int, root: bytes, *, recursive: bool) -> None:
