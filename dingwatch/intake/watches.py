@@ -78,8 +78,8 @@ class Watches:
         mounted_since = folder.blank_device not in {None, str(one.device)}
         folder.phase = Phase.UP if folder.looked and not mounted_since else Phase.FIRST_LOOK
         folder.next_scan = at
-        if folder.phase is Phase.UP:
-            folder.reported = True
+        folder.reported = folder.phase is Phase.UP
+        if folder.reported:
             folder.noticed.clear()
         folder.unwatched = frozenset()
         if one.refused is not None:
