@@ -76,6 +76,15 @@ def test_the_life_cycle_diagram_is_the_tables() -> None:
     assert diagram() in page("docs/design.md")
 
 
+def test_every_test_that_is_named_is_there() -> None:
+    """docs/reliability.md rests on tests, and names only those that there are."""
+    text = page("docs/reliability.md")
+    named_there = re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?`", text)
+    assert len(named_there) > 20
+    for path, name in named_there:
+        assert f"def {name}" in page(path), (path, name)
+
+
 def test_both_readmes_show_the_same_commands() -> None:
     """One command runs the demo, one passes the tests; CI calls the second as it stands."""
     demo, tests = commands("README.md")
