@@ -11,7 +11,7 @@ from dingwatch import files
 from dingwatch.delivery.jobs import Done, FetchToken, Job, Outcome, Send, SendDone, Upload, UploadDone
 from dingwatch.dingtalk import MEDIA_LIMIT, Client
 from dingwatch.model import Failure, Form
-from dingwatch.policy import displayed_name, extension
+from dingwatch.policy import displayed_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class Performer:
             conversation_id=job.row.conversation,
             media_id=job.media_id,
             file_name=job.dress.name,
-            file_type=extension(job.dress.name),
+            file_type=job.dress.key.extension,
             renew=False,
         )
         return SendDone(key)
