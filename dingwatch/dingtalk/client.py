@@ -288,12 +288,21 @@ class Client:
 
     def _redacted(self, verdict: Verdict) -> Verdict:
         """Take secrets out of what the other side said: a gateway may repeat the address it was asked."""
-        message = verdict.cause.message
+        cause = verdict.cause
+        told = replace(
+            cause,
+            code=self._without_secrets(cause.code),
+            message=self._without_secrets(cause.message)[:LONGEST_MESSAGE],
+            request_id=self._without_secrets(cause.request_id or "") or None,
+        )
+        return replace(verdict, cause=told)
+
+    def _without_secrets(self, text: str) -> str:
         for secret in (self._account.client_secret, *self._tokens.known()):
             if len(secret) >= SHORTEST_SECRET:
                 for form in (secret, quote(secret, safe=""), quote_plus(secret)):
-                    message = message.replace(form, "***")
-        return replace(verdict, cause=replace(verdict.cause, message=message[:LONGEST_MESSAGE]))
+                    text = text.replace(form, "***")
+        return text
 
     def _repeat(self, call: Callable[[], T], *kinds: type[Verdict], attempts: int = 3) -> T:
         """Repeat for some seconds a call that is safe to repeat."""
