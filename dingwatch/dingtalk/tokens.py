@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
@@ -14,6 +15,9 @@ RENEW_AHEAD: Final = 600.0
 """Seconds before its end at which a token is renewed, as DingTalk advises (KB:0033)."""
 LONGEST_LIFE: Final = 86400.0
 """DingTalk says 7,200 s; a wild number must not make a token that is never renewed."""
+
+REMEMBERED: Final = 4
+"""Tokens of each host that are still known after they were replaced or refused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +36,7 @@ class _Slot:
         self.token: Token | None = None
         self.ended = 0
         self.verdict: Verdict | None = None
+        self.values: deque[str] = deque(maxlen=REMEMBERED)
 
 
 class Tokens:
@@ -73,6 +78,7 @@ class Tokens:
         finally:
             slot.ended += 1
         life = min(life, LONGEST_LIFE)
+        slot.values.append(value)
         slot.token = Token(value, asked + life - min(RENEW_AHEAD, life / 2))
 
     def forget(self, host: Host, refused: Token) -> None:
@@ -83,5 +89,5 @@ class Tokens:
                 slot.token = None
 
     def known(self) -> tuple[str, ...]:
-        """Return all values held, to be kept out of messages."""
-        return tuple(slot.token.value for slot in self._slots.values() if slot.token)
+        """Return the latest values, to be kept out of messages: a late answer may repeat one of before."""
+        return tuple(value for slot in self._slots.values() for value in tuple(slot.values))
