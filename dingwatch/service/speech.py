@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import sys
 from collections.abc import Callable
 from typing import Final
@@ -35,10 +36,20 @@ def _one_line(text: str) -> str:
     return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)
 
 
+_IN_ADDRESS: Final = re.compile(r"\b(access_token|appsecret)=[^&\s'\"]+")
+
+
+class _Formatter(logging.Formatter):
+    """Takes secrets out of addresses: what an exception quotes that nobody expected, nobody has looked at."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return _IN_ADDRESS.sub(r"\1=***", super().format(record))
+
+
 def log_to_stderr(level: int = logging.INFO) -> None:
     """Send the log to stderr: with a time on a terminal, without under systemd, which adds its own."""
     handler = logging.StreamHandler(sys.stderr)
     plain = "JOURNAL_STREAM" in os.environ
-    handler.setFormatter(logging.Formatter("%(message)s" if plain else "%(asctime)s %(message)s"))
+    handler.setFormatter(_Formatter("%(message)s" if plain else "%(asctime)s %(message)s"))
     logger.handlers[:] = [handler]
     logger.setLevel(level)
