@@ -186,7 +186,7 @@ ROUNDS, FILES = 6, 8
 def test_nothing_comes_through_a_link_swapped_in(tmp_path: Path, watch: str) -> None:
     """A parent directory becomes a link to outside and back, again and again: only what is inside is sent.
 
-    Outside lie files of the same names, sizes and times, so that nothing but the way to them tells them apart.
+    Outside lie files of the same names, sizes and times: only the way to them tells them apart.
     """
     with stage(tmp_path, ["spot"], watch=watch, rescan=0.3) as scene:
         spot = scene.spots["spot"]
