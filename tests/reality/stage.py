@@ -208,7 +208,8 @@ def stage(path: Path, names: Sequence[str], **changes: Any) -> Iterator[Stage]: 
             )
             spots[group.name].folder.mkdir(parents=True)
             spots[group.name].beside.mkdir(parents=True)
-        folders = [folder(one.folder, one.conversation, settle=SETTLE, **changes) for one in spots.values()]
+        chosen = {"settle": SETTLE, **changes}
+        folders = [folder(one.folder, one.conversation, **chosen) for one in spots.values()]
         try:
             yield Stage(config(path / "state", sandbox, *folders), sandbox, spots)
         finally:

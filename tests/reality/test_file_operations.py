@@ -1,0 +1,472 @@
+"""Any file operations in any order, against the service as it runs, and what must have arrived by the rules.
+
+Operations on different paths come in bursts; before a path is touched again, what happened to it has settled,
+so that the rules alone say what arrives and no timing does. What is done in haste is allowed to differ.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from dingwatch.service import Service
+from tests.reality.stage import CONTROL, in_work, stage
+from tests.support import PATIENCE, Heard, eventually, sha256
+
+SETTLE: Final = 0.05
+DIRECTORIES: Final = ("", "a", "a/b", "c")
+NAMES: Final = ("1.pdf", "2.pdf", "3.txt", "4.txt", "5.pdf.part")
+LEFT_OUT: Final = ".part"
+COMMON: Final = (b"one", b"two", b"one, longer")
+
+paths = st.builds(os.path.join, st.sampled_from(DIRECTORIES), st.sampled_from(NAMES))
+directories = st.sampled_from(DIRECTORIES[1:])
+contents = st.none() | st.sampled_from(COMMON)
+"""None: one that no other file has."""
+picks = st.integers(0, 99)
+"""Which of the files, or directories, that are there."""
+
+
+@dataclass
+class Version:
+    """One content state of one path, as the model remembers it; a baseline has no digest."""
+
+    path: str
+    size: int
+    mtime_ns: int
+    inode: int
+    digest: str | None
+
+
+@dataclass
+class Rules:
+    """What design.md says of known versions: knows what was sent, and says what must be."""
+
+    share: Path
+    known: list[Version] = field(default_factory=list)
+    wanted: list[tuple[str, str]] = field(default_factory=list)
+    """Names and digests that must have arrived, each once."""
+    allowed: list[tuple[str, str]] = field(default_factory=list)
+    """Names and digests that may have arrived besides."""
+
+    def baseline(self, path: str) -> None:
+        """A file that was there before the first start."""
+        self.known.append(self._state(path, None))
+
+    def settled(self, path: str) -> None:
+        """A file came to rest: decide what it is."""
+        if (
+            not (self.share / path).is_file()
+            or path.endswith(LEFT_OUT)
+            or not (self.share / path).stat().st_size
+        ):
+            return
+        now = self._state(path, sha256((self.share / path).read_bytes()))
+        here = [one for one in self.known if one.path == path]
+        if any(self._same(one, now) and one.digest in {None, now.digest} for one in here):
+            return
+        for one in reversed(self.known):
+            is_it = one.inode == now.inode or one.digest == now.digest
+            if one.path != path and self._same(one, now) and is_it and not self._there(one):
+                one.path = path
+                return
+        if here and here[-1].digest == now.digest:
+            here[-1].mtime_ns = now.mtime_ns
+            return
+        self.known.append(now)
+        self.wanted.append((os.path.basename(path), str(now.digest)))
+
+    def _state(self, path: str, digest: str | None) -> Version:
+        status = (self.share / path).stat()
+        return Version(path, status.st_size, status.st_mtime_ns, status.st_ino, digest)
+
+    def _same(self, one: Version, other: Version) -> bool:
+        return (one.size, one.mtime_ns) == (other.size, other.mtime_ns)
+
+    def _there(self, one: Version) -> bool:
+        path = self.share / one.path
+        return path.is_file() and self._same(one, self._state(one.path, None))
+
+    def compare(self, sent: list[tuple[str, str]]) -> None:
+        """Compare what arrived with what must have, and with what may have besides."""
+        assert not Counter(self.wanted) - Counter(sent), "lost"
+        assert not Counter(sent) - Counter(self.wanted) - Counter(self.allowed), "sent too often"
+
+
+class FileOperations(RuleBasedStateMachine):
+    """People and programs at work in one folder."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.cleanup = ExitStack()
+        top = Path(self.cleanup.enter_context(tempfile.TemporaryDirectory()))
+        self.scene = self.cleanup.enter_context(stage(top, ["spot"], settle=SETTLE))
+        self.spot = self.scene.spots["spot"]
+        self.share = self.spot.folder
+        self.rules = Rules(self.share)
+        self.dirty: set[str] = set()
+        self.past: dict[str, list[tuple[bytes, int]]] = defaultdict(list)
+        self.unique = 0
+        self.service: Service | None = None
+
+    def teardown(self) -> None:
+        """See to what is not yet settled, and end everything."""
+        try:
+            self.checkpoint()
+            self.stop_service()
+        finally:
+            if self.service is not None:
+                self.service.stop()
+            self.cleanup.close()
+
+    # --- The service -----------------------------------------------------------------------------
+
+    @initialize(before=st.lists(st.tuples(paths, st.sampled_from(COMMON)), max_size=3))
+    def first_start(self, before: list[tuple[str, bytes]]) -> None:
+        """Some files are there before the first start, and are its baseline."""
+        for path, content in before:
+            self.put(path, content)
+        for path in self.files():
+            if not path.endswith(LEFT_OUT):
+                self.rules.baseline(path)
+        self.start_service()
+        self.dirty.clear()
+
+    def start_service(self) -> None:
+        """Start, and wait until the folder is watched."""
+        self.service = Service(self.scene.setting, say=Heard())
+        self.service.start()
+        assert self.service.ready.wait(PATIENCE)
+
+    def stop_service(self) -> None:
+        """Stop, and see that nothing unexpected happened."""
+        if self.service is not None:
+            service, self.service = self.service, None
+            service.stop()
+            assert service.failed is None, service.failed
+
+    def checkpoint(self) -> None:
+        """Wait until everything has settled and was sent, and compare it with the rules.
+
+        The control file is dropped last: noticed after all else, or found by the same scan.
+        """
+        for path in sorted(self.dirty):
+            self.rules.settled(path)
+        self.dirty.clear()
+        control = self.spot.quiet_passed()
+        if self.service is None:
+            self.start_service()
+        eventually(lambda: control() and len(self.spot.messages()) >= len(self.rules.wanted) and self.idle())
+        self.rules.compare(self.spot.sent())
+
+    def idle(self) -> bool:
+        """Say whether only files that are empty are waited for."""
+        assert self.service is not None
+        assert self.service.failed is None, self.service.failed
+        empty = sum(
+            not (self.share / one).stat().st_size for one in self.files() if not one.endswith(LEFT_OUT)
+        )
+        settling = sum(count for _, count in self.service.watching().values())
+        return settling == empty and not in_work(self.scene.setting)
+
+    # --- What is there ---------------------------------------------------------------------------
+
+    def files(self) -> list[str]:
+        """Return all files in the folder."""
+        found = [
+            path for path in self.share.rglob("*") if path.is_file() and not path.name.startswith(CONTROL)
+        ]
+        return sorted(str(path.relative_to(self.share)) for path in found)
+
+    def below(self, directory: str) -> list[str]:
+        """Return the files below a directory."""
+        return [path for path in self.files() if path.startswith(directory + "/")]
+
+    def folders(self) -> list[str]:
+        """Return the directories in the folder."""
+        return sorted(str(path.relative_to(self.share)) for path in self.share.rglob("*") if path.is_dir())
+
+    def pick(self, pick: int) -> str:
+        """Return one of the files."""
+        return self.files()[pick % len(self.files())]
+
+    def content(self, content: bytes | None) -> bytes:
+        """Return a content, by default one that no other file has."""
+        self.unique += 1
+        return content or b"unique %d" % self.unique
+
+    def touching(self, touched: Iterable[str]) -> None:
+        """These paths are about to change: what happened to them before must have settled."""
+        touched = set(touched)
+        if touched & self.dirty:
+            self.checkpoint()
+        self.dirty |= touched
+
+    def touching_content(self, path: str) -> None:
+        """A content is about to change, under all its names; no event tells of the other names."""
+        inode = (self.share / path).stat().st_ino
+        links = [one for one in self.files() if (self.share / one).stat().st_ino == inode]
+        if len(links) > 1 and self.service is not None:
+            self.checkpoint()
+            self.stop_service()
+        self.touching(links)
+
+    def put(self, path: str, content: bytes) -> None:
+        """Write a file in place."""
+        (self.share / path).parent.mkdir(parents=True, exist_ok=True)
+        (self.share / path).write_bytes(content)
+
+    def remember(self) -> None:
+        """Keep what is there for putting it back."""
+        for path in self.files():
+            state = (self.share / path).read_bytes(), (self.share / path).stat().st_mtime_ns
+            if state[0] and state not in self.past[path]:
+                self.past[path].append(state)
+
+    # --- What people do --------------------------------------------------------------------------
+
+    @rule()
+    def restart(self) -> None:
+        """Stop the service, until the next checkpoint."""
+        if self.service is not None:
+            self.checkpoint()
+            self.stop_service()
+
+    @rule()
+    def rest(self) -> None:
+        """Do nothing for a while."""
+        self.checkpoint()
+
+    @rule(path=paths, content=contents)
+    def write(self, path: str, content: bytes | None) -> None:
+        """Make a file, or overwrite it in place."""
+        if (self.share / path).exists():
+            self.touching_content(path)
+        else:
+            self.touching([path])
+        self.put(path, self.content(content))
+
+    def some_files(self) -> bool:
+        """Say whether there is any file."""
+        return bool(self.files())
+
+    @precondition(some_files)
+    @rule(pick=picks)
+    def append(self, pick: int) -> None:
+        """Write on."""
+        path = self.pick(pick)
+        self.touching_content(path)
+        with (self.share / path).open("ab") as file:
+            file.write(self.content(None))
+
+    @precondition(some_files)
+    @rule(pick=picks, empty=st.booleans())
+    def truncate(self, pick: int, *, empty: bool) -> None:
+        """Cut a file."""
+        path = self.pick(pick)
+        self.touching_content(path)
+        os.truncate(self.share / path, 0 if empty else (self.share / path).stat().st_size // 2)
+
+    @precondition(some_files)
+    @rule(pick=picks, content=contents)
+    def replace(self, pick: int, content: bytes | None) -> None:
+        """Write beside and rename over it."""
+        path = self.pick(pick)
+        self.touching([path])
+        temporary = (self.share / path).with_name(".temporary")
+        temporary.write_bytes(self.content(content))
+        temporary.replace(self.share / path)
+
+    @precondition(some_files)
+    @rule(pick=picks, path=paths)
+    def rename(self, pick: int, path: str) -> None:
+        """Give a file another name, in another directory or over another file."""
+        source = self.pick(pick)
+        self.touching([source, path])
+        (self.share / path).parent.mkdir(parents=True, exist_ok=True)
+        (self.share / source).rename(self.share / path)
+
+    @precondition(some_files)
+    @rule(pick=picks, path=paths)
+    def link(self, pick: int, path: str) -> None:
+        """Give a file one more name."""
+        source = self.pick(pick)
+        if not (self.share / path).exists():
+            self.touching([source, path])
+            (self.share / path).parent.mkdir(parents=True, exist_ok=True)
+            (self.share / path).hardlink_to(self.share / source)
+
+    @precondition(some_files)
+    @rule(pick=picks, path=paths, keep=st.booleans())
+    def copy(self, pick: int, path: str, *, keep: bool) -> None:
+        """Copy a file; like `cp -p` its time is kept."""
+        source = self.pick(pick)
+        if (self.share / path).exists():
+            return
+        self.checkpoint()
+        self.touching([source, path])
+        (self.share / path).parent.mkdir(parents=True, exist_ok=True)
+        (shutil.copy2 if keep else shutil.copyfile)(self.share / source, self.share / path)
+        self.checkpoint()
+
+    @precondition(some_files)
+    @rule(pick=picks)
+    def delete(self, pick: int) -> None:
+        """Remove a file."""
+        path = self.pick(pick)
+        self.touching([path])
+        self.remember()
+        (self.share / path).unlink()
+
+    @precondition(lambda self: any(self.past.values()))
+    @rule(pick=picks, which=picks)
+    def put_back(self, pick: int, which: int) -> None:
+        """Put back an older state with its time, as from a backup."""
+        known = sorted(path for path, past in self.past.items() if past)
+        path = known[pick % len(known)]
+        content, mtime_ns = self.past[path][which % len(self.past[path])]
+        self.checkpoint()
+        self.dirty.add(path)
+        backup = self.spot.beside / "backup"
+        backup.write_bytes(content)
+        os.utime(backup, ns=(mtime_ns, mtime_ns))
+        (self.share / path).parent.mkdir(parents=True, exist_ok=True)
+        backup.rename(self.share / path)
+        self.checkpoint()
+
+    @precondition(some_files)
+    @rule(pick=picks)
+    def touch(self, pick: int) -> None:
+        """Give a file another time."""
+        path = self.pick(pick)
+        self.touching_content(path)
+        self.remember()
+        os.utime(self.share / path)
+
+    @precondition(some_files)
+    @rule(pick=picks)
+    def chmod(self, pick: int) -> None:
+        """Give a file another mode: no change of what it is."""
+        path = self.share / self.pick(pick)
+        path.chmod(path.stat().st_mode ^ 0o020)
+
+    @rule(directory=directories, files=st.dictionaries(st.sampled_from(NAMES), contents, min_size=1))
+    def move_tree_in(self, directory: str, files: dict[str, bytes | None]) -> None:
+        """Move a directory with files in from outside."""
+        target = self.share / directory
+        if target.exists():
+            return
+        self.touching([f"{directory}/{name}" for name in files])
+        outside = self.spot.beside / "tree"
+        outside.mkdir()
+        for name, content in files.items():
+            (outside / name).write_bytes(self.content(content))
+        target.parent.mkdir(exist_ok=True)
+        outside.rename(target)
+
+    def some_folders(self) -> bool:
+        """Say whether there is any directory."""
+        return bool(self.folders())
+
+    @precondition(some_folders)
+    @rule(pick=picks, to=directories)
+    def rename_directory(self, pick: int, to: str) -> None:
+        """Give a directory another name."""
+        source = self.folders()[pick % len(self.folders())]
+        if (self.share / to).exists() or to.startswith(source):
+            return
+        moved = self.below(source)
+        self.touching([*moved, *(to + path.removeprefix(source) for path in moved)])
+        (self.share / to).parent.mkdir(exist_ok=True)
+        (self.share / source).rename(self.share / to)
+
+    @precondition(some_folders)
+    @rule(pick=picks)
+    def remove_directory(self, pick: int) -> None:
+        """Remove a directory with all that is in it."""
+        directory = self.folders()[pick % len(self.folders())]
+        self.touching(self.below(directory))
+        self.remember()
+        shutil.rmtree(self.share / directory)
+
+    @precondition(some_folders)
+    @rule(pick=picks)
+    def take_out_and_back(self, pick: int) -> None:
+        """Move a directory out of the folder for a while: what comes back is known."""
+        directory = self.folders()[pick % len(self.folders())]
+        self.touching(self.below(directory))
+        (self.share / directory).rename(self.spot.beside / "taken out")
+        self.checkpoint()
+        self.dirty |= {f"{directory}/{path}" for path in _files_below(self.spot.beside / "taken out")}
+        (self.spot.beside / "taken out").rename(self.share / directory)
+
+    # --- What is done in haste -------------------------------------------------------------------
+
+    @rule(path=paths)
+    def write_twice(self, path: str) -> None:
+        """Overwrite what was just written: the first may have been sent, the second must be."""
+        if (self.share / path).exists() or path.endswith(LEFT_OUT):
+            return
+        self.touching([path])
+        for _ in range(2):
+            content = self.content(None)
+            self.put(path, content)
+            self.rules.allowed.append((os.path.basename(path), sha256(content)))
+        self.rules.allowed.pop()
+
+    @rule(directory=st.sampled_from(DIRECTORIES))
+    def write_and_delete(self, directory: str) -> None:
+        """Remove what was just written: it may have been sent."""
+        content = self.content(None)
+        path = os.path.join(directory, f"regret {self.unique}.pdf")
+        self.put(path, content)
+        (self.share / path).unlink()
+        self.rules.allowed.append((os.path.basename(path), sha256(content)))
+
+
+def _files_below(top: Path) -> list[str]:
+    return [str(path.relative_to(top)) for path in top.rglob("*") if path.is_file()]
+
+
+QUIET: Final = tuple(HealthCheck)
+"""Hypothesis minds slow examples; these wait for a real service."""
+
+
+def test_what_must_have_arrived_has_arrived() -> None:
+    """A few lives of a folder, the same ones each time."""
+    some = settings(
+        max_examples=4, stateful_step_count=10, deadline=None, derandomize=True, suppress_health_check=QUIET
+    )
+    run_state_machine_as_test(FileOperations, settings=some)  # type: ignore[no-untyped-call]
+
+
+@pytest.mark.sweep
+def test_what_must_have_arrived_has_arrived_in_any_order() -> None:
+    """Many lives of a folder, others each time; a failure prints how to have it again."""
+    many = settings(
+        max_examples=60,
+        stateful_step_count=25,
+        deadline=None,
+        database=None,
+        print_blob=True,
+        suppress_health_check=QUIET,
+    )
+    run_state_machine_as_test(FileOperations, settings=many)  # type: ignore[no-untyped-call]
