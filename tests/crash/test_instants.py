@@ -84,14 +84,9 @@ class Trouble:
             self.here.drop(path, self._content())
 
     def _fault(self) -> None:
-        api = self.chance.choice(
-            ("media/upload", "robot/groupMessages/send", "robot/groupMessages/send", "*")
-        )
-        self.here.sandbox.inject(
-            Fault(
-                api, self.chance.choice(FAULTS), self.chance.randint(1, 3), seconds=self.chance.random() / 2
-            )
-        )
+        api, kind = self.chance.choice(APIS), self.chance.choice(FAULTS)
+        times, seconds = self.chance.randint(1, 3), self.chance.uniform(0.0, LONGEST_DELAY)
+        self.here.sandbox.inject(Fault(api, kind, times, seconds=seconds))
 
     def _content(self) -> bytes:
         return self.chance.randbytes(self.chance.randint(1, 100_000))
