@@ -75,7 +75,8 @@ class Watches:
         folder.device, folder.mounted = one.device, one.mounted
         folder.checking, folder.scan_began = False, None
         folder.next_check = at + folder.settings.poll_interval
-        mounted_since = folder.blank_device not in {None, str(one.device)}
+        # Another number alone says nothing: devices get theirs anew when the machine starts.
+        mounted_since = one.mounted and folder.blank_device not in {None, str(one.device)}
         folder.phase = Phase.UP if folder.looked and not mounted_since else Phase.FIRST_LOOK
         folder.next_scan = at
         folder.reported = folder.phase is Phase.UP

@@ -2,6 +2,7 @@ import mmap
 import os
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,8 @@ from dingwatch import policy
 from dingwatch.intake import FolderSettings, Input, Instant, IntakeLoop, Job, Performer
 from dingwatch.intake.jobs import Anew, Arm, Check, Examine, Look, Looked, Scan, Scanned
 from dingwatch.ledger import Store, floods, sqlite_url, versions
+from dingwatch.intake.jobs import Anew, Arm, Armed, Check, Examine, Look, Looked, Scan, Scanned, TakeBaseline
+from dingwatch.ledger import Store, sqlite_url, versions
 from dingwatch.ledger.versions import Mapped
 from dingwatch.model import Cause, Misconfigured, WatchKind
 from dingwatch.settle import EMPTY_WAIT
@@ -702,3 +705,17 @@ def test_a_file_that_was_found_after_its_absence_was_believed_is_work_again(watc
     watcher.inputs += _examined(watcher, "b.pdf")
     watcher.step()
     assert [row[:2] for row in watcher.rows()] == [("b.pdf", "pending")]
+
+
+@pytest.mark.parametrize(("mounted", "job"), [(False, Scan), (True, TakeBaseline)])
+def test_only_what_was_mounted_there_makes_another_first_look(
+    watcher: Watcher, job: type[Job], *, mounted: bool
+) -> None:
+    """Devices are numbered anew at a start of the machine: that alone makes nothing a baseline."""
+    watcher.drop("while_stopped.pdf")
+    watcher.begin()
+    (arm,) = watcher.step()
+    armed = watcher.perform(arm)
+    assert isinstance(armed, Armed)
+    watcher.inputs.append(replace(armed, device=armed.device + 1, mounted=mounted))
+    assert [type(one) for one in watcher.step()] == [job]
