@@ -51,6 +51,7 @@ class Tree:
     device: int
     inode: int
     up: bool = True
+    mounted: bool = False
     files: dict[bytes, Inode] = field(default_factory=dict)
 
     @property
@@ -269,7 +270,7 @@ class Disk:
         tree = self.trees[path]
         if not tree.up:
             raise _down("ENOENT")
-        return Root(tree, tree.identity)
+        return Root(tree, tree.identity, tree.mounted)
 
     def mounts(self) -> tuple[Mount, ...]:
         """Return what is mounted, as watch.mounts."""

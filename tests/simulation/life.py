@@ -309,7 +309,12 @@ class Life:
         assert self.intake is not None
         taken, self.intake_in = self.intake_in, []
         self._count_tick("intake", taken)
-        self._noticed |= {(one.folder, one.path) for one in taken if isinstance(one, Notice)}
+        phases = {i: folder.phase for i, folder in self.intake._folders.items()}
+        self._noticed |= {
+            (one.folder, one.path)
+            for one in taken
+            if isinstance(one, Notice) and phases[one.folder] is not Phase.UP
+        }
         self._scanned |= {one.folder for one in taken if type(one).__name__ == "Scanned"}
         plan = self.intake.tick(Instant(self.wall, self.monotonic), taken)
         for job in plan.jobs:

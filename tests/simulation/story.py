@@ -296,6 +296,7 @@ class Story:
         """A share is mounted anew: its root and all its files are on another device."""
         tree = self.rng.choice(self.life.trees)
         tree.device = self.life.disk.number()
+        tree.mounted = tree.mounted or self.rng.random() < 0.5
 
     def jump(self) -> None:
         """The wall clock jumps."""
