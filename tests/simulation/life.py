@@ -172,7 +172,7 @@ _TIMES: Final[dict[type, tuple[float, ...]]] = {
     Scan: (0.01, 0.5, 5.0),
     TakeBaseline: (0.01, 0.5, 5.0),
     Upload: (0.1, 1.0, 10.0),
-    Send: (0.1, 0.5, 3.0),
+    Send: (0.1, 0.5, 3.0, 20.0),
     FetchToken: (0.1, 1.0),
 }
 
@@ -261,11 +261,11 @@ class Life:
         end = self.monotonic + longest
         while not until():
             self._tick_what_is_due()
+            if until():
+                return
             at = self._next()
             if at is None or at > end:
-                if not until():
-                    raise Wrong(f"never came to rest: {self._why_not()}")
-                return
+                raise Wrong(f"never came to rest: {self._why_not()}")
             self.monotonic = max(at, self.monotonic)
             while self._events and self._events[0].at <= self.monotonic:
                 heapq.heappop(self._events).act()
@@ -618,6 +618,8 @@ class Life:
             return "the process does not run"
         if self.intake_in or self.delivery_in:
             return "something came in"
+        if self._intake_at is None or self._intake_at <= self.monotonic:
+            return "intake is due"
         if any(folder.phase is not Phase.UP for folder in loop._folders.values()):
             return "a folder is down"
         if any(
