@@ -9,10 +9,8 @@ import pytest
 
 from dingwatch import policy
 from dingwatch.intake import FolderSettings, Input, Instant, IntakeLoop, Job, Performer
-from dingwatch.intake.jobs import Anew, Arm, Check, Examine, Look, Looked, Scan, Scanned
-from dingwatch.ledger import Store, floods, sqlite_url, versions
 from dingwatch.intake.jobs import Anew, Arm, Armed, Check, Examine, Look, Looked, Scan, Scanned, TakeBaseline
-from dingwatch.ledger import Store, sqlite_url, versions
+from dingwatch.ledger import Store, floods, sqlite_url, versions
 from dingwatch.ledger.versions import Mapped
 from dingwatch.model import Cause, Misconfigured, WatchKind
 from dingwatch.settle import EMPTY_WAIT
