@@ -117,23 +117,22 @@ class Advice(Text):
     )
     LEDGER_DAMAGED = (
         (
-            "账本已损坏。请停止服务,把 state_dir/backups 里最新的备份复制为 ledger.db,"
-            "并删除旁边的 ledger.db-wal 和 ledger.db-shm;备份之后发送过的文件会再发一次。"
+            "请停止服务,把 state_dir/backups 里最新的备份复制为 ledger.db,"
+            "并删除 ledger.db-wal 和 ledger.db-shm。备份之后发送过的文件会再发一次。"
         ),
         (
-            "The ledger is damaged. Stop the service, copy the newest file of state_dir/backups to ledger.db,"
-            " and delete ledger.db-wal and ledger.db-shm; what was sent since that backup is sent again."
+            "Stop the service, copy the newest file of state_dir/backups to ledger.db, and delete ledger.db-wal"
+            " and ledger.db-shm. What was sent since that backup is sent again."
         ),
     )
     LEDGER_MISSING = (
         (
-            "账本不见了,而它的备份还在。请把它放回,或把 state_dir/backups 里最新的备份复制为 ledger.db;"
+            "请把账本放回,或把 state_dir/backups 里最新的备份复制为 ledger.db。"
             "若要重新开始(已有文件不发送),请移走 backups 文件夹。"
         ),
         (
-            "The ledger is gone, and there are backups of it. Put it back, or copy the newest file of"
-            " state_dir/backups to ledger.db. To begin anew, with all that is there as baseline, move backups"
-            " away."
+            "Put the ledger back, or copy the newest file of state_dir/backups to ledger.db. To begin anew,"
+            " with all that is there as baseline, move backups away."
         ),
     )
     LEDGER_REPLACED = (
