@@ -202,6 +202,7 @@ def test_every_sentence_is_whole_in_both_languages(text: Text) -> None:
     assert text.zh.strip()
     assert text.en.strip()
     assert placeholders(text.zh) == placeholders(text.en)
+    assert re.findall(r"[一-鿿][,:;!?]|[,;(!?][一-鿿]", text.zh) == []
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,14 @@
+"""Every sentence shown to people, in Chinese and English.
+
+One class for each place where the sentences appear. A sentence says what happened, to which file,
+and what to do next; `{placeholders}` are the same in both languages (a test compares them).
+"""
+
+from dingwatch.texts.advice import Advice
+from dingwatch.texts.checks import Checks
+from dingwatch.texts.cli import Cli
+from dingwatch.texts.language import Language, Text, spoken
+from dingwatch.texts.log import Log
+from dingwatch.texts.problems import Problems
+
+__all__ = ["Advice", "Checks", "Cli", "Language", "Log", "Problems", "Text", "spoken"]

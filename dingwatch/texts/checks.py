@@ -1,0 +1,78 @@
+"""What `check` finds."""
+
+from __future__ import annotations
+
+from dingwatch.texts.language import Text
+
+
+class Checks(Text):
+    """What `check` finds."""
+
+    CONFIG = ("配置正确，{count} 个文件夹", "the config is fine, {count} folders")
+    STATE = ("state_dir {path} 可写", "state_dir {path} can be written")
+    STATE_BAD = (
+        "state_dir {path} 不可写；请修改权限，或用服务的用户运行本检查",
+        "state_dir {path} cannot be written; mend its permissions, or run this as the service's user",
+    )
+    STATE_NETWORK = (
+        "state_dir {path} 在网络文件系统（{kind}）上，SQLite 在那里不可靠；请改用本地磁盘",
+        "state_dir {path} lies on a network file system ({kind}), where SQLite is not safe; use a local disk",
+    )
+    LEDGER = ("账本正常；{month} 已用 API 调用 {used} 次", "the ledger opens; {used} API calls in {month}")
+    LEDGER_BAD = ("账本无法打开：{reason}。{advice}", "the ledger cannot be opened: {reason}. {advice}")
+    FOLDER = ("{name}：{path} 可读（{kind}，{how}）", "{name}: {path} can be read ({kind}, {how})")
+    FOLDER_BAD = (
+        "{name}：{path} 无法监视（{reason}）{advice}",
+        "{name}: {path} cannot be watched ({reason}). {advice}",
+    )
+    EVENTS = ("内核事件", "kernel events")
+    POLLED = ("定时扫描", "polled")
+    BLIND = (
+        "{name}：在 {kind} 上收不到其他主机的改动；建议 watch: auto",
+        "{name}: on {kind} changes by other hosts make no events; use watch: auto",
+    )
+    BASELINE = (
+        "{name}：首次运行时原有的 {count} 个文件不发送",
+        "{name}: at the first run the {count} files that are there are not sent",
+    )
+    BACKLOG = (
+        "{name}：首次运行会发送 {count} 条消息，约 {calls} 次 API 调用",
+        "{name}: the first run sends {count} messages, about {calls} API calls",
+    )
+    KNOWN = (
+        "{name}：已在监视，只发送新文件",
+        "{name}: has been watched before; only what is new is sent",
+    )
+    WATCHES = (
+        "需要 {needed} 个 inotify 监视，上限 {limit}",
+        "{needed} inotify watches needed, {limit} allowed",
+    )
+    WATCHES_FEW = (
+        "需要 {needed} 个 inotify 监视，上限 {limit}；运行 sysctl -w fs.inotify.max_user_watches={wanted}",
+        "{needed} inotify watches needed, {limit} allowed: sysctl -w fs.inotify.max_user_watches={wanted}",
+    )
+    TOKEN = ("凭证有效", "the credentials are valid")
+    TOKEN_BAD = ("无法从 {host} 取得令牌（{reason}）{advice}", "no token from {host} ({reason}). {advice}")
+    ROBOT = ("机器人在会话 {conversation} 中", "the robot is in conversation {conversation}")
+    ROBOT_BAD = (
+        "机器人不在会话 {conversation} 中。{advice}",
+        "the robot is not in conversation {conversation}. {advice}",
+    )
+    ROBOT_UNKNOWN = (
+        "无法查询会话 {conversation} 的机器人（{reason}）{advice}",
+        "the robots of conversation {conversation} cannot be asked for ({reason}). {advice}",
+    )
+    CONFIG_BAD = ("配置：{problem}", "config: {problem}")
+    LEDGER_LATER = ("尚不支持 PostgreSQL 账本（not yet）", "not yet: a ledger in PostgreSQL")
+    UNLISTED = (
+        "{name}：无法列出 {path}（{reason}）{advice}",
+        "{name}: {path} cannot be listed ({reason}). {advice}",
+    )
+    QUOTA = (
+        "首次运行约 {calls} 次 API 调用；{month} 已用 {used} 次，每月 {limit}",
+        "the first run makes about {calls} API calls; {used} are used of {limit} in {month}",
+    )
+    QUOTA_SHORT = (
+        "首次运行约 {calls} 次 API 调用；{month} 已用 {used} 次，每月 {limit}：请改用 existing: skip",
+        "about {calls} API calls for the first run, {used} used of {limit} in {month}: use existing: skip",
+    )

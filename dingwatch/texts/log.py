@@ -1,0 +1,104 @@
+"""Lines of the service's log."""
+
+from __future__ import annotations
+
+from dingwatch.texts.language import Text
+
+
+class Log(Text):
+    """Lines of the service's log."""
+
+    SENT = ("已发送：{path} → {conversation}", "sent: {path} → {conversation}")
+    FAILED = (
+        "未能发送：{path} → {conversation}（{code} {message}）{advice}",
+        "not sent: {path} → {conversation} ({code} {message}). {advice}",
+    )
+    SKIPPED = (
+        "已跳过：{path} → {conversation}（{code} {message}）{advice}",
+        "skipped: {path} → {conversation} ({code} {message}). {advice}",
+    )
+    WITHDRAWN = (
+        "不再发送：{path} → {conversation}（{code} {message}）{advice}",
+        "no longer to be sent: {path} → {conversation} ({code} {message}). {advice}",
+    )
+    DOUBTED = (
+        "不确定是否已送达：{path} → {conversation}（{code} {message}）{advice}",
+        "may or may not have arrived: {path} → {conversation} ({code} {message}). {advice}",
+    )
+    RETRYING = (
+        "稍后重试：{path} → {conversation}（{code} {message}）{advice}",
+        "will be tried again: {path} → {conversation} ({code} {message}). {advice}",
+    )
+    RESENDING = (
+        "上次没有收到回应，再发一次：{path} → {conversation}",
+        "sending once more, as its answer was lost: {path} → {conversation}",
+    )
+    EXTENSION_REFUSED = (
+        "钉钉不接受 .{extension} 文件，今后压缩为 zip 发送：{path}",
+        "DingTalk refuses .{extension} files; they go zipped from now on: {path}",
+    )
+    PAUSED = (
+        "暂停 {scope} {key}，{seconds} 秒后再试（{code} {message}）{advice}",
+        "paused {scope} {key}, next try in {seconds} s ({code} {message}). {advice}",
+    )
+    RESUMED = ("恢复 {scope} {key}", "resumed {scope} {key}")
+    RECOVERED = (
+        "上次没有正常结束，正在恢复 {count} 项未完成的投递",
+        "the last run did not end cleanly; taking up {count} unfinished deliveries",
+    )
+    LEDGER_DOWN = (
+        "账本暂时不可用（{code} {message}），不发送任何文件。{advice}",
+        "the ledger cannot be used ({code} {message}); nothing is sent. {advice}",
+    )
+    BACKUP_FAILED = (
+        "账本没有备份成功（{code} {message}）。{advice}",
+        "the ledger could not be backed up ({code} {message}). {advice}",
+    )
+    LEDGER_BACK = ("账本恢复可写，继续工作", "the ledger can be written again, going on")
+    UNREADABLE = (
+        "暂时无法读取：{path}（{code} {message}）{advice}",
+        "cannot be read now: {path} ({code} {message}). {advice}",
+    )
+    NOT_REGULAR = (
+        "不发送链接、管道、套接字和设备：{path}（共 {count} 个）",
+        "links, pipes, sockets and devices are not sent: {path} ({count} in all)",
+    )
+    RESTLESS = (
+        "{hours} 小时以来一直在变化或被占用，仍在等待：{path}。请关闭正在写入它的程序",
+        (
+            "has been changing or in use for {hours} hours, and is still waited for: {path};"
+            " close the program that writes it"
+        ),
+    )
+    FLOOD = (
+        (
+            "文件夹 {folder} 一小时内新增超过 {most} 个投递，其余暂不发送："
+            "请执行 dingwatch release '{folder}' 发送，或 dingwatch discard '{folder}' 放弃"
+        ),
+        (
+            "folder {folder}: more than {most} deliveries within an hour, the rest is held: dingwatch release"
+            " '{folder}' sends it, dingwatch discard '{folder}' gives it up"
+        ),
+    )
+    FALLEN_BACK = (
+        "文件夹 {folder} 收不全内核事件（{code}），改用定时扫描：{path}。{advice}",
+        (
+            "folder {folder}: the kernel makes no events for all of it ({code}), it is scanned at intervals"
+            " instead: {path}. {advice}"
+        ),
+    )
+    FOLDER_DOWN = (
+        "文件夹 {folder} 无法监视：{path}（{code}）。恢复后会自动继续，请检查路径、权限和挂载",
+        "folder {folder} cannot be watched: {path} ({code}); it goes on by itself when that is mended",
+    )
+    FOLDER_BACK = ("文件夹 {folder} 已恢复监视：{path}", "folder {folder} is watched again: {path}")
+    BASELINE = (
+        "文件夹 {folder} 里原有 {count} 个文件，按配置不发送",
+        "folder {folder}: {count} files were there before and are not sent (existing: skip)",
+    )
+    QUEUED = ("等待发送：{path}", "queued: {path}")
+    READY = ("正在监视 {count} 个文件夹", "watching {count} folders")
+    BUG = (
+        "程序内部错误，服务停止；重新启动后会继续未完成的工作",
+        "an internal error stopped the service; after a restart it goes on with what was unfinished",
+    )

@@ -1,0 +1,261 @@
+"""What can be wrong with the configuration."""
+
+from __future__ import annotations
+
+from dingwatch.texts.language import Text
+
+
+class Problems(Text):
+    """What can be wrong with the configuration."""
+
+    NO_CONFIG = (
+        "没有找到配置文件（找过：{places}）。请把 config.example.yaml 复制过去并修改，或用 -c 指定文件。",
+        (
+            "No configuration found (looked at {places}). Copy config.example.yaml there and edit it,"
+            " or name a file with -c."
+        ),
+    )
+    UNREADABLE = (
+        "无法读取 {path}：{reason}。请检查路径和权限。",
+        "{path} cannot be read: {reason}. Check the path and its permissions.",
+    )
+    TOO_LARGE = (
+        "文件超过 1 MiB，不像是配置文件。请检查路径。",
+        "The file is larger than 1 MiB and hardly a configuration. Check the path.",
+    )
+    NOT_UTF8 = (
+        "这里的字符不是 UTF-8 编码。请在编辑器里把文件另存为 UTF-8。",
+        "There are characters here that are not UTF-8. Save the file as UTF-8 in your editor.",
+    )
+    NO_KEYS = (
+        "文件里没有配置项。文件应由 dingtalk:、folders: 等键组成，冒号用半角，后面加一个空格。",
+        (
+            "The file has no keys. It must consist of keys such as dingtalk: and folders:, each with a colon"
+            " and a space."
+        ),
+    )
+    TOO_NESTED = (
+        "嵌套太深，或别名（*name）太多。请写成普通的配置。",
+        "Nested too deeply, or too many aliases (*name). Write it plainly.",
+    )
+    CONTROL = (
+        "含有不可见的控制字符，或本系统编码不支持的字符。请删掉后重新输入。",
+        (
+            "Contains control characters, or characters that this system's encoding does not have."
+            " Delete them and type the value again."
+        ),
+    )
+    YAML_TAB = (
+        "第 {column} 列用了制表符（Tab）。YAML 只能用空格缩进。",
+        "There is a tab in column {column}. YAML is indented with spaces only.",
+    )
+    YAML_QUOTES = (
+        '第 {column} 列的符号在 YAML 里有特殊含义。以 * & ! @ % ` 开头的值要加引号，例如 "*.pdf"。',
+        (
+            "The character in column {column} has a meaning of its own in YAML. Put a value that begins with"
+            ' * & ! @ % or ` in quotes, such as "*.pdf".'
+        ),
+    )
+    YAML_COLON = (
+        "第 {column} 列的冒号不该在这里。请检查缩进；值里含有“冒号加空格”时要加引号。",
+        (
+            "The colon in column {column} does not belong here. Check the indentation; put a value that"
+            " contains a colon and a space in quotes."
+        ),
+    )
+    YAML_NO_COLON = (
+        "第 {column} 列附近缺少冒号。键后面要写半角冒号和一个空格（不要用全角冒号“：”）。",
+        (
+            "A colon is missing near column {column}. A key is followed by a colon and a space (not by the"
+            " full-width colon “：”)."
+        ),
+    )
+    YAML_UNCLOSED = (
+        "第 {column} 列附近有引号或括号没有闭合。",
+        "A quote or a bracket is not closed near column {column}.",
+    )
+    YAML_DOCUMENTS = (
+        "第 {column} 列开始了第二份文档。请删掉“---”，只留一份。",
+        "A second document begins in column {column}. Remove the ---, there can be only one.",
+    )
+    YAML_INDENT = (
+        "第 {column} 列的缩进不对。同一层的键要对齐，列表项以“- ”开头。",
+        (
+            "The indentation in column {column} does not fit. Keys of one level stand below each other, the"
+            " items of a list begin with “- ”."
+        ),
+    )
+    YAML_BROKEN = (
+        "第 {column} 列附近不是有效的 YAML。请检查缩进、冒号和引号。",
+        "This is no valid YAML near column {column}. Check indentation, colons and quotes.",
+    )
+    TWICE = (
+        "同一个键写了两次（第一次在第 {first} 行）。请只留一个。",
+        "The same key is there twice (first in line {first}). Keep one of them.",
+    )
+    ODD_KEY = (
+        "这里的键不是普通文字。请检查括号和问号。",
+        "A key here is no plain text. Check brackets and question marks.",
+    )
+    UNKNOWN = (
+        "没有这个键。是不是想写 {nearest}？",
+        "There is no such key. Did you mean {nearest}?",
+    )
+    MISSING = (
+        "缺少这个键，或者值是空的。请补上。",
+        "This key is missing, or has no value. Add it.",
+    )
+    NOTHING = (
+        "值是空的。请填写，或删掉这一行；以 # 开头的值要加引号。",
+        "There is no value. Fill it in, or remove the line; put a value that begins with # in quotes.",
+    )
+    EMPTY = (
+        "值是空白。请填写，或删掉这一行。",
+        "The value is blank. Fill it in, or remove the line.",
+    )
+    NOT_TEXT = (
+        "这里要写一段文字，不能是列表或下级键。",
+        "This must be one text, not a list or keys below it.",
+    )
+    NUMBER_FOR_TEXT = (
+        '不加引号的 {written} 在 YAML 里不是文字。请写成 "{written}"。',
+        'Without quotes, {written} is no text for YAML. Write "{written}".',
+    )
+    SECRET_NOT_TEXT = (
+        "不加引号的数字等在 YAML 里不是文字。请把密钥写在引号里。",
+        "Without quotes, YAML takes this for a number or the like. Put the secret in quotes.",
+    )
+    EXCLAMATION = (
+        '以 ! 开头的值要加引号，例如 "!*.tmp"。',
+        'Put a value that begins with ! in quotes, such as "!*.tmp".',
+    )
+    NOT_NUMBER = (
+        "这里要写整数，不带引号和单位。",
+        "This must be a whole number, without quotes and unit.",
+    )
+    NUMBER_RANGE = (
+        "必须在 {least} 到 {most} 之间。",
+        "This must be from {least} to {most}.",
+    )
+    NOT_SWITCH = (
+        "这里只能写 true 或 false，不带引号。",
+        "This must be true or false, without quotes.",
+    )
+    NOT_LIST = (
+        '这里要写列表，例如 ["*.pdf", "*.docx"]，或者每行一个“- ”。',
+        'This must be a list, such as ["*.pdf", "*.docx"] or one “- ” a line.',
+    )
+    NOT_MAPPING = (
+        "这里要写下级键（向右缩进，每行一个“key: 值”），或者整个删掉。",
+        "This must have keys below it (indented, one “key: value” a line), or be left out.",
+    )
+    CHOICE = (
+        "只能是其中之一：{choices}。",
+        "This must be one of: {choices}.",
+    )
+    DURATION = (
+        "时长要写数字和单位，中间没有空格，例如 500ms、2s、5m、12h、3d。",
+        "Write a duration as a number and a unit without a space, such as 500ms, 2s, 5m, 12h, 3d.",
+    )
+    DURATION_RANGE = (
+        "时长必须在 {least} 到 {most} 之间。",
+        "The duration must be from {least} to {most}.",
+    )
+    SIZE = (
+        "大小要写数字和单位，中间没有空格，例如 20MB、20MiB。",
+        "Write a size as a number and a unit without a space, such as 20MB or 20MiB.",
+    )
+    PACE = (
+        "速率要写成每秒（20/s）或每分钟（20/m）的次数，不限制写 null。",
+        "Write a pace as so many a second (20/s) or a minute (20/m), or null for no limit.",
+    )
+    URL = (
+        "这不是有效的地址。请写 https:// 加主机名，不带用户名、? 和 #。",
+        "This is no valid address. Write https:// and a host, without user name, ? and #.",
+    )
+    CLEAR_TEXT = (
+        "http:// 会以明文传输密钥，只能用于本机（127.0.0.1、localhost）。请改用 https://。",
+        (
+            "http:// would send the secret in clear text and is only for this machine (127.0.0.1, localhost)."
+            " Use https://."
+        ),
+    )
+    LEDGER = (
+        "只能是 null（SQLite，放在 state_dir 里），或以 postgresql+psycopg:// 开头的地址。",
+        "This must be null (SQLite in state_dir), or an address that begins with postgresql+psycopg://.",
+    )
+    RELATIVE = (
+        "必须是绝对路径（以 / 开头），或以 ~/ 开头。网络共享要先挂载到本机。",
+        "This must be an absolute path (beginning with /), or begin with ~/. Mount a network share first.",
+    )
+    NO_CID = (
+        "会话 ID（openConversationId）以 cid 开头。这里不能写群名或 chatId。",
+        "A conversation ID (openConversationId) begins with cid. It is not the group's name or its chatId.",
+    )
+    NO_CONVERSATION = (
+        "列表是空的。请至少写一个会话 ID。",
+        "The list is empty. Name at least one conversation ID.",
+    )
+    SAME_CONVERSATION = (
+        "会话 {written} 写了两次。请只留一个。",
+        "The conversation {written} is there twice. Keep one of them.",
+    )
+    PATTERN = (
+        "{written} 不是有效的 gitignore 模式。例如：*.pdf、/草稿/、!*.tmp。",
+        "{written} is no valid gitignore pattern. Such are: *.pdf, /drafts/, !*.tmp.",
+    )
+    PATTERN_COMMENT = (
+        "gitignore 模式里以 # 开头的是注释，{written} 不起作用。请在 # 前加反斜杠，并用单引号。",
+        (
+            "A gitignore pattern that begins with # is a comment, so {written} has no effect. Put a backslash"
+            " before the #, and all of it in single quotes."
+        ),
+    )
+    SAME_NAME = (
+        "名称 {name} 已被第 {first} 行的文件夹使用。请用 name 给其中一个另起名称。",
+        "The folder in line {first} is called {name} too. Give one of them another name.",
+    )
+    OVERLAP = (
+        "与第 {first} 行的文件夹相同或互相包含，又发往同一会话 {conversation}，会重复发送。请改路径或会话。",
+        (
+            "This is the same folder as in line {first}, or one lies in the other, and both go to"
+            " conversation {conversation}: files would be sent twice. Change the path or the conversation."
+        ),
+    )
+    AROUND_STATE = (
+        "这个文件夹与 state_dir（{state_dir}）相同或互相包含。请把 state_dir 放到监视的文件夹之外。",
+        (
+            "This folder and state_dir ({state_dir}) are the same or one lies in the other. Put state_dir"
+            " outside of all watched folders."
+        ),
+    )
+    SECRET_NONE = (
+        (
+            "没有密钥（AppSecret）。请设置 client_secret、client_secret_file、环境变量"
+            " DINGWATCH_CLIENT_SECRET 或 systemd 凭据 client_secret 之一。"
+        ),
+        (
+            "There is no secret (AppSecret). Set one of client_secret, client_secret_file, the environment"
+            " variable DINGWATCH_CLIENT_SECRET or the systemd credential client_secret."
+        ),
+    )
+    SECRET_TWICE = (
+        "密钥设置了不止一处：{places}。请只留一处。",
+        "The secret is set in more than one place: {places}. Keep one of them.",
+    )
+    SECRET_UNREADABLE = (
+        "无法读取密钥文件 {path}：{reason}。请检查路径和权限。",
+        "The secret's file {path} cannot be read: {reason}. Check the path and its permissions.",
+    )
+    SECRET_STRANGE = (
+        "密钥文件 {path} 里应当只有一行密钥（UTF-8，不超过 4 KiB）。",
+        "The secret's file {path} must hold the secret on one line and nothing else (UTF-8, at most 4 KiB).",
+    )
+    SECRET_OPEN = (
+        "{path} 里有密钥，其他用户却可以读写。请执行：{command}",
+        "{path} holds the secret and is open to other users. Run: {command}",
+    )
+    WRONG = (
+        "这个值不合适。请对照 config.example.yaml。",
+        "This value does not fit. Compare with config.example.yaml.",
+    )
