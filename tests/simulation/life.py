@@ -192,7 +192,7 @@ class Life:
         self.disk.tells_all = self.shape.strict
         self.chat = Chat(self.rng, lambda: self.monotonic, self.shape.refused)
         self.trees = [self._tree(b"/share%d" % i) for i in range(len(self.shape.mapping))]
-        self.told: deque[tuple[float, str]] = deque(maxlen=600)
+        self.told: deque[tuple[float, str]] = deque(maxlen=4000)
         self.sentences: list[tuple[object, dict[str, object]]] = []
         self.ids: dict[int, Tree] = {}
         self.claims: list[tuple[float, float, object]] = []
