@@ -421,6 +421,8 @@ def pause_after(verdict: Verdict, key: str, before: Pause | None, now: float, ch
     elif isinstance(verdict, QuotaExhausted):
         wait = month_end(now) - now
     elif isinstance(verdict, Misconfigured):
+        if before is not None and before.by_token:
+            failures = 1  # those of the outage before it say nothing of this
         wait = for_a_person(failures)
     elif verdict.cause.code == "gate_page" and before and before.cause.code == "gate_page":
         wait = GATE_PAGE_WAIT

@@ -15,6 +15,7 @@ from dingwatch.model import (
     Misconfigured,
     NoAnswer,
     NotReached,
+    Pause,
     QuotaExhausted,
     Rejected,
     Scope,
@@ -406,6 +407,18 @@ def test_a_throttle_answer_slows_down_and_is_forgotten() -> None:
     pace = Pace(Limit(20, 1.0, spaced=True)).taken(0.0).throttled(0.0)
     assert pace.next_slot(0.0) > 0.05
     assert pace.next_slot(10_000.0) == 10_000.0
+
+
+def test_what_only_a_person_can_end_is_probed_soon_after_an_outage() -> None:
+    """The outage's failures are none of its own: the first wait is a minute."""
+    outage = Pause(Scope.APP, "app", 100.0, CAUSE, failures=12, since=0.0, by_token=True)
+    wrong = Misconfigured(Cause("40089", "", "CREDENTIALS"), Scope.APP)
+    made = policy.pause_after(wrong, "app", outage, 100.0, 0.5)
+    assert made is not None
+    assert made.until == 160.0
+    again = policy.pause_after(wrong, "app", made, 200.0, 0.5)
+    assert again is not None
+    assert again.until == 320.0
 
 
 def test_a_clock_set_back_holds_nothing_for_years() -> None:
