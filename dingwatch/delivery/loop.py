@@ -57,6 +57,7 @@ class DeliveryLoop:
         self._kept: list[Outcome] = []
         self._calls: Counter[str] = Counter()
         self._metered_at = float("-inf")
+        self._ticked_at = float("-inf")
         self._ledger_down = False
 
     # --- Beginning and end ---------------------------------------------------------------------
@@ -117,6 +118,9 @@ class DeliveryLoop:
 
         When the ledger cannot be written, nothing is claimed and the outcomes are kept for the next tick.
         """
+        if now < self._ticked_at:
+            self._memory.stale = True  # the clock was set back: what was due may have to be waited for
+        self._ticked_at = now
         kept = [*self._kept, *outcomes]
         finished = {outcome.job for outcome in kept}
         out = {job: place for job, place in self._in_hand.items() if job not in finished}

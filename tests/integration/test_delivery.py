@@ -612,3 +612,17 @@ def test_two_changes_of_a_row_in_one_batch_are_entered_one_after_the_other(desk:
     with desk.store.writing() as connection:
         applied = transitions.apply(connection, desk.now, [Change(row, Event.SKIP), Change(row, Event.SKIP)])
     assert len(applied) == 1
+
+
+def test_a_clock_set_back_lets_nobody_sleep_for_ever(desk: Desk) -> None:
+    """What was due, and is not due any more by the clock as it is now, is waited for."""
+    desk.drop("a.pdf")
+    (upload,) = desk.tick()
+    (row,) = desk.drop("b.pdf", content="digest1")
+    desk.tick()
+    desk.now -= 30.0
+    plan = desk.loop.tick(desk.now, [Outcome(upload, Rejected(CAUSE))])
+    assert plan.next_at is not None
+    desk.now = plan.next_at
+    desk.tick()
+    assert desk.state(row) == "uploading"
