@@ -212,6 +212,8 @@ class Candidates:
     def _saw_nothing(self, key: Key, verdict: Vanished, at: float, *, confirming: bool) -> None:
         if confirming:
             self.gone.add(key)
+            if key in self._settling:  # something happened to it meanwhile, and its look was this one
+                self._put(key, self._settling[key])
         elif self._settling.pop(key, None) is not None:
             self._told.discard((Log.UNREADABLE, key))
             self._reasons.pop(key, None)

@@ -277,4 +277,6 @@ def _absent(watched: _Watched, path: bytes) -> bool:
 def _holds(watched: _Watched, known: Known) -> bool:
     """Say whether a version's own path still holds it."""
     seen = _observe(watched, known.path)
-    return isinstance(seen, Fingerprint) and known.same_as(seen)
+    if isinstance(seen, Fingerprint):
+        return known.same_as(seen)
+    return not isinstance(seen, Vanished)  # what cannot be looked at may well be there

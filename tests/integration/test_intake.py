@@ -9,7 +9,20 @@ import pytest
 
 from dingwatch import policy
 from dingwatch.intake import FolderSettings, Input, Instant, IntakeLoop, Job, Performer
-from dingwatch.intake.jobs import Anew, Arm, Armed, Check, Examine, Look, Looked, Scan, Scanned, TakeBaseline
+from dingwatch.intake.jobs import (
+    Anew,
+    Arm,
+    Armed,
+    Check,
+    Examine,
+    Examined,
+    Found,
+    Look,
+    Looked,
+    Scan,
+    Scanned,
+    TakeBaseline,
+)
 from dingwatch.ledger import Store, floods, sqlite_url, versions
 from dingwatch.ledger.versions import Mapped
 from dingwatch.model import Cause, Misconfigured, WatchKind
@@ -717,3 +730,44 @@ def test_only_what_was_mounted_there_makes_another_first_look(
     assert isinstance(armed, Armed)
     watcher.inputs.append(replace(armed, device=armed.device + 1, mounted=mounted))
     assert [type(one) for one in watcher.step()] == [job]
+
+
+def test_a_file_that_vanished_twice_at_once_is_forgotten(watcher: Watcher) -> None:
+    """Both its reading and a look at its absence came back empty: nothing of it is left to settle."""
+    path = watcher.drop("a.pdf")
+    watcher.go(3.0)
+    path.write_bytes(b"other")
+    watcher.notice("a.pdf")
+    (examine,) = [job for job in _jobs_until(watcher, Examine) if isinstance(job, Examine)]
+    path.unlink()
+    watcher.inputs.append(Found(watcher.id, missing=(b"a.pdf",)))
+    looks = [job for job in _jobs_until(watcher, Look) if isinstance(job, Look)]
+    watcher.inputs.append(watcher.perform(examine))
+    watcher.step()
+    watcher.inputs += [watcher.perform(job) for job in looks]
+    watcher.go(20.0)
+    assert watcher.loop.watching()[watcher.id][1] == 0
+
+
+def _jobs_until(watcher: Watcher, kind: type[Job]) -> list[Job]:
+    """Let time pass until a job of this kind is asked for; what else is asked for is done at once."""
+    for _ in range(40):
+        jobs = watcher.step()
+        if any(isinstance(job, kind) for job in jobs):
+            return jobs
+        watcher.inputs += [watcher.perform(job) for job in jobs]
+        watcher.now += 0.5
+    raise AssertionError(kind)
+
+
+def test_a_file_that_cannot_be_looked_at_has_not_moved(watcher: Watcher) -> None:
+    """A copy with the same mtime is then a new file, and does not take its version."""
+    path = watcher.drop("a.pdf")
+    watcher.go(3.0)
+    shutil.copy2(path, watcher.share / "b.pdf")
+    watcher.notice("b.pdf")
+    (examine,) = [job for job in _jobs_until(watcher, Examine) if isinstance(job, Examine)]
+    too_long = tuple(replace(rival, path=b"n" * 300) for rival in examine.rivals)
+    done = watcher.perform(replace(examine, rivals=too_long))
+    assert isinstance(done, Examined)
+    assert (len(too_long), done.movable) == (1, ())
