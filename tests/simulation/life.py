@@ -579,7 +579,8 @@ class Life:
     # --- The end ------------------------------------------------------------------------------------------
 
     def rest(self) -> None:
-        """No more faults; let everything come to its end."""
+        """Let the story come to its end, then everything else, without faults."""
+        self.run(lambda: all(one.job is not None for one in self._events), 3600.0)
         self.calm, self.full = True, False
         self.chat.rate, self.chat.out = 0.0, False
         self.disk.hinder = self.disk.meanwhile = lambda *_: None
