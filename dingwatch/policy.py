@@ -239,12 +239,15 @@ def novelty(
         on_change: the folder's `send` or `ignore`.
     """
     same = _same_state(fingerprint, digest, here)
-    if same is not None:
-        return Returned(same.id) if State.GONE in same.states else Unchanged(same.id)
+    there = next((known for known in same if State.GONE not in known.states), None)
+    if there is not None:
+        return Unchanged(there.id)
     older = tuple(known.id for known in here if known.states & WITHDRAWABLE)
     for known in reversed(movable):
         if known.counts and known.same_as(fingerprint) and _is(known, fingerprint, digest):
             return Moved(known.id, older)
+    if same:
+        return Returned(same[0].id)
     if digest is None:
         return Read()
     newest = next((known for known in reversed(here) if known.counts), None)
@@ -254,12 +257,13 @@ def novelty(
     return New(older, ignored=seen_before and on_change == "ignore")
 
 
-def _same_state(fingerprint: Fingerprint, digest: str | None, here: Sequence[Known]) -> Known | None:
-    """Find the version known by size and mtime; once the file was read, the digest must not differ."""
-    for known in reversed(here):
-        if known.same_as(fingerprint) and (digest is None or known.digest in {None, digest}):
-            return known
-    return None
+def _same_state(fingerprint: Fingerprint, digest: str | None, here: Sequence[Known]) -> list[Known]:
+    """Find what is known by size and mtime, newest first; once the file was read, digests must not differ."""
+    return [
+        known
+        for known in reversed(here)
+        if known.same_as(fingerprint) and (digest is None or known.digest in {None, digest})
+    ]
 
 
 def _is(known: Known, fingerprint: Fingerprint, digest: str | None) -> bool:
@@ -421,8 +425,8 @@ def pause_after(verdict: Verdict, key: str, before: Pause | None, now: float, ch
     elif isinstance(verdict, QuotaExhausted):
         wait = month_end(now) - now
     elif isinstance(verdict, Misconfigured):
-        if before is not None and before.by_token:
-            failures = 1  # those of the outage before it say nothing of this
+        if before is None or before.cause.code != verdict.cause.code:
+            failures = 1  # those of an outage before it say nothing of this
         wait = for_a_person(failures)
     elif verdict.cause.code == "gate_page" and before and before.cause.code == "gate_page":
         wait = GATE_PAGE_WAIT

@@ -100,8 +100,11 @@ class Decisions:
         alike = self._alike(connection, settled)
         for one in settled:
             known = here[one.key]
+            rivals = alike.get((one.key[0], one.fingerprint.size, one.fingerprint.mtime_ns), [])
+            others = tuple(rival for rival in rivals if rival.path != one.key[1] and rival.counts)
             novelty = policy.novelty(one.fingerprint, None, known, (), on_change=self._on_change(one.key))
-            if not one.candidate.anew and isinstance(novelty, Unchanged | Returned):
+            decided_now = isinstance(novelty, Unchanged) or (isinstance(novelty, Returned) and not others)
+            if decided_now and not one.candidate.anew:
                 self._enter(decided.writes, one.key, one.fingerprint, None, novelty, now)
                 continue
             recent = sum(version.noticed_at > now.wall - HOUR for version in known if not version.baseline)
@@ -109,8 +112,6 @@ class Decisions:
             if quiet > one.candidate.quiet and recent:
                 decided.to_wait.append((one, quiet))
                 continue
-            rivals = alike.get((one.key[0], one.fingerprint.size, one.fingerprint.mtime_ns), [])
-            others = tuple(rival for rival in rivals if rival.path != one.key[1] and rival.counts)
             locks_since = settle.locks_since(one.candidate, now.monotonic, now.wall)
             decided.to_read.append((one, Examine(*one.key, one.fingerprint, others, locks_since)))
 

@@ -771,3 +771,20 @@ def test_a_file_that_cannot_be_looked_at_has_not_moved(watcher: Watcher) -> None
     done = watcher.perform(replace(examine, rivals=too_long))
     assert isinstance(done, Examined)
     assert (len(too_long), done.movable) == (1, ())
+
+
+def test_a_file_that_moved_away_was_sent_and_moved_back_is_not_sent_again(watcher: Watcher) -> None:
+    """That its first version is gone, under the very name and mtime, does not make it new."""
+    first, second = watcher.share / "a.pdf", watcher.share / "b.pdf"
+    watcher.drop("a.pdf")
+    watcher.go(3.0)
+    watcher.set_states("gone")
+    first.rename(second)
+    watcher.notice("b.pdf")
+    watcher.go(10.0)
+    with watcher.store.writing() as connection:
+        connection.exec_driver_sql("UPDATE deliveries SET state = 'sent' WHERE state = 'pending'")
+    second.rename(first)
+    watcher.notice("a.pdf")
+    watcher.go(20.0)
+    assert [row[:2] for row in watcher.rows()] == [("a.pdf", "gone"), ("a.pdf", "sent")]

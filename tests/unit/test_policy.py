@@ -171,6 +171,13 @@ def test_what_was_gone_and_is_there_again_is_work_again() -> None:
     assert decide([known({State.GONE})]) == Returned(1)
 
 
+def test_what_moved_to_the_path_of_what_was_gone_is_not_sent_again() -> None:
+    """It was sent under another name, and has only come back to its first one."""
+    sent = known({State.SENT}, id=2, path=b"b")
+    assert decide([known({State.GONE})], movable=[sent]) == Moved(2)
+    assert decide([known({State.SENT}, id=2), known({State.GONE}, id=3)]) == Unchanged(2)
+
+
 def test_a_touched_file_is_not_sent_again() -> None:
     """The digest of the newest version that was sent, under a new mtime, is no new version."""
     assert decide([known({State.SENT}, mtime_ns=40)], "d") == Touched(1)
@@ -411,11 +418,12 @@ def test_a_throttle_answer_slows_down_and_is_forgotten() -> None:
 
 def test_what_only_a_person_can_end_is_probed_soon_after_an_outage() -> None:
     """The outage's failures are none of its own: the first wait is a minute."""
-    outage = Pause(Scope.APP, "app", 100.0, CAUSE, failures=12, since=0.0, by_token=True)
     wrong = Misconfigured(Cause("40089", "", "CREDENTIALS"), Scope.APP)
-    made = policy.pause_after(wrong, "app", outage, 100.0, 0.5)
-    assert made is not None
-    assert made.until == 160.0
+    for before in (True, False):  # an outage, and one that ended in a throttled token call
+        outage = Pause(Scope.APP, "app", 100.0, CAUSE, failures=12, since=0.0, by_token=before)
+        made = policy.pause_after(wrong, "app", outage, 100.0, 0.5)
+        assert made is not None
+        assert made.until == 160.0
     again = policy.pause_after(wrong, "app", made, 200.0, 0.5)
     assert again is not None
     assert again.until == 320.0
