@@ -299,12 +299,14 @@ def _read_all(descriptor: int, size: int) -> bytes:
 
 
 def zipped(name: str, content: bytes, limit: int) -> bytes:
-    """Pack one file; the same name and content give the same archive.
+    r"""Pack one file; the same name and content give the same archive.
+
+    To Windows a `\` in an entry's name is a way into another directory.
 
     Raises:
         Failure: Rejected(`too_big`) when the archive is larger than `limit` bytes.
     """
-    entry = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
+    entry = zipfile.ZipInfo(name.replace("\\", "_"), date_time=(1980, 1, 1, 0, 0, 0))
     entry.compress_type = zipfile.ZIP_DEFLATED
     entry.external_attr = 0o644 << 16
     packed = io.BytesIO()
