@@ -127,7 +127,7 @@ class FileOperations(RuleBasedStateMachine):
         self.scene = self.cleanup.enter_context(stage(top, ["spot"], settle=SETTLE))
         self.spot = self.scene.spots["spot"]
         self.share = self.spot.folder
-        self.rules = Rules(self.share)
+        self.model = Rules(self.share)
         self.dirty: set[str] = set()
         self.past: dict[str, list[tuple[bytes, int]]] = defaultdict(list)
         self.unique = 0
@@ -152,7 +152,7 @@ class FileOperations(RuleBasedStateMachine):
             self.put(path, content)
         for path in self.files():
             if not path.endswith(LEFT_OUT):
-                self.rules.baseline(path)
+                self.model.baseline(path)
         self.start_service()
         self.dirty.clear()
 
@@ -175,14 +175,14 @@ class FileOperations(RuleBasedStateMachine):
         The control file is dropped last: noticed after all else, or found by the same scan.
         """
         for path in sorted(self.dirty):
-            self.rules.settled(path)
+            self.model.settled(path)
         self.dirty.clear()
         control = self.spot.quiet_passed()
         if self.service is None:
             self.start_service()
         with suppress(AssertionError):  # told better below
-            eventually(lambda: control() and self.rules.arrived(self.spot.sent()) and self.idle())
-        self.rules.compare(self.spot.sent())
+            eventually(lambda: control() and self.model.arrived(self.spot.sent()) and self.idle())
+        self.model.compare(self.spot.sent())
         assert control(), "the control file was not sent"
         assert self.idle(), "something settles, or is in work, for ever"
 
@@ -441,8 +441,8 @@ class FileOperations(RuleBasedStateMachine):
         for _ in range(2):
             content = self.content(None)
             self.put(path, content)
-            self.rules.allowed.append((os.path.basename(path), sha256(content)))
-        self.rules.allowed.pop()
+            self.model.allowed.append((os.path.basename(path), sha256(content)))
+        self.model.allowed.pop()
 
     @rule(directory=st.sampled_from(DIRECTORIES))
     def write_and_delete(self, directory: str) -> None:
@@ -451,7 +451,7 @@ class FileOperations(RuleBasedStateMachine):
         path = os.path.join(directory, f"regret {self.unique}.pdf")
         self.put(path, content)
         (self.share / path).unlink()
-        self.rules.allowed.append((os.path.basename(path), sha256(content)))
+        self.model.allowed.append((os.path.basename(path), sha256(content)))
 
 
 def _files_below(top: Path) -> list[str]:
@@ -461,7 +461,7 @@ def _files_below(top: Path) -> list[str]:
 QUIET: Final = tuple(HealthCheck)
 """Hypothesis minds slow examples; these wait for a real service."""
 UNSHRUNK: Final = (Phase.explicit, Phase.generate)
-"""A failure is one that waits in vain: to make it small takes long. Add `Phase.shrink` where that is wanted."""
+"""A failure waits in vain: to make it small takes long. Add `Phase.shrink` where that is wanted."""
 
 
 def test_what_must_have_arrived_has_arrived() -> None:
@@ -474,7 +474,7 @@ def test_what_must_have_arrived_has_arrived() -> None:
         phases=UNSHRUNK,
         suppress_health_check=QUIET,
     )
-    run_state_machine_as_test(FileOperations, settings=some)  # type: ignore[no-untyped-call]
+    run_state_machine_as_test(FileOperations, settings=some)
 
 
 @pytest.mark.sweep
@@ -489,4 +489,4 @@ def test_what_must_have_arrived_has_arrived_in_any_order() -> None:
         print_blob=True,
         suppress_health_check=QUIET,
     )
-    run_state_machine_as_test(FileOperations, settings=many)  # type: ignore[no-untyped-call]
+    run_state_machine_as_test(FileOperations, settings=many)
