@@ -105,19 +105,19 @@ class Judge:
         ]
         if not here:
             raise self._wrong(f"lost: {path!r} {content!r} {state}; known {self.versions}")
-        version = here[-1]
-        if version["baseline"]:
-            moved = any(line.event in {"moved", "touched"} for line in self.of_version[version["id"]])
+        if any(version["baseline"] for version in here):
+            moved = any(
+                line.event in {"moved", "touched"} for v in here for line in self.of_version[v["id"]]
+            )
             if (folder, path, *state) not in self.life.listed and not moved:
-                raise self._wrong(f"no baseline, but taken for one: {version}")
+                raise self._wrong(f"no baseline, but taken for one: {here}")
             return
-        rows = [row for row in self.rows if row["version_id"] == version["id"]]
+        ids = {version["id"] for version in here}
         wanted = dict(zip([t.root for t in self.life.trees], self.life.shape.mapping, strict=True))
-        if {row["conversation_id"] for row in rows} != set(wanted[self.life.ids[folder].root]):
-            raise self._wrong(f"not for every conversation: {version} {rows}")
-        for row in rows:
-            if row["state"] == State.GONE:
-                raise self._wrong("gone, though it is there", row)
+        for conversation in wanted[self.life.ids[folder].root]:
+            rows = [r for r in self.rows if r["version_id"] in ids and r["conversation_id"] == conversation]
+            if all(row["state"] == State.GONE for row in rows):
+                raise self._wrong(f"nothing for {conversation}, though it is there: {here} {rows}")
 
     def every_end_is_explained(self) -> None:
         """Failed, skipped and uncertain have a reason that the story knows."""
@@ -188,7 +188,7 @@ class Judge:
         last: dict[tuple[object, ...], tuple[float, int]] = {}
         for one in self.life.chat.received:
             moved = any(line.event in {"moved", "returned"} for line in self.of_version[one.row.version])
-            if moved:
+            if moved or self._retried(self.by_id[one.row.id]):
                 continue
             key = (one.row.conversation, one.row.folder, one.row.path)
             before, by = last.get(key, (0.0, 0))

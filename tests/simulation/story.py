@@ -30,7 +30,7 @@ class Story:
         self.left = self.rng.randint(5, 18)
         self.over = False
         self._contents: list[bytes] = []
-        self._old: list[tuple[Place, bytes, int]] = []
+        self._old: list[tuple[Place, bytes, int, int]] = []
         names = [self.rng.choice(DIRECTORIES) + self.rng.choice(NAMES) for _ in range(self.rng.randint(1, 5))]
         self._paths = sorted(set(names))
         files, world = self.rng.choice(((3, 1), (1, 0), (1, 1), (8, 1)))
@@ -121,7 +121,7 @@ class Story:
     def _remember(self, place: Place) -> None:
         inode = self.life.disk.trees[place[0]].files.get(place[1])
         if inode is not None:
-            self._old.append((place, inode.content, inode.mtime))
+            self._old.append((place, inode.content, inode.mtime, inode.padding))
 
     def create(self) -> None:
         """A file is copied into a folder, over another perhaps."""
@@ -236,10 +236,10 @@ class Story:
     def put_back(self) -> None:
         """An earlier file is put back as it was, its mtime too."""
         if self._old:
-            place, content, mtime = self.rng.choice(self._old)
+            place, content, mtime, padding = self.rng.choice(self._old)
             if self.life.disk.trees[place[0]].up:
                 self._remember(place)
-                self._happened(self.life.disk.write(place, content, mtime=mtime))
+                self._happened(self.life.disk.write(place, content, mtime=mtime, padding=padding))
 
     def truncate(self) -> None:
         """A file is emptied, or an empty one made."""
@@ -250,8 +250,8 @@ class Story:
     def save_again(self) -> None:
         """A file is saved with nothing changed."""
         if place := self._there():
-            content = self.life.disk.trees[place[0]].files[place[1]].content
-            self._happened(self.life.disk.write(place, content))
+            inode = self.life.disk.trees[place[0]].files[place[1]]
+            self._happened(self.life.disk.write(place, inode.content, padding=inode.padding))
 
     def save_twice(self) -> None:
         """Two versions come within seconds."""
@@ -269,7 +269,7 @@ class Story:
         """A file comes that is larger than DingTalk takes."""
         place = self._place()
         if self.life.disk.trees[place[0]].up and self.rng.random() < 0.3:
-            self._happened(self.life.disk.write(place, self._content(), padding=21 << 20))
+            self._happened(self.life.disk.write(place, self._content() + b" huge", padding=21 << 20))
 
     # --- The world ------------------------------------------------------------------------------------
 
