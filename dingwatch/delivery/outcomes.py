@@ -16,6 +16,7 @@ from dingwatch.ledger.outbox import Delivery
 from dingwatch.ledger.transitions import ONE_MORE, Change
 from dingwatch.lifecycle import Event, State
 from dingwatch.model import (
+    Cause,
     Form,
     Misconfigured,
     NoAnswer,
@@ -49,6 +50,19 @@ def enter(memory: Memory, tick: Tick, outcomes: Sequence[Outcome]) -> None:
             case job, Verdict() as verdict:
                 _failed(memory, tick, job, verdict)
     outbox.uploaded(tick.connection, tick.media, tick.now)
+    tick.apply()
+    _withdraw_overtaken(tick, outcomes)
+
+
+def _withdraw_overtaken(tick: Tick, outcomes: Sequence[Outcome]) -> None:
+    """A newer version could not withdraw what was being sent; when that has failed, it does."""
+    refused = [
+        one.job.row.id for one in outcomes if isinstance(one.job, Send) and isinstance(one.result, Verdict)
+    ]
+    superseded = Cause("superseded", "", "SUPERSEDED")
+    tick.changes += [
+        Change(row, Event.VANISH, None, superseded) for row in outbox.overtaken(tick.connection, refused)
+    ]
     tick.apply()
 
 

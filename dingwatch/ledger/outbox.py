@@ -37,7 +37,7 @@ from dingwatch.ledger.schema import (
 from dingwatch.ledger.store import Store
 from dingwatch.ledger.transitions import Change, chunks
 from dingwatch.ledger.versions import join, upload_row
-from dingwatch.lifecycle import IN_HAND, Event, State
+from dingwatch.lifecycle import IN_HAND, IN_WORK, PERHAPS_SEEN, Event, State
 from dingwatch.model import Cause, Fingerprint, Form, Pause, Scope
 from dingwatch.policy import Dress, Standing
 
@@ -268,6 +268,32 @@ def older_blocks(connection: Connection, delivery: Delivery, *, resends: bool) -
         or (state == State.UPLOADED and doubts > 0)
         for state, doubts in connection.execute(_BLOCKERS, {"delivery": delivery.id})
     )
+
+
+_NEWER_VERSION: Final = versions.alias("newer_version")
+_NEWER: Final = deliveries.alias("newer")
+_OVERTAKEN: Final = Prepared(
+    select(deliveries.c.id)
+    .join(versions, versions.c.id == deliveries.c.version_id)
+    .where(
+        deliveries.c.id == bindparam("delivery"),
+        _in(deliveries, State.PENDING, State.UPLOADED),
+        exists().where(
+            _NEWER_VERSION.c.folder_id == versions.c.folder_id,
+            _NEWER_VERSION.c.directory == versions.c.directory,
+            _NEWER_VERSION.c.name == versions.c.name,
+            _NEWER.c.settled_at > deliveries.c.settled_at,  # what a person retries has settled anew
+            _NEWER.c.version_id == _NEWER_VERSION.c.id,
+            _NEWER.c.conversation_id == deliveries.c.conversation_id,
+            _in(_NEWER, *sorted(IN_WORK | PERHAPS_SEEN)),
+        ),
+    )
+)
+
+
+def overtaken(connection: Connection, ids: Sequence[int]) -> list[int]:
+    """Return those of these rows that wait, while a newer version of their path is in work or sent."""
+    return [row[0] for i in ids for row in _OVERTAKEN.rows(connection, {"delivery": i})]
 
 
 _BY_ID: Final = Prepared(_WHOLE.where(deliveries.c.id == bindparam("delivery")))

@@ -10,7 +10,7 @@ from dingwatch import policy
 from dingwatch.delivery import DeliveryLoop, FetchToken, Outcome, Send, SendDone, Settings, Upload, UploadDone
 from dingwatch.delivery.jobs import Done, Job
 from dingwatch.dingtalk import REFUSED_EXTENSIONS, Host
-from dingwatch.ledger import LedgerError, Store, outbox, sqlite_url, transitions, versions
+from dingwatch.ledger import LedgerError, Store, commands, outbox, sqlite_url, transitions, versions
 from dingwatch.ledger.transitions import Change
 from dingwatch.ledger.versions import Mapped, NewVersion
 from dingwatch.lifecycle import Event, State
@@ -626,3 +626,49 @@ def test_a_clock_set_back_lets_nobody_sleep_for_ever(desk: Desk) -> None:
     desk.now = plan.next_at
     desk.tick()
     assert desk.state(row) == "uploading"
+
+
+@pytest.mark.parametrize("doubted_first", [False, True])
+@pytest.mark.parametrize(
+    "refusal",
+    [Throttled(CAUSE, Scope.ROW, 5.0), MediaLost(Cause("miss.param.file", "", "MEDIA_LOST"))],
+    ids=["throttled", "media lost"],
+)
+def test_an_older_version_whose_send_was_refused_does_not_follow_a_newer(
+    desk: Desk, refusal: Verdict, *, doubted_first: bool
+) -> None:
+    """The newer came while it was being sent; it is withdrawn then, as it would have been before."""
+    (old,) = desk.drop("a.pdf")
+    (send,) = desk.upload()
+    if doubted_first:
+        desk.tick(Outcome(send, lost()))
+        desk.now += 31.0
+        (token,) = desk.tick()
+        (send,) = desk.tick(Outcome(token, Done()))
+    (new,) = desk.drop("a.pdf")
+    assert desk.upload() == []
+    jobs = desk.tick(Outcome(send, refusal))
+    sent = []
+    for _ in range(20):
+        desk.now += 1.0
+        sent += [job.row.id for job in jobs if isinstance(job, Send)]
+        done = [SendDone("key") if isinstance(job, Send) else UploadDone("@x") for job in jobs]
+        jobs = desk.tick(*(Outcome(job, result) for job, result in zip(jobs, done, strict=True)))
+    assert sent in ([new], [old, new])
+    assert (desk.state(old), desk.state(new)) in (("gone", "sent"), ("sent", "sent"))
+
+
+def test_an_older_version_that_a_person_retries_is_not_withdrawn_by_the_newer(desk: Desk) -> None:
+    """It is wanted after the newer one, and a refusal for its rate changes nothing of that."""
+    (old,) = desk.drop("a.pdf")
+    (send,) = desk.upload()
+    desk.tick(Outcome(send, Rejected(CAUSE)))
+    desk.drop("a.pdf")
+    (send,) = desk.upload()
+    desk.tick(Outcome(send, SendDone("key")))
+    desk.now += 1.0
+    commands.retry(desk.store, [old], (), desk.now)
+    desk.loop.poke()
+    (send,) = desk.upload() or desk.tick()
+    desk.tick(Outcome(send, Throttled(CAUSE, Scope.ROW, 5.0)))
+    assert desk.state(old) == "uploaded"
