@@ -90,7 +90,7 @@ def _absent() -> Failure:
     return Failure(Vanished(Cause("absent", "", "FILE_GONE")))
 
 
-def _nothing(*_: object) -> None:
+def nothing(*_: object) -> None:
     """Do nothing."""
 
 
@@ -99,8 +99,8 @@ class Disk:
 
     def __init__(self, wall: Callable[[], float], monotonic: Callable[[], float]) -> None:
         self.trees: dict[bytes, Tree] = {}
-        self.meanwhile: Callable[[], None] = _nothing
-        self.hinder: Callable[[str], None] = _nothing
+        self.meanwhile: Callable[[], None] = nothing
+        self.hinder: Callable[[str], None] = nothing
         """Called with what is about to be done to a file; may raise a Failure."""
         self.rested: dict[tuple[bytes, str], float] = {}
         """How long a content stayed as it was, at most, by root and digest."""

@@ -106,9 +106,7 @@ class Judge:
         if not here:
             raise self._wrong(f"lost: {path!r} {content!r} {state}; known {self.versions}")
         if any(version["baseline"] for version in here):
-            moved = any(
-                line.event in {"moved", "touched"} for v in here for line in self.of_version[v["id"]]
-            )
+            moved = any(line.event in {"moved", "touched"} for v in here for line in self.of_version[v["id"]])
             if (folder, path, *state) not in self.life.listed and not moved:
                 raise self._wrong(f"no baseline, but taken for one: {here}")
             return
@@ -208,9 +206,9 @@ class Judge:
         if limit is None or self.life.jumped:
             return
         claims = defaultdict(list)
-        for wall, _, place in self.life.claims:
-            if getattr(place, "conversation", None) is not None:
-                claims[place.conversation].append(wall)  # type: ignore[attr-defined]
+        for wall, place in self.life.claims:
+            if place is not None and place.conversation is not None:
+                claims[place.conversation].append(wall)
         for conversation, at in claims.items():
             for early, late in zip(at, at[limit.count :], strict=False):
                 if late - early < limit.period - 1e-6:

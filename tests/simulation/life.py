@@ -9,14 +9,12 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import count
 from random import Random
 from typing import Any, Final, cast
-
-from sqlalchemy import Connection, event, update
 
 from dingwatch import delivery, intake, policy
 from dingwatch.delivery import DeliveryLoop, FetchToken, Outcome, Send, Settings, Upload
@@ -25,16 +23,16 @@ from dingwatch.dingtalk import REFUSED_EXTENSIONS, Client
 from dingwatch.intake import FolderSettings, Input, Instant, IntakeLoop
 from dingwatch.intake import perform as intake_perform
 from dingwatch.intake.folder import Phase
-from dingwatch.intake.jobs import Anew, Check, Listed, Look, Scan, TakeBaseline
-from dingwatch.ledger import LedgerError, Store, commands, floods, outbox, versions
-from dingwatch.ledger.schema import metadata, numbers
+from dingwatch.intake.jobs import Anew, Check, Listed, Look, Scan, Scanned, TakeBaseline
+from dingwatch.ledger import LedgerError, commands, floods, versions
 from dingwatch.ledger.versions import Mapped
 from dingwatch.lifecycle import State
-from dingwatch.model import Cause, Vanished, WatchKind
-from dingwatch.policy import Limit
-from dingwatch.watch import Notice, Observer, Overflow
+from dingwatch.model import Vanished, WatchKind
+from dingwatch.watch import Notice, Overflow
 from tests.simulation.chat import Chat
-from tests.simulation.disk import Disk, Place, Root, Tree
+from tests.simulation.disk import Disk, Place, Root, Tree, nothing
+from tests.simulation.edges import Ledger, Watching
+from tests.simulation.shape import Shape
 
 APP: Final = "app"
 SPIN: Final = 40
@@ -47,113 +45,6 @@ FILTER: Final = policy.path_filter((), (), recursive=True)
 
 class Wrong(Exception):  # noqa: N818 (what a life shows to be wrong)
     """A promise that was broken."""
-
-
-class Ledger(Store):
-    """A real ledger that can be made to fail at the begin or at the commit of a transaction."""
-
-    trouble: Callable[[], str] = staticmethod(lambda: "")
-
-    @contextmanager
-    def writing(self) -> Iterator[Connection]:
-        """Run one transaction, or fail to."""
-        where = self.trouble()
-        broken = LedgerError(Cause("SQLITE_FULL", "", "LEDGER_UNWRITABLE"))
-        if where == "begin":
-            raise broken
-        with super().writing() as connection:
-            yield connection
-            if where == "commit":
-                raise broken
-
-    def hasten(self) -> None:
-        """Let the disk's cache be enough: a simulated crash is none of the machine."""
-        event.listen(self._engine, "connect", lambda raw, _: raw.execute("PRAGMA synchronous=OFF"))
-        self._engine.dispose()
-
-    def wipe(self) -> None:
-        """Make it blank."""
-        self.trouble = lambda: ""
-        with self.writing() as connection:
-            for table in reversed(metadata.sorted_tables):
-                if table is not numbers:
-                    connection.execute(table.delete())
-            connection.execute(update(numbers).where(numbers.c.name == "id").values(value=0))
-
-
-class Watching(Observer):
-    """Tells of events in the folders that it was armed for, until its watch dies."""
-
-    def __init__(self) -> None:
-        super().__init__(lambda _: None)
-        self.armed: set[int] = set()
-
-    def arm(self, folder: int, root: bytes, *, recursive: bool) -> None:
-        """Begin to tell."""
-        assert root
-        assert recursive
-        self.armed.add(folder)
-
-    def disarm(self, folder: int) -> None:
-        """Tell no more."""
-        self.armed.discard(folder)
-
-    def alive(self, folder: int) -> bool:
-        """Say whether events come through."""
-        return folder in self.armed
-
-    def unwatched(self, folder: int, root: bytes, directories: Iterable[bytes]) -> frozenset[bytes]:
-        """Return the directories without events: all, or none."""
-        assert root
-        return frozenset() if folder in self.armed else frozenset(directories)
-
-
-@dataclass(frozen=True)
-class Shape:
-    """What a life is like. `strict`: nothing is lost untold, and no scan comes by itself to mend it."""
-
-    seed: int
-    strict: bool
-    rate: float
-    workers: int
-    resend: bool
-    poll: bool
-    existing: str
-    on_change: str
-    unsupported: str
-    refused: frozenset[str]
-    per_api: Limit | None
-    per_conversation: Limit | None
-    mapping: tuple[tuple[str, ...], ...]
-    settle: float
-    hold_over: int | None
-    poked: float
-    """How often it is tried whether a tick left work behind."""
-
-    @classmethod
-    def drawn(cls, seed: int, rng: Random) -> Shape:
-        """Draw a shape."""
-        strict = rng.random() < 0.6
-        chats = ["cidA", "cidB", "cidC"][: rng.choice((1, 2, 2, 3))]
-        folders = rng.choice((1, 1, 2))
-        return cls(
-            seed=seed,
-            strict=strict,
-            rate=rng.choice((0.0, 0.1, 0.3, 0.5)),
-            workers=rng.choice((1, 2, 4)),
-            resend=rng.random() < 0.75,
-            poll=not strict and rng.random() < 0.2,
-            existing=rng.choice(("skip", "skip", "send")),
-            on_change=rng.choice(("send", "send", "send", "ignore")),
-            unsupported=rng.choice(("zip", "zip", "skip")),
-            refused=REFUSED_EXTENSIONS | rng.choice((frozenset(), frozenset({"xyz"}))),
-            per_api=rng.choice((None, None, Limit(20, 1.0, spaced=True))),
-            per_conversation=rng.choice((None, None, Limit(3, 60.0, spaced=False))),
-            mapping=tuple(tuple(rng.sample(chats, rng.randint(1, len(chats)))) for _ in range(folders)),
-            settle=rng.choice((1.0, 2.0)),
-            hold_over=rng.choice((None, None, 3)),
-            poked=rng.choice((0.0, 0.3)),
-        )
 
 
 @dataclass(order=True)
@@ -181,7 +72,7 @@ class Life:
     """The world of one seed."""
 
     def __init__(self, seed: int, store: Ledger) -> None:
-        self.rng = Random(seed)
+        self.rng = Random(seed)  # noqa: S311 (chance, no secret)
         self.shape = Shape.drawn(seed, self.rng)
         self.store = store
         store.wipe()
@@ -193,9 +84,9 @@ class Life:
         self.chat = Chat(self.rng, lambda: self.monotonic, self.shape.refused)
         self.trees = [self._tree(b"/share%d" % i) for i in range(len(self.shape.mapping))]
         self.told: deque[tuple[float, str]] = deque(maxlen=4000)
-        self.sentences: list[tuple[object, dict[str, object]]] = []
         self.ids: dict[int, Tree] = {}
-        self.claims: list[tuple[float, float, object]] = []
+        self.claims: list[tuple[float, delivery.Place | None]] = []
+        """When, by the wall clock, what was claimed."""
         self.listed: set[tuple[int, bytes, int, int]] = set()
         self.jumped = False
         self.calm = False
@@ -206,6 +97,7 @@ class Life:
         self._numbers = count()
         self._still = 0
         self._ticks = 0
+        self._last_tick = 0.0
         self._stop_at: float | None = None
         self._noticed: set[tuple[int, bytes]] = set()
         self._scanned: set[int] = set()
@@ -236,7 +128,6 @@ class Life:
         self.told.append((self.monotonic, text))
 
     def _say(self, text: object, **values: object) -> None:
-        self.sentences.append((text, values))
         self.tell(f"   log: {text} {values}")
 
     def _trouble(self) -> str:
@@ -294,16 +185,12 @@ class Life:
 
     def _count_tick(self, loop: str, inputs: Sequence[object]) -> None:
         self._ticks += 1
-        self._still = 0 if inputs else self._still + 1
+        self._still = 0 if inputs or self._last_tick != self.monotonic else self._still + 1
+        self._last_tick = self.monotonic
         if self._ticks > LONGEST:
             raise Wrong("it ticks without end")
-        if self._still > SPIN and self._last_tick == self.monotonic:
+        if self._still > SPIN:
             raise Wrong(f"{loop} asks to be called again and again")
-        if self._last_tick != self.monotonic:
-            self._still = 0
-        self._last_tick = self.monotonic
-
-    _last_tick = 0.0
 
     def _tick_intake(self) -> None:
         assert self.intake is not None
@@ -315,10 +202,10 @@ class Life:
             for one in taken
             if isinstance(one, Notice) and phases[one.folder] is not Phase.UP
         }
-        self._scanned |= {one.folder for one in taken if type(one).__name__ == "Scanned"}
+        self._scanned |= {one.folder for one in taken if isinstance(one, Scanned)}
         plan = self.intake.tick(Instant(self.wall, self.monotonic), taken)
         for job in plan.jobs:
-            self._submit(job, lambda job=job: self._do_intake(job))
+            self._submit(job, partial(self._do_intake, job))
         self._intake_at = plan.next_at
         for one in taken:
             if isinstance(one, Listed):
@@ -355,8 +242,8 @@ class Life:
         )
         for job in plan.jobs:
             if isinstance(job, Send | Upload):
-                self.claims.append((self.wall, self.monotonic, delivery.place_of(job)))
-            self._submit(job, lambda job=job: self._do_delivery(job))
+                self.claims.append((self.wall, delivery.place_of(job)))
+            self._submit(job, partial(self._do_delivery, job))
 
     def _look_for_forgotten(self, loop: DeliveryLoop, plan: delivery.loop.Plan) -> None:
         """A tick that asks not to be called again at once has left nothing that could be done now."""
@@ -365,7 +252,7 @@ class Life:
         asleep = plan.next_at is None and not loop.in_hand
         if asleep:
             self._nothing_waits()
-        if asleep or self.rng.random() < self.shape.poked:
+        if self.rng.random() < self.shape.poked:
             trouble, self.store.trouble = self.store.trouble, lambda: ""
             loop.poke()
             more = loop.tick(self.wall, [])
@@ -385,41 +272,34 @@ class Life:
         if rows:
             raise Wrong(f"delivery sleeps for ever over {rows}")
 
-    def _submit(self, job: object, do: Callable[[], None]) -> None:
+    def _submit(self, job: object, do: Callable[[float], None]) -> None:
+        """Have a job carried out some time from now, and its outcome come back some time later."""
         whole = self.rng.choice(_TIMES.get(type(job), (0.01, 0.5)))
-        part = self.rng.choice((0.0, 0.5, 1.0))
+        before = whole * self.rng.choice((0.0, 0.5, 1.0))
         self.tell(f"   job: {_short(job)}")
+        self.after(before, partial(do, whole - before), job)
 
-        def carry_out() -> None:
-            do_later[0] = self.monotonic
-            self._carrying = whole * (1 - part)
-            do()
-
-        do_later = [0.0]
-        self.after(whole * part, carry_out, job)
-
-    _carrying = 0.0
-
-    def _do_intake(self, job: intake.Job) -> None:
-        back = self._carrying
+    def _do_intake(self, job: intake.Job, back: float) -> None:
         result = self._intake_perform(job)
-        self.after(back, lambda: self._intake_out(result), job, done=True)
+        self.after(back, partial(self._intake_out, result), job, done=True)
 
     def _intake_out(self, result: Input) -> None:
         self.tell(f"   out: {_short(result)}")
         self.intake_in.append(result)
 
-    def _do_delivery(self, job: delivery.Job, *, heard: bool = True) -> None:
-        back = self._carrying
-        self.chat.job = job
-        outcome = self._delivery_perform(job)
-        self.chat.job = None
-        if not heard:
-            return
+    def _do_delivery(self, job: delivery.Job, back: float) -> None:
+        outcome = self._perform_delivery(job)
         changed = isinstance(outcome.result, Vanished) and outcome.result.cause.code == "changed"
         if changed and isinstance(job, Upload) and self.intake is not None:
             self.intake_in += [Anew(r.folder, r.path) for r in job.rows if r.folder is not None]
-        self.after(back, lambda: self._delivery_out(outcome), job, done=True)
+        self.after(back, partial(self._delivery_out, outcome), job, done=True)
+
+    def _perform_delivery(self, job: delivery.Job) -> Outcome:
+        self.chat.job = job
+        try:
+            return self._delivery_perform(job)
+        finally:
+            self.chat.job = None
 
     def _delivery_out(self, outcome: Outcome) -> None:
         self.tell(f"   out: {_short(outcome)}")
@@ -520,7 +400,7 @@ class Life:
             elif isinstance(one.job, Upload | Send):
                 self.chat.note(one.job, None)
                 if not one.done and self.rng.random() < 0.5:
-                    self._do_delivery(one.job, heard=False)
+                    self._perform_delivery(one.job)  # its effect happened, and nobody heard of it
         for outcome in self.delivery_in:
             self.chat.note(outcome.job, None)
         self._reset()
@@ -583,7 +463,7 @@ class Life:
         self.run(lambda: all(one.job is not None for one in self._events), 3600.0)
         self.calm, self.full = True, False
         self.chat.rate, self.chat.out = 0.0, False
-        self.disk.hinder = self.disk.meanwhile = lambda *_: None
+        self.disk.hinder, self.disk.meanwhile = nothing, nothing
         self._scanned.clear()
         self.tell("calm")
         if self.intake is None and not self._events:
@@ -614,43 +494,37 @@ class Life:
         return not self._why_not()
 
     def _why_not(self) -> str:
-        loop, sends = self.intake, self.delivery
-        if loop is None or sends is None or self._stop_at is not None:
+        """Say why the world is not at rest; nothing when it is."""
+        if self.intake is None or self.delivery is None or self._stop_at is not None:
             return "the process does not run"
-        if self.intake_in or self.delivery_in:
-            return "something came in"
+        if self.intake_in or self.delivery_in or any(not isinstance(e.job, Check) for e in self._events):
+            return "something is on its way"
+        if self.delivery.in_hand or self._delivery_at is not None:
+            return f"delivery waits until {self._delivery_at}"
+        return next(self._intake_waits(self.intake), "")
+
+    def _intake_waits(self, loop: IntakeLoop) -> Iterator[str]:
         if self._intake_at is None or self._intake_at <= self.monotonic:
-            return "intake is due"
-        if any(folder.phase is not Phase.UP for folder in loop._folders.values()):
-            return "a folder is down"
-        if any(
-            f.kind is WatchKind.INOTIFY and f.id not in self.observer.armed for f in loop._folders.values()
-        ):
-            return "a watch is dead"
-        if any(r.identity != self.ids[i].identity for i, r in self._roots()):
-            return "a root is another"
+            yield "intake is due"
+        for folder in loop._folders.values():
+            if folder.phase is not Phase.UP:
+                yield "a folder is down"
+            if folder.kind is WatchKind.INOTIFY and folder.id not in self.observer.armed:
+                yield "a watch is dead"
+        if any(root.identity != self.ids[i].identity for i, root in self._roots()):
+            yield "a root is another"
         if not self.shape.strict and self._scanned != set(self.ids):
-            return "not scanned"
-        if any(not isinstance(one.job, Check) for one in self._events):
-            return "jobs are out"
+            yield "not everything is scanned"
         paths = loop._candidates
         waits = (paths._settling, paths._settled, paths._examining, paths._absent, paths._confirming)
         if any(waits) or any(settling for _, settling in loop.watching().values()):
-            return f"intake waits: {waits}"
-        if sends.in_hand or self._delivery_at is not None:
-            return f"delivery waits until {self._delivery_at}"
-        return ""
+            yield f"intake waits for {waits}"
 
     def rows(self, states: Sequence[State]) -> list[int]:
         """Return the ids of the deliveries in one of these states."""
         with self.store.reading() as connection:
             found = connection.exec_driver_sql("SELECT id, state FROM deliveries ORDER BY id").all()
         return [row for row, state in found if state in states]
-
-    def by_id(self, ids: Sequence[int]) -> dict[int, outbox.Delivery]:
-        """Return deliveries as they stand."""
-        with self.store.reading() as connection:
-            return outbox.by_id(connection, ids)
 
 
 def on_stage(life: Life, patch: Callable[[object, str, object], None]) -> None:

@@ -45,10 +45,10 @@ class Story:
 
     def _world_steps(self) -> list[Callable[[], None]]:
         return [
-            self.life.kill, self.life.kill, self.life.kill, self.life.stop, self.ledger_fails, self.folder_leaves,
-            self.remount, self.jump, self.network_fails, self.media_lost, self.tokens_end, self.watch_dies,
-            self.retry, self.retry, self.retry_all, self.life.poke, self.release, self.discard,
-            self.resolve,
+            self.life.kill, self.life.kill, self.life.kill, self.life.stop, self.ledger_fails, self.remount,
+            self.folder_leaves, self.jump, self.network_fails, self.media_lost, self.tokens_end,
+            self.watch_dies, self.retry, self.retry, self.retry_all, self.life.poke, self.release,
+            self.discard, self.resolve,
         ]  # fmt: skip
 
     def begin(self) -> None:
@@ -158,7 +158,7 @@ class Story:
         inode.writers += keeps_open
         later = 0.0
         steps = self.rng.randint(1, 3)
-        for step in range(steps):
+        for _ in range(steps):
             later += self.rng.choice((0.2, 1.0, 3.0, 20.0))
             self.life.after(later, partial(self._append, place, inode, told=not keeps_open))
         if keeps_open:

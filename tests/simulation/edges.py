@@ -1,0 +1,72 @@
+"""Where a life touches what is real: a ledger that can be made to fail, and an observer that only listens."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+
+from sqlalchemy import Connection, event, update
+
+from dingwatch.ledger import LedgerError, Store
+from dingwatch.ledger.schema import metadata, numbers
+from dingwatch.model import Cause
+from dingwatch.watch import Observer
+
+
+class Ledger(Store):
+    """A real ledger that can be made to fail at the begin or at the commit of a transaction."""
+
+    trouble: Callable[[], str] = staticmethod(lambda: "")
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """Run one transaction, or fail to."""
+        where = self.trouble()
+        broken = LedgerError(Cause("SQLITE_FULL", "", "LEDGER_UNWRITABLE"))
+        if where == "begin":
+            raise broken
+        with super().writing() as connection:
+            yield connection
+            if where == "commit":
+                raise broken
+
+    def hasten(self) -> None:
+        """Let the disk's cache be enough: a simulated crash is none of the machine."""
+        event.listen(self._engine, "connect", lambda raw, _: raw.execute("PRAGMA synchronous=OFF"))
+        self._engine.dispose()
+
+    def wipe(self) -> None:
+        """Make it blank."""
+        self.trouble = lambda: ""
+        with self.writing() as connection:
+            for table in reversed(metadata.sorted_tables):
+                if table is not numbers:
+                    connection.execute(table.delete())
+            connection.execute(update(numbers).where(numbers.c.name == "id").values(value=0))
+
+
+class Watching(Observer):
+    """Tells of events in the folders that it was armed for, until its watch dies."""
+
+    def __init__(self) -> None:
+        super().__init__(lambda _: None)
+        self.armed: set[int] = set()
+
+    def arm(self, folder: int, root: bytes, *, recursive: bool) -> None:
+        """Begin to tell."""
+        assert root
+        assert recursive
+        self.armed.add(folder)
+
+    def disarm(self, folder: int) -> None:
+        """Tell no more."""
+        self.armed.discard(folder)
+
+    def alive(self, folder: int) -> bool:
+        """Say whether events come through."""
+        return folder in self.armed
+
+    def unwatched(self, folder: int, root: bytes, directories: Iterable[bytes]) -> frozenset[bytes]:
+        """Return the directories without events: all, or none."""
+        assert root
+        return frozenset() if folder in self.armed else frozenset(directories)
