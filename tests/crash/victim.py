@@ -25,8 +25,11 @@ from dingwatch.ledger import versions
 from dingwatch.service import Service
 
 READY: Final = "ready"
-DOUBT_WAIT: Final = 0.1
-"""Seconds instead of the half minute after which a doubted delivery is sent again."""
+DOUBT_WAIT: Final = 0.5
+"""Seconds instead of the half minute after which a doubted delivery is sent again.
+
+Longer than a newer version of the file needs to be ready, so that this one must be seen to wait.
+"""
 
 
 @dataclass(frozen=True, slots=True)
