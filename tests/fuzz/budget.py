@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any, Final
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis.strategies import SearchStrategy
 
 SECONDS: Final = float(os.environ.get("FUZZ_SECONDS", "60"))
@@ -37,16 +37,31 @@ def ends() -> Iterator[None]:
         signal.signal(signal.SIGALRM, before)
 
 
-def a_few(check: Callable[[Any], object], examples: SearchStrategy[Any], number: int = FEW) -> None:
-    """Check some examples; on failure Hypothesis prints the smallest that it found."""
+def a_few(
+    check: Callable[[Any], object],
+    examples: SearchStrategy[Any],
+    number: int = FEW,
+    *,
+    shrinks: bool = True,
+) -> None:
+    """Check some examples; on failure Hypothesis prints the smallest that it found.
+
+    `shrinks` is for what starts anew with each example: where the first failure lasts, none is smaller.
+    """
 
     def one(example: Any) -> None:  # noqa: ANN401 (of any strategy)
         with ends():
             check(example)
 
     quiet = list(HealthCheck)
+    phases = (Phase.generate, Phase.shrink) if shrinks else (Phase.generate,)
     run = settings(
-        max_examples=number, deadline=None, database=None, derandomize=False, suppress_health_check=quiet
+        max_examples=number,
+        phases=phases,
+        deadline=None,
+        database=None,
+        derandomize=False,
+        suppress_health_check=quiet,
     )(given(examples)(one))
     run()
 
