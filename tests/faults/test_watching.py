@@ -47,6 +47,7 @@ def arrive(sandbox: Sandbox, wanted: set[str]) -> None:
 # --- Events that are lost --------------------------------------------------------------------------
 
 
+@pytest.mark.sweep
 def test_a_queue_that_overflowed_is_made_up_for_by_a_scan(
     confined: Confined, share: Path, sandbox: Sandbox
 ) -> None:
@@ -256,6 +257,7 @@ def test_an_unmounted_root_loses_nothing(
         watched.arrives("a.txt", "b.txt", "c.txt", "d.txt")
 
 
+@pytest.mark.sweep
 @pytest.mark.xfail(reason="both loops take the directory beneath the mount for the folder")
 def test_an_unmounted_root_takes_no_file_for_gone(
     watched: Watched, share: Path, backing: Path, sandbox: Sandbox
@@ -329,6 +331,7 @@ def into_each(share: Path, name: str, number: int) -> set[str]:
     return {f"{name}{place}.txt" for place in range(number)}
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("there_before", [True, False])
 def test_a_folder_out_of_watches_is_polled(
     confined: Confined, share: Path, sandbox: Sandbox, *, there_before: bool
@@ -355,6 +358,7 @@ def test_a_folder_out_of_watches_is_polled(
     assert logged.count("\n") < 200, logged[-3000:]
 
 
+@pytest.mark.sweep
 def test_a_machine_without_an_instance_is_polled(confined: Confined, share: Path, sandbox: Sandbox) -> None:
     """Where the kernel gives no inotify at all, a scan does its work until it does."""
     confined.settings["folders"][0] |= {"rescan": "1s"}
@@ -377,6 +381,7 @@ def test_a_machine_without_an_instance_is_polled(confined: Confined, share: Path
 LIKE_A_USER = ("setpriv", "--bounding-set=-dac_override,-dac_read_search")
 
 
+@pytest.mark.sweep
 def test_a_forbidden_root_is_down_until_it_is_allowed(
     confined: Confined, share: Path, sandbox: Sandbox
 ) -> None:
@@ -392,6 +397,7 @@ def test_a_forbidden_root_is_down_until_it_is_allowed(
     assert "EACCES" in confined.end(process)
 
 
+@pytest.mark.sweep
 def test_a_root_that_is_forbidden_for_a_while_loses_nothing(
     confined: Confined, share: Path, sandbox: Sandbox
 ) -> None:
@@ -415,6 +421,7 @@ def test_a_root_that_is_forbidden_for_a_while_loses_nothing(
     confined.end(process)
 
 
+@pytest.mark.sweep
 def test_a_forbidden_subdirectory_is_read_once_it_is_allowed(
     confined: Confined, share: Path, sandbox: Sandbox
 ) -> None:
