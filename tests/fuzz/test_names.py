@@ -283,7 +283,8 @@ class Drop:
         self.count += 1
         here = os.fsencode(self.share) + b"/%d" % self.count
         os.mkdir(here)
-        for name in set(names):
+        # An editor's lock holds back the file that it is named after.
+        for name in {name for name in names if not name.startswith((b"~$", b".~"))}:
             with open(here + b"/" + name, "xb") as file:
                 file.write(os.urandom(16) + name)
             if self.accepts(name):
