@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
@@ -34,6 +34,7 @@ from tests.support import PATIENCE, Heard, eventually, sha256
 SETTLE: Final = 0.05
 DIRECTORIES: Final = ("", "a", "a/b", "c")
 NAMES: Final = ("1.pdf", "2.pdf", "3.txt", "4.txt", "5.pdf.part")
+MOST_VERSIONS: Final = 5
 LEFT_OUT: Final = ".part"
 COMMON: Final = (b"one", b"two", b"one, longer")
 
@@ -129,7 +130,7 @@ class FileOperations(RuleBasedStateMachine):
         self.share = self.spot.folder
         self.model = Rules(self.share)
         self.dirty: set[str] = set()
-        self.past: dict[str, list[tuple[bytes, int]]] = defaultdict(list)
+        self.past: dict[str, list[tuple[bytes, int]]] = {}
         self.unique = 0
         self.service: Service | None = None
 
@@ -213,9 +214,18 @@ class FileOperations(RuleBasedStateMachine):
         """Return the directories in the folder."""
         return sorted(str(path.relative_to(self.share)) for path in self.share.rglob("*") if path.is_dir())
 
+    def fresh(self, path: str) -> bool:
+        """Say whether a path had few versions: with each one its quiet period doubles."""
+        return sum(one.path == path for one in self.model.known) < MOST_VERSIONS
+
+    def fresh_files(self) -> list[str]:
+        """Return the files with few versions."""
+        return [path for path in self.files() if self.fresh(path)]
+
     def pick(self, pick: int) -> str:
         """Return one of the files."""
-        return self.files()[pick % len(self.files())]
+        files = self.fresh_files()
+        return files[pick % len(files)]
 
     def content(self, content: bytes | None) -> bytes:
         """Return a content, by default one that no other file has."""
@@ -248,8 +258,8 @@ class FileOperations(RuleBasedStateMachine):
         """Keep what is there for putting it back."""
         for path in self.files():
             state = (self.share / path).read_bytes(), (self.share / path).stat().st_mtime_ns
-            if state[0] and state not in self.past[path]:
-                self.past[path].append(state)
+            if state[0] and state not in self.past.get(path, []):
+                self.past.setdefault(path, []).append(state)
 
     # --- What people do --------------------------------------------------------------------------
 
@@ -268,6 +278,8 @@ class FileOperations(RuleBasedStateMachine):
     @rule(path=paths, content=contents)
     def write(self, path: str, content: bytes | None) -> None:
         """Make a file, or overwrite it in place."""
+        if not self.fresh(path):
+            return
         if (self.share / path).exists():
             self.touching_content(path)
         else:
@@ -276,7 +288,7 @@ class FileOperations(RuleBasedStateMachine):
 
     def some_files(self) -> bool:
         """Say whether there is any file."""
-        return bool(self.files())
+        return bool(self.fresh_files())
 
     @precondition(some_files)
     @rule(pick=picks)
@@ -311,6 +323,8 @@ class FileOperations(RuleBasedStateMachine):
     def rename(self, pick: int, path: str) -> None:
         """Give a file another name, in another directory or over another file."""
         source = self.pick(pick)
+        if not self.fresh(path):
+            return
         self.touching([source, path])
         (self.share / path).parent.mkdir(parents=True, exist_ok=True)
         (self.share / source).rename(self.share / path)
@@ -320,7 +334,7 @@ class FileOperations(RuleBasedStateMachine):
     def link(self, pick: int, path: str) -> None:
         """Give a file one more name."""
         source = self.pick(pick)
-        if not (self.share / path).exists():
+        if self.fresh(path) and not (self.share / path).exists():
             self.touching([source, path])
             (self.share / path).parent.mkdir(parents=True, exist_ok=True)
             (self.share / path).hardlink_to(self.share / source)
@@ -330,7 +344,7 @@ class FileOperations(RuleBasedStateMachine):
     def copy(self, pick: int, path: str, *, keep: bool) -> None:
         """Copy a file; like `cp -p` its time is kept."""
         source = self.pick(pick)
-        if (self.share / path).exists():
+        if (self.share / path).exists() or not self.fresh(path):
             return
         self.checkpoint()
         self.touching([source, path])
@@ -347,11 +361,15 @@ class FileOperations(RuleBasedStateMachine):
         self.remember()
         (self.share / path).unlink()
 
-    @precondition(lambda self: any(self.past.values()))
+    def some_past(self) -> bool:
+        """Say whether there is anything to put back."""
+        return any(self.fresh(path) for path in self.past)
+
+    @precondition(some_past)
     @rule(pick=picks, which=picks)
     def put_back(self, pick: int, which: int) -> None:
         """Put back an older state with its time, as from a backup."""
-        known = sorted(path for path, past in self.past.items() if past)
+        known = sorted(path for path in self.past if self.fresh(path))
         path = known[pick % len(known)]
         content, mtime_ns = self.past[path][which % len(self.past[path])]
         self.checkpoint()
@@ -384,9 +402,10 @@ class FileOperations(RuleBasedStateMachine):
     def move_tree_in(self, directory: str, files: dict[str, bytes | None]) -> None:
         """Move a directory with files in from outside."""
         target = self.share / directory
-        if target.exists():
+        moved = [f"{directory}/{name}" for name in files]
+        if target.exists() or not all(map(self.fresh, moved)):
             return
-        self.touching([f"{directory}/{name}" for name in files])
+        self.touching(moved)
         outside = self.spot.beside / "tree"
         outside.mkdir()
         for name, content in files.items():
@@ -435,7 +454,7 @@ class FileOperations(RuleBasedStateMachine):
     @rule(path=paths)
     def write_twice(self, path: str) -> None:
         """Overwrite what was just written: the first may have been sent, the second must be."""
-        if (self.share / path).exists() or path.endswith(LEFT_OUT):
+        if (self.share / path).exists() or path.endswith(LEFT_OUT) or not self.fresh(path):
             return
         self.touching([path])
         for _ in range(2):
