@@ -271,7 +271,11 @@ def perform(
                 left = _step(left, performance)
                 threading.Event().wait(0.01)
             arrived = [one.spot.quiet_passed() for one in playing]
-            eventually(lambda: all(one() for one in arrived) and idle(service, scene.setting))
+            with suppress(AssertionError):  # told by play below
+                eventually(lambda: all(one() for one in arrived) and idle(service, scene.setting))
+            for one, (_, settling) in zip(playing, service.watching().values(), strict=True):
+                if settling:
+                    performance.failures.setdefault(one.name, AssertionError("never comes to rest"))
         for one in playing:
             if one.expected is not None and _by_name(one.spot.sent()) != _by_name(one.expected):
                 wrong = AssertionError(f"sent {one.spot.sent()} instead of {one.expected}")

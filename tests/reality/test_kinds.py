@@ -15,7 +15,7 @@ import pytest
 from dingwatch import files
 from dingwatch.model import Failure
 from dingwatch.texts import Log
-from tests.reality.stage import Spot, idle, running, shown, stage
+from tests.reality.stage import SETTLE, Spot, idle, running, shown, stage
 from tests.support import Heard, eventually
 
 SECRET = b"this must not leave"
@@ -154,20 +154,22 @@ def test_a_pipe_under_a_settled_name_is_not_opened(tmp_path: Path) -> None:
 SWAPPER = """
 import ctypes, sys, time
 libc = ctypes.CDLL(None, use_errno=True)
-one, other, pause = sys.argv[1].encode(), sys.argv[2].encode(), float(sys.argv[3])
+one, other, pause, rest = sys.argv[1].encode(), sys.argv[2].encode(), float(sys.argv[3]), float(sys.argv[4])
 sys.stdout.write("swapping\\n"); sys.stdout.flush()
 while True:
-    if libc.renameat2(-100, one, -100, other, 2):
-        sys.exit(str(ctypes.get_errno()))
-    time.sleep(pause)
+    for _ in range(101):
+        if libc.renameat2(-100, one, -100, other, 2):
+            sys.exit(str(ctypes.get_errno()))
+        time.sleep(pause)
+    time.sleep(rest)
 """
-"""Exchanges two names again and again (RENAME_EXCHANGE)."""
+"""Exchanges two names again and again (RENAME_EXCHANGE), and rests with the one or the other in place."""
 
 
 @contextmanager
-def swapping(one: Path, other: Path, pause: float = 0.0) -> Iterator[None]:
+def swapping(one: Path, other: Path, pause: float = 0.0, rest: float = 0.0) -> Iterator[None]:
     """Let a process exchange two names meanwhile."""
-    command = [sys.executable, "-I", "-S", "-c", SWAPPER, str(one), str(other), str(pause)]
+    command = [sys.executable, "-I", "-S", "-c", SWAPPER, str(one), str(other), str(pause), str(rest)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE)
     assert process.stdout is not None
     process.stdout.readline()
@@ -179,7 +181,7 @@ def swapping(one: Path, other: Path, pause: float = 0.0) -> Iterator[None]:
         process.communicate()
 
 
-ROUNDS, FILES = 6, 8
+ROUNDS, FILES = 8, 6
 
 
 @pytest.mark.parametrize("watch", ["inotify", "poll"])
@@ -197,7 +199,7 @@ def test_nothing_comes_through_a_link_swapped_in(tmp_path: Path, watch: str) -> 
         inside = os.open(parent, os.O_DIRECTORY)
         wanted = [shown(f"{number}.pdf", b"inside %d" % number) for number in range(ROUNDS * FILES)]
         with running(scene.setting) as service:
-            with swapping(parent, link, pause=0.002):
+            with swapping(parent, link, pause=0.001, rest=2 * SETTLE):
                 for number in range(ROUNDS * FILES):
                     drop(outside / f"{number}.pdf", b"outside%d" % number, number)
                     drop(spot.beside / "new.pdf", b"inside %d" % number, number)

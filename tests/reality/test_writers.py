@@ -192,6 +192,24 @@ def autosave(at: Spot) -> Play:
 
 
 @play
+def autosave_seldom(at: Spot) -> Play:
+    """An editor that saves less often than the quiet period: after its first version only pauses are sent."""
+    name, often, pause = "seldom.docx", 4, 1.4 * SETTLE
+    writer = at.writer("autosaving", at.folder / name, pause, often)
+    saves = [shown(name, writers.saved(name, number)) for number in range(2 * often)]
+    calm = True
+    for last in (saves[often - 1], saves[-1]):
+        yield writer.waits
+        calm = calm and float(writer.said) < 2 * SETTLE
+        yield lambda last=last: at.sent()[-1:] == [last]  # type: ignore[misc]
+        writer.go_on()
+    yield at.quiet_passed()
+    assert at.sent() == [one for one in saves if one in at.sent()]
+    assert len(at.sent()) <= 3 or not calm
+    return None
+
+
+@play
 def regret(at: Spot) -> Play:
     """Removed before it settled."""
     writer = at.writer("regretting", at.folder / "regret.pdf")
