@@ -214,6 +214,7 @@ class Life:
                     for path, seen in one.files
                     if (one.folder, path) not in self._noticed
                 }
+                self._noticed = {key for key in self._noticed if key[0] != one.folder}
         if plan.written and self.delivery is not None:
             self.poke()
 
