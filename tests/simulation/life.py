@@ -196,17 +196,25 @@ class Life:
         assert self.intake is not None
         taken, self.intake_in = self.intake_in, []
         self._count_tick("intake", taken)
-        phases = {i: folder.phase for i, folder in self.intake._folders.items()}
-        self._noticed |= {
-            (one.folder, one.path)
-            for one in taken
-            if isinstance(one, Notice) and phases[one.folder] is not Phase.UP
-        }
-        self._scanned |= {one.folder for one in taken if isinstance(one, Scanned)}
+        self._note_notices(self.intake, taken)
         plan = self.intake.tick(Instant(self.wall, self.monotonic), taken)
         for job in plan.jobs:
             self._submit(job, partial(self._do_intake, job))
         self._intake_at = plan.next_at
+        self._note_listings(self.intake, taken)
+        if plan.written and self.delivery is not None:
+            self.poke()
+
+    def _note_notices(self, loop: IntakeLoop, taken: Sequence[Input]) -> None:
+        """What is noticed while a folder is not yet watched is no baseline."""
+        away = {i for i, folder in loop._folders.items() if folder.phase is not Phase.UP}
+        self._noticed |= {
+            (one.folder, one.path) for one in taken if isinstance(one, Notice) and one.folder in away
+        }
+        self._scanned |= {one.folder for one in taken if isinstance(one, Scanned)}
+
+    def _note_listings(self, loop: IntakeLoop, taken: Sequence[Input]) -> None:
+        """What a first look lists may be a baseline."""
         for one in taken:
             if isinstance(one, Listed):
                 self.listed |= {
@@ -214,9 +222,8 @@ class Life:
                     for path, seen in one.files
                     if (one.folder, path) not in self._noticed
                 }
-                self._noticed = {key for key in self._noticed if key[0] != one.folder}
-        if plan.written and self.delivery is not None:
-            self.poke()
+        up = {i for i, folder in loop._folders.items() if folder.phase is Phase.UP}
+        self._noticed = {key for key in self._noticed if key[0] not in up}
 
     def poke(self) -> None:
         """Wake delivery, as intake and commands do."""
