@@ -15,7 +15,7 @@ from typing import Final
 import pytest
 from hypothesis import strategies as st
 
-from dingwatch import policy
+from dingwatch import policy, settle
 from dingwatch.dingtalk.transport import multipart
 from dingwatch.ledger import Store, sqlite_url, versions
 from dingwatch.ledger.versions import Mapped, NewVersion
@@ -121,10 +121,12 @@ def judged(name: bytes) -> None:
     assert dress.key.extension not in {"", "html"}
     assert dress.name.lower().endswith(f".{dress.key.extension}")
     policy.path_filter((), (), recursive=True).accepts(name)
+    assert name not in settle.lock_names(name)
 
 
 def test_a_few_names_are_judged() -> None:
-    """Whatever a name is made of, what is shown of it is safe."""
+    """Whatever a name is made of, what is shown of it is safe, and it is no lock of itself."""
+    judged(b"~$report.docx")
     a_few(judged, NAMES, 200)
 
 
