@@ -43,8 +43,13 @@ def listening_socket(spot: Spot, path: Path) -> None:
 
 
 def device(spot: Spot, path: Path) -> None:
-    """Make a device that never ends: /dev/zero's number."""
+    """Make a device that never ends."""
     del spot
+    make_device(path)
+
+
+def make_device(path: Path) -> None:
+    """Make a device of /dev/zero's number."""
     try:
         os.mknod(path, stat.S_IFCHR | 0o666, os.makedev(1, 5))
     except PermissionError:
@@ -244,7 +249,7 @@ def test_what_is_swapped_in_before_the_opening_is_not_opened(tmp_path: Path, nam
     if name == "pipe":
         os.mkfifo(other)
     else:
-        os.mknod(other, stat.S_IFCHR | 0o666, os.makedev(1, 5))
+        make_device(other)
     seen = set()
     with (
         never_opened(other),

@@ -313,7 +313,8 @@ def mv(at: Spot) -> Play:
 @play
 def mv_across(at: Spot) -> Play:
     """Moved from another file system: copied, with its times."""
-    elsewhere = Path("/dev/shm") / f"{os.getpid()}-across.pdf"  # noqa: S108 (another file system)
+    memory = Path("/dev/shm")  # noqa: S108 (another file system)
+    elsewhere = (memory if memory.is_dir() else at.beside) / f"{os.getpid()}-across.pdf"
     elsewhere.write_bytes(writers.whole("across.pdf"))
     at.run("mv", elsewhere, at.folder / "across.pdf")
     yield at.count(1)
