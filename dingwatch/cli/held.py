@@ -9,7 +9,7 @@ import click
 
 from dingwatch.cli.context import Session
 from dingwatch.ledger import Store, commands
-from dingwatch.ledger.commands import NotRetried
+from dingwatch.ledger.commands import NotApplicable
 from dingwatch.texts import Cli
 
 
@@ -44,7 +44,7 @@ def resolve(session: Session, delivery: int, *, sent: bool) -> int:
     with session.store() as store:
         try:
             commands.resolve(store, delivery, sent=sent, now=time.time())
-        except NotRetried:
+        except NotApplicable:
             session.fail(Cli.RESOLVE_NOT, id=delivery)
     session.poke()
     click.echo(session.say(Cli.RESOLVED_SENT if sent else Cli.RESOLVED_RESEND, id=delivery))

@@ -13,7 +13,7 @@ from dingwatch.cli.context import Session
 from dingwatch.config import Folder
 from dingwatch.dingtalk import REFUSED_EXTENSIONS
 from dingwatch.ledger import Store, commands, outbox
-from dingwatch.ledger.commands import Chosen, NotRetried
+from dingwatch.ledger.commands import Chosen, NotApplicable
 from dingwatch.ledger.report import UNMAPPED
 from dingwatch.model import Cause, Failure, Version
 from dingwatch.texts import Cli, Text
@@ -71,7 +71,7 @@ def _done(session: Session, count: int) -> int:
 def _write(session: Session, store: Store, ids: Sequence[int], chosen: Sequence[Chosen]) -> None:
     try:
         commands.retry(store, ids, chosen, time.time())
-    except NotRetried as error:
+    except NotApplicable as error:
         session.fail(Cli.RETRY_NOT, ids=error)
 
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from dingwatch import policy
 from dingwatch.delivery.holds import Place
-from dingwatch.delivery.jobs import Send, Upload
+from dingwatch.delivery.jobs import FetchToken, Send, Upload
 from dingwatch.delivery.memory import Memory, Tick
 from dingwatch.dingtalk import API_SEND, API_UPLOAD, MEDIA_LIMIT, Host
 from dingwatch.ledger import outbox
@@ -91,9 +91,16 @@ def _claim_crashed(memory: Memory, tick: Tick) -> None:
         _claim_first(memory, tick, [row])
     else:
         _claim_upload(memory, tick, [row])
-    if not tick.busy():
-        memory.crashed = memory.crashed[1:]  # held by something else than itself: let the others go on
+    if not tick.busy() and not _waits_for_all(memory, tick, row):
+        memory.crashed = memory.crashed[1:]  # held by something of its own: let the others go on
         tick.wakes.append(tick.now)
+
+
+def _waits_for_all(memory: Memory, tick: Tick, row: Delivery) -> bool:
+    """Say whether what holds back a row would hold back any other: a token, the API's pause or its pace."""
+    place = Place(API_SEND if row.state is State.UPLOADED else API_UPLOAD)
+    token = any(isinstance(job, FetchToken) for job in (*tick.out, *tick.jobs))
+    return token or memory.holds(tick, place) or memory.slot(tick, place) > tick.now
 
 
 # --- Sends -------------------------------------------------------------------------------------

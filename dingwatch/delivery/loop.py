@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -55,6 +55,7 @@ class DeliveryLoop:
         self._say = say
         self._in_hand: dict[Job, Place | None] = {}
         self._kept: list[Outcome] = []
+        self._called: deque[str] = deque()  # by any thread; a Counter is not safe to count up
         self._calls: Counter[str] = Counter()
         self._metered_at = float("-inf")
         self._ticked_at = float("-inf")
@@ -92,7 +93,7 @@ class DeliveryLoop:
 
     def count(self, api: str) -> None:
         """Note one request for the meter; safe to call from any thread."""
-        self._calls[api] += 1
+        self._called.append(api)
 
     @property
     def in_hand(self) -> int:
@@ -163,6 +164,8 @@ class DeliveryLoop:
 
     def _write_meter(self, tick: Tick) -> Counter[str]:
         """Add the counted calls to the ledger, once in a while."""
+        while self._called:
+            self._calls[self._called.popleft()] += 1
         counted = Counter({api: count for api, count in list(self._calls.items()) if count})
         if not counted:
             return counted

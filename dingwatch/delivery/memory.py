@@ -108,14 +108,14 @@ class Memory:
 
     def refresh(self, tick: Tick) -> None:
         """Make it again from the ledger, when something else wrote there."""
-        if self.stale:
+        stale, self.stale = self.stale, False  # a poke from now on is for the next tick
+        if stale:
             self.pauses.load(outbox.all_pauses(tick.connection))
             self.refused |= outbox.extensions_refused(tick.connection, self.settings.app)
             self.may_wait = self.may_doubt = True
-        if self.stale or self.pauses.known:  # what a pause held needs nothing written to be work
+        if stale or self.pauses.known:  # what a pause held needs nothing written to be work
             self.may_upload = True
             self.may_send = set(outbox.conversations_waiting(tick.connection))
-        self.stale = False
 
     def held(self, now: float) -> Held:
         """Return what pauses keep from being claimed."""

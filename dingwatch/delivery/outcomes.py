@@ -13,7 +13,7 @@ from dingwatch.delivery.memory import Memory, Tick, place_of, rows_of
 from dingwatch.dingtalk import API_SEND, API_UPLOAD
 from dingwatch.ledger import outbox
 from dingwatch.ledger.outbox import Delivery
-from dingwatch.ledger.transitions import ONE_MORE, Change
+from dingwatch.ledger.transitions import NO_CAUSE, ONE_MORE, Change
 from dingwatch.lifecycle import Event, State
 from dingwatch.model import (
     Cause,
@@ -33,7 +33,6 @@ from dingwatch.texts import Log
 
 TOKEN_TRIES: Final = 3
 """Tokens refused in a row for one row, after which a person must look at it."""
-_NO_CAUSE: Final = dict.fromkeys(("code", "message", "advice", "request_id"))
 
 
 def enter(memory: Memory, tick: Tick, outcomes: Sequence[Outcome]) -> None:
@@ -99,7 +98,7 @@ def _sent(memory: Memory, tick: Tick, job: Send, done: SendDone) -> None:
         "process_query_key": done.process_query_key,
         "crashes": 0,
         "attempts": ONE_MORE,
-        **_NO_CAUSE,
+        **NO_CAUSE,
     }
     tick.changes.append(Change(job.row.id, Event.SEND_OK, State.SENDING, None, columns))
     memory.may_send.add(job.row.conversation)

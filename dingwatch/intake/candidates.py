@@ -25,6 +25,8 @@ ABSENT_WAIT: Final = 2.0
 RESTLESS_EVERY: Final = 60.0
 """Seconds between two looks at which files never come to rest."""
 
+_CHANGING: Final = Cause("changing", "", "IN_USE")
+
 Key = tuple[int, bytes]
 """A folder's id, and a path in it."""
 
@@ -117,6 +119,7 @@ class Candidates:
         if folder.phase is not Phase.UP:
             folder.noticed.add(key[1])
         self._absent.pop(key, None)
+        self.gone.discard(key)
         self._put(key, settle.notice(self._settling.get(key), at, folder.quiet, anew=anew))
 
     def _unlock(self, key: Key, at: float) -> None:
@@ -183,26 +186,25 @@ class Candidates:
         return min((*wakes, *(when for when, _ in self._agenda[:1])), default=None)
 
     def looked(self, looked: Looked, at: float) -> None:
-        """Enter what looks saw."""
+        """Enter what looks saw; one that is older than the last happening proves nothing."""
         for path, seen in looked.seen:
             key = (looked.job.folder, path)
             self._looking.discard(key)
             confirming = key in self._confirming
             self._confirming.discard(key)
-            if isinstance(seen, Fingerprint):
-                self._saw(key, seen, looked.job.asked, at, confirming=confirming)
+            candidate = self._settling.get(key)
+            if candidate is not None and looked.job.asked < candidate.changed:
+                self._put(key, candidate)
             elif isinstance(seen, Vanished):
                 self._saw_nothing(key, seen, at, confirming=confirming)
-            elif key in self._settling:
-                self._cannot_look(key, self._settling[key], seen, at)
+            elif candidate is not None and isinstance(seen, Fingerprint):
+                self._saw(key, candidate, seen, looked.job.asked, at)
+            elif candidate is not None and not isinstance(seen, Fingerprint):
+                self._cannot_look(key, candidate, seen, at)
+            elif confirming and isinstance(seen, Fingerprint):
+                self.notice(key, at)
 
-    def _saw(self, key: Key, seen: Fingerprint, asked: float, at: float, *, confirming: bool) -> None:
-        if confirming:
-            self.notice(key, at)
-            return
-        candidate = self._settling.get(key)
-        if candidate is None:
-            return
+    def _saw(self, key: Key, candidate: Candidate, seen: Fingerprint, asked: float, at: float) -> None:
         if settle.settled(candidate, seen, asked):
             self._settled[key] = Settled(key, candidate, seen)
             del self._settling[key]
@@ -210,13 +212,12 @@ class Candidates:
             self._put(key, settle.look(candidate, seen, asked, at))
 
     def _saw_nothing(self, key: Key, verdict: Vanished, at: float, *, confirming: bool) -> None:
-        if confirming:
-            self.gone.add(key)
-            if key in self._settling:  # something happened to it meanwhile, and its look was this one
-                self._put(key, self._settling[key])
-        elif self._settling.pop(key, None) is not None:
+        if self._settling.pop(key, None) is not None:
             self._told.discard((Log.UNREADABLE, key))
             self._reasons.pop(key, None)
+        if confirming:
+            self.gone.add(key)
+        else:
             self._miss(key, at)
         if verdict.cause.code == "not_regular":
             self._tell_irregular([key])
@@ -225,8 +226,7 @@ class Candidates:
         """Keep a file that cannot be read now; look again ever more seldom, and say so once."""
         self._tell_unreadable(key, verdict)
         self._reasons[key] = verdict.cause
-        quiet = min(candidate.quiet * 2, settle.LONGEST_QUIET)
-        self._put(key, replace(candidate, changed=at, quiet=quiet, not_before=at + quiet))
+        self._put(key, settle.held(candidate, at))
 
     # --- Digests -------------------------------------------------------------------------------
 
@@ -318,7 +318,10 @@ class Candidates:
         self.restless = tuple(
             Restless(*key, candidate.first)
             for key, candidate in (*self._settling.items(), *self._examining.items())
-            if settle.restless(candidate, at)
+            if settle.restless(candidate, at) and self._is_up(key)
         )
         for one in self.restless:
-            self._tell(Log.RESTLESS, (one.folder, one.path), hours=int((at - one.since) // 3600))
+            key = (one.folder, one.path)
+            cause = self._reasons.get(key, _CHANGING)
+            hours = int((at - one.since) // 3600)
+            self._tell(Log.RESTLESS, key, hours=hours, code=cause.code, advice=cause.advice)

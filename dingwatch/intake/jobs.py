@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from dingwatch.ledger import LedgerError
 from dingwatch.model import Cause, Fingerprint, Verdict, WatchKind
 from dingwatch.policy import Known
 from dingwatch.watch import Notice, Overflow
@@ -142,6 +143,14 @@ class Scanned:
 
 
 @dataclass(frozen=True, slots=True)
+class Unread:
+    """The ledger could not be read for a job: it is asked for again."""
+
+    job: Scan | Forget
+    error: LedgerError
+
+
+@dataclass(frozen=True, slots=True)
 class Forgettable:
     """Versions whose files are really not there; the search goes on after the id `last`, if any."""
 
@@ -193,6 +202,7 @@ Input = (
     | Found
     | Scanned
     | Forgettable
+    | Unread
     | Looked
     | Examined
     | Unexamined

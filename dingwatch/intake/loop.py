@@ -24,8 +24,10 @@ from dingwatch.intake.jobs import (
     Job,
     Listed,
     Looked,
+    Scan,
     Scanned,
     Unexamined,
+    Unread,
 )
 from dingwatch.intake.watches import Watches
 from dingwatch.ledger import pruning
@@ -79,7 +81,7 @@ class IntakeLoop:
         self._listed: list[Listed] = []
         self._forget: list[Forget] = []
         self._forgot_at: dict[int | None, float] = {}
-        self._forgotten: list[int] = []
+        self._forgotten: list[Forgettable] = []
         self._offset: float | None = None
         self._ledger_down = False
 
@@ -113,13 +115,15 @@ class IntakeLoop:
         self._watch_the_clock(now)
         for one in inputs:
             self._enter(one, now)
-        jobs = [*self._watches.jobs(now.monotonic), *self._forget]
-        self._forget.clear()
+        jobs = self._watches.jobs(now.monotonic)
+        if not self._ledger_down:
+            jobs += self._forget
+            self._forget.clear()
         written = False
         try:
             more, written = self._decide(now)
             jobs += more
-            self._ledger_down = False
+            self._ledger_back()
         except LedgerError as error:
             self._ledger_lost(error)
         self._candidates.tell_restless(now.monotonic)
@@ -138,6 +142,11 @@ class IntakeLoop:
             cause = error.cause
             self._say(Log.LEDGER_DOWN, code=cause.code, message=cause.message, advice=cause.advice)
         self._ledger_down = True
+
+    def _ledger_back(self) -> None:
+        if self._ledger_down:
+            self._say(Log.LEDGER_BACK)
+        self._ledger_down = False
 
     def _next_at(self, now: Instant) -> float | None:
         wakes = [*self._watches.wakes()]
@@ -162,10 +171,20 @@ class IntakeLoop:
                 self._forgettable(one)
             case Overflow():
                 self._watches.scan_all(now.monotonic)
+            case Unread(job, error):
+                self._ledger_lost(error)
+                self._unread(job, now.monotonic)
             case Armed() | Checked() | Scanned() | Down():
                 self._enter_folder(one, now)
             case Notice() | Anew() | Found() | Looked() | Unexamined():
                 self._enter_path(one, now.monotonic)
+
+    def _unread(self, job: Scan | Forget, at: float) -> None:
+        match job:
+            case Scan(folder):
+                self._watches.scan_again(folder, at + LEDGER_RETRY)
+            case Forget():
+                self._forget.append(job)
 
     def _enter_folder(self, one: Armed | Checked | Scanned | Down, now: Instant) -> None:
         at = now.monotonic
@@ -213,7 +232,8 @@ class IntakeLoop:
             decided = self._decisions.decide(
                 connection, now, listed=self._listed, settled=settled, examined=fresh, gone=candidates.gone
             )
-            pruning.forget(connection, self._forgotten)
+            for one in self._forgotten:
+                pruning.forget(connection, one.job.folder, one.job.before, one.ids)
         candidates.decided(settled)
         candidates.examined(self._examined)
         self._take_over(decided, now.monotonic)
@@ -251,6 +271,6 @@ class IntakeLoop:
                 self._forget.append(Forget(one, now.wall - self._keep))
 
     def _forgettable(self, one: Forgettable) -> None:
-        self._forgotten += one.ids
+        self._forgotten.append(one)
         if one.last is not None:
             self._forget.append(replace(one.job, after=one.last))

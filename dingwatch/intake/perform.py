@@ -29,8 +29,9 @@ from dingwatch.intake.jobs import (
     Scanned,
     TakeBaseline,
     Unexamined,
+    Unread,
 )
-from dingwatch.ledger import pruning, versions
+from dingwatch.ledger import LedgerError, pruning, versions
 from dingwatch.ledger.store import Store
 from dingwatch.model import (
     Cause,
@@ -80,6 +81,9 @@ class Performer:
             if isinstance(job, Forget):
                 return Forgettable((), job, None)  # the folder is down; it is asked again another day
             return Down(job.folder, failure.verdict)
+        except LedgerError as error:
+            assert isinstance(job, Scan | Forget)  # noqa: S101 (no other job reads the ledger)
+            return Unread(job, error)
 
     def close(self) -> None:
         """Close all roots."""

@@ -29,6 +29,11 @@ class Watches:
         for folder in self._folders.values():
             folder.next_scan = min(folder.next_scan, at)
 
+    def scan_again(self, folder: int, at: float) -> None:
+        """A scan could not be carried out."""
+        self._folders[folder].scan_began = None
+        self._folders[folder].next_scan = at
+
     # --- What is to be done ----------------------------------------------------------------------
 
     def jobs(self, at: float) -> list[Job]:

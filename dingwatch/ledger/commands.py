@@ -11,25 +11,18 @@ from sqlalchemy import Connection, Row, select, update
 from dingwatch.ledger import floods, outbox, transitions
 from dingwatch.ledger.schema import IS_BASELINE, deliveries, versions
 from dingwatch.ledger.store import Store
-from dingwatch.ledger.transitions import Change, chunks
+from dingwatch.ledger.transitions import AFRESH, NO_CAUSE, Change, chunks
 from dingwatch.ledger.versions import NewVersion, add_deliveries, join
 from dingwatch.lifecycle import TABLE, Event, State
 from dingwatch.model import Fingerprint, Version
 from dingwatch.policy import Dress
 
-_AFRESH: Final[dict[str, Any]] = {
-    "failures": 0,
-    "waited": 0.0,
-    "crashes": 0,
-    "media_losses": 0,
-    "doubts": 0,
-}
 RETRIED: Final = (State.FAILED, State.SKIPPED, State.GONE)
 LARGEST_ID: Final = 2**63 - 1
 """No database column holds a larger one, and no driver takes it."""
 
 
-class NotRetried(Exception):  # noqa: N818 (the name of what is the case)
+class NotApplicable(Exception):  # noqa: N818 (the name of what is the case)
     """Ids that are unknown, or of rows that are in no state to be tried again."""
 
     def __init__(self, ids: Sequence[int]) -> None:
@@ -76,7 +69,7 @@ def retry(store: Store, ids: Sequence[int], chosen: Sequence[Chosen], now: float
     """Put deliveries back to work, and make those of baseline versions; all of it or nothing.
 
     Raises:
-        NotRetried: with every id that cannot be; nothing was changed then.
+        NotApplicable: with every id that cannot be; nothing was changed then.
     """
     with store.writing() as connection:
         found = _states(connection, ids)
@@ -84,7 +77,7 @@ def retry(store: Store, ids: Sequence[int], chosen: Sequence[Chosen], now: float
         wrong = [i for i in ids if found.get(i) not in RETRIED]
         wrong += [one.version.id for one in chosen if one.version.id not in old]
         if wrong:
-            raise NotRetried(wrong)
+            raise NotApplicable(wrong)
         _send(store, connection, chosen, now)
         _requeue(connection, ids, now)
 
@@ -101,17 +94,14 @@ def resolve(store: Store, delivery: int, *, sent: bool, now: float) -> None:
     """Settle an uncertain delivery by a person's word: it arrived, or it is to be sent once more.
 
     Raises:
-        NotRetried: there is no such delivery, or it is not uncertain; nothing was changed then.
+        NotApplicable: there is no such delivery, or it is not uncertain; nothing was changed then.
     """
     with store.writing() as connection:
         row = outbox.by_id(connection, [delivery]).get(delivery) if delivery <= LARGEST_ID else None
         if row is None or row.state is not State.UNCERTAIN:
-            raise NotRetried([delivery])
+            raise NotApplicable([delivery])
         if sent:
-            columns = {
-                "sent_at": row.doubted_at,
-                **dict.fromkeys(("code", "message", "advice", "request_id")),
-            }
+            columns = NO_CAUSE | {"sent_at": row.doubted_at}
             change = Change(delivery, Event.CONFIRM, State.UNCERTAIN, None, columns)
         else:
             columns = {"due": now, "uncertain_resent": True}
@@ -148,7 +138,7 @@ def _states(connection: Connection, ids: Sequence[int]) -> dict[int, State]:
 
 def _requeue(connection: Connection, ids: Sequence[int], now: float) -> None:
     assert all(Event.REQUEUE in TABLE[state] for state in RETRIED)  # noqa: S101 (the table's word)
-    columns = _AFRESH | {"due": now, "settled_at": now}
+    columns = AFRESH | {"due": now, "settled_at": now}
     transitions.apply(connection, now, [Change(i, Event.REQUEUE, None, None, columns) for i in ids])
     outbox.probe_all(connection)
 
@@ -174,4 +164,4 @@ def _new(one: Chosen, now: float) -> NewVersion:
     )
 
 
-__all__ = ["Chosen", "NotRetried", "baseline", "discard", "release", "resolve", "retry", "retry_all"]
+__all__ = ["Chosen", "NotApplicable", "baseline", "discard", "release", "resolve", "retry", "retry_all"]

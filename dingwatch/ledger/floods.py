@@ -20,7 +20,7 @@ HELD: Final = 1e15
 """The due time (seconds since the epoch) of what waits for a person."""
 AT_ONCE: Final = 500
 """Deliveries discarded in one transaction."""
-_COLUMNS: Final = ("version_id", "delivery_id", "at", "event", "before", "after", "code")
+_COLUMNS: Final = ("version_id", "delivery_id", "at", "event", "before", "after", "code", "advice")
 
 
 def _held(folder: int) -> ColumnElement[bool]:
@@ -57,6 +57,7 @@ def release(connection: Connection, folder: int, now: float) -> int:
 
 def discard(connection: Connection, folder: int, now: float) -> int:
     """Have some of what is held not sent at all (`skipped`); return how many, 0 when nothing is left."""
+    connection.execute(update(folders).where(folders.c.id == folder).values(released_at=now))
     ids = connection.scalars(select(deliveries.c.id).where(_held(folder)).limit(AT_ONCE)).all()
     cause = Cause("discarded", "", "DISCARDED")
     transitions.apply(
@@ -85,5 +86,6 @@ def _write_history(connection: Connection, which: ColumnElement[bool], event: st
         pending,
         pending,
         literal("hold_over"),
+        literal("HELD"),
     ).where(which)
     connection.execute(insert(history).from_select(_COLUMNS, lines))

@@ -6,6 +6,7 @@ A ledger is never made anew where there was one: everything in the folders would
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -16,6 +17,8 @@ from dingwatch.model import Cause
 
 BACKUPS: Final = "backups"
 """The directory beside the ledger that holds its backups."""
+ROOM: Final = 2
+"""How many times the ledger's size must be free for a backup: it must not take the room that work needs."""
 KEPT: Final = 3
 """How many backups are kept, one a day."""
 
@@ -45,7 +48,7 @@ def require_whole(path: Path) -> None:
     with errors(), closing(sqlite3.connect(path, timeout=5.0)) as connection:
         (said,) = connection.execute("PRAGMA quick_check(1)").fetchone()
     if said != "ok":
-        raise LedgerError(Cause("damaged", said, "LEDGER_DAMAGED"))
+        raise LedgerError(Cause("damaged", " ".join(said.split()), "LEDGER_DAMAGED"))
 
 
 def backups(path: Path) -> list[Path]:
@@ -67,7 +70,10 @@ def back_up(path: Path, day: str) -> bool:
     part = target.with_suffix(".part")
     try:
         target.parent.mkdir(mode=0o700, exist_ok=True)
-        part.unlink(missing_ok=True)
+        for left in target.parent.glob("*.part"):
+            left.unlink()
+        if shutil.disk_usage(target.parent).free < ROOM * path.stat().st_size:
+            raise LedgerError(Cause("no_room", "", "LEDGER_UNWRITABLE"))
         os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
         with errors(), closing(sqlite3.connect(path, timeout=5.0)) as connection:
             connection.execute("VACUUM INTO ?", (str(part),))

@@ -503,6 +503,7 @@ def recover(connection: Connection, now: float) -> list[Delivery]:
 _CRASHED: Final = (
     select(deliveries.c.id)
     .where(deliveries.c.crashes > 0, deliveries.c.state.in_((State.PENDING, State.UPLOADED)), _MAPPED)
+    .where(deliveries.c.due < HELD)
     .order_by(deliveries.c.settled_at, deliveries.c.id)
 )
 

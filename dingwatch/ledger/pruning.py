@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import Connection, and_, delete, exists, select
+from sqlalchemy import ColumnElement, Connection, and_, delete, exists, select
 
 from dingwatch.ledger.schema import deliveries, history, uploads, versions
 from dingwatch.ledger.transitions import chunks
@@ -37,20 +37,26 @@ def old(connection: Connection, folder: int | None, before: float, after: int) -
 
     What `send` was given (folder None) counts from when it was given.
     """
-    gone = versions.c.noticed_at < before if folder is None else versions.c.missing_since < before
     query = (
         select(versions.c.id, versions.c.directory, versions.c.name)
-        .where(versions.c.folder_id.is_(folder) if folder is None else versions.c.folder_id == folder)
-        .where(gone, ~_UNENDED, versions.c.id > after)
+        .where(*_old(folder, before), versions.c.id > after)
         .order_by(versions.c.id)
         .limit(AT_ONCE)
     )
     return [Old(number, join(directory, name)) for number, directory, name in connection.execute(query)]
 
 
-def forget(connection: Connection, ids: Sequence[int]) -> None:
-    """Delete versions with everything that belongs to them alone."""
-    for some in chunks(ids):
+def _old(folder: int | None, before: float) -> tuple[ColumnElement[bool], ...]:
+    if folder is None:
+        return versions.c.folder_id.is_(None), versions.c.noticed_at < before, ~_UNENDED
+    return versions.c.folder_id == folder, versions.c.missing_since < before, ~_UNENDED
+
+
+def forget(connection: Connection, folder: int | None, before: float, ids: Sequence[int]) -> None:
+    """Delete those of these versions that are still old, with everything that belongs to them alone."""
+    for found in chunks(ids):
+        still = select(versions.c.id).where(versions.c.id.in_(found), *_old(folder, before))
+        some = connection.scalars(still).all()
         of_these = deliveries.c.version_id.in_(some)
         keys = connection.scalars(select(deliveries.c.upload_key).where(of_these).distinct()).all()
         connection.execute(delete(history).where(history.c.version_id.in_(some)))

@@ -148,6 +148,7 @@ deliveries = Table(
     _one_of("form", Form),
     _one_of("route", Route),
     Index("deliveries_by_due", "state", "due"),
+    Index("deliveries_of_folder_by_time", "folder_id", "noticed_at"),
     Index("deliveries_to_upload", "state", "settled_at", "id"),
     Index("deliveries_to_send", "state", "conversation_id", "settled_at", "id"),
     Index("deliveries_of_upload", "upload_key", "state"),
@@ -221,7 +222,7 @@ refused_extensions = Table(
     Column("since", Double, nullable=False),
 )
 
-deliveries_by_due = next(index for index in deliveries.indexes if index.name == "deliveries_by_due")
+_NEW_IN_2: Final = {"deliveries_by_due", "deliveries_of_folder_by_time"}
 
 MIGRATIONS: Final[Mapping[int, tuple[Executable, ...]]] = {
     1: (
@@ -229,7 +230,7 @@ MIGRATIONS: Final[Mapping[int, tuple[Executable, ...]]] = {
         text("ALTER TABLE history ADD COLUMN advice VARCHAR"),
         text("ALTER TABLE history ADD COLUMN request_id VARCHAR"),
         CreateIndex(versions_missing),
-        CreateIndex(deliveries_by_due),
+        *(CreateIndex(index) for index in deliveries.indexes if index.name in _NEW_IN_2),
     ),
 }
 """What makes the next schema of each one."""

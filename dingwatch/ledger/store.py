@@ -22,7 +22,12 @@ from dingwatch.ledger.schema import MIGRATIONS, SCHEMA, metadata, numbers
 from dingwatch.model import Cause
 
 BUSY_SECONDS: Final = 5.0
-_DAMAGED: Final = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
+_ADVICE: Final = (
+    ("SQLITE_CORRUPT", "LEDGER_DAMAGED"),
+    ("SQLITE_NOTADB", "LEDGER_DAMAGED"),
+    ("SQLITE_BUSY", "LEDGER_LOCKED"),
+    ("SQLITE_LOCKED", "LEDGER_LOCKED"),
+)
 
 
 class LedgerError(Exception):
@@ -200,7 +205,7 @@ def errors() -> Iterator[None]:
     except (DBAPIError, sqlite3.Error) as error:
         original = error.orig if isinstance(error, DBAPIError) else error
         code = getattr(original, "sqlite_errorname", None) or type(original).__name__
-        advice = "LEDGER_DAMAGED" if code.startswith(_DAMAGED) else "LEDGER_UNWRITABLE"
+        advice = next((name for start, name in _ADVICE if code.startswith(start)), "LEDGER_UNWRITABLE")
         raise LedgerError(Cause(code, str(original), advice)) from error
 
 

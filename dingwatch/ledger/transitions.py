@@ -131,7 +131,15 @@ def _cause_columns(cause: Cause | None) -> dict[str, Any]:
     }
 
 
-_NO_CAUSE: Final = dict.fromkeys(("code", "message", "advice", "request_id"))
+NO_CAUSE: Final[dict[str, Any]] = dict.fromkeys(("code", "message", "advice", "request_id"))
+AFRESH: Final[dict[str, Any]] = NO_CAUSE | {
+    "failures": 0,
+    "waited": 0.0,
+    "crashes": 0,
+    "media_losses": 0,
+    "doubts": 0,
+}
+"""The columns of a row that begins anew."""
 
 
 def record(connection: Connection, now: float, applied: Sequence[Applied]) -> None:
@@ -147,7 +155,7 @@ def record(connection: Connection, now: float, applied: Sequence[Applied]) -> No
                     "event": one.change.event,
                     "before": one.before,
                     "after": one.after,
-                    **(_cause_columns(one.change.cause) or _NO_CAUSE),
+                    **(_cause_columns(one.change.cause) or NO_CAUSE),
                 }
                 for one in applied
             ],

@@ -7,13 +7,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, bindparam, delete, exists, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, case, delete, exists, insert, select, update
 
 from dingwatch.ledger import transitions
+from dingwatch.ledger.floods import HELD
 from dingwatch.ledger.prepared import Prepared
 from dingwatch.ledger.schema import deliveries, folders, history, routes, uploads, versions
 from dingwatch.ledger.store import Store
-from dingwatch.ledger.transitions import Change, chunks
+from dingwatch.ledger.transitions import AFRESH, Change, chunks
 from dingwatch.lifecycle import Event, State
 from dingwatch.model import Cause, Fingerprint, Route
 from dingwatch.policy import Dress, Known
@@ -440,8 +441,15 @@ def present(connection: Connection, ids: Sequence[int]) -> None:
 
 def revive(connection: Connection, ids: Sequence[int], now: float) -> int:
     """Apply `seen`: what was gone is work again, with nothing held against it."""
-    fresh = {"due": now, "settled_at": now, "failures": 0, "waited": 0.0, "crashes": 0}
     changes = [
-        Change(d, Event.SEEN, State.GONE, columns=fresh) for d in transitions.of_versions(connection, ids)
+        Change(one, Event.SEEN, State.GONE, columns=AFRESH | {"due": due, "settled_at": now})
+        for some in chunks(ids)
+        for one, due in connection.execute(_DUES, {"versions": some, "now": now})
     ]
     return len(transitions.apply(connection, now, changes))
+
+
+# What a person's word was waited for is waited for again.
+_DUES: Final = select(
+    deliveries.c.id, case((deliveries.c.due >= HELD, deliveries.c.due), else_=bindparam("now"))
+).where(deliveries.c.version_id.in_(bindparam("versions", expanding=True)))

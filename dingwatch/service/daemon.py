@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import sys
 import threading
@@ -24,6 +25,7 @@ from dingwatch.service.speech import log_to_stderr, logger, speaker
 from dingwatch.texts import Log
 
 EXIT_BUG: Final = 70
+_HEX: Final = re.compile(r"(?:[0-9a-f]{2})+")
 
 
 class Service:
@@ -78,25 +80,37 @@ class Service:
         """Let a loop run; whatever ends it ends the service."""
         try:
             run(self._stop, lambda: None)
-        except BaseException as error:  # noqa: BLE001 (told by `run` once, with its story)
-            self.failed = self.failed or error
-        finally:
-            self._stop.set()
-            self.ended.set()
-            self.ready.set()  # nobody must wait for what will not come
-            self._delivery.inbox.wake()
-            self._intake.inbox.wake()
+        except BaseException as error:  # noqa: BLE001 (told by `serve` once, with its story)
+            self._end(error)
+        else:
+            self._end(None)
+
+    def _end(self, error: BaseException | None) -> None:
+        self.failed = self.failed or error
+        self._stop.set()
+        self.ended.set()
+        self.ready.set()  # nobody must wait for what will not come
+        self._delivery.inbox.wake()
+        self._intake.inbox.wake()
 
     def _answer(self, request: str) -> str:
-        """Answer a command: how folders are watched, how one path stands; anything else wakes the loops."""
-        match request.split(" "):
+        """Answer a command; an exception that nobody expected ends the service, not its door alone."""
+        try:
+            return json.dumps(self._reply(request.split(" ")))
+        except Exception as error:  # noqa: BLE001 (told by `serve` once, with its story)
+            self._end(error)
+            return "{}"
+
+    def _reply(self, words: list[str]) -> dict[str, object]:
+        """Tell how folders are watched, or how one path stands; anything else wakes the loops."""
+        match words:
             case ["status"]:
-                return json.dumps(self._status())
-            case ["settling", folder, path]:
-                return json.dumps(self._settling(int(folder), bytes.fromhex(path)))
+                return self._status()
+            case ["settling", folder, path] if folder.isdecimal() and _HEX.fullmatch(path):
+                return self._settling(int(folder), bytes.fromhex(path))
         self._delivery.poke()
         self._intake.inbox.wake()
-        return "{}"
+        return {}
 
     def _status(self) -> dict[str, object]:
         now = time.monotonic()

@@ -17,7 +17,7 @@ from dingwatch.config import Config, Rate
 from dingwatch.delivery import DeliveryLoop, Outcome, place_of
 from dingwatch.dingtalk import Account, Client
 from dingwatch.intake.jobs import Anew
-from dingwatch.ledger import Store, outbox
+from dingwatch.ledger import LedgerError, Store, outbox
 from dingwatch.lifecycle import IN_WORK, State
 from dingwatch.model import Vanished
 from dingwatch.policy import Limit
@@ -27,7 +27,9 @@ from dingwatch.service.inbox import Inbox
 from dingwatch.service.ledgers import open_ledger
 from dingwatch.service.places import LOCK_FILE
 from dingwatch.service.speech import log_to_stderr, speaker
+from dingwatch.texts import Log
 
+RECOVER_SECONDS: Final = 1.0
 STOP_SECONDS: Final = 9.0
 """What is in flight may take this long after a stop; systemd and people were promised ten."""
 
@@ -42,6 +44,7 @@ class DeliverySide:
     def __init__(
         self, config: Config, store: Store, folders: Mapping[int, bytes], say: Callable[..., None]
     ) -> None:
+        self._say = say
         self._stopping = threading.Event()
         self._gate = Gate(_limit(config.pace.per_api), self._stopping)
         dingtalk = config.dingtalk
@@ -95,7 +98,7 @@ class DeliverySide:
 
     def run(self, stop: threading.Event, beat: Callable[[], None]) -> None:
         """Tick until stopped; then give what is in flight some seconds, and abandon the rest."""
-        self.loop.recover(time.time())
+        self._recover(stop)
         timeout: float | None = 0.0
         while not stop.is_set():
             plan = self.loop.tick(time.time(), self.inbox.take(timeout))
@@ -103,6 +106,18 @@ class DeliverySide:
             timeout = None if plan.next_at is None else max(plan.next_at - time.time(), 0.0)
             beat()
         self._finish()
+
+    def _recover(self, stop: threading.Event) -> None:
+        """Repair before anything else; a ledger that cannot be written now is waited for."""
+        while not stop.is_set():
+            try:
+                self.loop.recover(time.time())
+            except LedgerError as error:
+                cause = error.cause
+                self._say(Log.LEDGER_DOWN, code=cause.code, message=cause.message, advice=cause.advice)
+                stop.wait(RECOVER_SECONDS)
+            else:
+                return
 
     def _submit(self, jobs: Sequence[delivery.Job]) -> None:
         for job in jobs:

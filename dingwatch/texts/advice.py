@@ -40,6 +40,14 @@ class Advice(Text):
             " fs.inotify.max_user_instances=1024; until then it is scanned at intervals instead."
         ),
     )
+    HELD = (
+        "等待 dingwatch release 或 discard。",
+        "It waits for dingwatch release or discard.",
+    )
+    LEDGER_LOCKED = (
+        "另一个程序正占用账本；它放开后会自动继续。",
+        "Another program holds the ledger; it goes on by itself when that lets go.",
+    )
     DISCARDED = (
         "已由 dingwatch discard 放弃；用 dingwatch retry 可以发送它。",
         "Given up by dingwatch discard; dingwatch retry sends it.",

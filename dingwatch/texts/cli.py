@@ -125,8 +125,8 @@ class Cli(Text):
         ),
     )
     RESTLESS = (
-        "{hours} 小时以来一直在变化或被占用：{path}",
-        "changing or in use for {hours} hours: {path}",
+        "{hours} 小时以来没有稳定下来：{path}；原因见 dingwatch why",
+        "has not come to rest for {hours} hours: {path}; dingwatch why tells what it waits for",
     )
     WHY_PATH = ("{path}（文件夹 {folder}）", "{path} (folder {folder})")
     WHY_NOWHERE = (

@@ -64,20 +64,17 @@ class Log(Text):
         "links, pipes, sockets and devices are not sent: {path} ({count} in all)",
     )
     RESTLESS = (
-        "{hours} 小时以来一直在变化或被占用，仍在等待：{path}。请关闭正在写入它的程序",
-        (
-            "has been changing or in use for {hours} hours, and is still waited for: {path};"
-            " close the program that writes it"
-        ),
+        "{hours} 小时以来没有稳定下来，仍在等待：{path}（{code}）。{advice}",
+        "has not come to rest for {hours} hours, and is still waited for: {path} ({code}). {advice}",
     )
     FLOOD = (
         (
-            "文件夹 {folder} 一小时内新增超过 {most} 个投递，其余暂不发送："
+            "文件夹 {folder} 一小时内新增超过 {most} 个投递，未发送的全部暂留："
             "请执行 dingwatch release '{folder}' 发送，或 dingwatch discard '{folder}' 放弃"
         ),
         (
-            "folder {folder}: more than {most} deliveries within an hour, the rest is held: dingwatch release"
-            " '{folder}' sends it, dingwatch discard '{folder}' gives it up"
+            "folder {folder}: more than {most} deliveries within an hour, all not yet sent are held:"
+            " dingwatch release '{folder}' sends it, dingwatch discard '{folder}' gives it up"
         ),
     )
     FALLEN_BACK = (

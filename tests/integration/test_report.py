@@ -7,7 +7,7 @@ from sqlalchemy import Connection, text
 
 from dingwatch import policy
 from dingwatch.ledger import Store, commands, outbox, report, sqlite_url, transitions, versions
-from dingwatch.ledger.commands import Chosen, NotRetried
+from dingwatch.ledger.commands import Chosen, NotApplicable
 from dingwatch.ledger.report import Scope
 from dingwatch.ledger.transitions import Change
 from dingwatch.ledger.versions import Mapped, NewVersion
@@ -231,7 +231,7 @@ def test_one_wrong_id_leaves_all_as_it_was(store: Store) -> None:
         (old,) = commands.baseline(connection, None, 2)
     chosen = Chosen(old, "0" * 64, policy.dress(b"old.txt", "0" * 64, "app", ()), ("cid1",))
     before = stored(store)
-    with pytest.raises(NotRetried) as refused:
+    with pytest.raises(NotApplicable) as refused:
         commands.retry(store, [failed, waiting, 999, 2**70], [chosen], 500.0)
     assert refused.value.ids == (waiting, 999, 2**70)
     assert stored(store) == before
@@ -246,7 +246,7 @@ def test_a_baseline_is_sent_once_however_often_it_is_asked_for(store: Store) -> 
         (old,) = commands.baseline(connection, None, 1)
     chosen = Chosen(old, "0" * 64, policy.dress(b"old.txt", "0" * 64, "app", ()), ("cid1", "cid2"))
     commands.retry(store, [], [chosen], 500.0)
-    with pytest.raises(NotRetried):
+    with pytest.raises(NotApplicable):
         commands.retry(store, [], [chosen], 501.0)
     with store.reading() as connection:
         lines = report.lines(connection, scope(connection))

@@ -8,7 +8,7 @@ from typing import Final
 
 from dingwatch.dingtalk import Host
 from dingwatch.ledger import LedgerError, commands
-from dingwatch.ledger.commands import RETRIED, NotRetried
+from dingwatch.ledger.commands import RETRIED, NotApplicable
 from dingwatch.lifecycle import State
 from dingwatch.model import Cause, Failure, Misconfigured, NotReached
 from dingwatch.settle import lock_names
@@ -358,7 +358,7 @@ class Story:
     def _command(self, run: Callable[[], object]) -> None:
         try:
             run()
-        except (LedgerError, NotRetried) as error:
+        except (LedgerError, NotApplicable) as error:
             self.life.tell(f"   refused: {error}")
         else:
             self.life.poke()
