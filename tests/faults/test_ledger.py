@@ -150,3 +150,20 @@ def test_a_ledger_overwritten_while_it_is_used(confined: Confined, share: Path, 
     eventually(lambda: set(names(sandbox)) == both, 60.0)
     assert all(names(sandbox)[name] == 1 for name in wanted)
     confined.end(process)
+
+
+def test_a_scan_without_a_ledger_is_made_later(watched: Watched, share: Path) -> None:
+    """A scan that cannot ask the ledger ends nothing: it is made again when the ledger is back."""
+    path = watched.setting.state_dir / LEDGER_FILE
+    away = path.with_name("away.db")
+    with watched.running(watch="poll", poll_interval=0.05):
+        wanted = drop(share, 0)
+        watched.arrives(*wanted)
+        path.rename(away)
+        wanted |= drop(share, BATCH)
+        eventually(lambda: watched.heard.count(Log.LEDGER_DOWN))
+        (share / "later.txt").write_text("later")
+        with pytest.raises(AssertionError):
+            eventually(watched.service.ended.is_set, 1.0)
+        away.rename(path)
+        watched.arrives(*wanted, "later.txt")
