@@ -192,6 +192,27 @@ class Pause:
     """Whether the token call must succeed before anything else is tried (an outage)."""
 
 
+@dataclass(frozen=True, slots=True)
+class Lie:
+    """Where a folder's root lies: the mount point that holds it, and the device's number as text."""
+
+    mount_point: bytes
+    device: str
+
+    def lost(self, now: Lie) -> bool:
+        """Say whether what was mounted there is missing: another device, held by a mount point further up.
+
+        Numbers of devices change with a restart, and mount points with a service's sandbox; both together
+        only when a share is not mounted.
+        """
+        above = self.mount_point != now.mount_point and _is_beneath(self.mount_point, now.mount_point)
+        return above and self.device != now.device
+
+
+def _is_beneath(path: bytes, above: bytes) -> bool:
+    return path.startswith(above.rstrip(b"/") + b"/")
+
+
 class WatchKind(StrEnum):
     """How a folder is being watched."""
 

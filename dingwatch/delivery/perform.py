@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dingwatch import files
 from dingwatch.delivery.jobs import Done, FetchToken, Job, Outcome, Send, SendDone, Upload, UploadDone
 from dingwatch.dingtalk import MEDIA_LIMIT, Client
-from dingwatch.model import Failure, Form
+from dingwatch.ledger.outbox import Delivery
+from dingwatch.model import Failure, Form, NotReached
 from dingwatch.policy import displayed_name
 
 
@@ -45,7 +46,7 @@ class Performer:
             os.path.split(row.path) if row.folder is None else (self.roots[row.folder], row.path)
         )
         with closing(files.open_root(root_path)) as root:
-            content = files.read(root, path, row.fingerprint, row.digest)
+            content = _read(root, path, row)
         if job.dress.form is Form.ZIP:
             content = files.zipped(displayed_name(row.name), content, MEDIA_LIMIT)
         return UploadDone(self.client.upload(name=job.dress.name, content=content))
@@ -59,3 +60,15 @@ class Performer:
             renew=False,
         )
         return SendDone(key)
+
+
+def _read(root: files.Root, path: bytes, row: Delivery) -> bytes:
+    """Read a file; on another device than the one it settled on, its absence may be that of its share."""
+    try:
+        return files.read(root, path, row.fingerprint, row.digest)
+    except Failure as failure:
+        cause = failure.verdict.cause
+        elsewhere = root.identity[0] != row.fingerprint.device
+        if row.folder is not None and cause.code == "absent" and elsewhere:
+            raise Failure(NotReached(replace(cause, code="not_mounted", advice="FOLDER_DOWN"))) from None
+        raise

@@ -240,7 +240,7 @@ class Decisions:
         folder = self._folders[listed.folder]
         old = self._old(connection, folder, listed, now) if folder.settings.existing == "skip" else []
         versions.add(self._store, connection, old, now.wall)
-        blank = str(folder.device) if not listed.files and not folder.mounted else None
+        blank = folder.lay.device if folder.lay and not listed.files and not folder.mounted else None
         versions.mark_looked(connection, folder.id, now.wall, blank)
         decided.baselines.append((folder, len(old)))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from dingwatch.model import WatchKind
+from dingwatch.model import Lie, WatchKind
 from dingwatch.policy import Filter
 
 NETWORK_QUIET = 10.0
@@ -50,10 +50,11 @@ class Folder:
     reported: bool = False
     kind: WatchKind = WatchKind.DOWN
     network: bool = False
-    device: int = 0
+    lay: Lie | None = None
     mounted: bool = False
     next_check: float = 0.0
     checking: bool = False
+    check_began: float = 0.0
     next_scan: float = 0.0
     scan_began: float | None = None
     said_down: str = ""

@@ -30,10 +30,10 @@ from dingwatch.intake.jobs import (
     Unread,
 )
 from dingwatch.intake.watches import Watches
-from dingwatch.ledger import pruning
+from dingwatch.ledger import pruning, versions
 from dingwatch.ledger.store import LedgerError, Store
 from dingwatch.ledger.versions import FolderMark
-from dingwatch.model import FolderDown, Verdict, WatchKind
+from dingwatch.model import FolderDown, Lie, Verdict, WatchKind
 from dingwatch.texts import Log
 from dingwatch.watch import Notice, Overflow
 
@@ -71,7 +71,7 @@ class IntakeLoop:
         self._say = say
         self._keep = keep
         self._folders = {
-            settings.id: Folder(settings, mark.looked_at is not None, mark.blank_device)
+            settings.id: Folder(settings, mark.looked_at is not None, mark.blank_device, lay=mark.lay)
             for settings, mark in folders
         }
         self._watches = Watches(self._folders, say)
@@ -82,6 +82,7 @@ class IntakeLoop:
         self._forget: list[Forget] = []
         self._forgot_at: dict[int | None, float] = {}
         self._forgotten: list[Forgettable] = []
+        self._lies: dict[int, Lie] = {}
         self._offset: float | None = None
         self._ledger_down = False
 
@@ -123,7 +124,6 @@ class IntakeLoop:
         try:
             more, written = self._decide(now)
             jobs += more
-            self._ledger_back()
         except LedgerError as error:
             self._ledger_lost(error)
         self._candidates.tell_restless(now.monotonic)
@@ -165,8 +165,9 @@ class IntakeLoop:
         match one:
             case Examined():
                 self._examined.append(one)
-            case Listed():
-                self._listed.append(one)
+            case Listed(folder):
+                if self._folders[folder].phase is Phase.FIRST_LOOK:  # else it is of a watch that has ended
+                    self._listed.append(one)
             case Forgettable():
                 self._forgettable(one)
             case Overflow():
@@ -190,11 +191,14 @@ class IntakeLoop:
         at = now.monotonic
         match one:
             case Armed():
+                if one.lies != self._folders[one.folder].lay:
+                    self._lies[one.folder] = one.lies
                 self._watches.armed(one, at)
                 self._candidates.folder_up(one.folder)
             case Checked():
                 self._watches.checked(one, at)
             case Scanned():
+                self._ledger_back()  # it has read it
                 self._watches.scanned(one, at)
                 self._forget_later(one.folder, now)
             case Down(folder, verdict):
@@ -225,15 +229,18 @@ class IntakeLoop:
         """Decide what settled, was read, listed or is missing, in one transaction."""
         candidates = self._candidates
         settled = candidates.settled(EXAMINE_AT_ONCE - candidates.reading)
-        if not (settled or self._examined or self._listed or candidates.gone or self._forgotten):
+        waiting = (settled, self._examined, self._listed, candidates.gone, self._forgotten, self._lies)
+        if not any(waiting):
             return [], False
         fresh = [one for one in self._examined if not candidates.is_settling((one.job.folder, one.job.path))]
         with self._store.writing() as connection:
             decided = self._decisions.decide(
                 connection, now, listed=self._listed, settled=settled, examined=fresh, gone=candidates.gone
             )
+            versions.mark_lies(connection, self._lies)
             for one in self._forgotten:
                 pruning.forget(connection, one.job.folder, one.job.before, one.ids)
+        self._ledger_back()
         candidates.decided(settled)
         candidates.examined(self._examined)
         self._take_over(decided, now.monotonic)
@@ -260,6 +267,7 @@ class IntakeLoop:
             self._say(Log.FLOOD, folder=name, most=most)
         self._examined, self._listed, self._candidates.gone = [], [], set()
         self._forgotten.clear()
+        self._lies.clear()
 
     # --- Forgetting ------------------------------------------------------------------------------
 

@@ -38,6 +38,7 @@ from dingwatch.model import (
     Failure,
     Fingerprint,
     FolderDown,
+    Lie,
     Misconfigured,
     Scope,
     Vanished,
@@ -45,7 +46,7 @@ from dingwatch.model import (
     WatchKind,
 )
 from dingwatch.policy import Known
-from dingwatch.watch import Directory, Mount, Observer, kind_of, mounted_beneath, mounts, walk
+from dingwatch.watch import Directory, Mount, Observer, holding, mounted_beneath, mounts, walk
 
 BATCH: Final = 1000
 """Paths that a scan hands over at a time."""
@@ -133,13 +134,17 @@ class Performer:
         root = files.open_root(settings.root)
         table = mounts()
         within = mounted_beneath(settings.root, table)
-        network = any(kind.network for kind in (kind_of(settings.root, table), *(m.kind for m in within)))
+        above = holding(settings.root, table)
+        lies = Lie(above.point, str(root.identity[0]))
+        if job.lay is not None and job.lay.lost(lies):
+            raise Failure(FolderDown(Cause("not_mounted", "", "NOT_MOUNTED"), Scope.FOLDER))
+        network = any(mount.kind.network for mount in (above, *within))
         polls = job.poll or settings.watch == "poll" or (settings.watch == "auto" and network)
         refused = None if polls else self._refused(settings)
         kind = WatchKind.POLL if polls or refused else WatchKind.INOTIFY
         self.watched[job.folder] = _Watched(root, kind, network, within)
         root.verify()
-        return Armed(job.folder, kind, network, root.identity[0], root.mounted, refused)
+        return Armed(job.folder, kind, network, lies, root.mounted, refused)
 
     def _refused(self, settings: FolderSettings) -> Cause | None:
         """Have the kernel tell of changes; return why it does not, where it has no watch left."""

@@ -11,10 +11,13 @@ from typing import Final
 from dingwatch import policy
 from dingwatch.intake.folder import Folder, Phase
 from dingwatch.intake.jobs import Arm, Armed, Check, Checked, Job, Scan, Scanned, TakeBaseline
-from dingwatch.model import Cause, Verdict, WatchKind
+from dingwatch.model import Cause, FolderDown, Scope, Verdict, WatchKind
 from dingwatch.texts import Log
 
 NEVER: Final = float("inf")
+HUNG: Final = 30.0
+"""Seconds after which a look at a root that has not come back counts as a share that hangs."""
+_HANGS: Final = FolderDown(Cause("hangs", "", "FOLDER_DOWN"), Scope.FOLDER)
 
 
 class Watches:
@@ -42,25 +45,30 @@ class Watches:
 
     def _jobs_of(self, folder: Folder, at: float) -> Iterator[Job]:
         if folder.checking:
+            if folder.phase is not Phase.DOWN and folder.check_began + HUNG <= at:
+                self.down(folder, _HANGS, at)
+                folder.checking = True  # until it comes back nothing more is asked of it
             return
         if folder.phase is Phase.DOWN and folder.next_check <= at:
-            folder.phase, folder.checking = Phase.ARMING, True
-            yield Arm(folder.id, poll=folder.fallen_back)
-        elif folder.phase is Phase.FIRST_LOOK and folder.scan_began is None:
-            folder.scan_began = at
-            yield TakeBaseline(folder.id)
-        elif folder.phase is Phase.UP:
-            if folder.scan_began is None and folder.next_scan <= at:
+            folder.phase, folder.checking, folder.check_began = Phase.ARMING, True, at
+            yield Arm(folder.id, poll=folder.fallen_back, lay=folder.lay)
+        elif folder.phase in {Phase.FIRST_LOOK, Phase.UP}:
+            if folder.scan_began is None and folder.phase is Phase.FIRST_LOOK:
+                folder.scan_began = at
+                yield TakeBaseline(folder.id)
+            elif folder.scan_began is None and folder.next_scan <= at:
                 folder.scan_began, folder.next_scan = at, NEVER
                 yield Scan(folder.id)
             if folder.next_check <= at:
-                folder.checking = True
+                folder.checking, folder.check_began = True, at
                 yield Check(folder.id)
 
     def wakes(self) -> Iterable[float]:
         """Return the instants at which something is due."""
         for folder in self._folders.values():
-            if folder.phase in {Phase.DOWN, Phase.UP} and not folder.checking:
+            if folder.checking and folder.phase is not Phase.DOWN:
+                yield folder.check_began + HUNG
+            if folder.phase is not Phase.ARMING and not folder.checking:
                 yield folder.next_check
             if folder.phase is Phase.UP and folder.scan_began is None and not folder.checking:
                 yield folder.next_scan
@@ -77,11 +85,11 @@ class Watches:
         """A folder is watched (again); the scan that follows finds what came meanwhile."""
         folder = self._folders[one.folder]
         folder.kind, folder.network = one.kind, one.network
-        folder.device, folder.mounted = one.device, one.mounted
+        folder.lay, folder.mounted = one.lies, one.mounted
         folder.checking, folder.scan_began = False, None
         folder.next_check = at + folder.settings.poll_interval
         # Another number alone says nothing: devices get theirs anew when the machine starts.
-        mounted_since = one.mounted and folder.blank_device not in {None, str(one.device)}
+        mounted_since = one.mounted and folder.blank_device not in {None, one.lies.device}
         folder.phase = Phase.UP if folder.looked and not mounted_since else Phase.FIRST_LOOK
         folder.next_scan = at
         folder.reported = folder.phase is Phase.UP
@@ -149,7 +157,8 @@ class Watches:
         folder.next_check = at + folder.settings.poll_interval
         if folder.said_down != verdict.cause.code:
             folder.said_down = verdict.cause.code
-            self._say(Log.FOLDER_DOWN, code=verdict.cause.code, **_named(folder))
+            cause = verdict.cause
+            self._say(Log.FOLDER_DOWN, code=cause.code, advice=cause.advice, **_named(folder))
 
 
 def _named(folder: Folder) -> dict[str, object]:

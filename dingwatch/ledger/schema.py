@@ -60,11 +60,14 @@ folders = Table(
     Column("looked_at", Double),
     Column("released_at", Double),
     Column("blank_device", String),
+    Column("mount_point", LargeBinary),
+    Column("device", String),
     UniqueConstraint("root", "name"),
 )
 """`looked_at`: when the first look (the baseline) was taken; `released_at`: when a person last let a flood
 go; `blank_device`: the device of a root that
-was then empty and no mount point, which gets another first look when something is mounted there."""
+was then empty and no mount point, which gets another first look when something is mounted there;
+`mount_point` and `device`: where the root lay when it was last watched."""
 
 routes = Table(
     "routes",
@@ -227,10 +230,12 @@ _NEW_IN_2: Final = {"deliveries_by_due", "deliveries_of_folder_by_time"}
 MIGRATIONS: Final[Mapping[int, tuple[Executable, ...]]] = {
     1: (
         text("ALTER TABLE folders ADD COLUMN released_at DOUBLE PRECISION"),
+        text("ALTER TABLE folders ADD COLUMN mount_point BLOB"),
+        text("ALTER TABLE folders ADD COLUMN device VARCHAR"),
         text("ALTER TABLE history ADD COLUMN advice VARCHAR"),
         text("ALTER TABLE history ADD COLUMN request_id VARCHAR"),
         CreateIndex(versions_missing),
         *(CreateIndex(index) for index in deliveries.indexes if index.name in _NEW_IN_2),
     ),
 }
-"""What makes the next schema of each one."""
+"""What makes the next schema of each one; the first was only ever in SQLite."""

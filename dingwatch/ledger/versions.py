@@ -16,7 +16,7 @@ from dingwatch.ledger.schema import deliveries, folders, history, routes, upload
 from dingwatch.ledger.store import Store
 from dingwatch.ledger.transitions import AFRESH, Change, chunks
 from dingwatch.lifecycle import Event, State
-from dingwatch.model import Cause, Fingerprint, Route
+from dingwatch.model import Cause, Fingerprint, Lie, Route
 from dingwatch.policy import Dress, Known
 
 
@@ -36,6 +36,8 @@ class FolderMark:
     id: int
     looked_at: float | None
     blank_device: str | None
+    lay: Lie | None = None
+    """Where its root lay when it was last watched."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +87,9 @@ def bind(connection: Connection, mapped: Sequence[Mapped]) -> list[FolderMark]:
     for row in connection.execute(select(folders).order_by(folders.c.id)):
         known[row.root].append(row)
     marks = [_bind_one(connection, one, known[one.root], mapped) for one in mapped]
+    # A folder that is taken out and put back may lie elsewhere: that is how a person says so.
+    left = folders.c.id.not_in([mark.id for mark in marks])
+    connection.execute(update(folders).where(left).values(mount_point=None, device=None))
     connection.execute(delete(routes))
     rows = [
         {"folder_id": mark.id, "conversation_id": conversation}
@@ -105,7 +110,8 @@ def _bind_one(
     if free:
         known.remove(free[0])
         connection.execute(update(folders).where(folders.c.id == free[0].id).values(name=one.name))
-        return FolderMark(free[0].id, free[0].looked_at, free[0].blank_device)
+        lay = None if free[0].mount_point is None else Lie(free[0].mount_point, free[0].device)
+        return FolderMark(free[0].id, free[0].looked_at, free[0].blank_device, lay)
     made = connection.execute(insert(folders).values(root=one.root, name=one.name)).inserted_primary_key
     assert made is not None  # noqa: S101 (an insert of one row always has one)
     return FolderMark(int(made[0]), None, None)
@@ -116,6 +122,13 @@ def mark_looked(connection: Connection, folder: int, now: float, blank_device: s
     connection.execute(
         update(folders).where(folders.c.id == folder).values(looked_at=now, blank_device=blank_device)
     )
+
+
+def mark_lies(connection: Connection, lies: Mapping[int, Lie]) -> None:
+    """Write down where the roots of folders lie."""
+    for folder, lie in lies.items():
+        place = {"mount_point": lie.mount_point, "device": lie.device}
+        connection.execute(update(folders).where(folders.c.id == folder).values(place))
 
 
 # --- Knowledge ---------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from dingwatch import intake
 from dingwatch.config import Config
 from dingwatch.dingtalk import REFUSED_EXTENSIONS
 from dingwatch.intake import Instant, IntakeLoop
-from dingwatch.intake.jobs import Forget, Look, Scan, TakeBaseline
+from dingwatch.intake.jobs import Arm, Check, Examine, Look
 from dingwatch.ledger import Store
 from dingwatch.service.folders import Folders
 from dingwatch.service.inbox import Inbox
@@ -45,9 +45,7 @@ class IntakeSide:
         self._perform = intake.Performer(
             store, self._observer, {one.id: one for one in folders.settings}, self.inbox.put
         )
-        self._scans = ThreadPoolExecutor(2, "scan")
-        self._looks = ThreadPoolExecutor(2, "look")
-        self._reads = ThreadPoolExecutor(2, "read")
+        self._pools: dict[tuple[str, int | None], ThreadPoolExecutor] = {}
         self.on_ready: Callable[[], None] = lambda: None
 
     def run(self, stop: threading.Event, beat: Callable[[], None]) -> None:
@@ -69,13 +67,21 @@ class IntakeSide:
         self._finish()
 
     def _pool_for(self, job: intake.Job) -> ThreadPoolExecutor:
-        if isinstance(job, Look):
-            return self._looks
-        if isinstance(job, Scan | TakeBaseline | Forget):
-            return self._scans
-        return self._reads
+        """Return the threads for a job: each folder has its own, for a share may hang for hours."""
+        kind, threads = _kind(job)
+        return self._pools.setdefault((kind, job.folder), ThreadPoolExecutor(threads, kind))
 
     def _finish(self) -> None:
-        for pool in (self._scans, self._looks, self._reads):
+        for pool in self._pools.values():
             pool.shutdown(wait=False, cancel_futures=True)
         self._observer.stop()
+
+
+def _kind(job: intake.Job) -> tuple[str, int]:
+    """Return which of a folder's threads do a job, and how many those are."""
+    match job:
+        case Arm() | Check():
+            return "root", 1
+        case Look() | Examine():
+            return "file", 2
+    return "scan", 1

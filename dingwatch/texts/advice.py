@@ -52,6 +52,10 @@ class Advice(Text):
         "已由 dingwatch discard 放弃；用 dingwatch retry 可以发送它。",
         "Given up by dingwatch discard; dingwatch retry sends it.",
     )
+    NOT_MOUNTED = (
+        "请重新挂载，会自动继续；若从此就是普通文件夹，请从配置中去掉它，启动一次，再加回来。",
+        "Mount it. If it is a plain folder from now on, take it out of the config, start once, put it back.",
+    )
     TOO_BIG = (
         "钉钉的文件上限是 20 MB：请拆分或压缩后再放入文件夹。",
         "DingTalk takes files of up to 20 MB: split or compress it and drop it again.",

@@ -85,8 +85,8 @@ class Log(Text):
         ),
     )
     FOLDER_DOWN = (
-        "文件夹 {folder} 无法监视：{path}（{code}）。恢复后会自动继续，请检查路径、权限和挂载",
-        "folder {folder} cannot be watched: {path} ({code}); it goes on by itself when that is mended",
+        "文件夹 {folder} 无法监视：{path}（{code}）。{advice}",
+        "folder {folder} cannot be watched: {path} ({code}). {advice}",
     )
     FOLDER_BACK = ("文件夹 {folder} 已恢复监视：{path}", "folder {folder} is watched again: {path}")
     BASELINE = (

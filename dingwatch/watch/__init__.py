@@ -1,6 +1,6 @@
 """Noticing: kernel events, which are hints, and the scan, which is the truth."""
 
-from dingwatch.watch.filesystem import Kind, Mount, kind_of, mounted_beneath, mounts
+from dingwatch.watch.filesystem import Kind, Mount, holding, kind_of, mounted_beneath, mounts
 from dingwatch.watch.observer import Notice, Observer, Overflow
 from dingwatch.watch.scan import Directory, Entry, walk
 
@@ -12,6 +12,7 @@ __all__ = [
     "Notice",
     "Observer",
     "Overflow",
+    "holding",
     "kind_of",
     "mounted_beneath",
     "mounts",

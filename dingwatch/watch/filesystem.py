@@ -60,11 +60,16 @@ def _mount(line: bytes) -> Mount:
 
 def kind_of(path: bytes, table: tuple[Mount, ...] | None = None) -> Kind:
     """Return the kind of file system that holds a path, by the longest mount point above it."""
-    best, kind = b"", Kind("unknown", network=False)
-    for mount in mounts() if table is None else table:
-        if _is_beneath(path, mount.point) and len(mount.point) >= len(best):
-            best, kind = mount.point, mount.kind
-    return kind
+    return holding(path, mounts() if table is None else table).kind
+
+
+def holding(path: bytes, table: tuple[Mount, ...]) -> Mount:
+    """Return the mount that holds a path: the latest at the longest mount point above it."""
+    best = Mount(0, b"/", Kind("unknown", network=False))
+    for mount in table:
+        if _is_beneath(path, mount.point) and len(mount.point) >= len(best.point):
+            best = mount
+    return best
 
 
 def mounted_beneath(path: bytes, table: tuple[Mount, ...]) -> frozenset[Mount]:

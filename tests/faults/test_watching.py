@@ -258,7 +258,6 @@ def test_an_unmounted_root_loses_nothing(
 
 
 @pytest.mark.sweep
-@pytest.mark.xfail(reason="both loops take the directory beneath the mount for the folder")
 def test_an_unmounted_root_takes_no_file_for_gone(
     watched: Watched, share: Path, backing: Path, sandbox: Sandbox
 ) -> None:

@@ -23,9 +23,10 @@ from dingwatch.intake.jobs import (
     Scanned,
     TakeBaseline,
 )
-from dingwatch.ledger import Store, floods, sqlite_url, versions
+from dingwatch.intake.watches import HUNG
+from dingwatch.ledger import Store, commands, floods, sqlite_url, versions
 from dingwatch.ledger.versions import Mapped
-from dingwatch.model import Cause, Misconfigured, WatchKind
+from dingwatch.model import Cause, Lie, Misconfigured, WatchKind
 from dingwatch.settle import EMPTY_WAIT
 from dingwatch.texts import Log
 from dingwatch.watch import Notice, Observer, Overflow
@@ -388,13 +389,14 @@ def test_a_file_that_cannot_be_looked_at_is_not_asked_for_at_once(watcher: Watch
 
 
 def test_the_loop_sleeps_while_a_first_look_lasts(tmp_path: Path, blank_ledger: Path) -> None:
-    """A listing that takes longer than `poll_interval` leaves the loop nothing to do."""
+    """A listing that takes longer than `poll_interval` leaves the loop little to do."""
     watcher = Watcher(tmp_path, blank_ledger)
     (arm,) = watcher.step()
     watcher.inputs.append(watcher.perform(arm))
     assert [type(job).__name__ for job in watcher.step()] == ["TakeBaseline"]
     watcher.now += 60.0
-    assert watcher.next_at() is None
+    assert watcher.step() == [Check(watcher.id)]
+    assert watcher.next_at() == watcher.now + HUNG
 
 
 def test_the_loop_sleeps_while_a_folder_is_down(watcher: Watcher) -> None:
@@ -650,9 +652,84 @@ def test_a_scan_that_falls_due_during_a_check_keeps_nobody_awake(watcher: Watche
     watcher.inputs.append(watcher.perform(scan))
     watcher.step()
     watcher.now += 5.0
-    assert watcher.next_at() is None
+    assert watcher.next_at() == watcher.now - 5.0 + HUNG
     watcher.inputs.append(watcher.perform(check))
     assert Scan(watcher.id) in watcher.step()
+
+
+def test_a_share_that_hangs_is_down_and_asked_nothing_more(watcher: Watcher) -> None:
+    """When the look at its root comes back at last, it is watched anew."""
+    watcher.now += 5.0
+    (check,) = [job for job in watcher.step() if isinstance(job, Check)]
+    watcher.now += HUNG
+    assert watcher.step() == []
+    assert watcher.loop.watching()[watcher.id][0] is WatchKind.DOWN
+    assert watcher.heard.count(Log.FOLDER_DOWN) == 1
+    watcher.now += 3600.0
+    assert watcher.step() == []
+    watcher.inputs.append(watcher.perform(check))
+    watcher.step()
+    watcher.go(10.0)
+    assert watcher.loop.watching()[watcher.id][0] is WatchKind.POLL
+
+
+def test_a_share_that_is_not_mounted_is_no_empty_folder(watcher: Watcher) -> None:
+    """The directory beneath its mount point is down; nothing in the ledger changes, however long it takes."""
+    watcher.drop("a.pdf")
+    watcher.go(3.0)
+    with watcher.store.writing() as connection:
+        versions.mark_lies(connection, {watcher.id: Lie(os.fsencode(watcher.share), "another")})
+    (watcher.share / "a.pdf").unlink()
+    watcher.begin()
+    watcher.go(3600.0)
+    assert watcher.loop.watching()[watcher.id][0] is WatchKind.DOWN
+    assert watcher.rows() == [("a.pdf", "pending", None)]
+
+
+def test_a_ledger_that_cannot_be_read_is_waited_for(watcher: Watcher) -> None:
+    """A scan that meets it is carried out again; nothing ends."""
+    ledger = watcher.path / "ledger.db"
+    away = ledger.rename(watcher.path / "away.db")
+    (watcher.share / "a.pdf").write_bytes(b"a")
+    watcher.go(60.0)
+    assert watcher.heard.count(Log.LEDGER_DOWN) == 1
+    away.rename(ledger)
+    watcher.go(60.0)
+    assert watcher.rows() == [("a.pdf", "pending", None)]
+    assert watcher.heard.count(Log.LEDGER_BACK) == 1
+
+
+def test_a_flood_that_leaves_and_comes_back_is_still_held(tmp_path: Path, blank_ledger: Path) -> None:
+    """To move it out and in is no word of a person's."""
+    watcher = Watcher(tmp_path, blank_ledger, hold_over=3)
+    watcher.go()
+    for number in range(4):
+        watcher.drop(f"{number}.pdf", b"%d" % number)
+    watcher.go(3.0)
+    assert held(watcher) == 8
+    away = watcher.share.rename(watcher.path / "away")
+    watcher.share.mkdir()
+    watcher.go(60.0)
+    assert {state for _, state, _ in watcher.rows()} == {"gone"}
+    watcher.share.rmdir()
+    away.rename(watcher.share)
+    watcher.go(60.0)
+    assert held(watcher) == 8
+    watcher.perform.close()
+    watcher.store.close()
+
+
+def test_after_a_discarded_flood_the_next_file_goes(tmp_path: Path, blank_ledger: Path) -> None:
+    """What a person has given up does not count against what comes after it."""
+    watcher = Watcher(tmp_path, blank_ledger, hold_over=3)
+    watcher.go()
+    for number in range(4):
+        watcher.drop(f"{number}.pdf", b"%d" % number)
+    watcher.go(3.0)
+    assert commands.discard(watcher.store, watcher.id, watcher.now + 1e9) == 8
+    watcher.drop("next.pdf")
+    watcher.go(3.0)
+    assert held(watcher) == 0
 
 
 def test_an_overflow_during_a_scan_asks_for_another(watcher: Watcher) -> None:
@@ -728,7 +805,7 @@ def test_only_what_was_mounted_there_makes_another_first_look(
     (arm,) = watcher.step()
     armed = watcher.perform(arm)
     assert isinstance(armed, Armed)
-    watcher.inputs.append(replace(armed, device=armed.device + 1, mounted=mounted))
+    watcher.inputs.append(replace(armed, lies=Lie(b"/", "another"), mounted=mounted))
     assert [type(one) for one in watcher.step()] == [job]
 
 

@@ -276,10 +276,10 @@ class Disk:
         """Return what is mounted, as watch.mounts."""
         return ()
 
-    def kind_of(self, _: bytes, table: tuple[Mount, ...]) -> Kind:
-        """Say what file system it is, as watch.kind_of."""
+    def holding(self, _: bytes, table: tuple[Mount, ...]) -> Mount:
+        """Say what file system it is, as watch.holding."""
         assert not table
-        return Kind("ext4", network=False)
+        return Mount(1, b"/", Kind("ext4", network=False))
 
     def _open(self, root: Root, path: bytes, what: str) -> Inode:
         root.verify()

@@ -540,7 +540,7 @@ def on_stage(life: Life, patch: Callable[[object, str, object], None]) -> None:
     patch(intake_perform, "files", life.disk)
     patch(intake_perform, "walk", life.disk.walk)
     patch(intake_perform, "mounts", life.disk.mounts)
-    patch(intake_perform, "kind_of", life.disk.kind_of)
+    patch(intake_perform, "holding", life.disk.holding)
     patch(delivery_perform, "files", life.disk)
 
 
