@@ -17,7 +17,7 @@ import stat
 import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from dingwatch.model import (
@@ -164,8 +164,10 @@ def _failures(root: Root) -> Iterator[None]:
         yield
     except OSError as error:
         verdict = verdict_of(error)
-        if isinstance(verdict, Vanished):
+        if isinstance(verdict, Vanished | FolderDown):
             root.verify()
+        if isinstance(verdict, FolderDown):  # the root stands: it is this file's own trouble
+            verdict = NotReached(replace(verdict.cause, advice="FILE_UNREADABLE"))
         raise Failure(verdict) from None
 
 

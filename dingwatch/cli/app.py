@@ -12,7 +12,7 @@ from typing import Any, Concatenate, ParamSpec
 import click
 
 import dingwatch
-from dingwatch.cli import check, held, history, retry, run, send, status, why
+from dingwatch.cli import check, decide, history, retry, run, send, status, why
 from dingwatch.cli.context import Session, own_language
 from dingwatch.ledger import LedgerError
 from dingwatch.lifecycle import State
@@ -110,21 +110,21 @@ def resolve_(session: Session, *, delivery: int, sent: bool, resend: bool) -> in
     """Settle an uncertain delivery."""
     if sent == resend:
         raise click.UsageError(session.say(Cli.RESOLVE_WHAT))
-    return held.resolve(session, delivery, sent=sent)
+    return decide.resolve(session, delivery, sent=sent)
 
 
 @command(Cli.RELEASE, secret=False)
 @click.argument("folder")
 def release_(session: Session, *, folder: str) -> int:
     """Let go what is held in a folder."""
-    return held.release(session, folder)
+    return decide.release(session, folder)
 
 
 @command(Cli.DISCARD, secret=False)
 @click.argument("folder")
 def discard_(session: Session, *, folder: str) -> int:
     """Give up what is held in a folder."""
-    return held.discard(session, folder)
+    return decide.discard(session, folder)
 
 
 @command(Cli.WHY, secret=False)

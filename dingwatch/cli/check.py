@@ -100,28 +100,31 @@ def _state(session: Session) -> Iterator[Finding]:
     yield Finding(Mark.OK, session.say(Checks.STATE, path=path))
     if not session.ledger_served:
         yield Finding(Mark.FAIL, session.say(Checks.LEDGER_LATER))
-    elif session.ledger_exists:
-        yield _ledger(session)
+    else:
+        yield from _ledger(session)
 
 
-def _ledger(session: Session) -> Finding:
+def _ledger(session: Session) -> Iterator[Finding]:
     try:
+        if not session.ledger_exists:
+            return
         store = open_ledger(session.config)
     except LedgerError as error:
-        reason, advice = error.cause.message, session.advice(error.cause.advice)
-        return Finding(Mark.FAIL, session.say(Checks.LEDGER_BAD, reason=reason, advice=advice))
+        reason, advice = f"{error.cause.code} {error.cause.message}", session.advice(error.cause.advice)
+        yield Finding(Mark.FAIL, session.say(Checks.LEDGER_BAD, reason=reason, advice=advice))
+        return
     with closing(store), store.reading() as connection:
         month = policy.day(time.time())[:7]
         used = report.calls_of(connection, month, sorted(BILLED))
-    return Finding(Mark.OK, session.say(Checks.LEDGER, month=month, used=used))
+    yield Finding(Mark.OK, session.say(Checks.LEDGER, month=month, used=used))
 
 
 def _before(session: Session) -> Before:
     """Look up what the ledger has of earlier runs; one that cannot be opened was reported already."""
     nothing = Before(frozenset(), 0)
-    if not session.ledger_served or not session.ledger_exists:
-        return nothing
     try:
+        if not session.ledger_served or not session.ledger_exists:
+            return nothing
         with closing(Store.open(ledger_url(session.config))) as store, store.reading() as connection:
             looked = report.looked_at(connection)
             used = report.calls_of(connection, policy.day(time.time())[:7], sorted(BILLED))

@@ -53,8 +53,11 @@ class Session:
     _config: Config | None = None
 
     def say(self, text: Text, **values: object) -> str:
-        """Return a sentence in the user's language."""
-        return text.said(self.language, **values)
+        """Return a sentence in the user's language; what is filled in cannot move the cursor."""
+        shown = {
+            name: printable(value) if isinstance(value, str) else value for name, value in values.items()
+        }
+        return text.said(self.language, **shown)
 
     def advice(self, name: str) -> str:
         """Return the advice that a cause names."""
@@ -165,6 +168,11 @@ class Session:
         self.ask("wake")
 
 
+def printable(text: str) -> str:
+    """Return a text with what a terminal would obey replaced: a file's name may be hostile."""
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
 def console() -> Console:
     """Return the console that tables are printed on; piped, nothing is cut, wrapped or coloured."""
     wide = None if sys.stdout.isatty() else UNCUT
@@ -173,7 +181,7 @@ def console() -> Console:
 
 def cell(text: str, style: str = "") -> Markup:
     """Return a table's cell: a hostile name must not move the cursor, and means nothing to rich."""
-    return Markup("".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text), style)
+    return Markup(printable(text), style)
 
 
 STYLES: Final[dict[str, str]] = {

@@ -4,108 +4,124 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 
 import click
 
 from dingwatch import files, policy
-from dingwatch.cli.context import Session, local
+from dingwatch.cli.context import Session, local, printable
 from dingwatch.config import Folder
 from dingwatch.ledger import report
 from dingwatch.ledger.report import BASELINE, Decision
+from dingwatch.lifecycle import IN_WORK, State
 from dingwatch.model import Failure
 from dingwatch.settle import EMPTY_WAIT
 from dingwatch.texts import Cli
 
+_WAITS = {*map(str, IN_WORK), str(State.GONE)}
+
 
 @dataclass(frozen=True, slots=True)
-class _Place:
-    """A path as a file of a watched folder."""
+class _Known:
+    """A path in a folder (None: what `send` was given), with what the ledger has of it.
 
-    folder: Folder
+    `number` is the folder's in the ledger, None where the service has not watched it yet.
+    """
+
+    folder: Folder | None
     path: bytes
+    number: int | None
+    story: tuple[Decision, ...]
 
 
-def why(session: Session, path: str) -> int:
-    """Tell the story of one path in every folder that it lies in."""
-    places = _places(session, os.fsencode(path))
+def why(session: Session, written: str) -> int:
+    """Tell the story of one path, in every folder that it lies in."""
+    path = os.fsencode(written)
+    if not os.path.lexists(path):  # as `history` shows a name that is not UTF-8
+        path = re.sub(rb"\\x([0-9a-f]{2})", lambda found: bytes.fromhex(found[1].decode()), path)
+    places = _places(session, path) if written else []
     if not places:
         names = ", ".join(f"{one.name} ({one.path})" for one in session.config.folders)
-        session.fail(Cli.WHY_NOWHERE, path=path, names=names)
-    known = [_tell(session, place) for place in places]
-    return 0 if any(known) else 1
+        session.fail(Cli.WHY_NOWHERE, path=written, names=names)
+    told = [_tell(session, place) for place in places]
+    return 0 if any(told) else 1
 
 
-def _places(session: Session, path: bytes) -> list[_Place]:
-    """Find the folders that a path lies in; a relative one may be meant from a folder's root."""
+def _places(session: Session, path: bytes) -> list[_Known]:
+    """Find where a path lies; one that is relative may be meant from a folder's root."""
     directory, name = os.path.split(os.path.abspath(path))
     whole = os.path.join(os.path.realpath(directory), name)
     folders = session.config.folders
     within = [
-        _Place(one, whole[len(one.root.rstrip(b"/")) + 1 :])
+        _known(session, one, whole[len(one.root.rstrip(b"/")) + 1 :])
         for one in folders
         if whole.startswith(one.root.rstrip(b"/") + b"/")
     ]
-    if within or os.path.isabs(path):
+    given = _known(session, None, whole)
+    if given.story:
+        within.append(given)
+    inner = os.path.normpath(path)
+    if within or os.path.isabs(path) or inner.startswith(b".."):
         return within
-    return [_Place(one, os.path.normpath(path)) for one in folders if _is_known(session, _Place(one, path))]
+    found = [_known(session, one, inner) for one in folders]
+    return [one for one in found if one.story or os.path.lexists(os.path.join(one.folder.root, inner))]  # type: ignore[union-attr]
 
 
-def _is_known(session: Session, place: _Place) -> bool:
-    return os.path.lexists(os.path.join(place.folder.root, place.path)) or bool(_story(session, place)[1])
-
-
-def _story(session: Session, place: _Place) -> tuple[int | None, list[Decision]]:
-    """Return the folder's number in the ledger, and what was decided about the path."""
+def _known(session: Session, folder: Folder | None, path: bytes) -> _Known:
     if not session.ledger_exists:
-        return None, []
+        return _Known(folder, path, None, ())
     with session.store() as store:
-        number = session.scope(store).ids.get(place.folder.name)
-        if number is None:
-            return None, []
+        number = None if folder is None else session.scope(store).ids.get(folder.name)
+        if folder is not None and number is None:
+            return _Known(folder, path, None, ())
         with store.reading() as connection:
-            return number, report.story(connection, number, place.path)
+            return _Known(folder, path, number, tuple(report.story(connection, number, path)))
 
 
-def _tell(session: Session, place: _Place) -> bool:
-    """Print what is known of a path in one folder; return whether that is anything."""
-    number, story = _story(session, place)
-    click.echo(session.say(Cli.WHY_PATH, path=policy.readable(place.path), folder=place.folder.name))
-    for one in story:
-        click.echo(f"  {_line(session, one)}")
-    facts = list(_facts(session, place, number))
-    for fact in facts:
-        click.echo(f"  {fact}")
-    if not story and not facts:
-        click.echo(f"  {session.say(Cli.WHY_UNKNOWN)}")
-    return bool(story or facts)
+def _tell(session: Session, known: _Known) -> bool:
+    """Print what is known of a path in one place; return whether that is anything."""
+    name = "–" if known.folder is None else known.folder.name
+    click.echo(session.say(Cli.WHY_PATH, path=policy.readable(known.path), folder=name))
+    facts = [] if known.folder is None else list(_facts(session, known, known.folder))
+    lines = [*(_line(session, one) for one in known.story), *facts]
+    for line in lines or [session.say(Cli.WHY_UNKNOWN)]:
+        click.echo(f"  {line}")
+    return bool(lines)
 
 
 def _line(session: Session, one: Decision) -> str:
-    when, where = local(one.at), one.conversation_id or ""
+    when = local(one.at)
     if one.event == BASELINE:
-        return session.say(Cli.WHY_BASELINE, when=when)
-    line = " ".join(part for part in (when, f"#{one.version}", where, one.event) if part)
-    if one.after:
-        line += f" → {one.after}"
+        return session.say(Cli.WHY_BASELINE, when=when, id=one.id)
+    line = " ".join(part for part in (when, f"#{one.id}", one.conversation_id, one.event) if part)
+    line += f" → {one.after or one.other}" if one.after or one.event == "moved away" else ""
+    line += f" ← {one.other}" if one.event == "moved" else ""
     if one.cause is not None:
         request = f" request id {one.cause.request_id}" if one.cause.request_id else ""
         line += f" ({one.cause.code} {one.cause.message}".rstrip() + f"{request}) "
         line += session.advice(one.cause.advice)
-    return line.rstrip()
+    return printable(line.rstrip())
 
 
-def _facts(session: Session, place: _Place, number: int | None) -> Iterator[str]:
+def _facts(session: Session, known: _Known, folder: Folder) -> Iterator[str]:
     """Say what the file is now, as far as that explains why it is not sent."""
-    chosen = policy.path_filter(place.folder.include, place.folder.exclude, recursive=place.folder.recursive)
-    pattern = chosen.excluding(place.path)
+    chosen = policy.path_filter(folder.include, folder.exclude, recursive=folder.recursive)
+    pattern = chosen.excluding(known.path)
     if pattern is not None:
         yield session.say(Cli.WHY_EXCLUDED, pattern=pattern)
-    elif not chosen.accepts(place.path):
+    elif not chosen.accepts(known.path):
         yield session.say(Cli.WHY_NOT_INCLUDED)
-    yield from _present(session, place)
-    live = json.loads(session.ask(f"settling {number} {place.path.hex()}") or "{}")
+    yield from _present(session, known, folder)
+    if known.number is not None:
+        yield from _settling(session, known.number, known.path)
+
+
+def _settling(session: Session, number: int, path: bytes) -> Iterator[str]:
+    """Say what the running service waits for."""
+    live = json.loads(session.ask(f"settling {number} {path.hex()}") or "{}")
     if live:
         yield session.say(Cli.WHY_SETTLING, seconds=round(live["age"]))
         if live["reason"] is not None:
@@ -115,14 +131,27 @@ def _facts(session: Session, place: _Place, number: int | None) -> Iterator[str]
             )
 
 
-def _present(session: Session, place: _Place) -> Iterator[str]:
+def _present(session: Session, known: _Known, folder: Folder) -> Iterator[str]:
     """Say what lies at the path."""
     try:
-        root = files.open_root(place.folder.root)
-        size = files.observe(root, place.path).size
+        with closing(files.open_root(folder.root)) as root:
+            size = files.observe(root, known.path).size
     except Failure as failure:
         cause = failure.verdict.cause
-        yield session.say(Cli.WHY_NOT_THERE, reason=cause.code, advice=session.advice(cause.advice))
+        if cause.code != "absent" or _waits(known.story):
+            yield session.say(Cli.WHY_NOT_THERE, reason=cause.code, advice=session.advice(cause.advice))
+        elif known.story:
+            yield session.say(Cli.WHY_AWAY)
         return
     if size == 0:
         yield session.say(Cli.WHY_EMPTY, minutes=round(EMPTY_WAIT / 60))
+    if known.number is None:
+        yield session.say(Cli.WHY_NOT_WATCHED)
+    elif not known.story:
+        yield session.say(Cli.WHY_NEW)
+
+
+def _waits(story: tuple[Decision, ...]) -> bool:
+    """Say whether a delivery of it is in work, or gone for its absence."""
+    last = {one.id: one.after for one in story if one.after is not None}
+    return any(state in _WAITS for state in last.values())

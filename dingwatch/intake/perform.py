@@ -159,6 +159,7 @@ class Performer:
     def _check(self, job: Check) -> Checked:
         """See what no event tells: another root, another mount within it, a thread that died."""
         watched = self._of(job.folder)
+        files.open_root(watched.root.path).close()  # it may be forbidden by now
         watched.root.verify()
         if mounted_beneath(watched.root.path, mounts()) != watched.mounts:
             raise Failure(FolderDown(Cause("mounts_changed", "", "FOLDER_DOWN"), Scope.FOLDER))

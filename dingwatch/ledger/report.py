@@ -24,6 +24,7 @@ from dingwatch.ledger.schema import IS_BASELINE, calls, deliveries, folders, his
 from dingwatch.ledger.versions import Mapped, join, split
 from dingwatch.lifecycle import State
 from dingwatch.model import Cause
+from dingwatch.policy import readable
 
 BASELINE: Final = "baseline"
 UNMAPPED: Final = Cause("unmapped", "", "UNMAPPED")
@@ -212,21 +213,27 @@ def _line(row: Row[Any], scope: Scope) -> Line:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """One line of the story of a path; `conversation_id` is None where it concerns the version itself."""
+    """One line of the story of a path.
+
+    `id` is the delivery's, or the version's where `conversation_id` is None, as in `history`.
+    """
 
     at: float
-    version: int
+    id: int
     conversation_id: str | None
     event: str
-    after: str | None
-    cause: Cause | None
+    after: str | None = None
+    cause: Cause | None = None
+    other: str | None = None
+    """The path that it was moved from, or to (event `moved away`)."""
 
 
-def story(connection: Connection, folder: int, path: bytes) -> list[Decision]:
-    """Return everything that was decided about one path, in order; a baseline has one line of its own."""
+def story(connection: Connection, folder: int | None, path: bytes) -> list[Decision]:
+    """Return everything that was decided about one path, in order; folder None is what `send` was given."""
     directory, name = split(path)
-    here = (versions.c.folder_id == folder, versions.c.directory == directory, versions.c.name == name)
-    told = (
+    within = versions.c.folder_id.is_(None) if folder is None else versions.c.folder_id == folder
+    here = (within, versions.c.directory == directory, versions.c.name == name)
+    lines = (
         select(history, deliveries.c.conversation_id)
         .join(versions, versions.c.id == history.c.version_id)
         .outerjoin(deliveries, deliveries.c.id == history.c.delivery_id)
@@ -234,11 +241,26 @@ def story(connection: Connection, folder: int, path: bytes) -> list[Decision]:
         .order_by(history.c.id)
     )
     old = select(versions.c.noticed_at, versions.c.id).where(*here, IS_BASELINE)
-    found = [Decision(at, number, None, BASELINE, None, None) for at, number in connection.execute(old)]
-    return found + [
-        Decision(row.at, row.version_id, row.conversation_id, row.event, row.after, _cause(row))
-        for row in connection.execute(told)
+    away = (
+        select(history.c.at, versions.c.id, versions.c.directory, versions.c.name)
+        .join(versions, versions.c.id == history.c.version_id)
+        .where(within, history.c.event == "moved", history.c.message == readable(path))
+        .order_by(history.c.id)
+    )
+    return [
+        *(Decision(at, number, None, BASELINE) for at, number in connection.execute(old)),
+        *(_decision(row) for row in connection.execute(lines)),
+        *(
+            Decision(at, number, None, "moved away", other=readable(join(*there)))
+            for at, number, *there in connection.execute(away)
+        ),
     ]
+
+
+def _decision(row: Row[Any]) -> Decision:
+    number = row.version_id if row.delivery_id is None else row.delivery_id
+    other = row.message if row.event == "moved" else None
+    return Decision(row.at, number, row.conversation_id, row.event, row.after, _cause(row), other)
 
 
 def _cause(row: Row[Any]) -> Cause | None:

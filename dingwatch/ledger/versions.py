@@ -17,7 +17,7 @@ from dingwatch.ledger.store import Store
 from dingwatch.ledger.transitions import AFRESH, Change, chunks
 from dingwatch.lifecycle import Event, State
 from dingwatch.model import Cause, Fingerprint, Lie, Route
-from dingwatch.policy import Dress, Known
+from dingwatch.policy import Dress, Known, readable
 
 
 @dataclass(frozen=True, slots=True)
@@ -408,7 +408,7 @@ class Renewed:
     path: bytes
     fingerprint: Fingerprint
     event: str
-    """`touched`, `moved` or `returned`, for its history."""
+    """`touched`, `moved` or `returned`, for its history, which keeps the path of before as its message."""
 
 
 def renew(connection: Connection, renewed: Sequence[Renewed], now: float) -> None:
@@ -420,10 +420,20 @@ def renew(connection: Connection, renewed: Sequence[Renewed], now: float) -> Non
         directory, name = split(one.path)
         columns = {"directory": directory, "name": name, **_fingerprint_columns(one.fingerprint)}
         rows.append({"version": one.version} | {f"to_{key}": value for key, value in columns.items()})
+    before = dict(_paths(connection, [one.version for one in renewed]))
     connection.execute(_RENEW, rows)
-    connection.execute(
-        _ADD_HISTORY, [{"version_id": one.version, "at": now, "event": one.event} for one in renewed]
-    )
+    lines = [
+        {"version_id": one.version, "at": now, "event": one.event, "message": readable(before[one.version])}
+        for one in renewed
+    ]
+    connection.execute(_ADD_HISTORY, lines)
+
+
+def _paths(connection: Connection, ids: Sequence[int]) -> Iterator[tuple[int, bytes]]:
+    query = select(versions.c.id, versions.c.directory, versions.c.name)
+    for some in chunks(ids):
+        for number, directory, name in connection.execute(query.where(versions.c.id.in_(some))):
+            yield number, join(directory, name)
 
 
 def withdraw(connection: Connection, ids: Sequence[int], cause: Cause, now: float) -> int:

@@ -134,12 +134,21 @@ class Cli(Text):
         "{path} lies in no watched folder; there are: {names}",
     )
     WHY_UNKNOWN = (
-        "账本里没有它的记录；服务运行时会在稳定后发送。",
-        "The ledger knows nothing of it; a running service sends it once it has settled.",
+        "没有这个文件，账本里也没有它的记录。",
+        "There is no such file, and the ledger knows nothing of it.",
     )
+    WHY_NEW = (
+        "账本里还没有它的记录；服务运行时会在稳定后发送。",
+        "The ledger does not know it yet; a running service sends it once it has settled.",
+    )
+    WHY_NOT_WATCHED = (
+        "服务还没有监视过这个文件夹；修改配置后请重启服务。",
+        "The service has not watched this folder yet: restart it after a change of the config.",
+    )
+    WHY_AWAY = ("文件已不在那里。", "The file is not there any more.")
     WHY_BASELINE = (
-        "{when} 首次监视时已经存在，不发送；用 dingwatch retry 可以发送",
-        "{when} was there when the folder was first watched, and is not sent; dingwatch retry sends it",
+        "{when} #{id} 首次监视时已经存在，不发送；用 dingwatch retry {id} 可以发送",
+        "{when} #{id} was there when the folder was first watched: not sent; dingwatch retry {id} sends it",
     )
     WHY_EXCLUDED = ("被规则 {pattern} 排除，不发送。", "The pattern {pattern} excludes it: it is not sent.")
     WHY_NOT_INCLUDED = (

@@ -22,6 +22,15 @@ NETWORK: Final = frozenset(
         "9p",
         "virtiofs",
         "ncpfs",
+        "vboxsf",
+        "vmhgfs",
+        "prl_fs",
+        "fakeowner",
+        "beegfs",
+        "gpfs",
+        "ocfs2",
+        "gfs2",
+        "orangefs",
     }
 )
 

@@ -1,7 +1,9 @@
 """What people decide: doubts, floods, and the story of one path."""
 
 import os
+import sqlite3
 from collections import Counter
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -13,8 +15,10 @@ from tests.support import eventually
 
 
 def states(machine: Machine) -> Counter[str]:
-    """Count the lines of `history` by state."""
-    return Counter(line["state"] for line in machine.history("--limit", "1000"))
+    """Count the deliveries by state."""
+    path = Path(machine.settings["state_dir"]) / "ledger.db"
+    with closing(sqlite3.connect(path)) as ledger:
+        return Counter(row[0] for row in ledger.execute("SELECT state FROM deliveries"))
 
 
 def drop(share: Path, count: int, prefix: str = "f") -> None:
@@ -157,10 +161,61 @@ def test_why_says_why_not(machine: Machine, share: Path) -> None:
     assert "*.tmp" in said["draft.tmp"].stdout
     assert "not_regular" in said["link.pdf"].stdout
     assert "empty" in said["empty.pdf"].stdout
-    assert "absent" in said["never.pdf"].stdout
+    assert (said["never.pdf"].returncode, "no such file" in said["never.pdf"].stdout) == (1, True)
     elsewhere = machine.do("why", "/etc/hostname")
     assert (elsewhere.returncode, str(share) in elsewhere.stderr) == (1, True)
     machine.stop(process)
+
+
+def test_why_follows_a_file_that_was_moved_or_taken_away(machine: Machine, share: Path) -> None:
+    """The old name tells the new one; a file that was sent is not asked for when it is gone."""
+    machine.start()
+    (share / "a.pdf").write_bytes(b"a")
+    eventually(lambda: states(machine)["sent"])
+    (share / "a.pdf").rename(share / "b.pdf")
+    eventually(lambda: machine.history()[0]["path"] == "b.pdf")
+    assert "→ b.pdf" in machine.do("why", "a.pdf").stdout
+    assert "← a.pdf" in machine.do("why", "b.pdf").stdout
+    (share / "b.pdf").unlink()
+    said = machine.do("why", "./b.pdf").stdout
+    assert "not there any more" in said
+    assert "put it back" not in said
+
+
+def test_why_knows_what_send_was_given(machine: Machine, tmp_path: Path, sandbox: Sandbox) -> None:
+    """It lies in no folder, and is known by its whole path; its number is the one that `history` shows."""
+    given = tmp_path / "given.pdf"
+    given.write_bytes(b"given")
+    assert machine.do("send", str(given), "--to", sandbox.conversations[0].id).returncode == 0
+    done = machine.do("why", str(given))
+    assert (done.returncode, f"#{machine.history()[0]['id']} " in done.stdout) == (0, True)
+
+
+@pytest.mark.parametrize("written", ["", "../elsewhere.pdf", "/nowhere/at/all"])
+def test_why_refuses_what_lies_in_no_folder(machine: Machine, written: str) -> None:
+    """The error names the folders that there are."""
+    done = machine.do("why", written)
+    assert (done.returncode, "share" in done.stderr, "Traceback" in done.stderr) == (1, True, False)
+
+
+def test_why_obeys_no_name(machine: Machine, share: Path) -> None:
+    """A name that would move the cursor or colour the terminal is shown without that."""
+    machine.start()
+    (share / "e\x1b[31mX.pdf").write_bytes(b"a")
+    eventually(lambda: states(machine)["sent"])
+    assert "\x1b" not in machine.do("why", str(share / "e\x1b[31mX.pdf")).stdout
+
+
+def test_a_folder_that_the_service_does_not_watch_yet_ends_nothing(machine: Machine, tmp_path: Path) -> None:
+    """`why` about it says so, and the running service goes on answering."""
+    machine.start()
+    later = tmp_path / "later"
+    later.mkdir()
+    (later / "x.pdf").write_bytes(b"x")
+    machine.settings["folders"].append({"path": str(later), "conversation_id": "cidLater=="})
+    machine.write()
+    assert "restart" in machine.do("why", str(later / "x.pdf")).stdout
+    assert machine.status()["folders"][0]["watch"] == "inotify"
 
 
 def test_why_tells_what_a_file_waits_for(machine: Machine, share: Path) -> None:
@@ -197,3 +252,4 @@ def test_why_knows_names_that_are_no_text(machine: Machine, share: Path) -> None
     assert "\\x" in line["path"]
     done = machine.do("why", str(share / os.fsdecode(name)))
     assert (done.returncode, line["path"] in done.stdout) == (0, True), done.stdout
+    assert machine.do("why", line["path"]).stdout == done.stdout
