@@ -162,7 +162,7 @@ class Judge:
         sent: dict[tuple[str, bytes, str], set[int]] = defaultdict(set)
         for number, received in self.receipts.items():
             row = self.by_id[number]
-            for one in received:
+            for one in [] if self._retried(row) else received:
                 sent[row["conversation_id"], roots[row["folder_id"]], one.digest].add(number)
         for (conversation, root, digest), numbers in sent.items():
             if len(numbers) > self.life.disk.made[root, digest]:
