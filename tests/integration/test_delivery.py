@@ -1,6 +1,6 @@
 import shutil
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from dingwatch.model import (
     Misconfigured,
     NoAnswer,
     NotReached,
+    Pause,
     Rejected,
     Scope,
     Throttled,
@@ -672,3 +673,36 @@ def test_an_older_version_that_a_person_retries_is_not_withdrawn_by_the_newer(de
     (send,) = desk.upload() or desk.tick()
     desk.tick(Outcome(send, Throttled(CAUSE, Scope.ROW, 5.0)))
     assert desk.state(old) == "uploaded"
+
+
+def test_after_a_crash_one_goes_at_a_time_though_a_token_is_wanted_first(desk: Desk) -> None:
+    """A new process has no token yet: to wait for it is no reason to let them all go together."""
+    rows = [desk.drop(name)[0] for name in ("a.pdf", "b.pdf", "c.pdf")]
+    assert len(desk.tick()) == 3
+    desk.fresh = dict.fromkeys(Host, False)
+    desk.restart()
+    (fetch,) = desk.tick()
+    assert isinstance(fetch, FetchToken)
+    desk.fresh = dict.fromkeys(Host, True)
+    (upload,) = desk.tick(Outcome(fetch, Done()))
+    assert [desk.state(row) for row in rows] == ["uploading", "pending", "pending"]
+    assert isinstance(upload, Upload)
+
+
+def test_a_poke_during_a_tick_is_for_the_next_one(desk: Desk) -> None:
+    """What was written meanwhile is looked for, though the tick has looked already."""
+    desk.tick()
+    (row,) = desk.drop("a.pdf")
+    desk.loop.poke()
+    memory = desk.loop._memory
+    loaded = memory.pauses.load
+
+    def load(pauses: Iterable[Pause]) -> None:
+        loaded(pauses)
+        desk.loop.poke()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(type(memory.pauses), "load", lambda _, pauses: load(pauses))
+        desk.tick()
+    assert memory.stale
+    assert desk.state(row) == "uploading"
