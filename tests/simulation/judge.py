@@ -47,6 +47,7 @@ class Judge:
         self.nothing_is_left()
         self.every_row_went_by_the_table()
         self.no_file_is_lost()
+        self.what_is_missing_is_known()
         self.every_end_is_explained()
         self.nothing_is_sent_twice()
         self.nothing_is_torn()
@@ -116,6 +117,13 @@ class Judge:
             rows = [r for r in self.rows if r["version_id"] in ids and r["conversation_id"] == conversation]
             if all(row["state"] == State.GONE for row in rows):
                 raise self._wrong(f"nothing for {conversation}, though it is there: {here} {rows}")
+
+    def what_is_missing_is_known(self) -> None:
+        """After a scan, a version whose file is not there any more is marked so."""
+        for version in [] if self.life.shape.strict else self.versions:
+            there = _path(version) in self.life.ids[version["folder_id"]].files
+            if not there and version["missing_since"] is None:
+                raise self._wrong(f"not known to be missing: {version}")
 
     def every_end_is_explained(self) -> None:
         """Failed, skipped and uncertain have a reason that the story knows."""
