@@ -20,7 +20,7 @@ class Arm:
     folder: int
     poll: bool = False
     lay: Lie | None = None
-    """Where the root lay before; it is down while what was mounted there is missing."""
+    """Where the root lay at the first look; it is down while what was mounted there is missing."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -191,9 +191,9 @@ class IntakeLoop:
         at = now.monotonic
         match one:
             case Armed():
-                if one.lies != self._folders[one.folder].lay:
-                    self._lies[one.folder] = one.lies
                 self._watches.armed(one, at)
+                if self._folders[one.folder].lay is one.lies:
+                    self._lies[one.folder] = one.lies
                 self._candidates.folder_up(one.folder)
             case Checked():
                 self._watches.checked(one, at)

@@ -85,12 +85,14 @@ class Watches:
         """A folder is watched (again); the scan that follows finds what came meanwhile."""
         folder = self._folders[one.folder]
         folder.kind, folder.network = one.kind, one.network
-        folder.lay, folder.mounted = one.lies, one.mounted
+        folder.mounted = one.mounted
         folder.checking, folder.scan_began = False, None
         folder.next_check = at + folder.settings.poll_interval
         # Another number alone says nothing: devices get theirs anew when the machine starts.
         mounted_since = one.mounted and folder.blank_device not in {None, one.lies.device}
         folder.phase = Phase.UP if folder.looked and not mounted_since else Phase.FIRST_LOOK
+        if folder.lay is None or folder.phase is Phase.FIRST_LOOK:
+            folder.lay = one.lies  # its home: what is mounted over it later may go again
         folder.next_scan = at
         folder.reported = folder.phase is Phase.UP
         if folder.reported:

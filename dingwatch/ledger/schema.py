@@ -67,7 +67,7 @@ folders = Table(
 """`looked_at`: when the first look (the baseline) was taken; `released_at`: when a person last let a flood
 go; `blank_device`: the device of a root that
 was then empty and no mount point, which gets another first look when something is mounted there;
-`mount_point` and `device`: where the root lay when it was last watched."""
+`mount_point` and `device`: where the root lay at the first look."""
 
 routes = Table(
     "routes",

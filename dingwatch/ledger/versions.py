@@ -37,7 +37,7 @@ class FolderMark:
     looked_at: float | None
     blank_device: str | None
     lay: Lie | None = None
-    """Where its root lay when it was last watched."""
+    """Where its root lay at the first look."""
 
 
 @dataclass(frozen=True, slots=True)

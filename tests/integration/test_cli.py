@@ -3,6 +3,8 @@ import signal
 from collections import Counter
 from pathlib import Path
 
+import pytest
+
 from dingwatch.sandbox import Fault, FaultKind, Sandbox
 from tests.integration.conftest import Machine
 from tests.support import eventually, sha256
@@ -257,6 +259,7 @@ def test_check_names_what_is_wrong(machine: Machine, tmp_path: Path, sandbox: Sa
 # --- Crashes -------------------------------------------------------------------------------------
 
 
+@pytest.mark.sweep
 def test_killed_while_it_works_it_loses_nothing(machine: Machine, share: Path, sandbox: Sandbox) -> None:
     """`kill -9` several times during a burst: every file arrives, and only doubts arrive twice."""
     process = machine.start()
