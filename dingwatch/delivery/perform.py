@@ -78,12 +78,15 @@ class Performer:
 
 
 def _read(root: files.Root, path: bytes, row: Delivery) -> bytes:
-    """Read a file; on another device than the one it settled on, its absence may be that of its share."""
+    """Read a file; on another device than the one it settled on, its absence may be that of its share.
+
+    Intake finds that out: it knows where the folder's root belongs.
+    """
     try:
         return files.read(root, path, row.fingerprint, row.digest)
     except Failure as failure:
         cause = failure.verdict.cause
-        elsewhere = root.identity[0] != row.fingerprint.device
+        elsewhere = root.identity[0] != row.fingerprint.device and row.missing_since is None
         if row.folder is not None and cause.code == "absent" and elsewhere:
             raise Failure(NotReached(replace(cause, code="not_mounted", advice="FOLDER_DOWN"))) from None
         raise

@@ -65,6 +65,8 @@ class Delivery:
     waited: float
     media_losses: int
     crashes: int
+    missing_since: float | None
+    """Since when intake knows that its file is not there."""
     upload_state: str
     media_id: str | None
     older_in_flight: bool | int = False
@@ -109,6 +111,7 @@ _WHOLE: Final = (
         deliveries.c.waited,
         deliveries.c.media_losses,
         deliveries.c.crashes,
+        versions.c.missing_since,
         uploads.c.state.label("upload_state"),
         uploads.c.media_id,
     )
