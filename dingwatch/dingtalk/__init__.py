@@ -1,36 +1,168 @@
-"""DingTalk's HTTP interfaces, as far as a file needs them: token, media upload, robot message.
+"""DingTalk's HTTP interfaces, as far as a file needs them: tokens, media, robot, drive, notices.
 
-Usable by itself, without the service: see `Client`.
+Usable by itself, without the service: see `recipe` for a file in a few lines, and `Client` for all of it.
 """
 
-from dingwatch.dingtalk.client import Account, Client, Delivered
+from dingwatch.dingtalk.account import Account
+from dingwatch.dingtalk.channel import Channel
+from dingwatch.dingtalk.client import Client
+from dingwatch.dingtalk.content import Content
+from dingwatch.dingtalk.conversation_files import ConversationFiles, SentEntry
+from dingwatch.dingtalk.legacy import (
+    LegacyMessage,
+    file_message,
+    image_message,
+    markdown_message,
+    text_message,
+)
+from dingwatch.dingtalk.messages import RobotMessage, SampleFile, SampleImage, SampleMarkdown
 from dingwatch.dingtalk.names import (
+    API_CHAT,
+    API_COMMIT,
+    API_CONVERSATION_SPACE,
+    API_CONVERT,
+    API_DENTRY_UUID,
+    API_DOWNLOAD_INFO,
+    API_GET,
+    API_MEDIA,
+    API_PART_ADDRESSES,
+    API_PARTS_BEGIN,
+    API_PUT,
     API_QUERY,
+    API_READ_STATUS,
     API_RECALL,
+    API_RECALL_PERSONS,
     API_ROBOTS,
     API_SEND,
+    API_SEND_ENTRY,
+    API_SEND_ENTRY_TO,
+    API_SEND_LINK,
+    API_SEND_PERSONS,
+    API_SPACE,
+    API_TO_CONVERSATION,
     API_TOKEN,
     API_UPLOAD,
+    API_UPLOAD_INFO,
+    API_USER,
+    API_WEBHOOK,
     BILLED,
     MEDIA_LIMIT,
     REFUSED_EXTENSIONS,
+    WEBHOOK_BILLED,
     Host,
 )
-from dingwatch.dingtalk.transport import Timeouts
+from dingwatch.dingtalk.parts import (
+    LARGEST_PART,
+    MOST_ADDRESSES,
+    MOST_PARTS,
+    SMALLEST_PART,
+    Part,
+    part_size_for,
+    parts_of,
+)
+from dingwatch.dingtalk.persons import MOST_PERSONS, ReadStatus, SentToPersons
+from dingwatch.dingtalk.recipe import (
+    connect,
+    get_media,
+    send_to_conversation,
+    send_to_group,
+    upload_media,
+)
+from dingwatch.dingtalk.robot import Delivered, Recalled
+from dingwatch.dingtalk.signed import SignatureExpired, SignedAddress
+from dingwatch.dingtalk.storage import (
+    ROOT,
+    Conflict,
+    Entry,
+    FolderUuid,
+    PreCheck,
+    Space,
+    SpaceFolder,
+    Storage,
+    UploadInfo,
+)
+from dingwatch.dingtalk.transport import Sink, Timeouts
+from dingwatch.dingtalk.webhook import Webhook, WebhookRobot
 
 __all__ = [
+    "API_CHAT",
+    "API_COMMIT",
+    "API_CONVERSATION_SPACE",
+    "API_CONVERT",
+    "API_DENTRY_UUID",
+    "API_DOWNLOAD_INFO",
+    "API_GET",
+    "API_MEDIA",
+    "API_PARTS_BEGIN",
+    "API_PART_ADDRESSES",
+    "API_PUT",
     "API_QUERY",
+    "API_READ_STATUS",
     "API_RECALL",
+    "API_RECALL_PERSONS",
     "API_ROBOTS",
     "API_SEND",
+    "API_SEND_ENTRY",
+    "API_SEND_ENTRY_TO",
+    "API_SEND_LINK",
+    "API_SEND_PERSONS",
+    "API_SPACE",
     "API_TOKEN",
+    "API_TO_CONVERSATION",
     "API_UPLOAD",
+    "API_UPLOAD_INFO",
+    "API_USER",
+    "API_WEBHOOK",
     "BILLED",
+    "LARGEST_PART",
     "MEDIA_LIMIT",
+    "MOST_ADDRESSES",
+    "MOST_PARTS",
+    "MOST_PERSONS",
     "REFUSED_EXTENSIONS",
+    "ROOT",
+    "SMALLEST_PART",
+    "WEBHOOK_BILLED",
     "Account",
+    "Channel",
     "Client",
+    "Conflict",
+    "Content",
+    "ConversationFiles",
     "Delivered",
+    "Entry",
+    "FolderUuid",
     "Host",
+    "LegacyMessage",
+    "Part",
+    "PreCheck",
+    "ReadStatus",
+    "Recalled",
+    "RobotMessage",
+    "SampleFile",
+    "SampleImage",
+    "SampleMarkdown",
+    "SentEntry",
+    "SentToPersons",
+    "SignatureExpired",
+    "SignedAddress",
+    "Sink",
+    "Space",
+    "SpaceFolder",
+    "Storage",
     "Timeouts",
+    "UploadInfo",
+    "Webhook",
+    "WebhookRobot",
+    "connect",
+    "file_message",
+    "get_media",
+    "image_message",
+    "markdown_message",
+    "part_size_for",
+    "parts_of",
+    "send_to_conversation",
+    "send_to_group",
+    "text_message",
+    "upload_media",
 ]

@@ -6,10 +6,12 @@ A pattern is a code, or ends with `*`; the first that matches counts, so the mos
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from dingwatch.dingtalk.names import API_DOWNLOAD_INFO, CONVERSATION_FILES, STORAGE
+from dingwatch.dingtalk.signed import SignatureExpired
 from dingwatch.model import (
     MediaLost,
     Misconfigured,
@@ -55,7 +57,11 @@ _BUSY: Final = Meaning(NoAnswer, Scope.API, "DINGTALK_BUSY")
 _IP: Final = Meaning(Misconfigured, Scope.APP, "IP_LIST")
 _DISABLED: Final = Meaning(Misconfigured, Scope.APP, "APP_DISABLED")
 _QUOTA: Final = Meaning(QuotaExhausted, Scope.APP, "QUOTA")
-_SPACE: Final = Meaning(Misconfigured, Scope.APP, "SPACE")
+_SPACE: Final = Meaning(Misconfigured, Scope.API, "SPACE")
+_WEBHOOK: Final = Meaning(Misconfigured, Scope.CONVERSATION, "WEBHOOK")
+_LOST: Final = Meaning(MediaLost, Scope.ROW, "MEDIA_LOST")
+_KEY: Final = Meaning(Rejected, Scope.ROW, "KEY_EXPIRED")
+_SIGNATURE: Final = Meaning(SignatureExpired, Scope.ROW, "SIGNATURE_EXPIRED")
 
 
 def _throttled(scope: Scope, seconds: float) -> Meaning:
@@ -68,7 +74,7 @@ LEGACY: Final[tuple[tuple[str, Meaning], ...]] = (
     *_each("33001 40013 40089 40096", _CREDENTIALS),
     *_each("40005", Meaning(TypeRefused, Scope.ROW, "TYPE_REFUSED")),
     *_each("40006 45001", _TOO_BIG),
-    *_each("40007 41006", Meaning(MediaLost, Scope.ROW, "MEDIA_LOST")),
+    *_each("40007 41006", _LOST),
     *_each("41005 44001", _EMPTY),
     *_each("-1 400001", _BUSY),
     *_each("34015", Meaning(NoAnswer, Scope.CONVERSATION, "DINGTALK_BUSY")),
@@ -85,10 +91,10 @@ LEGACY: Final[tuple[tuple[str, Meaning], ...]] = (
     *_each("41044 48002 81002", Meaning(Misconfigured, Scope.CONVERSATION, "SENDING_FORBIDDEN")),
     *_each("40056 70003 70004", _CREDENTIALS),
     *_each("72001–72003", _SPACE),
-    *_each("310000 300001 300005 400101", Meaning(Misconfigured, Scope.CONVERSATION, "WEBHOOK")),
-    *_each("400013 400102 400105 400106 430101–430104 40048 45002–45008", _CONTENT),
+    *_each("310000 300001 300005 400101 400013 400102 400106", _WEBHOOK),
+    *_each("430101–430104 40048 45002–45008", _CONTENT),
     *_each("40000 40002 40004 40008 40029 40033 40035 40038 40077–40088 40090 40091", _BUG),
-    *_each("400002 47001 43001–43005 43008 43009", _BUG),
+    *_each("400105 400002 47001 43001–43005 43008 43009", _BUG),
 )
 """Errcodes of oapi.dingtalk.com, which come with HTTP 200; for 88 the sub_code is looked up."""
 
@@ -102,11 +108,15 @@ NEW: Final[tuple[tuple[str, Meaning], ...]] = (
     *_each("Forbidden.AccessDenied.IpNotInWhiteList ip.not.match", _IP),
     *_each("Forbidden.*", _PERMISSION),
     *_each("permession.checkFailed", Meaning(Misconfigured, Scope.CONVERSATION, "NOT_PUBLISHED")),  # (sic)
-    *_each("permissionDenied acrossOrgAccessForbidden orgAuthLevelNotEnough", _PERMISSION),
+    *_each("permissionDenied acrossOrgAccessForbidden", _PERMISSION),
+    *_each("orgAuthLevelNotEnough", Meaning(Misconfigured, Scope.API, "ORGANISATION_LEVEL")),
     *_each("send.too.fast send.byToken.tooFast", _throttled(Scope.CONVERSATION, 3.0)),
     *_each("too.many.group too.many.people", _throttled(Scope.API, 3.0)),
     *_each("operationConcurrentControl fileArchived", Meaning(Throttled, Scope.ROW, "DINGTALK_BUSY", 5.0)),
-    *_each("invalidParameter.robotCode.* chatbotId.notAllow.sendOTO robot.oto.notExist", _ROBOT),
+    *_each(
+        "invalidParameter.robotCode* not.allowed.robotCode chatbotId.notAllow.sendOTO robot.oto.notExist",
+        _ROBOT,
+    ),
     *_each("resource.not.found bot.stopped", _ROBOT_IN_GROUP),
     *_each("resource.unavailable template.* unauthorized auth.error", _ROBOT),
     *_each("miss.openConversationId invalid.openConversationId conversation.org.notMatch", _RECIPIENT),
@@ -114,6 +124,9 @@ NEW: Final[tuple[tuple[str, Meaning], ...]] = (
         "group.disbanded conversationNotExist invalideChatId staffId.notExisted invalidParameter.userIds.*",
         _RECIPIENT,
     ),
+    *_each("illegal.receivers receivers.exceed illegal.excludes invalidParameter.userId.empty", _RECIPIENT),
+    *_each("session.notExisted session.expired paramError.conversationId", _RECIPIENT),
+    *_each("keywords.not.match sign.not.match token.notExisted", _WEBHOOK),
     *_each("contain.*", _CONTENT),
     *_each(
         "send.forbidden bot.forbidden.sendMessage",
@@ -124,17 +137,50 @@ NEW: Final[tuple[tuple[str, Meaning], ...]] = (
     *_each("system.error systemError unknownError server.error", _BUSY),
     *_each("ServiceUnavailable operationTimeout service.timeout", _BUSY),
     # What the send answers to a media id that DingTalk does not know is unverified [?].
-    *_each(
-        "miss.param.file miss.param.photo* miss.param.video miss.param.audio",
-        Meaning(MediaLost, Scope.ROW, "MEDIA_LOST"),
-    ),
-    *_each("invalidParameter.* miss.* param* Missing* Invalidbody msg*", _BUG),
-    *_each("processQueryKey.expireTime", Meaning(Rejected, Scope.ROW, "KEY_EXPIRED")),
-    *_each("*QuotaInsufficient spaceNotExist dentryNotExist dentryStoreError dentryUploadError", _SPACE),
+    *_each("miss.param.file miss.param.photo* miss.param.image* miss.param.video miss.param.audio", _LOST),
+    # An upload whose bytes or key the drive does not have (any more) begins anew.
+    *_each("paramError.uploadKey dentryStoreError dentryUploadError dentryNotExist", _LOST),
+    *_each("processQueryKey.expireTime robot.processQueryKey.expired", _KEY),
+    *_each("invalid.processQueryKey notRevoke.all.messages", _KEY),
+    *_each("invalidParameter.* invalid.param.* miss.* param* Missing* Invalidbody msg*", _BUG),
+    *_each("*QuotaInsufficient spaceNotExist documentNotExist", _SPACE),
     *_each("dentryName* dentryFormatNotSupport dentryUploadForbidden folderNotSupport", _CONTENT),
-    *_each("dentryDownloadProtocolNotSupport", _BUG),
+    *_each("dentryDownloadProtocolNotSupport dentryUploadProtocolNotSupport operationNotSupported", _BUG),
+    *_each("sendMessage.model.notMatch", _BUG),
 )
 """Codes of api.dingtalk.com."""
+
+
+_OF_STORAGE: Final = (*_each("permissionDenied", Meaning(Misconfigured, Scope.API, "OPERATOR")),)
+_OF_CONVERSATION: Final = (
+    *_each(
+        "permissionDenied acrossOrgAccessForbidden",
+        Meaning(Misconfigured, Scope.CONVERSATION, "OPERATOR_IN_GROUP"),
+    ),
+)
+_OF_DOWNLOAD: Final = (
+    *_each("dentryNotExist spaceNotExist", Meaning(Rejected, Scope.ROW, "ENTRY_GONE")),
+    *_OF_STORAGE,
+)
+
+OF_API: Final[Mapping[str, tuple[tuple[str, Meaning], ...]]] = {
+    **dict.fromkeys(STORAGE, _OF_STORAGE),
+    **dict.fromkeys(CONVERSATION_FILES, _OF_CONVERSATION),
+    API_DOWNLOAD_INFO: _OF_DOWNLOAD,
+}
+"""What some codes mean in the answer to one API, where that is more than they mean elsewhere."""
+
+STORE: Final[tuple[tuple[str, Meaning], ...]] = (
+    *_each("RequestTimeTooSkewed", _SIGNATURE),
+    # Also by OSS's own list: temporary rights that have ended. That DingTalk's say so too is unverified [?].
+    *_each("AccessDenied InvalidAccessKeyId SecurityTokenExpired", _SIGNATURE),
+    *_each("SignatureDoesNotMatch", Meaning(Misconfigured, Scope.API, "SIGNATURE")),
+    # By OSS's own list: the upload in parts was committed, given up or forgotten [?].
+    *_each("NoSuchUpload NoSuchKey", _LOST),
+    *_each("EntityTooLarge", _TOO_BIG),
+    *_each("RequestTimeout InternalError ServiceUnavailable", _BUSY),
+)
+"""Codes of the store behind signed addresses, in its XML (KB:0680 names two)."""
 
 
 def meaning_of(code: str, table: tuple[tuple[str, Meaning], ...]) -> Meaning | None:

@@ -18,9 +18,10 @@ from typing import Any, Final
 
 from urllib3.exceptions import ProxyError
 
-from dingwatch.dingtalk.codes import LEGACY, NEW, Meaning, meaning_of
+from dingwatch.dingtalk.codes import LEGACY, NEW, OF_API, STORE, Meaning, meaning_of
 from dingwatch.dingtalk.exceptions import ADDRESS, BEFORE, is_one_of
 from dingwatch.dingtalk.names import Host
+from dingwatch.dingtalk.signed import SignatureExpired
 from dingwatch.model import (
     Cause,
     Failure,
@@ -36,6 +37,7 @@ from dingwatch.model import (
 
 LONGEST_HEARD: Final = 1200
 """Characters of a message; the client cuts it to its last length once secrets are out of it."""
+LONGEST_XML: Final = 1 << 16
 LONGEST_PENALTY: Final = 86400.0
 OK, CLIENT_ERROR, UNAUTHORIZED, TOO_LARGE, TOO_MANY, SERVER_ERROR = 200, 400, 401, 413, 429, 500
 SHUT_OUT: Final = "1111"
@@ -93,14 +95,14 @@ def _told(chain: list[BaseException]) -> str:
 
 
 def result_of(
-    host: Host, status: int, headers: Mapping[str, str], body: bytes, now: float
+    host: Host, status: int, headers: Mapping[str, str], body: bytes, now: float, *, api: str = ""
 ) -> Mapping[str, Any]:
-    """Return the answer's members when it says that the call worked; `now` is by the wall clock.
+    """Return the answer's members when it says that the call of `api` worked; `now` is by the wall clock.
 
     Raises:
         Failure: with the verdict on everything else.
     """
-    heard = _Heard(status, headers, now)
+    heard = _Heard(status, headers, now, api)
     answer = _parsed(body)
     if answer is None:
         raise Failure(_unreadable(body, heard))
@@ -119,6 +121,7 @@ class _Heard:
     status: int
     headers: Mapping[str, str]
     now: float
+    api: str = ""
 
 
 def _parsed(body: bytes) -> Mapping[str, Any] | None:
@@ -170,7 +173,34 @@ def _new(answer: Mapping[str, Any], heard: _Heard) -> Verdict | None:
         answer.get("requestid") or answer.get("requestId") or heard.headers.get("x-acs-dingtalk-request-id")
     )
     cause = _cause(code or f"HTTP {heard.status}", _with_scopes(answer), request_id)
-    return _meant(meaning_of(code, NEW), cause, heard) or _by_status(heard, cause, known=bool(code))
+    meaning = meaning_of(code, OF_API.get(heard.api, ())) or meaning_of(code, NEW)
+    return _meant(meaning, cause, heard) or _by_status(heard, cause, known=bool(code))
+
+
+def verdict_of_store(status: int, headers: Mapping[str, str], body: bytes, now: float) -> Verdict | None:
+    """Say what an answer of the store behind a signed address means; None when it has done its part.
+
+    Its errors are XML with a code; nothing else of it is told, for it repeats what was signed.
+    """
+    if status == OK:
+        return None
+    code = _of_xml(body, "Code")
+    request_id = headers.get("x-oss-request-id") or _of_xml(body, "RequestId")
+    heard = _Heard(status, headers, now)
+    cause = _cause(code or f"HTTP {status}", _of_xml(body, "Message"), request_id)
+    if verdict := _meant(meaning_of(code, STORE), cause, heard):
+        return verdict
+    if not code and status not in {TOO_LARGE, TOO_MANY}:  # not the store's: whatever stands before it
+        return NoAnswer(replace(cause, advice="STORE"), Scope.API)
+    if status == UNAUTHORIZED:
+        return SignatureExpired(replace(cause, advice="SIGNATURE_EXPIRED"))
+    return _by_status(heard, cause, known=True)
+
+
+def _of_xml(body: bytes, name: str) -> str:
+    """Read one element's text; a parser would be asked for more than a few words are worth."""
+    found = re.search(f"<{name}>([^<]*)</{name}>", body[:LONGEST_XML].decode("utf-8", "replace"))
+    return found[1].strip() if found and b"<Error>" in body[:LONGEST_XML] else ""
 
 
 def _code(value: object) -> str:

@@ -17,15 +17,85 @@ class Host(StrEnum):
     OAPI = "oapi"
 
 
+API_TOKEN: Final = {Host.API: "oauth2/accessToken", Host.OAPI: "gettoken"}
+
 API_UPLOAD: Final = "media/upload"
+API_MEDIA: Final = "media/downloadFile"
+
 API_SEND: Final = "robot/groupMessages/send"
 API_QUERY: Final = "robot/groupMessages/query"
 API_RECALL: Final = "robot/groupMessages/recall"
 API_ROBOTS: Final = "robot/groups/robots/query"
-API_TOKEN: Final = {Host.API: "oauth2/accessToken", Host.OAPI: "gettoken"}
 
-BILLED: Final = frozenset({API_UPLOAD, API_SEND, API_QUERY, API_RECALL, API_ROBOTS})
-"""What counts against the month's calls; token calls are exempt (KB:1432)."""
+API_SEND_PERSONS: Final = "robot/oToMessages/batchSend"
+API_READ_STATUS: Final = "robot/oToMessages/readStatus"
+API_RECALL_PERSONS: Final = "robot/otoMessages/batchRecall"
+
+API_CONVERT: Final = "im/chat/convertToOpenConversationId"
+API_USER: Final = "topapi/v2/user/get"
+
+API_SPACE: Final = "storage/spaces"
+API_UPLOAD_INFO: Final = "storage/uploadInfos/query"
+API_PARTS_BEGIN: Final = "storage/multiPartUploadInfos/init"
+API_PART_ADDRESSES: Final = "storage/multiPartUploadInfos/query"
+API_COMMIT: Final = "storage/commit"
+API_DOWNLOAD_INFO: Final = "storage/downloadInfos/query"
+API_DENTRY_UUID: Final = "doc/dentries/queryDentryUuid"
+API_PUT: Final = "store/put"
+API_GET: Final = "store/get"
+
+API_CONVERSATION_SPACE: Final = "convFile/conversations/spaces/query"
+API_SEND_ENTRY: Final = "convFile/conversations/files/send"
+API_SEND_LINK: Final = "convFile/conversations/files/links/send"
+API_SEND_ENTRY_TO: Final = "convFile/apps/conversations/files/send"
+
+API_CHAT: Final = "chat/send"
+API_TO_CONVERSATION: Final = "message/send_to_conversation"
+API_WEBHOOK: Final = "robot/send"
+
+STORAGE: Final = frozenset(
+    {
+        API_SPACE,
+        API_UPLOAD_INFO,
+        API_PARTS_BEGIN,
+        API_PART_ADDRESSES,
+        API_COMMIT,
+        API_DOWNLOAD_INFO,
+        API_DENTRY_UUID,
+    }
+)
+"""Calls that need the operator's rights in the drive."""
+
+CONVERSATION_FILES: Final = frozenset(
+    {API_CONVERSATION_SPACE, API_SEND_ENTRY, API_SEND_LINK, API_SEND_ENTRY_TO}
+)
+"""Calls that need the operator's rights in a conversation."""
+
+BILLED: Final = frozenset(
+    {
+        API_UPLOAD,
+        API_MEDIA,
+        API_SEND,
+        API_QUERY,
+        API_RECALL,
+        API_ROBOTS,
+        API_SEND_PERSONS,
+        API_READ_STATUS,
+        API_RECALL_PERSONS,
+        API_CONVERT,
+        API_CHAT,
+        API_TO_CONVERSATION,
+        *STORAGE,
+        *CONVERSATION_FILES,
+    }
+)
+"""What counts against the month's calls: all but tokens and the address book (KB:1432).
+
+Bytes to and from the store are no calls of DingTalk's; a webhook has a quota of its own.
+"""
+
+WEBHOOK_BILLED: Final = frozenset({API_WEBHOOK})
+"""What counts against the month's Webhook & Stream calls, 3,000 for a standard organisation (KB:1431)."""
 
 MEDIA_LIMIT: Final = 20 * 1024 * 1024
 """Bytes; KB:0646 says 20 MB for files. Whether that is 10^6 or 2^20, and inclusive, is unverified."""

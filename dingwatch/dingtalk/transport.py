@@ -12,17 +12,19 @@ import logging
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 from urllib.parse import urlsplit
 
 import requests
 from urllib3.exceptions import HTTPError
 
 from dingwatch.dingtalk.errors import verdict_of_exception
-from dingwatch.dingtalk.wire import LARGEST_ANSWER, Adapter, Body, Limits
+from dingwatch.dingtalk.wire import LARGEST_ANSWER, Adapter, Body, Bound, Limits, SourceFailed, Stream
 from dingwatch.model import Failure, Verdict
 
 BLOCK: Final = 1 << 16
+SLOWEST: Final = 1 << 16
+"""Bytes a second below which a download is given up."""
 # What a library may raise for an answer that is nonsense: a negative chunk size is a ValueError.
 _RAISED: Final = (requests.RequestException, HTTPError, OSError, http.client.HTTPException, ValueError)
 
@@ -49,6 +51,13 @@ class Answer:
     status: int
     headers: Mapping[str, str]
     body: bytes
+
+
+class Sink(Protocol):
+    """What a download is written into: a buffered binary file, or the like."""
+
+    def write(self, block: bytes, /) -> object:
+        """Take all of a block."""
 
 
 def multipart(field: str, name: str, content: bytes | memoryview, boundary: str) -> Body:
@@ -89,7 +98,7 @@ class Transport:
         monotonic: Callable[[], float],
     ) -> None:
         self._adapter = Adapter(Limits(clock, monotonic, timeouts.answer), pool=pool)
-        self._connect = timeouts.connect
+        self._connect, self._answer = timeouts.connect, timeouts.answer
         self._proxies: dict[str, dict[str, str]] = {}
         self._verify: str | bool = (
             os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or True
@@ -102,7 +111,7 @@ class Transport:
         self._adapter.close()
 
     def exchange(
-        self, method: str, url: str, headers: Mapping[str, str], body: Body | None, *, silence: float
+        self, method: str, url: str, headers: Mapping[str, str], body: Body | Stream | None, *, silence: float
     ) -> Answer:
         """Make one request and read its whole answer; `silence` is the longest wait for a next byte.
 
@@ -110,27 +119,76 @@ class Transport:
             Failure: NotReached, NoAnswer, or Misconfigured for an address that is none; nothing of the
                 address is in it, nor in an exception behind it.
         """
-        answer = self._exchange(method, url, headers, body, silence)
-        if isinstance(answer, Verdict):
-            raise Failure(answer)
-        return answer
+        response = self._opened(method, url, headers, body, silence)
+        with response:
+            return _whole(response)
 
-    def _exchange(
-        self, method: str, url: str, headers: Mapping[str, str], body: Body | None, silence: float
-    ) -> Answer | Verdict:
+    def receive(
+        self,
+        url: str,
+        headers: Mapping[str, str],
+        into: Sink,
+        wanted: Callable[[int, Mapping[str, str]], bool],
+        *,
+        limit: int,
+        silence: float,
+    ) -> int | Answer:
+        """Get what lies at an address and write it, up to `limit` bytes; return how many there were.
+
+        An answer whose status and headers are not `wanted` is returned whole instead.
+
+        Raises:
+            Failure: NotReached, NoAnswer, Misconfigured as above; NoAnswer too when there is more.
+        """
+        # Framing takes little: an eighth covers chunks of a few dozen bytes.
+        bound = Bound(limit + limit // 8 + LARGEST_ANSWER, self._answer + limit / SLOWEST)
+        response = self._opened("GET", url, headers, None, silence, bound)
+        with response:
+            if not wanted(response.status_code, response.headers):
+                return _whole(response)
+            return _copied(response, into, limit)
+
+    def _opened(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        body: Body | Stream | None,
+        silence: float,
+        bound: Bound | None = None,
+    ) -> requests.Response:
+        opened = self._open(method, url, headers, body, silence, bound)
+        if isinstance(opened, Verdict):
+            raise Failure(opened)
+        if isinstance(opened, Exception):
+            raise opened
+        return opened
+
+    def _open(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        body: Body | Stream | None,
+        silence: float,
+        bound: Bound | None,
+    ) -> requests.Response | Verdict | Exception:
         try:
-            prepared = requests.Request(method, url, headers=headers, data=body).prepare()
-            response = self._adapter.send(
+            # (Of an empty body requests would say that it is chunked.)
+            prepared = requests.Request(method, url, headers=headers, data=body or None).prepare()
+            response: requests.Response = self._adapter.send(
                 prepared,
                 stream=True,
                 timeout=(self._connect, silence),
                 verify=self._verify,
                 proxies=self._proxies_for(url),
+                bound=bound,
             )
-            with response:
-                return Answer(response.status_code, response.headers, _read(response))
         except _RAISED as error:
             return verdict_of_exception(error, begun=body.begun if body else None)
+        except SourceFailed as failed:
+            return failed.error
+        return response
 
     def _proxies_for(self, url: str) -> dict[str, str]:
         host = urlsplit(url).netloc
@@ -139,11 +197,40 @@ class Transport:
         return self._proxies[host]
 
 
-def _read(response: requests.Response) -> bytes:
+def _whole(response: requests.Response) -> Answer:
     """Read an answer whose wire is bounded already; what it unpacks to is bounded here."""
     body = bytearray()
-    while block := response.raw.read(BLOCK, decode_content=True):
+    while block := _next(response):
         body += block
         if len(body) > LARGEST_ANSWER:
-            raise TimeoutError("endless")
-    return bytes(body)
+            raise _endless()
+    return Answer(response.status_code, response.headers, bytes(body))
+
+
+def _copied(response: requests.Response, into: Sink, limit: int) -> int:
+    """Write an answer's body; what the sink raises comes through as it is."""
+    size = 0
+    while block := _next(response):
+        size += len(block)
+        if size > limit:
+            raise _endless()
+        into.write(block)
+    return size
+
+
+def _next(response: requests.Response) -> bytes:
+    read = _read(response)
+    if isinstance(read, Verdict):
+        raise Failure(read)
+    return read
+
+
+def _read(response: requests.Response) -> bytes | Verdict:
+    try:
+        return bytes(response.raw.read(BLOCK, decode_content=True))
+    except _RAISED as error:
+        return verdict_of_exception(error, begun=True)
+
+
+def _endless() -> Failure:
+    return Failure(verdict_of_exception(TimeoutError("endless"), begun=True))

@@ -12,7 +12,8 @@ from __future__ import annotations
 import http.client
 import io
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
@@ -34,6 +35,26 @@ class Limits:
     clock: Callable[[], float]
     monotonic: Callable[[], float]
     answer: float
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """What one answer may be: bytes on the wire, and seconds beyond its longest silence."""
+
+    size: int
+    seconds: float
+
+
+_BOUND: Final[ContextVar[Bound | None]] = ContextVar("bound", default=None)
+"""The bound of the answer that this thread waits for, where it is not the usual one."""
+
+
+class SourceFailed(Exception):  # noqa: N818 (it only carries what was raised past the HTTP libraries)
+    """Carries what a body's source raised: an OSError of a file must not look like one of the wire."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__()
+        self.error = error
 
 
 class Body:
@@ -62,6 +83,50 @@ class Body:
         yield self._tail
 
 
+class Stream:
+    """A body that is read from elsewhere while it is sent, in pieces; of known length in bytes.
+
+    What reading it raises comes through as it is; so does `Unequal` when there is not exactly that much.
+    """
+
+    def __init__(self, pieces: Iterable[bytes | memoryview], length: int) -> None:
+        self._pieces, self._length = pieces, length
+        self.begun = False
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __iter__(self) -> Iterator[bytes | memoryview]:
+        self.begun = True
+        left = self._length
+        for piece in self._read():
+            left -= len(piece)
+            if left < 0:
+                break
+            for start in range(0, len(piece), SLICE):
+                yield piece[start : start + SLICE]
+        if left:
+            raise SourceFailed(Unequal(self._length))
+
+    def _read(self) -> Iterator[memoryview]:
+        pieces = iter(self._pieces)
+        while True:
+            try:
+                piece = next(pieces, None)
+            except Exception as error:  # noqa: BLE001 (whatever a source may raise)
+                raise SourceFailed(error) from None
+            if piece is None:
+                return
+            yield memoryview(piece).cast("B")
+
+
+class Unequal(Exception):  # noqa: N818 (it says what is)
+    """The source of a body had more or fewer bytes than were announced: the file changed meanwhile."""
+
+    def __init__(self, announced: int) -> None:
+        super().__init__(f"not the {announced} bytes that were announced")
+
+
 class _Answering:
     """Stands in for the socket where http.client asks it for a file to read the answer from."""
 
@@ -79,8 +144,9 @@ class _Bounded(io.RawIOBase):
         # The socket's own file keeps its descriptor open after http.client has closed the socket.
         self._sock, self._raw = sock, sock.makefile("rb", buffering=0)
         self._monotonic, self._silence = limits.monotonic, silence
-        self._until = limits.monotonic() + silence + limits.answer
-        self._left = LARGEST_ANSWER
+        bound = _BOUND.get() or Bound(LARGEST_ANSWER, limits.answer)
+        self._until = limits.monotonic() + silence + bound.seconds
+        self._left = bound.size
 
     def readable(self) -> bool:
         return True
@@ -130,10 +196,19 @@ class Adapter(HTTPAdapter):
     """requests' adapter, whose connections are bounded. It never repeats a request and follows nothing."""
 
     def __init__(self, limits: Limits, *, pool: int) -> None:
-        super().__init__(pool_connections=4, pool_maxsize=pool, max_retries=0)
+        # Both hosts, and those of the drive's store (KB:0680), of which one organisation uses few.
+        super().__init__(pool_connections=8, pool_maxsize=pool, max_retries=0)
         bound = {"limits": limits}
         self._plain = type("BoundConnection", (_Connection,), bound)
         self._safe = type("BoundSafeConnection", (_SafeConnection,), bound)
+
+    def send(self, *args: Any, bound: Bound | None = None, **more: Any) -> Any:  # noqa: ANN401
+        """Make a request whose answer may be as large and take as long as `bound` says."""
+        usual = _BOUND.set(bound)
+        try:
+            return super().send(*args, **more)
+        finally:
+            _BOUND.reset(usual)
 
     # (The types are Any, for requests' own differ from one release to the next.)
     def get_connection_with_tls_context(self, *args: Any, **more: Any) -> Any:  # noqa: ANN401

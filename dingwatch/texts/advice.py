@@ -204,7 +204,35 @@ class Advice(Text):
         "钉钉已不再保留这条消息的发送记录，请在会话里查看。",
         "DingTalk no longer keeps the record of this message: look in the conversation.",
     )
-    SPACE = ("请检查钉盘空间及其权限。", "Check the drive space and its permissions.")
+    SPACE = (
+        "请检查钉盘的剩余容量（企业、应用和空间），以及空间是否还在。",
+        "Check the room left in the drive (organisation, app, space), and that the space still exists.",
+    )
+    OPERATOR = (
+        "请检查 operator_union_id：须是本组织的成员，并有权在钉盘建空间和上传文件。",
+        "Check operator_union_id: a member of the organisation who may make spaces and upload to the drive.",
+    )
+    OPERATOR_IN_GROUP = (
+        "请把 operator_union_id 对应的人加入该群，并允许其添加群文件。",
+        "Add the person of operator_union_id to the group, and let that person add files there.",
+    )
+    ORGANISATION_LEVEL = (
+        "组织未认证，钉钉不允许下载钉盘文件：请在管理后台完成认证。",
+        "The organisation is not certified, so DingTalk allows no download: certify it in the admin console.",
+    )
+    ENTRY_GONE = ("文件已不在钉盘中。", "The file is no longer in the drive.")
+    SIGNATURE_EXPIRED = (
+        "上传地址已过期，会自动重新获取。",
+        "The upload's address has expired; a new one is fetched by itself.",
+    )
+    SIGNATURE = (
+        "钉盘存储不认可签名，可能是代理改动了请求头：请让 *.trans.dingtalk.com 不经过代理。",
+        "The drive's store refuses the signature: a proxy may change headers; exempt *.trans.dingtalk.com.",
+    )
+    STORE = (
+        "连不上钉盘的存储：请在防火墙和代理中放行 *.trans.dingtalk.com 和 lippi-space-*.aliyuncs.com。",
+        "The drive's store is out of reach: allow *.trans.dingtalk.com and lippi-space-*.aliyuncs.com.",
+    )
     UNKNOWN_CODE = (
         "钉钉返回了未知的错误码；请凭 request id 在开发者后台查询。",
         "DingTalk gave an unknown code; look its request id up in the developer console.",

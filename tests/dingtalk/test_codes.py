@@ -5,9 +5,23 @@ from collections.abc import Mapping
 
 import pytest
 
-from dingwatch.dingtalk import Host
-from dingwatch.dingtalk.codes import LEGACY, NEW, Meaning, meaning_of
-from dingwatch.dingtalk.errors import result_of
+from dingwatch.dingtalk import (
+    API_COMMIT,
+    API_CONVERSATION_SPACE,
+    API_CONVERT,
+    API_DENTRY_UUID,
+    API_DOWNLOAD_INFO,
+    API_PARTS_BEGIN,
+    API_SEND_ENTRY,
+    API_SEND_ENTRY_TO,
+    API_SEND_LINK,
+    API_SPACE,
+    API_UPLOAD_INFO,
+    Host,
+    SignatureExpired,
+)
+from dingwatch.dingtalk.codes import LEGACY, NEW, OF_API, STORE, Meaning, meaning_of
+from dingwatch.dingtalk.errors import result_of, verdict_of_store
 from dingwatch.model import (
     Failure,
     MediaLost,
@@ -31,6 +45,7 @@ FILE = (Rejected, Scope.ROW)
 MEDIA = (MediaLost, Scope.ROW)
 TOKEN = (TokenRejected, Scope.APP)
 BUSY = (NoAnswer, Scope.API)
+TABLES = [LEGACY, NEW, STORE, *OF_API.values()]
 
 LEGACY_CODES: Mapping[str, Expected] = {
     "-1 400001": BUSY,
@@ -44,7 +59,8 @@ LEGACY_CODES: Mapping[str, Expected] = {
     "40005": (TypeRefused, Scope.ROW),
     "40006 45001 41005 44001 40048 45002 45003 45004 45005 45006 45007 45008": FILE,
     "40007 41006": MEDIA,
-    "40056 70003 70004 50003 50005 50002 50004 60020 72001 72002 72003": APP,
+    "40056 70003 70004 50003 50005 50002 50004 60020": APP,
+    "72001 72002 72003": PERMISSION,
     "41044 48002 81002": GROUP,
     "43001 43002 43003 43004 43005 43008": FILE,
     " ".join(str(n) for n in range(34001, 34015)): GROUP,
@@ -54,25 +70,35 @@ LEGACY_CODES: Mapping[str, Expected] = {
     "90018 90001 90017": (Throttled, Scope.API),
     " ".join(str(n) for n in range(90003, 90015)): (Throttled, Scope.API),
     "90020": (QuotaExhausted, Scope.APP),
-    "310000 300001 300005 400101": GROUP,
-    "400013 400102 400105 400106 430101 430102 430103 430104": FILE,
+    "310000 300001 300005 400101 400013 400102 400106": GROUP,
+    "400105 430101 430102 430103 430104": FILE,
     "410100 130101 660026": (Throttled, Scope.CONVERSATION),
 }
 
 NEW_CODES: Mapping[str, Expected] = {
     "InvalidAuthentication AuthenticationFailed.MissingParameter": TOKEN,
     "invalidClientIdOrSecret invalid.client unsupported.grant.type unauthorized.client": APP,
-    "Missingbody Invalidbody MissinguserIds paramError paramError.spaceId paramError.uploadKey": FILE,
+    "Missingbody Invalidbody MissinguserIds paramError paramError.spaceId paramError.name": FILE,
+    "paramError.uploadKey dentryStoreError dentryUploadError dentryNotExist": MEDIA,
+    "paramError.conversationId illegal.receivers receivers.exceed illegal.excludes": GROUP,
+    "session.notExisted session.expired keywords.not.match sign.not.match token.notExisted": GROUP,
     "invalidParameter.param.invalid invalidParameter.msgKey.empty invalidParameter.msgKey.invalid": FILE,
     "invalidParameter.msgParam.invalid invalidParameter.msgParam.tooLong": FILE,
     "invalidParameter.token.invalid invalidParameter.msg.unsupport invalidParameter.msgBody.invalid": FILE,
     "miss.param.file miss.param.photo miss.param.photoTophotoUrl miss.param.video miss.param.audio": MEDIA,
-    "invalidParameter.robotCode.empty invalidParameter.robotCode.missing": APP,
+    "invalidParameter.robotCode invalidParameter.robotCode.empty invalidParameter.robotCode.missing": APP,
+    "not.allowed.robotCode": APP,
+    "invalidParameter.processQueryKeys.overMax invalidParameter.processQueryKey.missing": FILE,
+    "invalid.param.actionCardTocanForward miss.param.markdown sendMessage.model.notMatch": FILE,
+    "invalid.processQueryKey robot.processQueryKey.expired notRevoke.all.messages": FILE,
+    "miss.param.image miss.param.imageTopicUrl": MEDIA,
+    "dentryDownloadProtocolNotSupport dentryUploadProtocolNotSupport operationNotSupported": FILE,
     "invalidParameter.robotCode.invalid invalidParameter.robotCode.notExsit": APP,
     "invalidParameter.robotCode.auth invalidParameter.robotCode.coolApp": APP,
     "template.stopped template.not.existed unauthorized auth.error resource.unavailable": APP,
     "resource.not.found bot.stopped": GROUP,
     "invalidParameter.userIds.empty invalidParameter.userIds.overMax staffId.notExisted": GROUP,
+    "invalidParameter.userId.empty": GROUP,
     "miss.openConversationId invalid.openConversationId conversation.org.notMatch group.disbanded": GROUP,
     "conversationNotExist send.forbidden bot.forbidden.sendMessage permession.checkFailed": GROUP,
     "chatbotId.notAllow.sendOTO robot.oto.notExist": APP,
@@ -82,8 +108,8 @@ NEW_CODES: Mapping[str, Expected] = {
     "contain.notAllowed.content folderNotSupport": FILE,
     "unknown.send.result": BUSY,
     "operationConcurrentControl fileArchived": (Throttled, Scope.ROW),
-    "spaceQuotaInsufficient sceneQuotaInsufficient appQuotaInsufficient orgQuotaInsufficient": APP,
-    "spaceNotExist dentryNotExist": APP,
+    "spaceQuotaInsufficient sceneQuotaInsufficient appQuotaInsufficient orgQuotaInsufficient": PERMISSION,
+    "spaceNotExist documentNotExist": PERMISSION,
     "dentryNameIllegal dentryNameConflict dentryFormatNotSupport dentryUploadForbidden": FILE,
     "Forbidden.AccessDenied.QpsLimitForAppkeyAndApi": (Throttled, Scope.API),
     "Forbidden.AccessDenied.QpsLimitForApi": (Throttled, Scope.API),
@@ -98,10 +124,44 @@ NEW_CODES: Mapping[str, Expected] = {
 }
 
 
-def verdict(host: Host, status: int, document: object) -> Verdict:
+STORE_CODES: Mapping[str, Expected] = {
+    "RequestTimeTooSkewed AccessDenied InvalidAccessKeyId SecurityTokenExpired": (
+        SignatureExpired,
+        Scope.ROW,
+    ),
+    "SignatureDoesNotMatch": PERMISSION,
+    "NoSuchUpload NoSuchKey": MEDIA,
+    "EntityTooLarge": FILE,
+    "RequestTimeout InternalError ServiceUnavailable": BUSY,
+    "InvalidDigest": FILE,
+}
+
+ADVISED: Mapping[tuple[str, str], tuple[Expected, str]] = {
+    (API_SPACE, "permissionDenied"): (PERMISSION, "OPERATOR"),
+    (API_UPLOAD_INFO, "permissionDenied"): (PERMISSION, "OPERATOR"),
+    (API_PARTS_BEGIN, "permissionDenied"): (PERMISSION, "OPERATOR"),
+    (API_COMMIT, "permissionDenied"): (PERMISSION, "OPERATOR"),
+    (API_DENTRY_UUID, "permissionDenied"): (PERMISSION, "OPERATOR"),
+    (API_DOWNLOAD_INFO, "permissionDenied"): (PERMISSION, "OPERATOR"),
+    (API_DOWNLOAD_INFO, "dentryNotExist"): (FILE, "ENTRY_GONE"),
+    (API_DOWNLOAD_INFO, "spaceNotExist"): (FILE, "ENTRY_GONE"),
+    (API_DOWNLOAD_INFO, "orgAuthLevelNotEnough"): (PERMISSION, "ORGANISATION_LEVEL"),
+    (API_SEND_ENTRY, "permissionDenied"): (GROUP, "OPERATOR_IN_GROUP"),
+    (API_SEND_LINK, "permissionDenied"): (GROUP, "OPERATOR_IN_GROUP"),
+    (API_SEND_ENTRY_TO, "permissionDenied"): (GROUP, "OPERATOR_IN_GROUP"),
+    (API_CONVERSATION_SPACE, "acrossOrgAccessForbidden"): (GROUP, "OPERATOR_IN_GROUP"),
+    (API_SEND_ENTRY, "conversationNotExist"): (GROUP, "CONVERSATION"),
+    (API_SEND_ENTRY, "dentryNotExist"): (MEDIA, "MEDIA_LOST"),
+    (API_COMMIT, "orgQuotaInsufficient"): (PERMISSION, "SPACE"),
+    (API_CONVERT, "permession.checkFailed"): (GROUP, "NOT_PUBLISHED"),
+    ("", "permissionDenied"): (PERMISSION, "PERMISSION"),
+}
+
+
+def verdict(host: Host, status: int, document: object, api: str = "") -> Verdict:
     """Return what an answer that is no success means."""
     with pytest.raises(Failure) as caught:
-        result_of(host, status, {}, json.dumps(document).encode(), 0.0)
+        result_of(host, status, {}, json.dumps(document).encode(), 0.0, api=api)
     return caught.value.verdict
 
 
@@ -127,26 +187,47 @@ def test_every_new_code_means_what_the_sheet_says(code: str, expected: Expected,
     assert (found.cause.code, found.cause.message, found.cause.request_id) == (code, "说明", "r2")
 
 
-@pytest.mark.parametrize("table", [LEGACY, NEW])
+@pytest.mark.parametrize(("code", "expected"), each(STORE_CODES))
+def test_every_code_of_the_store_has_its_meaning(code: str, expected: Expected) -> None:
+    """It comes as XML; its code, message and request id are told, and nothing else of it."""
+    body = (
+        f'<?xml version="1.0" encoding="UTF-8"?>\n<Error>\n  <Code>{code}</Code>\n  <Message>说明</Message>\n'
+        "  <RequestId>r3</RequestId>\n  <StringToSign>PUT secret</StringToSign>\n</Error>"
+    )
+    found = verdict_of_store(403, {}, body.encode(), 0.0)
+    assert found is not None
+    assert (type(found), found.scope) == expected
+    assert (found.cause.code, found.cause.message, found.cause.request_id) == (code, "说明", "r3")
+
+
+@pytest.mark.parametrize(("where", "expected"), ADVISED.items())
+def test_a_code_may_mean_more_to_one_api(where: tuple[str, str], expected: tuple[Expected, str]) -> None:
+    """Whose rights are missing, and where, depends on what was asked."""
+    api, code = where
+    found = verdict(Host.API, 403, {"code": code, "message": "", "requestid": "r"}, api)
+    assert ((type(found), found.scope), found.cause.advice) == expected
+
+
+@pytest.mark.parametrize("table", TABLES)
 def test_every_row_has_its_advice(table: tuple[tuple[str, Meaning], ...]) -> None:
     """No row names an advice that does not exist."""
     assert {meaning.advice for _, meaning in table} <= set(Advice.__members__)
 
 
-@pytest.mark.parametrize("table", [LEGACY, NEW])
+@pytest.mark.parametrize("table", TABLES)
 def test_no_row_is_hidden_by_an_earlier_one(table: tuple[tuple[str, Meaning], ...]) -> None:
     """The first row that matches a pattern is the pattern's own."""
     hidden = [p for p, meaning in table if meaning_of(p.replace("*", "Some"), table) is not meaning]
     assert hidden == []
 
 
-@pytest.mark.parametrize("table", [LEGACY, NEW])
+@pytest.mark.parametrize("table", TABLES)
 def test_only_what_is_wrong_with_the_file_stays_with_its_row(
     table: tuple[tuple[str, Meaning], ...],
 ) -> None:
     """A refusal is the row's own; what a person must mend reaches further."""
     for pattern, meaning in table:
-        own = issubclass(meaning.kind, Rejected | MediaLost)
+        own = issubclass(meaning.kind, Rejected | MediaLost | SignatureExpired)
         assert (meaning.scope is Scope.ROW) == own or meaning.kind is Throttled, pattern
 
 
