@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dingwatch.dingtalk import answers
 from dingwatch.dingtalk.names import API_USER
-from dingwatch.dingtalk.session import Session
+from dingwatch.dingtalk.session import Members, Session
 from dingwatch.model import NoAnswer, NotReached
 
 
@@ -17,8 +17,8 @@ class Contacts:
     def union_id(self, user_id: str) -> str:
         """Return the unionId of a user id (KB:0056), as the drive needs it; repeated for some seconds."""
 
-        def once() -> str:
-            answer = self._session.post_legacy("/topapi/v2/user/get", API_USER, {"userid": user_id})
-            return answers.text(answers.members(answer, "result"), "unionid")
+        def once() -> Members:
+            return self._session.post_legacy("/topapi/v2/user/get", API_USER, {"userid": user_id})
 
-        return self._session.channel.repeat(once, NotReached, NoAnswer)
+        answer = self._session.channel.repeat(once, NotReached, NoAnswer)
+        return answers.text(answers.members(answer, "result"), "unionid")
