@@ -14,7 +14,7 @@ from dingwatch.dingtalk.answers import without
 from dingwatch.dingtalk.errors import OK, result_of, verdict_of_store
 from dingwatch.dingtalk.names import Host
 from dingwatch.dingtalk.transport import Answer, Sink, Timeouts, Transport
-from dingwatch.dingtalk.wire import Body, Stream
+from dingwatch.dingtalk.wire import Body, Elsewhere, Stream
 from dingwatch.model import Failure, NotReached, Scope, Verdict
 
 T = TypeVar("T")
@@ -117,7 +117,10 @@ class Channel:
         return self._through(call, received, at_store=True)
 
     def repeat(self, ask: Callable[[], T], *kinds: type[Verdict], attempts: int = 3) -> T:
-        """Repeat for some seconds a call that is safe to repeat after verdicts of these kinds."""
+        """Repeat for some seconds a call that is safe to repeat after verdicts of these kinds.
+
+        What a source or sink of bytes raised comes through as it is, and is not repeated.
+        """
         retrying = Retrying(
             retry=retry_if_exception(_repeatable(*kinds)),
             stop=stop_after_attempt(attempts),
@@ -125,7 +128,11 @@ class Channel:
             sleep=self._sleep,
             reraise=True,
         )
-        return retrying(ask)
+        try:
+            return retrying(ask)
+        except Elsewhere as elsewhere:
+            error = elsewhere.error
+        raise error
 
     # --- Their one path --------------------------------------------------------------------------
 

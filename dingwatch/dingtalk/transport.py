@@ -19,7 +19,7 @@ import requests
 from urllib3.exceptions import HTTPError
 
 from dingwatch.dingtalk.errors import verdict_of_exception
-from dingwatch.dingtalk.wire import LARGEST_ANSWER, Adapter, Body, Bound, Limits, SourceFailed, Stream
+from dingwatch.dingtalk.wire import LARGEST_ANSWER, Adapter, Body, Bound, Elsewhere, Limits, Stream
 from dingwatch.model import Failure, Verdict
 
 BLOCK: Final = 1 << 16
@@ -118,6 +118,7 @@ class Transport:
         Raises:
             Failure: NotReached, NoAnswer, or Misconfigured for an address that is none; nothing of the
                 address is in it, nor in an exception behind it.
+            Elsewhere: with what the body's source raised.
         """
         response = self._opened(method, url, headers, body, silence)
         with response:
@@ -139,6 +140,7 @@ class Transport:
 
         Raises:
             Failure: NotReached, NoAnswer, Misconfigured as above; NoAnswer too when there is more.
+            Elsewhere: with what the sink raised.
         """
         # Framing takes little: an eighth covers chunks of a few dozen bytes.
         bound = Bound(limit + limit // 8 + LARGEST_ANSWER, self._answer + limit / SLOWEST)
@@ -160,8 +162,6 @@ class Transport:
         opened = self._open(method, url, headers, body, silence, bound)
         if isinstance(opened, Verdict):
             raise Failure(opened)
-        if isinstance(opened, Exception):
-            raise opened
         return opened
 
     def _open(
@@ -172,7 +172,7 @@ class Transport:
         body: Body | Stream | None,
         silence: float,
         bound: Bound | None,
-    ) -> requests.Response | Verdict | Exception:
+    ) -> requests.Response | Verdict:
         try:
             # (Of an empty body requests would say that it is chunked.)
             prepared = requests.Request(method, url, headers=headers, data=body or None).prepare()
@@ -186,8 +186,6 @@ class Transport:
             )
         except _RAISED as error:
             return verdict_of_exception(error, begun=body.begun if body else None)
-        except SourceFailed as failed:
-            return failed.error
         return response
 
     def _proxies_for(self, url: str) -> dict[str, str]:
@@ -208,13 +206,16 @@ def _whole(response: requests.Response) -> Answer:
 
 
 def _copied(response: requests.Response, into: Sink, limit: int) -> int:
-    """Write an answer's body; what the sink raises comes through as it is."""
+    """Write an answer's body, up to `limit` bytes."""
     size = 0
     while block := _next(response):
         size += len(block)
         if size > limit:
             raise _endless()
-        into.write(block)
+        try:
+            into.write(block)
+        except Exception as error:  # noqa: BLE001 (whatever a sink may raise)
+            raise Elsewhere(error) from None
     return size
 
 

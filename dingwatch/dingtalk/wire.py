@@ -49,8 +49,8 @@ _BOUND: Final[ContextVar[Bound | None]] = ContextVar("bound", default=None)
 """The bound of the answer that this thread waits for, where it is not the usual one."""
 
 
-class SourceFailed(Exception):  # noqa: N818 (it only carries what was raised past the HTTP libraries)
-    """Carries what a body's source raised: an OSError of a file must not look like one of the wire."""
+class Elsewhere(Exception):  # noqa: N818 (it only carries what was raised past all that judges the wire)
+    """Carries what a body's source or a download's sink raised: no matter of the wire, though an OSError."""
 
     def __init__(self, error: Exception) -> None:
         super().__init__()
@@ -86,7 +86,7 @@ class Body:
 class Stream:
     """A body that is read from elsewhere while it is sent, in pieces; of known length in bytes.
 
-    What reading it raises comes through as it is; so does `Unequal` when there is not exactly that much.
+    What reading it raises, and `Unequal` when there is not exactly that much, comes out as `Elsewhere`.
     """
 
     def __init__(self, pieces: Iterable[bytes | memoryview], length: int) -> None:
@@ -106,7 +106,7 @@ class Stream:
             for start in range(0, len(piece), SLICE):
                 yield piece[start : start + SLICE]
         if left:
-            raise SourceFailed(Unequal(self._length))
+            raise Elsewhere(Unequal(self._length))
 
     def _read(self) -> Iterator[memoryview]:
         pieces = iter(self._pieces)
@@ -114,7 +114,7 @@ class Stream:
             try:
                 piece = next(pieces, None)
             except Exception as error:  # noqa: BLE001 (whatever a source may raise)
-                raise SourceFailed(error) from None
+                raise Elsewhere(error) from None
             if piece is None:
                 return
             yield memoryview(piece).cast("B")

@@ -54,7 +54,10 @@ class Wire:
         ]
         length = lengths[0] if lengths else 0
         while len(self._buffer) < length:
-            self._buffer += self.sock.recv(1 << 20)
+            block = self.sock.recv(1 << 20)
+            if not block:
+                raise ConnectionError("the client hung up within its body")
+            self._buffer += block
         body, self._buffer = self._buffer[:length], self._buffer[length:]
         return body
 
