@@ -72,6 +72,7 @@ from dingwatch.dingtalk.robot import Delivered, Recalled
 from dingwatch.dingtalk.signed import SignatureExpired, SignedAddress
 from dingwatch.dingtalk.storage import (
     ROOT,
+    BegunUpload,
     Conflict,
     Entry,
     FolderUuid,
@@ -79,7 +80,6 @@ from dingwatch.dingtalk.storage import (
     Space,
     SpaceFolder,
     Storage,
-    UploadInfo,
 )
 from dingwatch.dingtalk.transport import Sink, Timeouts
 from dingwatch.dingtalk.webhook import Webhook, WebhookRobot
@@ -124,6 +124,7 @@ __all__ = [
     "SMALLEST_PART",
     "WEBHOOK_BILLED",
     "Account",
+    "BegunUpload",
     "Channel",
     "Client",
     "Conflict",
@@ -151,7 +152,6 @@ __all__ = [
     "SpaceFolder",
     "Storage",
     "Timeouts",
-    "UploadInfo",
     "Webhook",
     "WebhookRobot",
     "connect",

@@ -69,7 +69,7 @@ class Space:
 
 
 @dataclass(frozen=True, slots=True)
-class UploadInfo:
+class BegunUpload:
     """An upload in one piece: its key for the commit, and where its bytes go."""
 
     upload_key: str
@@ -157,7 +157,7 @@ class Storage:
 
     # --- Bytes there -----------------------------------------------------------------------------
 
-    def upload_info(self, folder: Folder, check: PreCheck | None = None) -> UploadInfo:
+    def begin_whole(self, folder: Folder, check: PreCheck | None = None) -> BegunUpload:
         """Begin an upload in one piece, of less than 5 GB (KB:0674, KB:1601); repeated for some seconds."""
         option = _option(folder, check) | {"preferIntranet": False}
         body: dict[str, object] = {"protocol": "HEADER_SIGNATURE", "option": option}
@@ -166,7 +166,7 @@ class Storage:
         path = f"{_path(folder)}/uploadInfos/query"
         answer = self._session.ask(path, API_UPLOAD_INFO, body, self._as_operator)
         address = signed_address(answer, self._channel.clock())
-        return UploadInfo(answers.text(answer, "uploadKey"), address)
+        return BegunUpload(answers.text(answer, "uploadKey"), address)
 
     def begin_parts(self, folder: SpaceFolder, check: PreCheck | None = None) -> str:
         """Begin an upload in parts and return its key (KB:0676; only v1 has it); repeated for some seconds.
@@ -256,7 +256,7 @@ class Storage:
 
     # --- Bytes back ------------------------------------------------------------------------------
 
-    def download_info(self, space_id: str, entry_id: str, version: int | None = None) -> SignedAddress:
+    def download_address(self, space_id: str, entry_id: str, version: int | None = None) -> SignedAddress:
         """Return where an entry's bytes are for some minutes (KB:0678); repeated for some seconds."""
         option: dict[str, object] = {"preferIntranet": False}
         if version is not None:

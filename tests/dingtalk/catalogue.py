@@ -30,6 +30,7 @@ from dingwatch.dingtalk import (
     API_TO_CONVERSATION,
     API_UPLOAD_INFO,
     API_USER,
+    BegunUpload,
     Client,
     Conflict,
     Delivered,
@@ -47,7 +48,6 @@ from dingwatch.dingtalk import (
     SignedAddress,
     Space,
     SpaceFolder,
-    UploadInfo,
     file_message,
     image_message,
     markdown_message,
@@ -254,7 +254,7 @@ DRIVE: Final = [
     ),
     Case(
         API_UPLOAD_INFO,
-        lambda c: c.storage("op").upload_info(FOLDER, PreCheck(512, "报告.pdf", "0f343b")),
+        lambda c: c.storage("op").begin_whole(FOLDER, PreCheck(512, "报告.pdf", "0f343b")),
         "/v1.0/storage/spaces/86%2F5/files/uploadInfos/query?unionId=op",
         {
             "protocol": "HEADER_SIGNATURE",
@@ -265,18 +265,18 @@ DRIVE: Final = [
             ),
         },
         {"uploadKey": "up", "protocol": "HEADER_SIGNATURE", "headerSignatureInfo": SIGNED},
-        UploadInfo("up", ADDRESS),
+        BegunUpload("up", ADDRESS),
     ),
     Case(
         API_UPLOAD_INFO,
-        lambda c: c.storage("op").upload_info(FolderUuid("Qnp9"), PreCheck(512, md5="0f343b")),
+        lambda c: c.storage("op").begin_whole(FolderUuid("Qnp9"), PreCheck(512, md5="0f343b")),
         "/v2.0/storage/spaces/files/Qnp9/uploadInfos/query?unionId=op",
         {
             "protocol": "HEADER_SIGNATURE",
             "option": _option(preCheckParam={"size": 512}, preferIntranet=False),
         },
         {"uploadKey": "up", "protocol": "HEADER_SIGNATURE", "headerSignatureInfo": SIGNED},
-        UploadInfo("up", ADDRESS),
+        BegunUpload("up", ADDRESS),
     ),
     Case(
         API_PARTS_BEGIN,
@@ -345,7 +345,7 @@ DRIVE: Final = [
     ),
     Case(
         API_DOWNLOAD_INFO,
-        lambda c: c.storage("op").download_info("86/5", "897", version=3),
+        lambda c: c.storage("op").download_address("86/5", "897", version=3),
         "/v1.0/storage/spaces/86%2F5/dentries/897/downloadInfos/query?unionId=op",
         {"option": {"preferIntranet": False, "version": 3}},
         {"protocol": "HEADER_SIGNATURE", "headerSignatureInfo": SIGNED},
