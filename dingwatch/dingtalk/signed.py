@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from dingwatch.dingtalk import answers
 from dingwatch.model import TokenRejected
+
+LIFE: Final = 900
+"""Seconds that a signature is good for where the answer does not say: those of the documents' examples."""
 
 
 class SignatureExpired(TokenRejected):
@@ -52,6 +55,6 @@ def signed_address(answer: Mapping[str, Any], now: float) -> SignedAddress:
     return SignedAddress(
         urls=urls,
         headers=answers.pairs(signature, "headers"),
-        expires_at=now + answers.number(signature, "expirationSeconds"),
+        expires_at=now + (answers.whole(signature, "expirationSeconds") or LIFE),
         region=str(signature.get("region") or ""),
     )

@@ -269,7 +269,8 @@ class Storage:
         """Write an entry's bytes into `into`, at most `limit`, and return how many there were.
 
         Repeated when the store was not reached, for then nothing was written. What was written before a
-        failure stays written.
+        failure stays written. Where the store does not say how much there is, an early end goes unseen:
+        compare the digest.
         """
         urls = cycle(address.urls)
 

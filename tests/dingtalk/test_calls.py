@@ -7,9 +7,11 @@ from collections.abc import Callable
 import pytest
 
 from dingwatch.dingtalk import (
+    API_COMMIT,
     API_GET,
     API_MEDIA,
     API_PUT,
+    API_SEND_ENTRY,
     API_TOKEN,
     API_UPLOAD,
     API_USER,
@@ -190,6 +192,25 @@ def test_every_call_may_be_throttled(serve: Serve, calls: Calls, case: Case) -> 
         found = verdict(lambda: case.call(client))
     assert (type(found), found.scope) == (Throttled, Scope.API)
     assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("api", "expected"),
+    [
+        (API_COMMIT, (Scope.API, "OPERATOR")),
+        (API_SEND_ENTRY, (Scope.CONVERSATION, "OPERATOR_IN_GROUP")),
+    ],
+)
+def test_whose_rights_are_missing_depends_on_the_call(
+    serve: Serve, calls: Calls, api: str, expected: tuple[Scope, str]
+) -> None:
+    """The same code concerns the drive, or one conversation that the operator is not in."""
+    refusal = {"code": "permissionDenied", "message": "no", "requestid": "r"}
+    server = serve(lambda wire, *_: wire.answer(refusal, "403 Forbidden"))
+    [case] = [case for case in CASES if case.api == api][:1]
+    with calls.client(server.url) as client:
+        found = verdict(lambda: case.call(client))
+    assert (type(found), (found.scope, found.cause.advice)) == (Misconfigured, expected)
 
 
 def test_every_api_is_in_the_catalogue() -> None:

@@ -25,7 +25,7 @@ from dingwatch.model import (
     Vanished,
     Verdict,
 )
-from tests.dingtalk.peers import TOKEN, Calls, React, Server, Wire
+from tests.dingtalk.peers import TOKEN, Calls, Clock, React, Server, Wire
 
 Serve = Callable[..., Server]
 HEADERS = {"Authorization": "OSS key:signature=", "x-oss-date": "Tue, 24 Nov 2026 10:00:00 GMT"}
@@ -375,6 +375,19 @@ def test_an_entry_that_is_cut_short_is_no_answer(serve: Serve, calls: Calls, sto
     server = serve(react)
     assert type(verdict(lambda: storage.download(at(server.url), BytesIO(), limit=9))) is NoAnswer
     assert calls.counted == [API_GET]
+
+
+@pytest.mark.parametrize("passed", [1.0, 1000.0])
+def test_a_download_may_take_as_long_as_it_is_large(serve: Serve, calls: Calls, passed: float) -> None:
+    """So many seconds between two looks are an end for a small entry, and nothing for a large one."""
+    server = serve(lambda wire, *_: wire.answer_bytes(b"abc"))
+    with calls.client("http://127.0.0.1:9", monotonic=Clock(step=passed)) as client:
+        address, into = at(server.url), BytesIO()
+        if passed == 1.0:
+            assert client.storage("op").download(address, into, limit=9) == 3
+        else:
+            assert type(verdict(lambda: client.storage("op").download(address, into, limit=9))) is NoAnswer
+        assert client.storage("op").download(address, into, limit=1 << 30) == 3
 
 
 @pytest.mark.parametrize(
