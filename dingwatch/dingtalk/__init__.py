@@ -19,6 +19,7 @@ from dingwatch.dingtalk.messages import RobotMessage, SampleFile, SampleImage, S
 from dingwatch.dingtalk.names import (
     API_CHAT,
     API_COMMIT,
+    API_COMMIT_V2,
     API_CONVERSATION_SPACE,
     API_CONVERT,
     API_DENTRY_UUID,
@@ -43,6 +44,7 @@ from dingwatch.dingtalk.names import (
     API_TOKEN,
     API_UPLOAD,
     API_UPLOAD_INFO,
+    API_UPLOAD_INFO_V2,
     API_USER,
     API_WEBHOOK,
     BILLED,
@@ -87,6 +89,7 @@ from dingwatch.dingtalk.webhook import Webhook, WebhookRobot
 __all__ = [
     "API_CHAT",
     "API_COMMIT",
+    "API_COMMIT_V2",
     "API_CONVERSATION_SPACE",
     "API_CONVERT",
     "API_DENTRY_UUID",
@@ -111,6 +114,7 @@ __all__ = [
     "API_TO_CONVERSATION",
     "API_UPLOAD",
     "API_UPLOAD_INFO",
+    "API_UPLOAD_INFO_V2",
     "API_USER",
     "API_WEBHOOK",
     "BILLED",

@@ -178,7 +178,7 @@ STORE: Final[tuple[tuple[str, Meaning], ...]] = (
     # By OSS's own list: the upload in parts was committed, given up or forgotten [?].
     *_each("NoSuchUpload NoSuchKey", _LOST),
     *_each("EntityTooLarge", _TOO_BIG),
-    *_each("RequestTimeout InternalError ServiceUnavailable", _BUSY),
+    *_each("RequestTimeout IncompleteBody InternalError ServiceUnavailable", _BUSY),
 )
 """Codes of the store behind signed addresses, in its XML (KB:0680 names two)."""
 

@@ -35,19 +35,21 @@ API_CONVERT: Final = "im/chat/convertToOpenConversationId"
 API_USER: Final = "topapi/v2/user/get"
 
 API_SPACE: Final = "storage/spaces"
-API_UPLOAD_INFO: Final = "storage/uploadInfos/query"
+API_UPLOAD_INFO: Final = "storage/uploadInfos"
+API_UPLOAD_INFO_V2: Final = "storage/v2/uploadInfos"
 API_PARTS_BEGIN: Final = "storage/multiPartUploadInfos/init"
-API_PART_ADDRESSES: Final = "storage/multiPartUploadInfos/query"
+API_PART_ADDRESSES: Final = "storage/multiPartUploadInfos"
 API_COMMIT: Final = "storage/commit"
-API_DOWNLOAD_INFO: Final = "storage/downloadInfos/query"
-API_DENTRY_UUID: Final = "doc/dentries/queryDentryUuid"
-API_PUT: Final = "store/put"
-API_GET: Final = "store/get"
+API_COMMIT_V2: Final = "storage/v2/commit"
+API_DOWNLOAD_INFO: Final = "storage/downloadInfos"
+API_DENTRY_UUID: Final = "doc/queryDentryUuid"
+API_PUT: Final = "storage-host/put"
+API_GET: Final = "storage-host/get"
 
-API_CONVERSATION_SPACE: Final = "convFile/conversations/spaces/query"
-API_SEND_ENTRY: Final = "convFile/conversations/files/send"
-API_SEND_LINK: Final = "convFile/conversations/files/links/send"
-API_SEND_ENTRY_TO: Final = "convFile/apps/conversations/files/send"
+API_CONVERSATION_SPACE: Final = "convFile/spaces"
+API_SEND_ENTRY: Final = "convFile/send"
+API_SEND_LINK: Final = "convFile/links/send"
+API_SEND_ENTRY_TO: Final = "convFile/apps/send"
 
 API_CHAT: Final = "chat/send"
 API_TO_CONVERSATION: Final = "message/send_to_conversation"
@@ -57,9 +59,11 @@ STORAGE: Final = frozenset(
     {
         API_SPACE,
         API_UPLOAD_INFO,
+        API_UPLOAD_INFO_V2,
         API_PARTS_BEGIN,
         API_PART_ADDRESSES,
         API_COMMIT,
+        API_COMMIT_V2,
         API_DOWNLOAD_INFO,
         API_DENTRY_UUID,
     }

@@ -20,6 +20,7 @@ from dingwatch.dingtalk.channel import Call
 from dingwatch.dingtalk.content import Content
 from dingwatch.dingtalk.names import (
     API_COMMIT,
+    API_COMMIT_V2,
     API_DENTRY_UUID,
     API_DOWNLOAD_INFO,
     API_GET,
@@ -28,6 +29,7 @@ from dingwatch.dingtalk.names import (
     API_PUT,
     API_SPACE,
     API_UPLOAD_INFO,
+    API_UPLOAD_INFO_V2,
 )
 from dingwatch.dingtalk.parts import MOST_ADDRESSES
 from dingwatch.dingtalk.session import Session
@@ -163,8 +165,8 @@ class Storage:
         body: dict[str, object] = {"protocol": "HEADER_SIGNATURE", "option": option}
         if isinstance(folder, SpaceFolder):
             body["multipart"] = False
-        path = f"{_path(folder)}/uploadInfos/query"
-        answer = self._session.ask(path, API_UPLOAD_INFO, body, self._as_operator)
+        api = API_UPLOAD_INFO if isinstance(folder, SpaceFolder) else API_UPLOAD_INFO_V2
+        answer = self._session.ask(f"{_path(folder)}/uploadInfos/query", api, body, self._as_operator)
         address = signed_address(answer, self._channel.clock())
         return BegunUpload(answers.text(answer, "uploadKey"), address)
 
@@ -246,9 +248,10 @@ class Storage:
         }
         if isinstance(folder, SpaceFolder):
             body["parentId"] = folder.folder_id
+        api = API_COMMIT if isinstance(folder, SpaceFolder) else API_COMMIT_V2
 
         def once() -> Mapping[str, Any]:
-            return self._session.post(f"{_path(folder)}/commit", API_COMMIT, body, self._as_operator)
+            return self._session.post(f"{_path(folder)}/commit", api, body, self._as_operator)
 
         doubtful = (NoAnswer,) if conflict is Conflict.RETURN_EXISTING else ()
         answer = self._channel.repeat(once, NotReached, *doubtful)

@@ -10,6 +10,7 @@ from typing import Any, Final
 from dingwatch.dingtalk import (
     API_CHAT,
     API_COMMIT,
+    API_COMMIT_V2,
     API_CONVERSATION_SPACE,
     API_CONVERT,
     API_DENTRY_UUID,
@@ -29,6 +30,7 @@ from dingwatch.dingtalk import (
     API_SPACE,
     API_TO_CONVERSATION,
     API_UPLOAD_INFO,
+    API_UPLOAD_INFO_V2,
     API_USER,
     BegunUpload,
     Client,
@@ -268,7 +270,7 @@ DRIVE: Final = [
         BegunUpload("up", ADDRESS),
     ),
     Case(
-        API_UPLOAD_INFO,
+        API_UPLOAD_INFO_V2,
         lambda c: c.storage("op").begin_whole(FolderUuid("Qnp9"), PreCheck(512, md5="0f343b")),
         "/v2.0/storage/spaces/files/Qnp9/uploadInfos/query?unionId=op",
         {
@@ -330,7 +332,7 @@ DRIVE: Final = [
         repeated=False,
     ),
     Case(
-        API_COMMIT,
+        API_COMMIT_V2,
         lambda c: c.storage("op").commit(
             FolderUuid("Qnp9"), upload_key="up", name="a.pdf", size=512, conflict=Conflict.RETURN_EXISTING
         ),

@@ -132,7 +132,7 @@ STORE_CODES: Mapping[str, Expected] = {
     "SignatureDoesNotMatch": PERMISSION,
     "NoSuchUpload NoSuchKey": MEDIA,
     "EntityTooLarge": FILE,
-    "RequestTimeout InternalError ServiceUnavailable": BUSY,
+    "RequestTimeout IncompleteBody InternalError ServiceUnavailable": BUSY,
     "InvalidDigest": FILE,
 }
 
