@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from dingwatch.dingtalk.names import API_DOWNLOAD_INFO, CONVERSATION_FILES, STORAGE
+from dingwatch.dingtalk.names import API_DOWNLOAD_INFO, API_MEDIA, CONVERSATION_FILES, STORAGE
 from dingwatch.dingtalk.signed import SignatureExpired
 from dingwatch.model import (
     MediaLost,
@@ -34,6 +34,10 @@ class Meaning:
     scope: Scope
     advice: str
     retry_after: float = 1.0
+
+
+Table = tuple[tuple[str, Meaning], ...]
+"""Patterns with their meanings, the most specific first."""
 
 
 def _each(codes: str, meaning: Meaning) -> Iterator[tuple[str, Meaning]]:
@@ -68,7 +72,7 @@ def _throttled(scope: Scope, seconds: float) -> Meaning:
     return Meaning(Throttled, scope, "THROTTLED", seconds)
 
 
-LEGACY: Final[tuple[tuple[str, Meaning], ...]] = (
+LEGACY: Final[Table] = (
     *_each("40001 40014 41001 42001", _TOKEN),
     *_each("22 404", Meaning(Misconfigured, Scope.API, "ADDRESS")),  # no such path: another host than oapi
     *_each("33001 40013 40089 40096", _CREDENTIALS),
@@ -98,7 +102,7 @@ LEGACY: Final[tuple[tuple[str, Meaning], ...]] = (
 )
 """Errcodes of oapi.dingtalk.com, which come with HTTP 200; for 88 the sub_code is looked up."""
 
-NEW: Final[tuple[tuple[str, Meaning], ...]] = (
+NEW: Final[Table] = (
     *_each("InvalidAuthentication AuthenticationFailed.*", _TOKEN),
     *_each("invalidClientIdOrSecret invalid.client unauthorized.client unsupported.grant.type", _CREDENTIALS),
     *_each("Forbidden.AccessDenied.QpmLimit*", _throttled(Scope.API, 60.0)),
@@ -151,26 +155,32 @@ NEW: Final[tuple[tuple[str, Meaning], ...]] = (
 """Codes of api.dingtalk.com."""
 
 
-_OF_STORAGE: Final = (*_each("permissionDenied", Meaning(Misconfigured, Scope.API, "OPERATOR")),)
+_GONE: Final = Meaning(Rejected, Scope.ROW, "CONTENT_GONE")
+# What is said to a unionId that is nobody's is not documented [?].
+_OPERATOR: Final = (*_each("paramError.unionId", Meaning(Misconfigured, Scope.API, "OPERATOR")),)
+_OF_STORAGE: Final = (
+    *_OPERATOR,
+    *_each("permissionDenied", Meaning(Misconfigured, Scope.API, "OPERATOR")),
+)
 _OF_CONVERSATION: Final = (
+    *_OPERATOR,
     *_each(
         "permissionDenied acrossOrgAccessForbidden",
         Meaning(Misconfigured, Scope.CONVERSATION, "OPERATOR_IN_GROUP"),
     ),
 )
-_OF_DOWNLOAD: Final = (
-    *_each("dentryNotExist spaceNotExist", Meaning(Rejected, Scope.ROW, "ENTRY_GONE")),
-    *_OF_STORAGE,
-)
+_OF_DOWNLOAD: Final = (*_each("dentryNotExist spaceNotExist", _GONE), *_OF_STORAGE)
+_OF_MEDIA: Final = (*_each("40004 40007", _GONE),)  # (API sheet 2.2)
 
-OF_API: Final[Mapping[str, tuple[tuple[str, Meaning], ...]]] = {
+OF_API: Final[Mapping[str, Table]] = {
     **dict.fromkeys(STORAGE, _OF_STORAGE),
     **dict.fromkeys(CONVERSATION_FILES, _OF_CONVERSATION),
     API_DOWNLOAD_INFO: _OF_DOWNLOAD,
+    API_MEDIA: _OF_MEDIA,
 }
 """What some codes mean in the answer to one API, where that is more than they mean elsewhere."""
 
-STORE: Final[tuple[tuple[str, Meaning], ...]] = (
+STORE: Final[Table] = (
     *_each("RequestTimeTooSkewed", _SIGNATURE),
     # Also by OSS's own list: temporary rights that have ended. That DingTalk's say so too is unverified [?].
     *_each("AccessDenied InvalidAccessKeyId SecurityTokenExpired", _SIGNATURE),
@@ -183,7 +193,7 @@ STORE: Final[tuple[tuple[str, Meaning], ...]] = (
 """Codes of the store behind signed addresses, in its XML (KB:0680 names two)."""
 
 
-def meaning_of(code: str, table: tuple[tuple[str, Meaning], ...]) -> Meaning | None:
+def meaning_of(code: str, table: Table) -> Meaning | None:
     """Look a code up; None when the table does not know it."""
     for pattern, meaning in table:
         if pattern == code or (pattern.endswith("*") and code.startswith(pattern[:-1])):

@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from urllib3.exceptions import ProxyError
 
-from dingwatch.dingtalk.codes import LEGACY, NEW, OF_API, STORE, Meaning, meaning_of
+from dingwatch.dingtalk.codes import LEGACY, NEW, OF_API, STORE, Meaning, Table, meaning_of
 from dingwatch.dingtalk.exceptions import ADDRESS, BEFORE, is_one_of
 from dingwatch.dingtalk.names import Host
 from dingwatch.dingtalk.signed import SignatureExpired
@@ -155,7 +155,7 @@ def _legacy(answer: Mapping[str, Any], heard: _Heard) -> Verdict | None:
     if code in {"", "0"}:
         return _by_status(heard, _cause(f"HTTP {heard.status}", message, request_id))
     cause = _cause(code, message, request_id)
-    return _meant(meaning_of(code, LEGACY), cause, heard) or _by_status(heard, cause, known=True)
+    return _meant(_meaning(code, LEGACY, heard), cause, heard) or _by_status(heard, cause, known=True)
 
 
 def _unwrapped(answer: Mapping[str, Any], message: object) -> tuple[str, object]:
@@ -173,8 +173,7 @@ def _new(answer: Mapping[str, Any], heard: _Heard) -> Verdict | None:
         answer.get("requestid") or answer.get("requestId") or heard.headers.get("x-acs-dingtalk-request-id")
     )
     cause = _cause(code or f"HTTP {heard.status}", _with_scopes(answer), request_id)
-    meaning = meaning_of(code, OF_API.get(heard.api, ())) or meaning_of(code, NEW)
-    return _meant(meaning, cause, heard) or _by_status(heard, cause, known=bool(code))
+    return _meant(_meaning(code, NEW, heard), cause, heard) or _by_status(heard, cause, known=bool(code))
 
 
 def verdict_of_store(status: int, headers: Mapping[str, str], body: bytes, now: float) -> Verdict | None:
@@ -201,6 +200,11 @@ def _of_xml(body: bytes, name: str) -> str:
     """Read one element's text; a parser would be asked for more than a few words are worth."""
     found = re.search(f"<{name}>([^<]*)</{name}>", body[:LONGEST_XML].decode("utf-8", "replace"))
     return found[1].strip() if found and b"<Error>" in body[:LONGEST_XML] else ""
+
+
+def _meaning(code: str, table: Table, heard: _Heard) -> Meaning | None:
+    """Look a code up, first in what it means to this API."""
+    return meaning_of(code, OF_API.get(heard.api, ())) or meaning_of(code, table)
 
 
 def _code(value: object) -> str:

@@ -220,7 +220,7 @@ class Advice(Text):
         "组织未认证，钉钉不允许下载钉盘文件：请在管理后台完成认证。",
         "The organisation is not certified, so DingTalk allows no download: certify it in the admin console.",
     )
-    ENTRY_GONE = ("文件已不在钉盘中。", "The file is no longer in the drive.")
+    CONTENT_GONE = ("钉钉已没有这个文件的内容。", "DingTalk no longer has the content of this file.")
     SIGNATURE_EXPIRED = (
         "上传地址已过期，会自动重新获取。",
         "The upload's address has expired; a new one is fetched by itself.",

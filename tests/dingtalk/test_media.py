@@ -11,7 +11,6 @@ import pytest
 from dingwatch.dingtalk import API_MEDIA, API_TOKEN, MEDIA_LIMIT, Client, Host
 from dingwatch.model import (
     Failure,
-    MediaLost,
     Misconfigured,
     NoAnswer,
     NotReached,
@@ -73,7 +72,7 @@ def test_a_file_comes_back(serve: Serve, calls: Calls, content: bytes, headers: 
 @pytest.mark.parametrize(
     ("code", "expected"),
     [
-        (40007, (MediaLost, Scope.ROW)),
+        (40007, (Rejected, Scope.ROW)),
         (40004, (Rejected, Scope.ROW)),
         (90018, (Throttled, Scope.API)),
         (60011, (Misconfigured, Scope.API)),
@@ -90,6 +89,7 @@ def test_an_error_is_no_file(
     with calls.client(serve(lambda wire, *_: wire.answer_bytes(body, headers=kind)).url) as client:
         found = verdict(client)
     assert (type(found), found.scope) == expected
+    assert (found.cause.advice == "CONTENT_GONE") == (code in {40004, 40007})
 
 
 def test_a_gates_page_is_no_file(serve: Serve, calls: Calls) -> None:

@@ -18,7 +18,7 @@ from dingwatch.dingtalk import (
     send_to_group,
     upload_media,
 )
-from dingwatch.model import Failure, MediaLost, Rejected
+from dingwatch.model import Failure, Rejected
 from dingwatch.texts import Advice
 from tests.dingtalk.peers import SECRET, Server, Wire
 
@@ -111,7 +111,7 @@ def test_a_failed_download_leaves_no_file(client: Client, tmp_path: Path) -> Non
     """Half a file, or none, would be taken for the whole one."""
     with pytest.raises(Failure) as caught:
         get_media(client, "@nobody", tmp_path / "a.pdf")
-    assert type(caught.value.verdict) is MediaLost
+    assert type(caught.value.verdict) is Rejected
     assert list(tmp_path.iterdir()) == []
 
 
