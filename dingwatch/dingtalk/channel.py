@@ -15,7 +15,7 @@ from dingwatch.dingtalk.errors import OK, result_of, verdict_of_store
 from dingwatch.dingtalk.names import Host
 from dingwatch.dingtalk.transport import Answer, Sink, Timeouts, Transport
 from dingwatch.dingtalk.wire import Body, Elsewhere, Stream
-from dingwatch.model import Failure, NotReached, Scope, Verdict
+from dingwatch.model import Failure, Scope, Verdict
 
 T = TypeVar("T")
 LONGEST_MESSAGE: Final = 300
@@ -181,9 +181,9 @@ def _repeatable(*kinds: type[Verdict]) -> Callable[[BaseException], bool]:
 
 def _of_store(verdict: Verdict) -> Verdict:
     """Narrow what concerns the store's host: that it cannot be reached says nothing of DingTalk's own."""
-    if not isinstance(verdict, NotReached) or verdict.scope is not Scope.APP:
+    if verdict.scope is not Scope.APP:
         return verdict
-    advice = "STORE" if verdict.cause.advice == "UNREACHABLE" else verdict.cause.advice
+    advice = "CERTIFICATE" if verdict.cause.advice == "CERTIFICATE" else "STORE"
     return replace(verdict, scope=Scope.API, cause=replace(verdict.cause, advice=advice))
 
 

@@ -237,6 +237,12 @@ def test_a_store_out_of_reach_does_not_stop_the_app(storage: Storage, dead_url: 
         assert (type(found), found.scope, found.cause.advice) == (NotReached, Scope.API, "STORE")
 
 
+def test_an_address_that_is_none_does_not_stop_the_app(storage: Storage) -> None:
+    """It came in an answer, and no setting of ours can mend it."""
+    found = verdict(lambda: storage.put(at("http://127.0.0.1:99999999"), Content.of(b"x")))
+    assert (type(found), found.scope, found.cause.advice) == (Misconfigured, Scope.API, "STORE")
+
+
 def test_a_closed_gate_keeps_bytes_back(calls: Calls, storage: Storage, dead_url: str) -> None:
     """A stop ends the transfer before its next try, as it is, and is no matter of the store."""
     calls.refusal = NotReached(Cause("stopped", "", "STOPPED"), Scope.APP)
