@@ -6,12 +6,13 @@ twice, so that a misreading on one side does not agree with itself on the other.
 
 from dingwatch.sandbox.config_text import config_block, conversation_lines
 from dingwatch.sandbox.faults import Fault, FaultKind
-from dingwatch.sandbox.model import Conversation, Message, Upload
+from dingwatch.sandbox.model import Conversation, Entry, Message, Space, Upload
 from dingwatch.sandbox.server import Sandbox
 from dingwatch.sandbox.settings import Guesses, MediaRules, Settings
 
 __all__ = [
     "Conversation",
+    "Entry",
     "Fault",
     "FaultKind",
     "Guesses",
@@ -19,6 +20,7 @@ __all__ = [
     "Message",
     "Sandbox",
     "Settings",
+    "Space",
     "Upload",
     "config_block",
     "conversation_lines",

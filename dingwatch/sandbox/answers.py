@@ -7,6 +7,7 @@ import json
 import uuid
 from collections.abc import Mapping
 from enum import Enum
+from xml.sax.saxutils import escape
 
 from aiohttp import web
 
@@ -25,11 +26,12 @@ class Family(Enum):
     NEW = "api.dingtalk.com"
     LEGACY = "oapi.dingtalk.com"
     TOPAPI = "oapi.dingtalk.com/topapi"
+    STORAGE = "trans.dingtalk.com"  # object storage: no tokens but signatures, errors in XML
 
     @property
     def issuer(self) -> "Family":
         """The family whose tokens belong here: one per host."""
-        return Family.NEW if self is Family.NEW else Family.LEGACY
+        return Family.LEGACY if self in (Family.LEGACY, Family.TOPAPI) else Family.NEW
 
 
 class Refusal(Exception):  # noqa: N818 -- the word of the API: a call is refused, nothing here is broken
@@ -73,6 +75,8 @@ def refused(family: Family, refusal: Refusal) -> web.Response:
     """An error in the family's shape."""
     if family is Family.NEW:
         return _refused_new(refusal)
+    if family is Family.STORAGE:
+        return _refused_storage(refusal)
     body: dict[str, object] = {"errcode": refusal.code, "errmsg": refusal.message}
     if family is Family.TOPAPI:
         body = {**_refused_topapi(refusal), "request_id": request_id()}
@@ -101,6 +105,19 @@ def _refused_new(refusal: Refusal) -> web.Response:
     if refusal.scopes:
         body["accessdenieddetail"] = {"requiredScopes": list(refusal.scopes)}
     return _answer(refusal.status or 400, body, {REQUEST_ID_HEADER: number})
+
+
+def _refused_storage(refusal: Refusal) -> web.Response:
+    number = request_id()
+    code, message = escape(str(refusal.code)), escape(refusal.message)
+    text = (
+        '<?xml version="1.0" encoding="UTF-8"?>\n'
+        f"<Error><Code>{code}</Code><Message>{message}</Message><RequestId>{number}</RequestId></Error>\n"
+    )
+    headers = {"x-oss-request-id": number}
+    return web.Response(
+        status=refusal.status or 400, text=text, content_type="application/xml", headers=headers
+    )
 
 
 def _answer(status: int, body: Json, headers: Mapping[str, str] | None = None) -> web.Response:

@@ -59,7 +59,8 @@ class Chat:
             message = replace(message, id=f"m{self._number}")
             self._messages[message.id] = message
             self._by_conversation.setdefault(message.conversation_id, []).append(message.id)
-            self._by_key.setdefault(message.process_query_key, []).append(message.id)
+            if message.process_query_key:
+                self._by_key.setdefault(message.process_query_key, []).append(message.id)
         self._tell(Happened("message", message))
         return message
 

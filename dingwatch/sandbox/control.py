@@ -2,15 +2,16 @@
 
 import json
 import mimetypes
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import asdict
 
 from aiohttp import web
 
+from dingwatch.sandbox.answers import Refusal
 from dingwatch.sandbox.downloads import file_response
 from dingwatch.sandbox.faults import fault_from_json, fault_to_json
 from dingwatch.sandbox.guard import guarded
-from dingwatch.sandbox.model import Conversation
+from dingwatch.sandbox.model import Conversation, Message
 from dingwatch.sandbox.world import World
 
 _DEFAULT_LIMIT = 200
@@ -89,13 +90,26 @@ class Control:
     async def file(self, request: web.Request) -> web.StreamResponse:
         """Downloads the file of one message under the name it has in the chat."""
         message = self._world.chat.message(request.match_info["message_id"])
-        upload = self._world.shelf.find(message.media_id) if message and message.media_id else None
-        if message is None or upload is None:
+        found = self._file_of(message) if message else None
+        if found is None:
             return _json({"error": "no such file"}, status=404)
-        name = message.file_name or upload.name
+        name, size, blocks = found
         guess = mimetypes.guess_type(f"x.{name.rpartition('.')[2].lower()}")[0] or ""
         content_type = guess if guess in _PICTURES else "application/octet-stream"
-        return await file_response(request, self._world.shelf, upload, name, content_type)
+        return await file_response(request, blocks, size, name, content_type)
+
+    def _file_of(self, message: Message) -> tuple[str, int, Iterator[bytes]] | None:
+        """The shown name, the size and the bytes of a message's file, wherever it is."""
+        if message.space_id is not None and message.entry_id is not None:
+            try:
+                content = self._world.drive.content(message.space_id, message.entry_id)
+            except Refusal:  # deleted since
+                return None
+            return message.file_name or "", content.size, self._world.objects.blocks(content)
+        upload = self._world.shelf.find(message.media_id) if message.media_id else None
+        if upload is None:
+            return None
+        return message.file_name or upload.name, upload.size, self._world.shelf.blocks(upload.media_id)
 
     def _conversation(self, conversation: Conversation) -> dict[str, object]:
         last = self._world.chat.messages(conversation.id, 1)

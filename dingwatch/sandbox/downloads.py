@@ -2,20 +2,18 @@
 
 import asyncio
 import contextlib
+from collections.abc import Iterator
 from urllib.parse import quote
 
 from aiohttp import web
-
-from dingwatch.sandbox.model import Upload
-from dingwatch.sandbox.shelf import Shelf
 
 _CONTROL_CHARACTERS = dict.fromkeys([*range(32), 127], "_")
 
 
 async def file_response(
-    request: web.Request, shelf: Shelf, upload: Upload, name: str, content_type: str
+    request: web.Request, blocks: Iterator[bytes], size: int, name: str, content_type: str
 ) -> web.StreamResponse:
-    """Streams one upload under this file name."""
+    """Streams `size` bytes under this file name."""
     response = web.StreamResponse(
         headers={
             "Content-Type": content_type,
@@ -26,9 +24,8 @@ async def file_response(
             "Cache-Control": "private, no-cache",
         }
     )
-    response.content_length = upload.size
+    response.content_length = size
     await response.prepare(request)
-    blocks = shelf.blocks(upload.media_id)
     with contextlib.suppress(ConnectionResetError):  # whoever asked may go away in the middle
         while block := await asyncio.to_thread(next, blocks, b""):
             await response.write(block)

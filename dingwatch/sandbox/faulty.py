@@ -8,11 +8,13 @@ from aiohttp import web
 from dingwatch.sandbox import refusals
 from dingwatch.sandbox.answers import Family, Refusal, refused
 from dingwatch.sandbox.faults import Fault, FaultKind
-from dingwatch.sandbox.gateway import Api, Call, answer, receive
+from dingwatch.sandbox.gateway import Api, Call, answer, drain, receive
 from dingwatch.sandbox.world import World
 
 _BLANKS = b" " * 65536
 _HUGE_BLOCKS = 1024  # × 64 KiB = 64 MiB
+
+_EFFECTIVE = frozenset({FaultKind.CUT_AFTER, FaultKind.SLOW, FaultKind.SLOW_ANSWER})
 
 _HTML = """<!DOCTYPE html>
 <html><head><meta charset="utf-8"><title>访问被拒绝</title></head>
@@ -28,13 +30,15 @@ async def serve(api: Api, world: World, request: web.Request) -> web.StreamRespo
     world.meter.arrived(api.name)
     fault = world.faults.take(api.name)
     if fault is None:
-        return await answer(api, await receive(world, request))
+        return await answer(api, await receive(api, world, request))
     if fault.kind is FaultKind.CUT_EARLY:
         return _cut(request)
-    return await _struck(api, await receive(world, request), fault)
+    return await _struck(api, await receive(api, world, request), fault)
 
 
 async def _struck(api: Api, call: Call, fault: Fault) -> web.StreamResponse:
+    if fault.kind not in _EFFECTIVE:
+        await drain(call.request)
     match fault.kind:
         case FaultKind.CUT_BEFORE:
             return _cut(call.request)
@@ -68,6 +72,9 @@ def _cut(request: web.Request) -> web.Response:
 
 
 async def _token_dead(api: Api, call: Call, fault: Fault) -> web.StreamResponse:
+    if api.family is Family.STORAGE:
+        call.world.signer.expire()
+        return refused(api.family, _refusal(api, call, fault))
     call.world.tokens.kill()
     if not api.needs_token:  # a token call itself simply hands out a new one
         return await answer(api, call)
@@ -102,6 +109,8 @@ def _refusal(api: Api, call: Call, fault: Fault) -> Refusal:
 def _system_error(family: Family) -> Refusal:
     if family is Family.NEW:
         return Refusal("system.error", "系统错误", status=500)
+    if family is Family.STORAGE:
+        return Refusal("InternalError", "We encountered an internal error. Please try again.", status=500)
     return Refusal(-1, "系统繁忙")
 
 

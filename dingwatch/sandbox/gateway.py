@@ -3,6 +3,7 @@
 A module under `apis/` adds APIs by listing `Api` values; nothing else has to know of them.
 """
 
+import contextlib
 import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -95,12 +96,14 @@ class Api:
     Attributes:
         name: as in `Sandbox.calls()` and in faults.
         family: its host, which fixes where the token is and what errors look like.
-        method: GET or POST; `*` takes both.
+        method: GET, POST, PUT or DELETE; `*` takes all.
         path: with `{placeholders}` in aiohttp's manner.
         handler: does the work; answers with the body of a success, or raises `Refusal`.
         needs_token: False for the token calls.
         billed: whether it counts against the monthly quota (KB:1432).
         scope: the permission that `no_permission` names.
+        limited: whether the QPS limit holds for it.
+        streams: its handler reads the body by itself, a block at a time.
     """
 
     name: str
@@ -111,6 +114,8 @@ class Api:
     needs_token: bool = True
     billed: bool = True
     scope: str = "qyapi_base"
+    limited: bool = True
+    streams: bool = False
 
 
 async def answer(api: Api, call: Call) -> web.StreamResponse:
@@ -121,13 +126,14 @@ async def answer(api: Api, call: Call) -> web.StreamResponse:
         _admit(api, call)
         result = await api.handler(call)
     except Refusal as refusal:
+        await drain(call.request)
         return refused(api.family, refusal)
     return result if isinstance(result, web.StreamResponse) else accepted(api.family, result)
 
 
-async def receive(world: World, request: web.Request) -> Call:
-    """Reads the whole body, and keeps at most `BODY_LIMIT` of it."""
-    if not request.body_exists:
+async def receive(api: Api, world: World, request: web.Request) -> Call:
+    """Reads the whole body, and keeps at most `BODY_LIMIT` of it; a handler that streams reads it itself."""
+    if api.streams or not request.body_exists:
         return Call(world, request, b"", overlong=False)
     blocks: list[bytes] = []
     size = 0
@@ -137,6 +143,13 @@ async def receive(world: World, request: web.Request) -> Call:
             blocks.append(block)
     body = blocks[0] if len(blocks) == 1 else b"".join(blocks)
     return Call(world, request, body, overlong=size > BODY_LIMIT)
+
+
+async def drain(request: web.Request) -> None:
+    """Reads what is left of the body, so that the client gets its answer instead of a broken pipe."""
+    with contextlib.suppress(web.RequestPayloadError, ConnectionError):
+        async for _ in request.content.iter_any():
+            pass
 
 
 def _authenticate(api: Api, call: Call) -> None:
@@ -155,6 +168,8 @@ def _token(family: Family, call: Call) -> str:
 
 
 def _admit(api: Api, call: Call) -> None:
+    if not api.limited:
+        return
     admission = call.world.meter.admit(api.name, call.now, billed=api.billed)
     if admission is Admission.THROTTLED:
         raise refusals.throttled(api.family)

@@ -3,6 +3,7 @@
 from aiohttp import web
 
 from dingwatch.sandbox.answers import Family, Refusal, refused
+from dingwatch.sandbox.signatures import too_skewed
 
 
 def token_missing(family: Family) -> Refusal:
@@ -15,12 +16,16 @@ def token_missing(family: Family) -> Refusal:
 
 def token_invalid(family: Family, errcode: int) -> Refusal:
     """A token that is unknown or past its end: 400 on the new host, not 401."""
+    if family is Family.STORAGE:
+        return too_skewed()
     message = "不合法的access_token"
     return Refusal("InvalidAuthentication" if family is Family.NEW else errcode, message, at_gate=True)
 
 
 def throttled(family: Family) -> Refusal:
     """More calls a second than the app may make; 403 and not 429 (KB:1433). The text is unverified [?]."""
+    if family is Family.STORAGE:
+        return Refusal("SlowDown", "Please reduce your request rate.", status=503)
     message = "您的服务器调用钉钉开放平台当前接口的请求超过了QPS上限，请1秒后重试"
     code = "Forbidden.AccessDenied.QpsLimitForAppkeyAndApi" if family is Family.NEW else 90018
     return Refusal(code, message, status=_denied(family), at_gate=True)
@@ -28,6 +33,8 @@ def throttled(family: Family) -> Refusal:
 
 def exhausted(family: Family) -> Refusal:
     """The organisation's calls of this month are used up (KB:1433). The text is unverified [?]."""
+    if family is Family.STORAGE:
+        return _access_denied()
     message = "当前组织本月的接口调用次数已用完，请购买接口调用量或下月再试"
     code = "Forbidden.AccessDenied.ApiCountLimitForOrg" if family is Family.NEW else 90020
     return Refusal(code, message, status=_denied(family), at_gate=True)
@@ -35,6 +42,8 @@ def exhausted(family: Family) -> Refusal:
 
 def ip_not_allowed(family: Family, address: str) -> Refusal:
     """The caller's address is not on the app's list; the message usually quotes it."""
+    if family is Family.STORAGE:
+        return _access_denied()
     message = f"访问ip不在白名单之中,request ip={address}"
     code = "Forbidden.AccessDenied.IpNotInWhiteList" if family is Family.NEW else 60020
     return Refusal(code, message, status=_denied(family), at_gate=True)
@@ -42,6 +51,8 @@ def ip_not_allowed(family: Family, address: str) -> Refusal:
 
 def no_permission(family: Family, scope: str) -> Refusal:
     """The app lacks a permission."""
+    if family is Family.STORAGE:
+        return _access_denied()
     message = (
         f"没有调用该接口的权限，应用尚未开通所需的权限：[{scope}]，请在开发者后台的权限管理中申请并发布版本"
     )
@@ -80,6 +91,9 @@ def wrong_method(family: Family, wanted: str, host: str, path: str) -> web.Respo
     """A known path, but GET for POST or the other way round (43001, 43002)."""
     if family is Family.NEW:
         return unknown_path(host, path)
+    if family is Family.STORAGE:
+        message = "The specified method is not allowed against this resource."
+        return refused(family, Refusal("MethodNotAllowed", message, status=405))
     code = 43001 if wanted == "GET" else 43002
     return refused(family, Refusal(code, f"需要{wanted}请求"))
 
@@ -87,6 +101,11 @@ def wrong_method(family: Family, wanted: str, host: str, path: str) -> web.Respo
 def _unknown_topapi(path: str) -> Refusal:
     name = "dingtalk.oapi." + path.removeprefix("/topapi/").strip("/").replace("/", ".")
     return Refusal(22, f"不合法ApiName，ApiName = {name}")
+
+
+def _access_denied() -> Refusal:
+    """What object storage says to whatever is not allowed [?]."""
+    return Refusal("AccessDenied", "You have no right to access this object.", status=403)
 
 
 def _denied(family: Family) -> int | None:

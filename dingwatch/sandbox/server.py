@@ -4,7 +4,7 @@ import asyncio
 import socket
 import threading
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import Future
 from types import TracebackType
 from typing import Self
@@ -17,7 +17,7 @@ from dingwatch.sandbox.control import Control
 from dingwatch.sandbox.faults import Fault
 from dingwatch.sandbox.faulty import serve
 from dingwatch.sandbox.gateway import Api
-from dingwatch.sandbox.model import Conversation, Message, Upload
+from dingwatch.sandbox.model import Conversation, Entry, Message, Space, Upload
 from dingwatch.sandbox.settings import Settings
 from dingwatch.sandbox.world import World
 
@@ -137,6 +137,39 @@ class Sandbox:
         """All accepted uploads, in the order they came."""
         return self._world.shelf.uploads()
 
+    def forget(self, media_id: str) -> None:
+        """Loses one upload, so that its media id is unknown from now on.
+
+        Raises:
+            KeyError: for an id that was never given out.
+        """
+        self._world.shelf.forget(media_id)
+
+    def spaces(self) -> tuple[Space, ...]:
+        """The spaces of the drive, those of conversations included, in the order they were made."""
+        return self._world.drive.spaces()
+
+    def entries(self, space_id: str) -> tuple[Entry, ...]:
+        """The files and folders of one space, in the order they came."""
+        return self._world.drive.entries(space_id)
+
+    def entry_blocks(self, entry: Entry) -> Iterator[bytes]:
+        """The bytes of a file of the drive in this version, at most 1 MiB at a time.
+
+        Raises:
+            Refusal: for an entry that is not there, or a folder.
+        """
+        content = self._world.drive.content(entry.space_id, entry.id, entry.version)
+        return self._world.objects.blocks(content)
+
+    def entry_content(self, entry: Entry) -> bytes:
+        """The same in one piece. `Entry.sha256` costs no memory."""
+        return b"".join(self.entry_blocks(entry))
+
+    def expire_addresses(self) -> None:
+        """Ends all addresses of the storage host that were given out, before their time."""
+        self._world.signer.expire()
+
     def calls(self) -> dict[str, int]:
         """Requests received by API name, whatever was answered."""
         return self._world.meter.calls()
@@ -162,26 +195,27 @@ class Sandbox:
         self._world.tokens.kill()
 
     def reset(self) -> None:
-        """Forgets messages, uploads, counters, tokens and faults."""
+        """Forgets messages, uploads, the drive, counters, tokens and faults."""
         self._world.reset()
 
 
 def application(world: World) -> web.Application:
     """All routes over one world, for those who bring their own aiohttp runner."""
     app = web.Application()
-    for api in APIS:
-        app.router.add_route("*", api.path, _route(api, world))
+    for path in dict.fromkeys(api.path for api in APIS):
+        app.router.add_route("*", path, _route([api for api in APIS if api.path == path], world))
     app.router.add_routes(Control(world).routes())
     app.router.add_routes(page.routes(world))
     app.router.add_route("*", "/{path:.*}", _unknown)
     return app
 
 
-def _route(api: Api, world: World) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+def _route(apis: list[Api], world: World) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
     async def handle(request: web.Request) -> web.StreamResponse:
-        if api.method not in ("*", request.method):
-            return refusals.wrong_method(api.family, api.method, request.host, request.path)
-        return await serve(api, world, request)
+        for api in apis:
+            if api.method in ("*", request.method):
+                return await serve(api, world, request)
+        return refusals.wrong_method(apis[0].family, apis[0].method, request.host, request.path)
 
     return handle
 

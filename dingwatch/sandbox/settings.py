@@ -9,10 +9,15 @@ from dingwatch.sandbox.model import Conversation
 # Fixed, so that a config written once keeps working. The ids carry `+` and `/` as real ones do: a
 # client that forgets to escape or that matches them by a narrow pattern shows it here.
 CONVERSATIONS = (
-    Conversation("cid6KeBBLoveMJOGXoYKF5x7Q==", "财务共享 · Finance"),
-    Conversation("cid+vIrzT9f/8QmN2pLk4WdXg==", "项目周报 · Weekly reports"),
-    Conversation("cidl1B8RVUFmkO50OC9uEbySQ==", "仓库扫描件 · Warehouse scans"),
-    Conversation("cidQ0pXm/3kUyN7tB+eW5sLzA==", "机器人不在的群 · No robot here", robot_inside=False),
+    Conversation("cid6KeBBLoveMJOGXoYKF5x7Q==", "财务共享 · Finance", chat_id="chatf3a1c0d9e8b7"),
+    Conversation("cid+vIrzT9f/8QmN2pLk4WdXg==", "项目周报 · Weekly reports", chat_id="chat5b6e7d8c9a0f"),
+    Conversation("cidl1B8RVUFmkO50OC9uEbySQ==", "仓库扫描件 · Warehouse scans", chat_id="chat0a9b8c7d6e5f"),
+    Conversation(
+        "cidQ0pXm/3kUyN7tB+eW5sLzA==",
+        "机器人不在的群 · No robot here",
+        robot_inside=False,
+        chat_id="chat1d2c3b4a5f6e",
+    ),
 )
 
 MIB = 1024 * 1024
@@ -67,12 +72,17 @@ class Guesses:
         unknown_media_code: a well-formed mediaId that was never uploaded. None: the message is taken
             and shows nothing usable, which is just as possible.
         outsider_code: the robot is not in the group. None: taken, and nobody sees it.
+        commit_size_code: a commit whose size is not that of the stored bytes.
+        entries_need_extension: a file of the drive without an extension is dentryNameIllegal; KB:0675 says
+            that a name comes "with its suffix", not what happens without.
     """
 
     bad_token_errcode: int = 40014
     oversize_errcode: int = 40006
     unknown_media_code: str | None = "invalidParameter.msgParam.invalid"
     outsider_code: str | None = "resource.not.found"
+    commit_size_code: str = "dentryUploadError"
+    entries_need_extension: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +102,8 @@ class Settings:
             cares is unverified; both have been reported.
         qps: calls a second per API, or None (20 on a standard plan, KB:1433).
         monthly_calls: billed calls a calendar month, or None (5000 on a standard plan, KB:1432).
+        address_seconds: how long an address of the storage host lives (KB:0674).
+        org_quota: bytes that all spaces of the drive may hold, or None.
         media: what can be uploaded.
         guesses: the unverified answers.
         allowed_hosts: names, beside localhost, this machine's name and IP addresses, under which the
@@ -113,6 +125,8 @@ class Settings:
     strict_tokens: bool = False
     qps: int | None = None
     monthly_calls: int | None = None
+    address_seconds: int = 900
+    org_quota: int | None = None
     media: MediaRules = field(default_factory=MediaRules)
     guesses: Guesses = field(default_factory=Guesses)
     allowed_hosts: frozenset[str] = frozenset()

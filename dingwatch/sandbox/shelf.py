@@ -1,48 +1,35 @@
-"""Keeps what was uploaded, in one nameless temporary file: no growing memory, nothing left after a crash."""
+"""What was uploaded as media, by media id. The bytes are on the disk."""
 
 import hashlib
-import os
 import secrets
-import tempfile
 import threading
-import weakref
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
+from dingwatch.sandbox.disk import Disk, Extent
 from dingwatch.sandbox.model import Upload
-
-_BLOCK = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class _Place:
     upload: Upload
-    offset: int
+    extent: Extent
 
 
 class Shelf:
     """Contents by media id. Safe for use from several threads."""
 
-    def __init__(self) -> None:
+    def __init__(self, disk: Disk) -> None:
+        self._disk = disk
         self._lock = threading.Lock()
         self._places: dict[str, _Place] = {}
-        self._end = 0
-        self._fd, name = tempfile.mkstemp(prefix="dingwatch-sandbox-")
-        Path(name).unlink()
-        # A finalizer and not a close(): contents stay readable after the server was stopped, and the
-        # descriptor goes with the last reference.
-        weakref.finalize(self, os.close, self._fd)
 
     def put(self, name: str, content: bytes | memoryview, kind: str, now: float) -> Upload:
         """Stores one upload; the same bytes again get another id, as at DingTalk."""
         upload = Upload(_media_id(kind), name, len(content), hashlib.sha256(content).hexdigest(), now)
+        extent = self._disk.write(content)
         with self._lock:
-            offset = self._end
-            self._end += len(content)
-        self._write(content, offset)
-        with self._lock:
-            self._places[upload.media_id] = _Place(upload, offset)
+            self._places[upload.media_id] = _Place(upload, extent)
         return upload
 
     def find(self, media_id: str) -> Upload | None:
@@ -56,34 +43,26 @@ class Shelf:
         Raises:
             KeyError: for an id that was never given out.
         """
-        place = self._places[media_id]
-        position, left = place.offset, place.upload.size
-        while left:
-            block = os.pread(self._fd, min(left, _BLOCK), position)
-            if not block:  # reset() truncated the file under a running download
-                return
-            position += len(block)
-            left -= len(block)
-            yield block
+        return self._disk.blocks([self._places[media_id].extent])
 
     def uploads(self) -> tuple[Upload, ...]:
         """Everything stored, in the order it came."""
         with self._lock:
             return tuple(place.upload for place in self._places.values())
 
+    def forget(self, media_id: str) -> None:
+        """Loses one content, so that its id means nothing any more.
+
+        Raises:
+            KeyError: for an id that was never given out.
+        """
+        with self._lock:
+            del self._places[media_id]
+
     def reset(self) -> None:
-        """Forgets everything and gives the disk space back."""
+        """Forgets everything; the disk gives the space back."""
         with self._lock:
             self._places.clear()
-            self._end = 0
-            os.ftruncate(self._fd, 0)
-
-    def _write(self, content: bytes | memoryview, offset: int) -> None:
-        rest = memoryview(content)
-        while rest:
-            written = os.pwrite(self._fd, rest, offset)
-            rest = rest[written:]
-            offset += written
 
 
 _KIND_LETTERS = {"image": "L", "voice": "X", "video": "j", "file": "z"}

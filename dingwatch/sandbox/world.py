@@ -4,10 +4,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from dingwatch.sandbox.chat import Chat
+from dingwatch.sandbox.disk import Disk
+from dingwatch.sandbox.drive import Drive
 from dingwatch.sandbox.faults import FaultBook
 from dingwatch.sandbox.meter import Meter
+from dingwatch.sandbox.objects import Objects
 from dingwatch.sandbox.settings import Settings
 from dingwatch.sandbox.shelf import Shelf
+from dingwatch.sandbox.signatures import Signer
 from dingwatch.sandbox.tokens import Tokens
 
 
@@ -20,19 +24,28 @@ class World:
     faults: FaultBook
     tokens: Tokens
     meter: Meter
+    disk: Disk
     shelf: Shelf
+    objects: Objects
+    signer: Signer
+    drive: Drive
     chat: Chat
 
     @classmethod
     def create(cls, settings: Settings, clock: Callable[[], float]) -> "World":
         """An empty world under these settings."""
+        disk = Disk()
         return cls(
             settings=settings,
             clock=clock,
             faults=FaultBook(),
             tokens=Tokens(settings.token_seconds, strict=settings.strict_tokens),
             meter=Meter(settings.qps, settings.monthly_calls),
-            shelf=Shelf(),
+            disk=disk,
+            shelf=Shelf(disk),
+            objects=Objects(disk),
+            signer=Signer(settings.address_seconds),
+            drive=Drive(settings.org_quota),
             chat=Chat(settings.conversations),
         )
 
@@ -47,4 +60,7 @@ class World:
         self.tokens.kill()
         self.meter.reset()
         self.chat.reset()
+        self.drive.reset()
+        self.objects.reset()
         self.shelf.reset()
+        self.disk.reset()

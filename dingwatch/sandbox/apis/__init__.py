@@ -1,6 +1,17 @@
 """The APIs, a module per family of paths. A new module is added here and nowhere else."""
 
-from dingwatch.sandbox.apis import contacts, media, oauth, robot_groups, robot_persons
+from dingwatch.sandbox.apis import (
+    contacts,
+    conversation_files,
+    entries,
+    media,
+    oauth,
+    objects,
+    robot_groups,
+    robot_persons,
+    spaces,
+    storage,
+)
 from dingwatch.sandbox.gateway import Api
 
 APIS: tuple[Api, ...] = (
@@ -9,4 +20,9 @@ APIS: tuple[Api, ...] = (
     *robot_groups.APIS,
     *robot_persons.APIS,
     *contacts.APIS,
+    *spaces.APIS,
+    *storage.APIS,
+    *objects.APIS,
+    *entries.APIS,
+    *conversation_files.APIS,
 )

@@ -44,7 +44,11 @@ async def download(call: Call) -> web.StreamResponse:
     extension = extension_of(found.name)
     content_type = mimetypes.guess_type(f"x.{extension}")[0] or "application/octet-stream"
     return await file_response(
-        call.request, call.world.shelf, found, f"{found.media_id}.{extension}", content_type
+        call.request,
+        call.world.shelf.blocks(found.media_id),
+        found.size,
+        f"{found.media_id}.{extension}",
+        content_type,
     )
 
 
