@@ -1,6 +1,7 @@
 """The objects of the storage host: what was PUT, whole or in parts, and what became of it."""
 
 import hashlib
+import itertools
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -17,19 +18,47 @@ class Content:
         extents: where they are on the disk.
         size: bytes.
         sha256: hexadecimal digest.
-        md5: hexadecimal digest, for preCheckParam.md5.
     """
 
     key: str
     extents: Extents
     size: int
     sha256: str
-    md5: str
+
+
+class _Digest:
+    """Digests parts while they come, as far as they are there without a gap, so that a commit is quick."""
+
+    def __init__(self, disk: Disk) -> None:
+        self._disk = disk
+        self._lock = threading.Lock()
+        self._sha256 = hashlib.sha256()
+        self._done: list[Extents] = []
+
+    def follow(self, parts: dict[int, Extents]) -> None:
+        """Goes on through the parts 1, 2, 3, … of this object, as many as there are."""
+        there = itertools.takewhile(lambda number: number in parts, itertools.count(1))
+        self._advance([parts[number] for number in there])
+
+    def of(self, parts: dict[int, Extents]) -> str:
+        """The digest of all parts in the order of their numbers."""
+        return self._advance([parts[number] for number in sorted(parts)])
+
+    def _advance(self, wanted: list[Extents]) -> str:
+        with self._lock:
+            if self._done != wanted[: len(self._done)]:  # a part was PUT anew
+                self._sha256, self._done = hashlib.sha256(), []
+            for extents in wanted[len(self._done) :]:
+                for block in self._disk.blocks(extents):
+                    self._sha256.update(block)
+                self._done.append(extents)
+            return self._sha256.hexdigest()
 
 
 @dataclass(slots=True)
 class _Object:
     multipart: bool
+    digest: _Digest
     parts: dict[int, Extents] = field(default_factory=dict)  # part number → bytes; a whole object is part 1
     content: Content | None = None
 
@@ -45,7 +74,7 @@ class Objects:
     def begin(self, key: str, *, multipart: bool) -> None:
         """Makes room for an object that will be PUT."""
         with self._lock:
-            self._objects[key] = _Object(multipart)
+            self._objects[key] = _Object(multipart, _Digest(self._disk))
 
     def expects(self, key: str, *, multipart: bool) -> bool:
         """Whether a PUT to this key still has a use."""
@@ -59,7 +88,10 @@ class Objects:
             KeyError: for a key that was never given out.
         """
         with self._lock:
-            self._objects[key].parts[number] = joined(extents)
+            found = self._objects[key]
+            found.parts[number] = joined(extents)
+            parts = dict(found.parts)
+        found.digest.follow(parts)
 
     def part_sizes(self, key: str) -> dict[int, int]:
         """What has arrived: bytes by part number, in order."""
@@ -73,18 +105,21 @@ class Objects:
         return found.content if found else None
 
     def assemble(self, key: str) -> Content:
-        """Finishes an object: its parts in the order of their numbers. Reads it once, for the digest."""
+        """Finishes an object: its parts in the order of their numbers."""
         with self._lock:
             found = self._objects[key]
-            if found.content is not None:
-                return found.content
-            extents = joined(extent for number in sorted(found.parts) for extent in found.parts[number])
-        sha256, md5 = hashlib.sha256(), hashlib.md5(usedforsecurity=False)
-        for block in self._disk.blocks(extents):
-            sha256.update(block)
-            md5.update(block)
-        found.content = Content(key, extents, _size(extents), sha256.hexdigest(), md5.hexdigest())
+            parts = dict(found.parts)
+        if found.content is None:
+            extents = joined(extent for number in sorted(parts) for extent in parts[number])
+            found.content = Content(key, extents, _size(extents), found.digest.of(parts))
         return found.content
+
+    def md5(self, content: Content) -> str:
+        """The MD5 of a finished object, in hexadecimal. Reads all of it."""
+        digest = hashlib.md5(usedforsecurity=False)
+        for block in self.blocks(content):
+            digest.update(block)
+        return digest.hexdigest()
 
     def blocks(self, content: Content, start: int = 0, length: int | None = None) -> Iterator[bytes]:
         """The bytes of a finished object, or a stretch of them, at most 1 MiB at a time."""

@@ -113,7 +113,7 @@ def test_small_parts(drive: Drive) -> None:
 
 
 def test_a_missing_part_shows_in_the_size(drive: Drive, sandbox: Sandbox) -> None:
-    """A part that never came is refused when the commit gives the size, and is a torn file when it does not."""
+    """Without a part the commit is refused when it gives the size, and else makes a torn file."""
     key = drive.begin_parts()
     drive.put(drive.part_infos(key, 1)[1], b"a" * PART)
     refused = drive.commit(key, "a.bin", size=2 * PART)
@@ -197,7 +197,7 @@ def test_wrong_commits(drive: Drive, sandbox: Sandbox, changes: dict[str, object
 
 
 def test_names(drive: Drive, peer_of: Callable[[Settings], Peer]) -> None:
-    """Blanks around a name vanish silently; whether a name needs an extension is a guess that can be changed."""
+    """Blanks around a name vanish silently; that a name needs an extension is a guess to be changed."""
     assert drive.store(" 报告 (1).pdf ", b"x")["name"] == "报告 (1).pdf"
     lax = Drive(peer_of(Settings(guesses=Guesses(entries_need_extension=False))))
     assert lax.store("README", b"x")["extension"] == ""

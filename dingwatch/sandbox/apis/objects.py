@@ -38,7 +38,7 @@ async def put(call: Call) -> web.StreamResponse:
     except (web.RequestPayloadError, ConnectionError):
         raise Refusal("IncompleteBody", "The body was cut.") from None
     await sink.flush()
-    call.world.objects.put(key, int(number or 1), sink.extents)
+    await asyncio.to_thread(call.world.objects.put, key, int(number or 1), sink.extents)
     return web.Response(headers={"ETag": f'"{sink.md5}"', "x-oss-request-id": request_id()})
 
 

@@ -150,7 +150,7 @@ async def _commit(call: Call, space_id: str, parent_id: str, union_id: str) -> J
         raise param_error("conflictStrategy")
     _check_arrived(call, upload, number_of(option, "size"))
     content = await asyncio.to_thread(call.world.objects.assemble, upload.object_key)
-    if upload.md5 is not None and upload.md5 != content.md5:
+    if upload.md5 is not None and upload.md5 != await asyncio.to_thread(call.world.objects.md5, content):
         raise Refusal("dentryUploadError", "文件上传错误:md5不一致")
     draft = Draft(space_id, parent_id, name, content, union_id, call.now)
     return {"dentry": entry_json(call, call.world.drive.commit(draft, str(strategy)))}
