@@ -6,9 +6,10 @@ twice, so that a misreading on one side does not agree with itself on the other.
 
 from dingwatch.sandbox.config_text import config_block, conversation_lines
 from dingwatch.sandbox.faults import Fault, FaultKind
+from dingwatch.sandbox.limits import Limits
 from dingwatch.sandbox.model import Conversation, Entry, Message, Space, Upload
 from dingwatch.sandbox.server import Sandbox
-from dingwatch.sandbox.settings import Guesses, MediaRules, Settings
+from dingwatch.sandbox.settings import Guesses, MediaRules, Settings, Webhook
 
 __all__ = [
     "Conversation",
@@ -16,12 +17,14 @@ __all__ = [
     "Fault",
     "FaultKind",
     "Guesses",
+    "Limits",
     "MediaRules",
     "Message",
     "Sandbox",
     "Settings",
     "Space",
     "Upload",
+    "Webhook",
     "config_block",
     "conversation_lines",
 ]

@@ -40,11 +40,25 @@ class Chat:
         self.epoch = secrets.token_hex(4)  # a page that saw another epoch starts afresh
         self._messages: dict[str, Message] = {}
         self._by_conversation: dict[str, list[str]] = {}
+        self._uuids: set[tuple[str, str]] = set()
         self._by_key: dict[str, list[str]] = {}
 
     def group(self, conversation_id: str) -> Conversation | None:
         """The group with this openConversationId."""
         return self._groups.get(conversation_id)
+
+    def by_chat_id(self, chat_id: str) -> Conversation | None:
+        """The group with this legacy chatid."""
+        found = [group for group in self._groups.values() if group.chat_id and group.chat_id == chat_id]
+        return found[0] if found else None
+
+    def is_new(self, token: str, message_uuid: str) -> bool:
+        """Whether a custom robot has not sent anything under this msgUuid yet."""
+        return (token, message_uuid) not in self._uuids
+
+    def remember(self, token: str, message_uuid: str) -> None:
+        """A custom robot has sent something under this msgUuid."""
+        self._uuids.add((token, message_uuid))
 
     def conversations(self) -> tuple[Conversation, ...]:
         """All groups, then the people who were written to."""

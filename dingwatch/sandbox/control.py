@@ -37,6 +37,12 @@ class Control:
             ("GET", "/sandbox/conversations", self.conversations),
             ("GET", "/sandbox/messages", self.messages),
             ("GET", "/sandbox/calls", self.calls),
+            ("GET", "/sandbox/limits", self.limits),
+            ("PUT", "/sandbox/limits", self.limit),
+            ("PUT", "/sandbox/flow_control", self.flow_control),
+            ("POST", "/sandbox/picks", self.pick),
+            ("GET", "/sandbox/spaces", self.spaces),
+            ("GET", "/sandbox/entries", self.entries),
             ("POST", "/sandbox/reset", self.reset),
             ("GET", "/sandbox/files/{message_id}", self.file),
         )
@@ -80,7 +86,49 @@ class Control:
     async def calls(self, _: web.Request) -> web.Response:
         """How many requests came, and how many the organisation would pay for."""
         meter = self._world.meter
-        return _json({"calls": meter.calls(), "billed": meter.billed()})
+        counted = {"calls": meter.calls(), "granted": meter.granted()}
+        return _json({**counted, "billed": meter.billed(), "events": meter.events()})
+
+    async def limits(self, _: web.Request) -> web.Response:
+        """The limits that hold now."""
+        return _json(asdict(self._world.meter.limits))
+
+    async def limit(self, request: web.Request) -> web.Response:
+        """Changes some of them; null takes one away."""
+        try:
+            self._world.limit(**await _object(request))
+        except ValueError as error:
+            return _json({"error": str(error)}, status=400)
+        return await self.limits(request)
+
+    async def flow_control(self, request: web.Request) -> web.Response:
+        """Says who is flow-controlled: {"user_ids": […]}."""
+        try:
+            user_ids = (await _object(request))["user_ids"]
+        except (KeyError, ValueError):
+            user_ids = None
+        if not isinstance(user_ids, list):
+            return _json({"error": "user_ids: a list"}, status=400)
+        self._world.flow.hold_back(frozenset(map(str, user_ids)))
+        return _json({"user_ids": user_ids})
+
+    async def pick(self, request: web.Request) -> web.Response:
+        """A cid for send_to_conversation: {"conversation_id", "user_id"}."""
+        try:
+            body = await _object(request)
+            where, who = str(body["conversation_id"]), str(body["user_id"])
+        except (KeyError, ValueError):
+            return _json({"error": "conversation_id and user_id are required"}, status=400)
+        return _json({"cid": self._world.picks.add(where, who, self._world.clock())}, status=201)
+
+    async def spaces(self, _: web.Request) -> web.Response:
+        """The spaces of the drive."""
+        return _json([asdict(each) for each in self._world.drive.spaces()])
+
+    async def entries(self, request: web.Request) -> web.Response:
+        """The files and folders of one space: ?space_id=."""
+        found = self._world.drive.entries(request.query.get("space_id", ""))
+        return _json([asdict(each) for each in found])
 
     async def reset(self, _: web.Request) -> web.Response:
         """Forgets everything."""
@@ -118,6 +166,18 @@ class Control:
             "messages": self._world.chat.count(conversation.id),
             "last": asdict(last[0]) if last else None,
         }
+
+
+async def _object(request: web.Request) -> dict[str, object]:
+    """The body as a JSON object.
+
+    Raises:
+        ValueError: it is none.
+    """
+    document = await request.json()
+    if not isinstance(document, dict):
+        raise ValueError("a JSON object is wanted")  # noqa: TRY004 -- one sort of error for all bad input
+    return document
 
 
 def _json(body: object, status: int = 200) -> web.Response:

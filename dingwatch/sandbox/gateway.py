@@ -173,5 +173,7 @@ def _admit(api: Api, call: Call) -> None:
     admission = call.world.meter.admit(api.name, call.now, billed=api.billed)
     if admission is Admission.THROTTLED:
         raise refusals.throttled(api.family)
+    if admission is Admission.THROTTLED_MINUTE:
+        raise refusals.throttled_minute(api.family)
     if admission is Admission.EXHAUSTED:
         raise refusals.exhausted(api.family)

@@ -39,7 +39,7 @@ class Message:
         text: what a text-like message says, else empty.
         process_query_key: the key that the answer to the send carried; empty when it carried none.
         recalled: whether the robot took it back.
-        sender: userid of the person shown as its sender; empty: the robot.
+        sender: userid of the person shown as its sender; empty: the robot; `robot:` and a name: a custom one.
         space_id: the drive space that holds the file, or None.
         entry_id: the file there, or None.
     """

@@ -31,6 +31,13 @@ def throttled(family: Family) -> Refusal:
     return Refusal(code, message, status=_denied(family), at_gate=True)
 
 
+def throttled_minute(family: Family) -> Refusal:
+    """More calls a minute than the app may make (KB:0013). The legacy host's code is unverified [?]."""
+    message = "您的服务器调用钉钉开放平台当前接口的请求超过了QPM上限，请1分钟后重试"
+    code = "Forbidden.AccessDenied.QpmLimitForAppkeyAndApi" if family is Family.NEW else 90018
+    return Refusal(code, message, status=_denied(family), at_gate=True)
+
+
 def exhausted(family: Family) -> Refusal:
     """The organisation's calls of this month are used up (KB:1433). The text is unverified [?]."""
     if family is Family.STORAGE:

@@ -6,13 +6,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from dingwatch.sandbox import refusals
-from dingwatch.sandbox.answers import Refusal
+from dingwatch.sandbox.answers import Json, Refusal
 from dingwatch.sandbox.gateway import Call
 from dingwatch.sandbox.model import Message
 
 MSG_PARAM_LIMIT = 15000  # bytes (KB:0716)
 
 SCOPE = "qyapi_robot_sendmsg"
+
+_RECALL_LIMIT = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +66,20 @@ def require_fields(call: Call, *names: str) -> None:
 
 
 def check_robot(call: Call) -> None:
-    """The robotCode is there and ours.
+    """The robotCode of the body is there and ours.
 
     Raises:
         Refusal: MissingrobotCode, invalidParameter.robotCode.*.
     """
-    code = required_text(call, "robotCode")
+    check_robot_code(call, required_text(call, "robotCode"))
+
+
+def check_robot_code(call: Call, code: str) -> None:
+    """A robotCode is ours.
+
+    Raises:
+        Refusal: invalidParameter.robotCode.notExsit.
+    """
     if code != call.world.robot_code:
         raise Refusal(
             "invalidParameter.robotCode.notExsit", "错误描述:robotCode不存在;解决方案:请检查robotCode;"
@@ -177,3 +187,27 @@ def _shown_name(key: str, parameters: Mapping[str, object]) -> str | None:
 
 def _text(value: object) -> str | None:
     return value if isinstance(value, str) else None
+
+
+def recall_keys(call: Call) -> list[str]:
+    """The processQueryKeys of a recall: 1 to 20.
+
+    Raises:
+        Refusal: invalidParameter.param.invalid.
+    """
+    keys = call.json.get("processQueryKeys")
+    if not isinstance(keys, list) or not 0 < len(keys) <= _RECALL_LIMIT:
+        raise Refusal("invalidParameter.param.invalid", "错误描述:参数processQueryKeys不合法;")
+    return [str(key) for key in keys]
+
+
+def recall_all(call: Call, keys: list[str], may_recall: Callable[[str], bool]) -> Json:
+    """Takes messages back. A key that cannot be recalled is no error of the call (KB:0723, KB:0725)."""
+    done: list[str] = []
+    failed: dict[str, str] = {}
+    for key in keys:
+        if may_recall(key) and call.world.chat.recall(key):
+            done.append(key)
+        else:
+            failed[key] = "消息不存在或者已经撤回"
+    return {"successResult": done, "failedResult": failed}

@@ -13,10 +13,12 @@ from aiohttp import web
 
 from dingwatch.sandbox import page, refusals
 from dingwatch.sandbox.apis import APIS
+from dingwatch.sandbox.chat import person_chat
 from dingwatch.sandbox.control import Control
 from dingwatch.sandbox.faults import Fault
 from dingwatch.sandbox.faulty import serve
 from dingwatch.sandbox.gateway import Api
+from dingwatch.sandbox.limits import Limits
 from dingwatch.sandbox.model import Conversation, Entry, Message, Space, Upload
 from dingwatch.sandbox.settings import Settings
 from dingwatch.sandbox.world import World
@@ -189,6 +191,39 @@ class Sandbox:
     def clear_faults(self) -> None:
         """Cancels all faults."""
         self._world.faults.clear()
+
+    def granted(self) -> dict[str, int]:
+        """Calls by API name that no limit refused."""
+        return self._world.meter.granted()
+
+    def events(self) -> int:
+        """Webhook calls and Stream callbacks, which count against a quota of their own."""
+        return self._world.meter.events()
+
+    @property
+    def limits(self) -> Limits:
+        """The limits that hold now."""
+        return self._world.meter.limits
+
+    def limit(self, **changes: int | None) -> None:
+        """Changes limits from now on, by the names of `Limits`; None takes one away.
+
+        Raises:
+            ValueError: for a name that is none, or a value that is no number.
+        """
+        self._world.limit(**changes)
+
+    def flow_control(self, *user_ids: str) -> None:
+        """These people are flow-controlled for the robot from now on, and nobody else is by hand."""
+        self._world.flow.hold_back(frozenset(user_ids))
+
+    def pick(self, conversation_id: str, user_id: str) -> str:
+        """A cid for `message/send_to_conversation`, as if this person had picked the group in the client."""
+        return self._world.picks.add(conversation_id, user_id, self._world.clock())
+
+    def person_messages(self, user_id: str) -> tuple[Message, ...]:
+        """What the robot and the app sent to one person, oldest first."""
+        return self._world.chat.messages(person_chat(user_id))
 
     def kill_tokens(self) -> None:
         """Ends all access tokens before their time."""

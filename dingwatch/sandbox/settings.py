@@ -1,9 +1,10 @@
 """What can be chosen about the sandbox, and what is only a guess about DingTalk."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from types import MappingProxyType
 
+from dingwatch.sandbox.limits import Limits
 from dingwatch.sandbox.model import Conversation
 
 # Fixed, so that a config written once keeps working. The ids carry `+` and `/` as real ones do: a
@@ -21,6 +22,41 @@ CONVERSATIONS = (
 )
 
 MIB = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Webhook:
+    """A custom robot of one group, with the security settings that its address has (KB:0717).
+
+    Attributes:
+        token: the access_token in its address.
+        conversation_id: its group.
+        name: as shown in the chat.
+        secret: for the signature; empty: none is wanted.
+        keywords: one of them must be in the message; none: any message may go.
+        addresses: from where it may be called; none: from anywhere.
+    """
+
+    token: str
+    conversation_id: str
+    name: str = "通知"
+    secret: str = ""
+    keywords: tuple[str, ...] = ()
+    addresses: tuple[str, ...] = ()
+
+
+WEBHOOKS = (
+    Webhook(
+        "7f1c0d3be5a94628b0c7d1e2f3a4b5c6d7e8f9a0b1c2d3e4f5a6b7c8d9e0f1a2",
+        CONVERSATIONS[0].id,
+        secret="SECsandbox4d1f8b0c6e2a9537",  # noqa: S106 -- opens only the sandbox
+    ),
+    Webhook(
+        "2a1f0e9d8c7b6a5f4e3d2c1b0a9f8e7d6c5b4a3f2e1d0c9b8a7f6e5d4c3b2a1f",
+        CONVERSATIONS[1].id,
+        keywords=("文件", "file"),
+    ),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +136,15 @@ class Settings:
         token_seconds: how long an access token lives after it was last asked for.
         strict_tokens: True: a token works only on the host family that issued it. Whether DingTalk
             cares is unverified; both have been reported.
-        qps: calls a second per API, or None (20 on a standard plan, KB:1433).
-        monthly_calls: billed calls a calendar month, or None (5000 on a standard plan, KB:1432).
+        webhooks: the custom robots of the groups.
+        qps: see `Limits`, as the seven that follow; a running sandbox has `Sandbox.limit()`.
+        qpm: see `Limits`.
+        monthly_calls: see `Limits`.
+        monthly_events: see `Limits`.
+        robot_per_minute: see `Limits`.
+        conversation_per_minute: see `Limits`.
+        person_per_minute: see `Limits`.
+        webhook_per_minute: see `Limits`.
         address_seconds: how long an address of the storage host lives (KB:0674).
         org_quota: bytes that all spaces of the drive may hold, or None.
         media: what can be uploaded.
@@ -123,10 +166,22 @@ class Settings:
     )
     token_seconds: int = 7200
     strict_tokens: bool = False
+    webhooks: tuple[Webhook, ...] = WEBHOOKS
     qps: int | None = None
+    qpm: int | None = None
     monthly_calls: int | None = None
+    monthly_events: int | None = None
+    robot_per_minute: int | None = None
+    conversation_per_minute: int | None = None
+    person_per_minute: int | None = None
+    webhook_per_minute: int | None = None
     address_seconds: int = 900
     org_quota: int | None = None
     media: MediaRules = field(default_factory=MediaRules)
     guesses: Guesses = field(default_factory=Guesses)
     allowed_hosts: frozenset[str] = frozenset()
+
+    @property
+    def limits(self) -> Limits:
+        """The limits with which the sandbox starts."""
+        return Limits(**{each.name: getattr(self, each.name) for each in fields(Limits)})

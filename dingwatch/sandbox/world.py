@@ -7,8 +7,10 @@ from dingwatch.sandbox.chat import Chat
 from dingwatch.sandbox.disk import Disk
 from dingwatch.sandbox.drive import Drive
 from dingwatch.sandbox.faults import FaultBook
+from dingwatch.sandbox.limits import Flow
 from dingwatch.sandbox.meter import Meter
 from dingwatch.sandbox.objects import Objects
+from dingwatch.sandbox.picks import Picks
 from dingwatch.sandbox.settings import Settings
 from dingwatch.sandbox.shelf import Shelf
 from dingwatch.sandbox.signatures import Signer
@@ -24,6 +26,8 @@ class World:
     faults: FaultBook
     tokens: Tokens
     meter: Meter
+    flow: Flow
+    picks: Picks
     disk: Disk
     shelf: Shelf
     objects: Objects
@@ -40,7 +44,9 @@ class World:
             clock=clock,
             faults=FaultBook(),
             tokens=Tokens(settings.token_seconds, strict=settings.strict_tokens),
-            meter=Meter(settings.qps, settings.monthly_calls),
+            meter=Meter(settings.limits),
+            flow=Flow(settings.limits),
+            picks=Picks(),
             disk=disk,
             shelf=Shelf(disk),
             objects=Objects(disk),
@@ -54,11 +60,21 @@ class World:
         """The robot's code: the Client ID unless the settings say otherwise."""
         return self.settings.robot_code or self.settings.client_id
 
+    def limit(self, **changes: object) -> None:
+        """Changes limits.
+
+        Raises:
+            ValueError: for a name that is none, or a value that is no number.
+        """
+        self.meter.limits = self.flow.limits = self.meter.limits.changed(**changes)
+
     def reset(self) -> None:
         """Back to the state right after the start, settings kept."""
         self.faults.clear()
         self.tokens.kill()
         self.meter.reset()
+        self.flow.reset()
+        self.picks.reset()
         self.chat.reset()
         self.drive.reset()
         self.objects.reset()

@@ -10,6 +10,7 @@ from urllib.parse import unquote
 import pytest
 
 from dingwatch.sandbox import Fault, FaultKind, Sandbox, config_block, conversation_lines
+from tests.sandbox.drives import Drive
 
 if TYPE_CHECKING:
     from tests.sandbox.conftest import Peer
@@ -69,6 +70,25 @@ def test_calls_and_reset(peer: Peer, sandbox: Sandbox) -> None:
     assert peer.session.post(sandbox.url + "/sandbox/reset", timeout=10).status_code == 200
     assert (sandbox.calls(), sandbox.billed(), sandbox.uploads(), sandbox.faults()) == ({}, 0, (), ())
     assert sandbox.messages(sandbox.conversations[0].id) == ()
+
+
+def test_drive_over_http(peer: Peer, sandbox: Sandbox) -> None:
+    """Spaces and entries can be read, and people be flow-controlled, from another process."""
+    drive = Drive(peer)
+    dentry = drive.store("a.txt", b"x")
+    (space,) = peer.get("/sandbox/spaces").json()
+    (entry,) = peer.get("/sandbox/entries", space_id=space["id"]).json()
+    assert (space["id"], entry["id"], entry["sha256"]) == (
+        drive.space_id,
+        dentry["id"],
+        sandbox.entries(drive.space_id)[0].sha256,
+    )
+    url = sandbox.url + "/sandbox/flow_control"
+    assert peer.session.put(url, json={"user_ids": ["user2345"]}, timeout=10).status_code == 200
+    assert peer.session.put(url, json={"user_ids": "x"}, timeout=10).status_code == 400
+    assert peer.session.put(url, json=[], timeout=10).status_code == 400
+    sandbox.reset()
+    assert peer.get("/sandbox/spaces").json() == []
 
 
 @pytest.mark.parametrize(

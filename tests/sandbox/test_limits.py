@@ -59,3 +59,63 @@ def test_monthly_quota(peer_of: Callable[[Settings], Peer], clock: Clock) -> Non
     assert peer.upload().json()["errcode"] == 90020
     clock.now += 1
     assert peer.upload().json()["errcode"] == 0
+
+
+def test_qpm(peer_of: Callable[[Settings], Peer], clock: Clock) -> None:
+    """More than `qpm` calls in a minute are refused with the code of the minute."""
+    peer = peer_of(Settings(qpm=1))
+    token = peer.new_token()
+    assert peer.post("/v1.0/robot/groupMessages/query", {}, token).status_code == 400
+    clock.now += 59.5
+    answer = peer.post("/v1.0/robot/groupMessages/query", {}, token)
+    assert (answer.status_code, answer.json()["code"]) == (
+        403,
+        "Forbidden.AccessDenied.QpmLimitForAppkeyAndApi",
+    )
+    clock.now += 0.5
+    assert peer.post("/v1.0/robot/groupMessages/query", {}, token).status_code == 400
+
+
+def test_pace_of_the_robot(peer_of: Callable[[Settings], Peer], clock: Clock) -> None:
+    """Too many messages a minute to one group, or to all, have their own codes; refused ones do not count."""
+    peer = peer_of(Settings(conversation_per_minute=2, robot_per_minute=3))
+    media_id, group = peer.media_id(), peer.sandbox.conversations[1].id
+
+    def code(**changes: str) -> str:
+        return str(peer.send(media_id, **changes).json().get("code", "sent"))
+
+    assert [code() for _ in range(3)] == ["sent", "sent", "send.too.fast"]
+    assert [code(openConversationId=group) for _ in range(2)] == ["sent", "send.byToken.tooFast"]
+    assert len(peer.sandbox.messages(peer.sandbox.conversations[0].id)) == 2
+    clock.now += 60
+    assert code() == "sent"
+
+
+def test_limits_change(peer: Peer, sandbox: Sandbox) -> None:
+    """Limits are set, read and taken away while the sandbox runs, from Python and over HTTP."""
+    media_id = peer.media_id()
+    sandbox.limit(monthly_calls=1)
+    assert peer.send(media_id).json()["code"] == "Forbidden.AccessDenied.ApiCountLimitForOrg"
+    changed = peer.session.put(
+        sandbox.url + "/sandbox/limits",
+        json={"monthly_calls": None, "conversation_per_minute": 1},
+        timeout=10,
+    )
+    assert changed.json() == peer.get("/sandbox/limits").json()
+    assert (sandbox.limits.monthly_calls, sandbox.limits.conversation_per_minute) == (None, 1)
+    assert [peer.send(media_id).status_code for _ in range(2)] == [200, 400]
+    wrongs: list[object] = [{"monthly": 1}, {"qps": "many"}, {"qps": -1}, []]
+    for wrong in wrongs:
+        answer = peer.session.put(sandbox.url + "/sandbox/limits", json=wrong, timeout=10)
+        assert answer.status_code == 400
+        assert answer.json()["error"]
+
+
+def test_granted_calls(peer: Peer, sandbox: Sandbox) -> None:
+    """Calls that a limit refused are received, but not granted."""
+    media_id = peer.media_id()
+    sandbox.limit(monthly_calls=0)
+    peer.send(media_id)
+    name = "robot/groupMessages/send"
+    assert (sandbox.calls()[name], sandbox.granted().get(name)) == (1, None)
+    assert peer.get("/sandbox/calls").json()["granted"] == sandbox.granted()

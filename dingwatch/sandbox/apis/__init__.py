@@ -4,6 +4,7 @@ from dingwatch.sandbox.apis import (
     contacts,
     conversation_files,
     entries,
+    legacy_chats,
     media,
     oauth,
     objects,
@@ -11,6 +12,7 @@ from dingwatch.sandbox.apis import (
     robot_persons,
     spaces,
     storage,
+    webhooks,
 )
 from dingwatch.sandbox.gateway import Api
 
@@ -20,6 +22,8 @@ APIS: tuple[Api, ...] = (
     *robot_groups.APIS,
     *robot_persons.APIS,
     *contacts.APIS,
+    *legacy_chats.APIS,
+    *webhooks.APIS,
     *spaces.APIS,
     *storage.APIS,
     *objects.APIS,

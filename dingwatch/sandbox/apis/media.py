@@ -34,7 +34,7 @@ async def upload(call: Call) -> Json:
 
 
 async def download(call: Call) -> web.StreamResponse:
-    """GET /media/downloadFile?access_token=&media_id= answers with the bytes, never with a link.
+    """GET /media/downloadFile?access_token=&media_id=, once /media/get: the bytes, never a link.
 
     No longer in the documentation; whether it still works at DingTalk is unverified [?].
     """
@@ -95,4 +95,5 @@ async def _store(call: Call, part: Part, kind: str) -> Upload:
 APIS = (
     Api("media/upload", Family.LEGACY, "POST", "/media/upload", upload),
     Api("media/downloadFile", Family.LEGACY, "GET", "/media/downloadFile", download),
+    Api("media/get", Family.LEGACY, "GET", "/media/get", download),
 )

@@ -8,11 +8,12 @@ from dingwatch.sandbox.robot_messages import (
     check_robot,
     composed,
     new_query_key,
+    recall_all,
+    recall_keys,
     require_fields,
     required_text,
 )
 
-_RECALL_LIMIT = 20
 _RESULTS_LIMIT = 200
 
 
@@ -27,6 +28,9 @@ async def send(call: Call) -> Json:
     conversation = _group(call, conversation_id)
     _check_robot_inside(call, conversation)
     write = composed(call)
+    too_fast = call.world.flow.admit_group(conversation_id, call.now)
+    if too_fast is not None:
+        raise Refusal(too_fast, "错误描述:发送速度太快;解决方案:请降低发送频率;")
     key = new_query_key()
     if conversation.robot_inside:
         call.world.chat.post(write(conversation_id, key))
@@ -52,18 +56,12 @@ async def recall(call: Call) -> Json:
     """POST /v1.0/robot/groupMessages/recall (KB:0725). A key that cannot be recalled is no error."""
     conversation_id = _conversation_id(call)
     check_robot(call)
-    keys = call.json.get("processQueryKeys")
-    if not isinstance(keys, list) or not 0 < len(keys) <= _RECALL_LIMIT:
-        raise Refusal("invalidParameter.param.invalid", "错误描述:参数processQueryKeys不合法;")
-    done: list[str] = []
-    failed: dict[str, str] = {}
-    for key in map(str, keys):
-        ours = any(each.conversation_id == conversation_id for each in call.world.chat.by_key(key))
-        if ours and call.world.chat.recall(key):
-            done.append(key)
-        else:
-            failed[key] = "消息不存在或者已经撤回"
-    return {"successResult": done, "failedResult": failed}
+    chat = call.world.chat
+
+    def is_here(key: str) -> bool:
+        return any(each.conversation_id == conversation_id for each in chat.by_key(key))
+
+    return recall_all(call, recall_keys(call), is_here)
 
 
 async def robots(call: Call) -> Json:

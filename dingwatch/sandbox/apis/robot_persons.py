@@ -1,10 +1,22 @@
-"""The robot to persons (KB:0714)."""
+"""The robot to persons: send, who has read it, recall (KB:0714, KB:0720, KB:0723)."""
 
+from dingwatch.sandbox import refusals
 from dingwatch.sandbox.answers import Family, Json, Refusal
 from dingwatch.sandbox.chat import person_chat
 from dingwatch.sandbox.gateway import Api, Call
-from dingwatch.sandbox.robot_messages import SCOPE, check_robot, composed, new_query_key, require_fields
+from dingwatch.sandbox.model import Message
+from dingwatch.sandbox.robot_messages import (
+    SCOPE,
+    check_robot,
+    check_robot_code,
+    composed,
+    new_query_key,
+    recall_all,
+    recall_keys,
+    require_fields,
+)
 
+_LIFE = 24 * 3600  # seconds
 _USERS_LIMIT = 20  # KB:0714; the text of the error says 100
 
 
@@ -16,15 +28,48 @@ async def batch_send(call: Call) -> Json:
     write = composed(call)
     key = new_query_key()
     known = call.world.settings.users
-    for user_id in user_ids:
-        if user_id in known:
-            call.world.chat.post(write(person_chat(user_id), key))
+    valid = [each for each in user_ids if each in known]
+    free = [each for each in valid if call.world.flow.admits_person(each, call.now)]
+    for user_id in free:
+        call.world.chat.post(write(person_chat(user_id), key))
     return {
         "processQueryKey": key,
         "invalidStaffIdList": [each for each in user_ids if each not in known],
-        "flowControlledStaffIdList": [],
+        "flowControlledStaffIdList": [each for each in valid if each not in free],
         "filteredStaffIdList": [],
     }
+
+
+async def read_status(call: Call) -> Json:
+    """GET /v1.0/robot/oToMessages/readStatus?robotCode=&processQueryKey= (KB:0720). Nobody reads here."""
+    for name in ("robotCode", "processQueryKey"):
+        if not call.query(name):
+            raise refusals.missing_field(name)
+    check_robot_code(call, call.query("robotCode"))
+    sent = _recent(call, call.query("processQueryKey"))
+    if not sent:  # with which code an old key is refused is unverified [?]
+        raise Refusal("processQueryKey.expireTime", "错误描述:processQueryKey还未生成或者已过期;")
+    readers = [each.conversation_id.removeprefix(person_chat("")) for each in sent]
+    return {
+        "sendStatus": "RECALLED" if sent[0].recalled else "SUCCESS",
+        "messageReadInfoList": [{"name": each, "userId": each, "readStatus": "UNREAD"} for each in readers],
+    }
+
+
+async def recall(call: Call) -> Json:
+    """POST /v1.0/robot/otoMessages/batchRecall {robotCode, processQueryKeys}: ≤ 20, within 24 h (KB:0723)."""
+    check_robot(call)
+    return recall_all(call, recall_keys(call), lambda key: bool(_recent(call, key)))
+
+
+def _recent(call: Call, key: str) -> list[Message]:
+    """What was sent to persons under this key within the last 24 hours."""
+    sent = call.world.chat.by_key(key)
+    return [
+        each
+        for each in sent
+        if each.conversation_id.startswith(person_chat("")) and call.now - each.at <= _LIFE
+    ]
 
 
 def _user_ids(call: Call) -> list[str]:
@@ -45,6 +90,22 @@ APIS = (
         "POST",
         "/v1.0/robot/oToMessages/batchSend",
         batch_send,
+        scope=SCOPE,
+    ),
+    Api(
+        "robot/oToMessages/readStatus",
+        Family.NEW,
+        "GET",
+        "/v1.0/robot/oToMessages/readStatus",
+        read_status,
+        scope=SCOPE,
+    ),
+    Api(
+        "robot/otoMessages/batchRecall",
+        Family.NEW,
+        "POST",
+        "/v1.0/robot/otoMessages/batchRecall",
+        recall,
         scope=SCOPE,
     ),
 )

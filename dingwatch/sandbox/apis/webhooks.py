@@ -1,0 +1,130 @@
+"""Custom robots, which a group's members add by hand and which need no app (KB:0717).
+
+They take text, link, markdown, actionCard and feedCard, never a file.
+"""
+
+import base64
+import hashlib
+import hmac
+import json
+from collections.abc import Mapping
+
+from dingwatch.sandbox.answers import Family, Json, Refusal
+from dingwatch.sandbox.gateway import Api, Call
+from dingwatch.sandbox.model import Message
+from dingwatch.sandbox.settings import Webhook
+
+_HOUR = 3600.0
+
+_TEXTS: Mapping[str, tuple[str, ...]] = {
+    "text": ("content",),
+    "link": ("title", "text", "messageUrl"),
+    "markdown": ("title", "text"),
+    "actionCard": ("title", "text"),
+    "feedCard": ("title",),
+}
+
+
+async def send(call: Call) -> Json:
+    """POST /robot/send?access_token=[&timestamp=&sign=] (KB:0717). The order of the checks is assumed [?]."""
+    webhook = _webhook(call)
+    body = _body(call)
+    kind = body.get("msgtype")
+    if not isinstance(kind, str) or kind not in _TEXTS:
+        raise Refusal(400105, "不支持的消息类型")
+    text = _text(kind, body)
+    _check_settings(call, webhook, text)
+    message_uuid = body.get("msgUuid")
+    if isinstance(message_uuid, str) and not call.world.chat.is_new(webhook.token, message_uuid):
+        return {}  # the same message again, as after a lost answer
+    if not call.world.flow.admits_webhook(webhook.token, call.now):
+        raise Refusal(410100, "发送速度太快而限流")
+    if not call.world.meter.admit_event(call.now):
+        raise Refusal(20001, "当前组织本月的Webhook与Stream调用次数已用完")
+    call.world.chat.post(_message(call, webhook, kind, text))
+    if isinstance(message_uuid, str):
+        call.world.chat.remember(webhook.token, message_uuid)
+    return {}
+
+
+def _webhook(call: Call) -> Webhook:
+    token = call.query("access_token")
+    if not token:
+        raise Refusal(400101, "access_token不存在")
+    for webhook in call.world.settings.webhooks:
+        if webhook.token == token:
+            return webhook
+    raise Refusal(300005, "token is not exist")  # as seen in public
+
+
+def _body(call: Call) -> dict[str, object]:
+    if call.request.content_type != "application/json":
+        raise Refusal(43004, "无效的HTTP HEADER Content-Type")
+    try:
+        document = json.loads(call.body)
+    except (ValueError, RecursionError):
+        document = None
+    if not isinstance(document, dict):
+        raise Refusal(40035, "缺少参数 json")
+    return document
+
+
+def _text(kind: str, body: Mapping[str, object]) -> str:
+    content = body.get(kind)
+    if not isinstance(content, dict):
+        raise Refusal(40035, "缺少参数 json")
+    found = content.get("links") if kind == "feedCard" else [content]
+    items = [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []
+    return "\n".join(str(item[name]) for item in items for name in _TEXTS[kind] if item.get(name))
+
+
+def _check_settings(call: Call, webhook: Webhook, text: str) -> None:
+    """The security settings: signature, addresses, keywords; 310000 with another text for each."""
+    if webhook.secret:
+        _check_sign(call, webhook.secret)
+    address = call.request.remote or ""
+    if webhook.addresses and address not in webhook.addresses:
+        raise Refusal(310000, f"ip {address} not in whitelist")
+    if webhook.keywords and not any(word in text for word in webhook.keywords):
+        raise Refusal(310000, "keywords not in content")
+
+
+def _check_sign(call: Call, secret: str) -> None:
+    """The sign is base64(HMAC-SHA256(secret, timestamp, a line break, secret)), for an hour of ms."""
+    timestamp = call.query("timestamp")
+    if not timestamp.isdecimal() or abs(int(timestamp) / 1000 - call.now) > _HOUR:
+        raise Refusal(310000, "invalid timestamp")
+    digest = hmac.new(secret.encode(), f"{timestamp}\n{secret}".encode(), hashlib.sha256).digest()
+    if not hmac.compare_digest(base64.b64encode(digest), call.query("sign").encode()):
+        raise Refusal(310000, "sign not match")
+
+
+def _message(call: Call, webhook: Webhook, kind: str, text: str) -> Message:
+    return Message(
+        id="",
+        conversation_id=webhook.conversation_id,
+        at=call.now,
+        msg_key=kind,
+        file_name=None,
+        file_type=None,
+        media_id=None,
+        size=None,
+        sha256=None,
+        text=text,
+        process_query_key="",
+        sender=f"robot:{webhook.name}",
+    )
+
+
+APIS = (
+    Api(
+        "robot/send",
+        Family.LEGACY,
+        "POST",
+        "/robot/send",
+        send,
+        needs_token=False,
+        billed=False,
+        limited=False,
+    ),
+)
