@@ -8,10 +8,13 @@ from dingwatch.sandbox.config_text import config_block, conversation_lines
 from dingwatch.sandbox.faults import Fault, FaultKind
 from dingwatch.sandbox.limits import Limits
 from dingwatch.sandbox.model import Conversation, Entry, Message, Space, Upload
+from dingwatch.sandbox.people import Said
 from dingwatch.sandbox.server import Sandbox
 from dingwatch.sandbox.settings import Guesses, MediaRules, Settings, Webhook
+from dingwatch.sandbox.stream import Ack
 
 __all__ = [
+    "Ack",
     "Conversation",
     "Entry",
     "Fault",
@@ -20,6 +23,7 @@ __all__ = [
     "Limits",
     "MediaRules",
     "Message",
+    "Said",
     "Sandbox",
     "Settings",
     "Space",

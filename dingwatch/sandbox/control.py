@@ -12,6 +12,7 @@ from dingwatch.sandbox.downloads import file_response
 from dingwatch.sandbox.faults import fault_from_json, fault_to_json
 from dingwatch.sandbox.guard import guarded
 from dingwatch.sandbox.model import Conversation, Message
+from dingwatch.sandbox.people import say
 from dingwatch.sandbox.world import World
 
 _DEFAULT_LIMIT = 200
@@ -41,6 +42,9 @@ class Control:
             ("PUT", "/sandbox/limits", self.limit),
             ("PUT", "/sandbox/flow_control", self.flow_control),
             ("POST", "/sandbox/picks", self.pick),
+            ("POST", "/sandbox/say", self.say),
+            ("GET", "/sandbox/stream", self.stream),
+            ("DELETE", "/sandbox/stream", self.disconnect),
             ("GET", "/sandbox/spaces", self.spaces),
             ("GET", "/sandbox/entries", self.entries),
             ("POST", "/sandbox/reset", self.reset),
@@ -120,6 +124,28 @@ class Control:
         except (KeyError, ValueError):
             return _json({"error": "conversation_id and user_id are required"}, status=400)
         return _json({"cid": self._world.picks.add(where, who, self._world.clock())}, status=201)
+
+    async def say(self, request: web.Request) -> web.Response:
+        """A person writes: {"conversation_id", "text", "user_id"}; user_id may be left out."""
+        try:
+            body = await _object(request)
+            texts = [str(body[name]) for name in ("conversation_id", "text")]
+            said = say(self._world, texts[0], texts[1], str(body.get("user_id", "manager1234")))
+        except KeyError as error:
+            return _json({"error": f"{error.args[0]} is required"}, status=400)
+        except ValueError as error:
+            return _json({"error": str(error)}, status=400)
+        return _json(asdict(said), status=201)
+
+    async def stream(self, _: web.Request) -> web.Response:
+        """How many Stream connections are open, and what their clients answered."""
+        stream = self._world.stream
+        return _json({"connections": stream.connections(), "acks": [asdict(each) for each in stream.acks()]})
+
+    async def disconnect(self, _: web.Request) -> web.Response:
+        """Asks all Stream clients to connect anew."""
+        self._world.stream.disconnect(self._world.clock())
+        return _json({"connections": 0})
 
     async def spaces(self, _: web.Request) -> web.Response:
         """The spaces of the drive."""

@@ -20,7 +20,9 @@ from dingwatch.sandbox.faulty import serve
 from dingwatch.sandbox.gateway import Api
 from dingwatch.sandbox.limits import Limits
 from dingwatch.sandbox.model import Conversation, Entry, Message, Space, Upload
+from dingwatch.sandbox.people import Said, say
 from dingwatch.sandbox.settings import Settings
+from dingwatch.sandbox.stream import Ack
 from dingwatch.sandbox.world import World
 
 _BACKLOG = 1024
@@ -224,6 +226,28 @@ class Sandbox:
     def person_messages(self, user_id: str) -> tuple[Message, ...]:
         """What the robot and the app sent to one person, oldest first."""
         return self._world.chat.messages(person_chat(user_id))
+
+    def say(self, conversation_id: str, text: str, user_id: str = "manager1234") -> Said:
+        """A person writes in a group, or to the robot alone (`user:<userid>`).
+
+        In a group the robot hears it, through Stream, when the text mentions it: `@robot`, `@dingwatch`.
+
+        Raises:
+            ValueError: for a conversation or a person that does not exist.
+        """
+        return say(self._world, conversation_id, text, user_id)
+
+    def stream_connections(self) -> int:
+        """How many Stream websockets are open."""
+        return self._world.stream.connections()
+
+    def acks(self) -> tuple[Ack, ...]:
+        """What Stream clients answered so far, pings included, in the order it came."""
+        return self._world.stream.acks()
+
+    def disconnect_streams(self) -> None:
+        """Asks all Stream clients to connect anew, and closes their websockets."""
+        self._world.stream.disconnect(self._world.clock())
 
     def kill_tokens(self) -> None:
         """Ends all access tokens before their time."""

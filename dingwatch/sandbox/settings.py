@@ -145,6 +145,7 @@ class Settings:
         conversation_per_minute: see `Limits`.
         person_per_minute: see `Limits`.
         webhook_per_minute: see `Limits`.
+        ping_seconds: from one ping of a Stream connection to the next. Unverified [?].
         address_seconds: how long an address of the storage host lives (KB:0674).
         org_quota: bytes that all spaces of the drive may hold, or None.
         media: what can be uploaded.
@@ -175,6 +176,7 @@ class Settings:
     conversation_per_minute: int | None = None
     person_per_minute: int | None = None
     webhook_per_minute: int | None = None
+    ping_seconds: float = 30.0
     address_seconds: int = 900
     org_quota: int | None = None
     media: MediaRules = field(default_factory=MediaRules)

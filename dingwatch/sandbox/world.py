@@ -14,6 +14,7 @@ from dingwatch.sandbox.picks import Picks
 from dingwatch.sandbox.settings import Settings
 from dingwatch.sandbox.shelf import Shelf
 from dingwatch.sandbox.signatures import Signer
+from dingwatch.sandbox.stream import Stream
 from dingwatch.sandbox.tokens import Tokens
 
 
@@ -28,6 +29,7 @@ class World:
     meter: Meter
     flow: Flow
     picks: Picks
+    stream: Stream
     disk: Disk
     shelf: Shelf
     objects: Objects
@@ -47,6 +49,7 @@ class World:
             meter=Meter(settings.limits),
             flow=Flow(settings.limits),
             picks=Picks(),
+            stream=Stream(settings.client_id),
             disk=disk,
             shelf=Shelf(disk),
             objects=Objects(disk),
@@ -75,6 +78,7 @@ class World:
         self.meter.reset()
         self.flow.reset()
         self.picks.reset()
+        self.stream.reset()
         self.chat.reset()
         self.drive.reset()
         self.objects.reset()

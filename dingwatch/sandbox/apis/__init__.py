@@ -12,6 +12,7 @@ from dingwatch.sandbox.apis import (
     robot_persons,
     spaces,
     storage,
+    stream_gateway,
     webhooks,
 )
 from dingwatch.sandbox.gateway import Api
@@ -24,6 +25,7 @@ APIS: tuple[Api, ...] = (
     *contacts.APIS,
     *legacy_chats.APIS,
     *webhooks.APIS,
+    *stream_gateway.APIS,
     *spaces.APIS,
     *storage.APIS,
     *objects.APIS,

@@ -16,6 +16,8 @@ from dingwatch.sandbox.settings import Webhook
 
 _HOUR = 3600.0
 
+_EXHAUSTED = "当前组织本月的Webhook与Stream调用次数已用完"
+
 _TEXTS: Mapping[str, tuple[str, ...]] = {
     "text": ("content",),
     "link": ("title", "text", "messageUrl"),
@@ -40,10 +42,28 @@ async def send(call: Call) -> Json:
     if not call.world.flow.admits_webhook(webhook.token, call.now):
         raise Refusal(410100, "发送速度太快而限流")
     if not call.world.meter.admit_event(call.now):
-        raise Refusal(20001, "当前组织本月的Webhook与Stream调用次数已用完")
-    call.world.chat.post(_message(call, webhook, kind, text))
+        raise Refusal(20001, _EXHAUSTED)
+    call.world.chat.post(_message(call, webhook.conversation_id, f"robot:{webhook.name}", kind, text))
     if isinstance(message_uuid, str):
         call.world.chat.remember(webhook.token, message_uuid)
+    return {}
+
+
+async def send_by_session(call: Call) -> Json:
+    """POST /robot/sendBySession?session=: the sessionWebhook of a received message, for its answer.
+
+    Text and markdown only here; that it may take files is a report, not documented (KB:0718) [?].
+    """
+    conversation_id = call.world.stream.session(call.query("session"), call.now)
+    if conversation_id is None:
+        raise Refusal(300001, "session is not exist")
+    body = _body(call)
+    kind = body.get("msgtype")
+    if kind not in ("text", "markdown"):
+        raise Refusal(400105, "不支持的消息类型")
+    if not call.world.meter.admit_event(call.now):
+        raise Refusal(20001, _EXHAUSTED)
+    call.world.chat.post(_message(call, conversation_id, "", kind, _text(kind, body)))
     return {}
 
 
@@ -99,10 +119,10 @@ def _check_sign(call: Call, secret: str) -> None:
         raise Refusal(310000, "sign not match")
 
 
-def _message(call: Call, webhook: Webhook, kind: str, text: str) -> Message:
+def _message(call: Call, conversation_id: str, sender: str, kind: str, text: str) -> Message:
     return Message(
         id="",
-        conversation_id=webhook.conversation_id,
+        conversation_id=conversation_id,
         at=call.now,
         msg_key=kind,
         file_name=None,
@@ -112,7 +132,7 @@ def _message(call: Call, webhook: Webhook, kind: str, text: str) -> Message:
         sha256=None,
         text=text,
         process_query_key="",
-        sender=f"robot:{webhook.name}",
+        sender=sender,
     )
 
 
@@ -123,6 +143,16 @@ APIS = (
         "POST",
         "/robot/send",
         send,
+        needs_token=False,
+        billed=False,
+        limited=False,
+    ),
+    Api(
+        "robot/sendBySession",
+        Family.LEGACY,
+        "POST",
+        "/robot/sendBySession",
+        send_by_session,
         needs_token=False,
         billed=False,
         limited=False,
