@@ -246,7 +246,7 @@ class Sandbox:
         return self._world.stream.acks()
 
     def disconnect_streams(self) -> None:
-        """Asks all Stream clients to connect anew, and closes their websockets."""
+        """Asks all Stream clients to connect anew; they are cut off when they answer, or in ten seconds."""
         self._world.stream.disconnect(self._world.clock())
 
     def kill_tokens(self) -> None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 TOPIC = "/v1.0/im/bot/messages/get"
 
+_GRACE = 10.0  # seconds that a client has to go when it is asked to
 _TICKET_LIFE = 90.0  # seconds; unverified [?]
 _SESSION_LIFE = 5400.0  # seconds that a sessionWebhook lives, about
 
@@ -49,6 +50,11 @@ class Connection:
         """Puts a frame in line; None closes the connection after those before it."""
         if not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._frames.put_nowait, frame)
+
+    def close_later(self) -> None:
+        """Closes the connection when the client has had its time to go by itself."""
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._loop.call_later, _GRACE, self._frames.put_nowait, None)
 
     async def next_frame(self) -> Frame | None:
         """What is to be written next; None: close."""
@@ -122,14 +128,14 @@ class Stream:
         return str(headers["messageId"])
 
     def disconnect(self, now: float) -> None:
-        """Asks all clients to come back with a new ticket, and closes their connections."""
+        """Asks all clients to come back; they are cut off when they have answered, or in ten seconds."""
         with self._lock:
             open_ones = list(self._connections.values())
         for connection in open_ones:
             self.system(connection, "disconnect", now)
-            connection.send(None)
+            connection.close_later()
 
-    def answered(self, text: str) -> None:
+    def answered(self, connection: Connection, text: str) -> None:
         """Keeps what a client wrote, when it is an answer to a frame."""
         try:
             answer = json.loads(text)
@@ -140,6 +146,8 @@ class Stream:
             topic = self._sent.get(message_id)
             if topic is not None:
                 self._acks.append(Ack(message_id, topic, code, str(answer.get("data", ""))))
+        if topic == "disconnect":
+            connection.send(None)
 
     def acks(self) -> tuple[Ack, ...]:
         """All answers, in the order they came."""

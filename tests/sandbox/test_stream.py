@@ -177,11 +177,13 @@ def test_pings(peer_of: Callable[[Settings], Peer]) -> None:
 
 
 def test_disconnect(peer: Peer, sandbox: Sandbox) -> None:
-    """A client that shall come back is told so, and then its line is closed."""
+    """A client that shall come back is told so, and when it has answered its line is closed."""
 
     async def use(line: Line) -> None:
         sandbox.disconnect_streams()
-        assert (await line.frame())["headers"]["topic"] == "disconnect"
+        frame = await line.frame()
+        assert (frame["type"], frame["headers"]["topic"]) == ("SYSTEM", "disconnect")
+        await line.acknowledge(frame, frame["data"])
         assert (await line.socket.receive()).type is aiohttp.WSMsgType.CLOSE
 
     on_line(peer, use)

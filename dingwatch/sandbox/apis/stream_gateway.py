@@ -46,7 +46,7 @@ async def connect(call: Call) -> web.StreamResponse:
     try:
         async for frame in socket:
             if frame.type is WSMsgType.TEXT:
-                call.world.stream.answered(frame.data)
+                call.world.stream.answered(connection, frame.data)
     finally:
         call.world.stream.leave(connection)
         for task in tasks:

@@ -14,6 +14,8 @@ const TEXTS = {
     live: "实时",
     lost: "连接断开，正在重连",
     robot: "机器人",
+    drive: "钉盘文件",
+    link: "钉盘链接",
     group: "机器人已入群",
     outside: "机器人不在群里",
     person: "单聊",
@@ -21,7 +23,7 @@ const TEXTS = {
     fresh: (n) => `${n} 条新消息`,
     unread: (n) => `${n} 条未读`,
     none: "暂无消息",
-    recalled: "机器人撤回了一条消息",
+    recalled: (who) => `${who} 撤回了一条消息`,
     download: (name) => `下载 ${name}`,
     lostFile: "文件不存在",
     copy: "复制会话 ID",
@@ -50,6 +52,8 @@ const TEXTS = {
     live: "Live",
     lost: "Connection lost, reconnecting",
     robot: "Robot",
+    drive: "Drive file",
+    link: "Drive link",
     group: "robot is a member",
     outside: "robot is not a member",
     person: "one-to-one",
@@ -57,7 +61,7 @@ const TEXTS = {
     fresh: (n) => (n === 1 ? "1 new message" : `${n} new messages`),
     unread: (n) => `${n} unread`,
     none: "No messages yet",
-    recalled: "The robot recalled a message",
+    recalled: (who) => `${who} recalled a message`,
     download: (name) => `Download ${name}`,
     lostFile: "No such file",
     copy: "Copy the conversation ID",
@@ -96,6 +100,11 @@ const KINDS = {
 };
 const KIND_OF = new Map(Object.entries(KINDS).flatMap(([kind, list]) => list.split(" ").map((each) => [each, kind])));
 const PICTURES = new Set(["png", "jpg", "jpeg", "gif", "webp", "bmp"]);
+const PICTURE_LIMIT = 20 * 1024 * 1024; // what is larger is not loaded into the page by itself
+const IMAGE_KEYS = new Set(["sampleImageMsg", "image"]);
+const MARKDOWN_KEYS = new Set(["sampleMarkdown", "markdown", "action_card", "actionCard"]);
+const CARD = /^sampleActionCard/;
+const LINK_KEYS = new Set(["sampleLink", "link"]);
 const PAGE = 200;
 
 const $ = (id) => document.getElementById(id);
@@ -191,13 +200,30 @@ const unreadOf = (conversation) => Math.max(0, conversation.messages - (readCoun
 
 // The list --------------------------------------------------------------------------------------------------
 
+const isMarkdown = (message) => MARKDOWN_KEYS.has(message.msg_key) || CARD.test(message.msg_key);
+
+/** Who a member of the group sees as the sender. */
+function senderOf(message) {
+  if (!message.sender) return { name: "dingwatch", robot: true };
+  if (message.sender.startsWith("robot:")) return { name: visible(message.sender.slice(6)), robot: true };
+  return { name: visible(message.sender), robot: false };
+}
+
 function summary(message) {
-  if (message.recalled) return T.recalled;
+  const who = senderOf(message);
+  if (message.recalled) return T.recalled(who.name);
+  const text = contentSummary(message);
+  return who.robot ? text : `${who.name}: ${text}`;
+}
+
+function contentSummary(message) {
   if (message.file_name) return `${T.file} ${visible(message.file_name)}`;
-  if (message.msg_key === "sampleImageMsg") return T.picture;
-  if (message.msg_key === "sampleAudio") return T.voice;
+  if (IMAGE_KEYS.has(message.msg_key)) return T.picture;
+  if (message.msg_key === "sampleAudio" || message.msg_key === "voice") return T.voice;
   if (message.msg_key === "sampleVideo") return T.video;
-  return visible(message.text) || T.card;
+  // The title of a markdown message is made for this place: the chat itself does not show it.
+  if (isMarkdown(message) && message.text.includes("\n")) return visible(message.text.split("\n", 1)[0]);
+  return visible(message.text.replace(/\n/g, " ")) || T.card;
 }
 
 function rowTime(seconds) {
@@ -267,25 +293,108 @@ function fileCard(message, name) {
     card.href = `/sandbox/files/${message.id}`;
     card.download = "";
     card.setAttribute("aria-label", `${T.download(name)}, ${humanSize(message.size)}`);
-    if (PICTURES.has(extension.toLowerCase())) card.append(picture(message, name));
+    const small = message.size <= PICTURE_LIMIT;
+    if (small && PICTURES.has(extension.toLowerCase())) card.append(picture(message, name));
   }
   const body = make("div", "file");
   const size = make("span", "size", known ? humanSize(message.size) : T.lostFile);
   if (known) size.append(symbol("i-down"));
+  if (message.entry_id) size.append(make("span", "tag", message.msg_key === "convFileLink" ? T.link : T.drive));
   body.append(make("span", "title", name), size, fileIcon(extension));
   card.append(body);
+  return card;
+}
+
+/** A picture message: the picture and nothing else. */
+function pictureCard(message) {
+  const card = make("a", "bubble image");
+  card.href = `/sandbox/files/${message.id}`;
+  card.download = "";
+  card.setAttribute("aria-label", T.download(T.picture));
+  card.append(picture(message, T.picture));
   return card;
 }
 
 function bubble(message) {
   if (message.file_name !== null) return fileCard(message, visible(message.file_name));
   if (message.media_id !== null) {
+    if (IMAGE_KEYS.has(message.msg_key) && message.size !== null) return pictureCard(message);
     const names = { sampleImageMsg: [T.picture, "png"], sampleAudio: [T.voice, "amr"], sampleVideo: [T.video, "mp4"] };
     const [name, type] = names[message.msg_key] || [T.file, ""];
     return fileCard({ ...message, file_type: type }, name);
   }
   const box = make("div", "bubble");
-  box.append(make("div", "text", message.text ? visible(message.text.replace(/\n/g, "\u2028")).replace(/\u2028/g, "\n") : T.card));
+  if (isMarkdown(message)) box.append(markdown(message.text.slice(message.text.indexOf("\n") + 1)));
+  else if (LINK_KEYS.has(message.msg_key)) box.append(linkCard(message.text));
+  else box.append(make("div", "text", message.text ? lines(message.text) : T.card));
+  return box;
+}
+
+const lines = (text) => text.split("\n").map(visible).join("\n");
+
+// Markdown, as far as DingTalk shows it. Only text nodes and elements made here: what was sent stays text ----
+
+const WEB = /^https?:[/]{2}/i;
+
+/** A link out, or its words when it leads anywhere but to the web. */
+function anchor(words, address) {
+  if (!WEB.test(address)) return document.createTextNode(visible(words));
+  const link = make("a", "out", visible(words) || visible(address));
+  link.href = address;
+  link.target = "_blank";
+  link.rel = "noopener noreferrer";
+  link.title = visible(address);
+  return link;
+}
+
+const INLINE = /!?\[([^\]\n]*)\]\(([^)\s]+)\)|\*\*([^*\n]+)\*\*|\*([^*\n]+)\*|`([^`\n]+)`|(https?:\/\/[^\s<>"）】]+)/g;
+
+function inline(parent, text) {
+  let end = 0;
+  for (const match of text.matchAll(INLINE)) {
+    parent.append(visible(text.slice(end, match.index)));
+    end = match.index + match[0].length;
+    const [, words, address, strong, emphasis, code, bare] = match;
+    if (address !== undefined) parent.append(anchor(words, address));
+    else if (strong !== undefined) parent.append(make("strong", "", visible(strong)));
+    else if (emphasis !== undefined) parent.append(make("em", "", visible(emphasis)));
+    else if (code !== undefined) parent.append(make("code", "", visible(code)));
+    else parent.append(anchor(bare, bare));
+  }
+  parent.append(visible(text.slice(end)));
+  return parent;
+}
+
+const BLOCKS = [
+  [/^(#{1,6})\s+(.*)$/, (match) => [`h${Math.max(3, match[1].length)}`, match[2], `head-${match[1].length}`]],
+  [/^\s*[-*+]\s+(.*)$/, (match) => ["li", match[1], ""]],
+  [/^\s*\d+[.)]\s+(.*)$/, (match) => ["li", match[1], "numbered"]],
+  [/^>\s?(.*)$/, (match) => ["blockquote", match[1], ""]],
+];
+
+function markdown(text) {
+  const box = make("div", "text markdown");
+  for (const line of text.split("\n")) {
+    if (!line.trim()) continue;
+    const [pattern, shape] = BLOCKS.find(([each]) => each.test(line)) || [];
+    const [tag, content, className] = pattern ? shape(line.match(pattern)) : ["p", line, ""];
+    if (tag !== "li") {
+      box.append(inline(make(tag, className), content));
+      continue;
+    }
+    const kind = className ? "OL" : "UL";
+    if (box.lastChild?.nodeName !== kind) box.append(make(kind.toLowerCase()));
+    box.lastChild.append(inline(make("li"), content));
+  }
+  return box;
+}
+
+function linkCard(text) {
+  const parts = text.split("\n");
+  const address = parts.pop();
+  const box = make("div", "text markdown");
+  box.append(make("strong", "", visible(parts.shift() || "")), make("p", "", parts.map(visible).join("\n")));
+  box.append(anchor(address, address));
   return box;
 }
 
@@ -296,23 +405,28 @@ function stamp(message) {
   return time;
 }
 
+function head(who) {
+  const avatar = make("span", who.robot ? "avatar robot" : "avatar person", who.robot ? undefined : [...who.name][0]);
+  avatar.setAttribute("aria-hidden", "true");
+  if (who.robot) avatar.append(symbol("i-robot"));
+  const by = make("div", "by");
+  by.append(make("span", "", who.name));
+  if (who.robot) by.append(make("span", "tag", T.robot));
+  return [avatar, by];
+}
+
 function drawMessage(message, previous) {
   const items = [];
   if (!previous || midnight(previous.at) !== midnight(message.at)) items.push(make("li", "day", dayName(message.at)));
   if (message.recalled) {
-    items.push(make("li", "gone", T.recalled));
+    items.push(make("li", "gone", T.recalled(senderOf(message).name)));
     return items;
   }
-  // One head for messages that come within three minutes of each other.
-  const follows = !items.length && previous && !previous.recalled && message.at - previous.at < 180;
+  // One head for messages of one sender that come within three minutes of each other.
+  const near = previous && !previous.recalled && message.at - previous.at < 180;
+  const follows = !items.length && near && previous.sender === message.sender;
   const item = make("li", follows ? "message follows" : "message");
-  if (!follows) {
-    const avatar = make("span", "avatar robot");
-    avatar.append(symbol("i-robot"));
-    const by = make("div", "by");
-    by.append(make("span", "", "dingwatch"), make("span", "tag", T.robot));
-    item.append(avatar, by);
-  }
+  if (!follows) item.append(...head(senderOf(message)));
   const line = make("div", "line");
   line.append(bubble(message), stamp(message));
   item.append(line);
