@@ -42,6 +42,7 @@ class Control:
             ("PUT", "/sandbox/limits", self.limit),
             ("PUT", "/sandbox/flow_control", self.flow_control),
             ("POST", "/sandbox/picks", self.pick),
+            ("GET", "/sandbox/webhooks", self.webhooks),
             ("POST", "/sandbox/say", self.say),
             ("GET", "/sandbox/stream", self.stream),
             ("DELETE", "/sandbox/stream", self.disconnect),
@@ -124,6 +125,10 @@ class Control:
         except (KeyError, ValueError):
             return _json({"error": "conversation_id and user_id are required"}, status=400)
         return _json({"cid": self._world.picks.add(where, who, self._world.clock())}, status=201)
+
+    async def webhooks(self, _: web.Request) -> web.Response:
+        """The custom robots, with what their addresses need."""
+        return _json([asdict(each) for each in self._world.settings.webhooks])
 
     async def say(self, request: web.Request) -> web.Response:
         """A person writes: {"conversation_id", "text", "user_id"}; user_id may be left out."""

@@ -129,7 +129,7 @@ def composed(call: Call) -> Callable[[str, str], Message]:
             media_id=media_id,
             size=upload.size if upload else None,
             sha256=upload.sha256 if upload else None,
-            text="\n".join(str(parameters[each]) for each in template.texts if parameters.get(each)),
+            text=_shown_text(template, parameters, media_id),
             process_query_key=process_query_key,
         )
 
@@ -183,6 +183,12 @@ def _shown_name(key: str, parameters: Mapping[str, object]) -> str | None:
     if key != "sampleFile":
         return None
     return _text(parameters.get("fileName")) or "#fileName#"
+
+
+def _shown_text(template: _Template, parameters: Mapping[str, object], media_id: str | None) -> str:
+    """The parameters that are text, a line each; for a picture from elsewhere its address."""
+    names = ("photoURL",) if template.media == "photoURL" and media_id is None else template.texts
+    return "\n".join(str(parameters[name]) for name in names if parameters.get(name))
 
 
 def _text(value: object) -> str | None:

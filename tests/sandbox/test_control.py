@@ -3,13 +3,16 @@ from __future__ import annotations
 import json
 import re
 import threading
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 import pytest
 
-from dingwatch.sandbox import Fault, FaultKind, Sandbox, config_block, conversation_lines
+from dingwatch.sandbox import Fault, FaultKind, Limits, Sandbox, config_block, conversation_lines
+from dingwatch.sandbox import control as control_module
+from dingwatch.sandbox.apis import APIS
 from tests.sandbox.drives import Drive
 
 if TYPE_CHECKING:
@@ -73,7 +76,7 @@ def test_calls_and_reset(peer: Peer, sandbox: Sandbox) -> None:
 
 
 def test_drive_over_http(peer: Peer, sandbox: Sandbox) -> None:
-    """Spaces and entries can be read, and people be flow-controlled, from another process."""
+    """Spaces, entries and webhooks can be read, and people be flow-controlled, from another process."""
     drive = Drive(peer)
     dentry = drive.store("a.txt", b"x")
     (space,) = peer.get("/sandbox/spaces").json()
@@ -83,6 +86,9 @@ def test_drive_over_http(peer: Peer, sandbox: Sandbox) -> None:
         dentry["id"],
         sandbox.entries(drive.space_id)[0].sha256,
     )
+    assert [each["token"] for each in peer.get("/sandbox/webhooks").json()] == [
+        each.token for each in sandbox.settings.webhooks
+    ]
     url = sandbox.url + "/sandbox/flow_control"
     assert peer.session.put(url, json={"user_ids": ["user2345"]}, timeout=10).status_code == 200
     assert peer.session.put(url, json={"user_ids": "x"}, timeout=10).status_code == 400
@@ -242,9 +248,14 @@ def test_stop_ends_calls_in_flight(peer: Peer, sandbox: Sandbox) -> None:
 
 
 def test_document_is_complete() -> None:
-    """docs/sandbox.md names every fault kind, and every path it names exists."""
+    """docs/sandbox.md names every fault kind, every API, every limit and every control path."""
     text = DOCUMENT.read_text()
     assert [kind for kind in FaultKind if f"`{kind}`" not in text] == []
+    assert [api.name for api in APIS if f"`{api.name}`" not in text] == []
+    assert [each.name for each in fields(Limits) if f"`{each.name}`" not in text] == []
+    control = set(re.findall(r'"(/sandbox/\w+)', Path(control_module.__file__).read_text()))
+    assert len(control) > 10
+    assert [path for path in sorted(control) if path not in text] == []
     with Sandbox() as sandbox:
         assert sandbox.client_id in text
         assert sandbox.conversations[0].id in text

@@ -117,11 +117,14 @@ def test_texts(peer: Peer, sandbox: Sandbox) -> None:
     assert [each.text for each in sandbox.messages(sandbox.conversations[0].id)] == ["太大了", "标题\n**x**"]
 
 
-def test_picture_by_media_id_or_url(peer: Peer) -> None:
-    """A picture message takes a media id or a URL."""
-    for photo in (peer.media_id("a.png"), "https://example.com/a.png"):
+def test_picture_by_media_id_or_url(peer: Peer, sandbox: Sandbox) -> None:
+    """A picture message takes a media id or a URL; a URL is shown as such, for nothing here loads it."""
+    media_id, url = peer.media_id("a.png"), "https://example.com/a.png"
+    for photo in (media_id, url):
         body = peer.group_body(msgKey="sampleImageMsg", msgParam=json.dumps({"photoURL": photo}))
         assert peer.post(SEND, body, peer.new_token()).status_code == 200
+    messages = sandbox.messages(sandbox.conversations[0].id)
+    assert [(each.media_id, each.text) for each in messages] == [(media_id, ""), (None, url)]
 
 
 def test_query(peer: Peer, sandbox: Sandbox) -> None:

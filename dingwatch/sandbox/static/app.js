@@ -324,7 +324,11 @@ function bubble(message) {
     return fileCard({ ...message, file_type: type }, name);
   }
   const box = make("div", "bubble");
-  if (isMarkdown(message)) box.append(markdown(message.text.slice(message.text.indexOf("\n") + 1)));
+  if (IMAGE_KEYS.has(message.msg_key)) {
+    const text = make("div", "text");
+    text.append(anchor(message.text, message.text)); // a picture of another site is not loaded
+    box.append(text);
+  } else if (isMarkdown(message)) box.append(markdown(message.text.slice(message.text.indexOf("\n") + 1)));
   else if (LINK_KEYS.has(message.msg_key)) box.append(linkCard(message.text));
   else box.append(make("div", "text", message.text ? lines(message.text) : T.card));
   return box;
