@@ -45,7 +45,7 @@ def say(world: World, conversation_id: str, text: str, user_id: str) -> Said:
     listener = world.stream.listener(TOPIC) if heard else None
     if listener is None or not world.meter.admit_event(message.at):
         return Said(message, None)
-    data = _data(world, listener, message)
+    data = _content(world, listener, message)
     return Said(message, world.stream.call_back(listener, data, message.at))
 
 
@@ -66,7 +66,7 @@ def _message(world: World, conversation_id: str, text: str, user_id: str) -> Mes
     )
 
 
-def _data(world: World, connection: Connection, message: Message) -> Mapping[str, object]:
+def _content(world: World, connection: Connection, message: Message) -> Mapping[str, object]:
     """The callback's data, as the fact sheet and the SDK's ChatbotMessage have it."""
     group = world.chat.group(message.conversation_id)
     session, end = world.stream.open_session(message.conversation_id, message.at)

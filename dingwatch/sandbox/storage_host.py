@@ -4,7 +4,7 @@ from dingwatch.sandbox.answers import Json
 from dingwatch.sandbox.gateway import Call
 
 
-def signature_info(call: Call, method: str, path: str) -> Json:
+def signed_address(call: Call, method: str, path: str) -> Json:
     """A headerSignatureInfo: where one request may be made, with which headers, for how long (KB:0674)."""
     signer = call.world.signer
     url = f"{call.request.scheme}://{call.request.host}{path}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections import Counter
+from collections.abc import Callable
 from contextlib import closing, suppress
 from pathlib import Path
 
@@ -53,6 +54,11 @@ def disk(tmp_path: Path, mount: Mount) -> Path:
     return state
 
 
+def full_or_done(watched: Watched, before: int, wanted: set[str]) -> Callable[[], bool]:
+    """Return a condition: the ledger was down, or its log had room in itself and all of it went out."""
+    return lambda: watched.heard.count(Log.LEDGER_DOWN) > before or wanted <= watched.names().keys()
+
+
 @pytest.mark.sweep
 def test_a_disk_that_fills_up_again_and_again(watched: Watched, share: Path, disk: Path) -> None:
     """Filled in the middle of the work and freed, over and over: each file arrives once."""
@@ -64,13 +70,7 @@ def test_a_disk_that_fills_up_again_and_again(watched: Watched, share: Path, dis
             before = watched.heard.count(Log.LEDGER_DOWN)
             fill(disk)
             wanted |= drop(share, (cycle * 2 + 1) * BATCH)
-            # Now and then SQLite's log has room enough in itself, and all of it goes out.
-            eventually(
-                lambda times=before: (
-                    watched.heard.count(Log.LEDGER_DOWN) > times  # type: ignore[misc]
-                    or wanted <= watched.names().keys()
-                )
-            )
+            eventually(full_or_done(watched, before, wanted))
             (disk / "ballast").unlink()
             watched.arrives(*wanted, patience=60.0)
 

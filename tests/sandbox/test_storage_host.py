@@ -158,7 +158,7 @@ def test_download(drive: Drive, clock: Clock) -> None:
     """A download needs the headers of its temporary address, gives ranges, and ends with the address."""
     content = bytes(range(256)) * 1000
     dentry = drive.store("a.bin", content)
-    info = download_info(drive, dentry["id"])
+    info = download_address(drive, dentry["id"])
     assert get(drive, info).content == content
     assert code_of(drive.peer.session.get(info["resourceUrls"][0], timeout=10)) == "AccessDenied"
     for text, expected in (
@@ -179,8 +179,8 @@ def test_versions(drive: Drive) -> None:
     """An overwritten file still gives its older version, when that is asked for."""
     drive.store("a.txt", b"old")
     dentry = drive.store("a.txt", b"new", conflictStrategy="OVERWRITE")
-    assert get(drive, download_info(drive, dentry["id"])).content == b"new"
-    assert get(drive, download_info(drive, dentry["id"], version=1)).content == b"old"
+    assert get(drive, download_address(drive, dentry["id"])).content == b"new"
+    assert get(drive, download_address(drive, dentry["id"], version=1)).content == b"old"
     wrong = drive.post(drive.path(f"dentries/{dentry['id']}/downloadInfos/query"), {"option": {"version": 3}})
     assert (wrong.status_code, wrong.json()["code"]) == (400, "paramError.version")
 
@@ -192,7 +192,7 @@ def test_methods(drive: Drive) -> None:
     assert (answer.status_code, code_of(answer)) == (405, "MethodNotAllowed")
 
 
-def download_info(drive: Drive, dentry_id: str, **option: object) -> dict[str, Any]:
+def download_address(drive: Drive, dentry_id: str, **option: object) -> dict[str, Any]:
     """The headerSignatureInfo of downloadInfos."""
     answer = drive.post(drive.path(f"dentries/{dentry_id}/downloadInfos/query"), {"option": option}).json()
     assert answer["protocol"] == "HEADER_SIGNATURE"

@@ -14,7 +14,7 @@ from dingwatch.sandbox.drive_calls import (
 )
 from dingwatch.sandbox.gateway import Api, Call
 from dingwatch.sandbox.model import Entry
-from dingwatch.sandbox.storage_host import signature_info
+from dingwatch.sandbox.storage_host import signed_address
 
 _RESULTS_LIMIT = 50
 
@@ -59,12 +59,12 @@ async def delete(call: Call) -> Json:
     return {"async": False}
 
 
-async def download_info(call: Call) -> Json:
+async def download_address(call: Call) -> Json:
     """POST /v1.0/storage/spaces/{spaceId}/dentries/{dentryId}/downloadInfos/query?unionId= (KB:0678)."""
     entry = _entry(call)
     version = number_of(option_of(call), "version")
     content = call.world.drive.content(entry.space_id, entry.id, version)
-    info = signature_info(call, "GET", f"/storage-host/{content.key}")
+    info = signed_address(call, "GET", f"/storage-host/{content.key}")
     return {"protocol": "HEADER_SIGNATURE", "headerSignatureInfo": info}
 
 
@@ -104,7 +104,7 @@ APIS = (
         Family.NEW,
         "POST",
         f"{_ENTRY}/downloadInfos/query",
-        download_info,
+        download_address,
         scope="Storage.DownloadInfo.Read",
     ),
     Api(

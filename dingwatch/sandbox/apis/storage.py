@@ -19,7 +19,7 @@ from dingwatch.sandbox.drive_calls import (
     space_for,
 )
 from dingwatch.sandbox.gateway import Api, Call
-from dingwatch.sandbox.storage_host import signature_info
+from dingwatch.sandbox.storage_host import signed_address
 
 _PARTS_A_QUERY = 30  # KB:0677
 _GREATEST_PART = 10000
@@ -27,13 +27,13 @@ _SMALLEST_PART = 100 * 1024  # bytes, for every part but the last (KB:0677)
 _PROTOCOL = "HEADER_SIGNATURE"
 
 
-async def upload_info(call: Call) -> Json:
+async def upload_address(call: Call) -> Json:
     """POST /v1.0/storage/spaces/{spaceId}/files/uploadInfos/query?unionId= (KB:1601)."""
     space = space_for(call, operator(call))
     return _single(call, space.id, multipart=call.json.get("multipart") is True)
 
 
-async def upload_info_v2(call: Call) -> Json:
+async def upload_address_v2(call: Call) -> Json:
     """POST /v2.0/storage/spaces/files/{parentDentryUuid}/uploadInfos/query?unionId= (KB:0674)."""
     space_id, _ = _folder_by_uuid(call)
     return _single(call, space_id, multipart=False)
@@ -54,7 +54,7 @@ async def multipart_infos(call: Call) -> Json:
     if not upload.multipart:
         raise param_error("uploadKey")
     infos = [
-        {"partNumber": number, "headerSignatureInfo": signature_info(call, "PUT", _part_path(upload, number))}
+        {"partNumber": number, "headerSignatureInfo": signed_address(call, "PUT", _part_path(upload, number))}
         for number in _part_numbers(call)
     ]
     return {"multipartHeaderSignatureInfos": infos}
@@ -96,7 +96,7 @@ def _single(call: Call, space_id: str, *, multipart: bool) -> Json:
         "protocol": _PROTOCOL,
     }
     if not multipart:  # with `multipart: true` the addresses come part by part [?]
-        answer["headerSignatureInfo"] = signature_info(call, "PUT", _path(upload))
+        answer["headerSignatureInfo"] = signed_address(call, "PUT", _path(upload))
     return answer
 
 
@@ -175,7 +175,7 @@ APIS = (
         Family.NEW,
         "POST",
         "/v1.0/storage/spaces/{space_id}/files/uploadInfos/query",
-        upload_info,
+        upload_address,
         scope=_READ,
     ),
     Api(
@@ -183,7 +183,7 @@ APIS = (
         Family.NEW,
         "POST",
         "/v2.0/storage/spaces/files/{parent_uuid}/uploadInfos/query",
-        upload_info_v2,
+        upload_address_v2,
         scope=_READ,
     ),
     Api(
