@@ -409,7 +409,9 @@ class Life:
                 self.chat.note(one.job, None)
                 if not one.done and self.rng.random() < 0.5:
                     self._perform_delivery(one.job)  # its effect happened, and nobody heard of it
-        for outcome in self.delivery_in:
+        # What came back while the ledger could not be written dies with the process too.
+        unwritten = self.delivery._kept if self.delivery is not None else []
+        for outcome in (*self.delivery_in, *unwritten):
             self.chat.note(outcome.job, None)
         self._reset()
         self.after(self.rng.choice((0.1, 5.0, 40.0)), self.start)
