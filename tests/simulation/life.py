@@ -476,7 +476,7 @@ class Life:
         self.disk.hinder, self.disk.meanwhile = nothing, nothing
         self._scanned.clear()
         self.tell("calm")
-        if self.intake is None and not self._events:
+        if self.intake is None and self._stop_at is None and not self._events:
             self.after(0.0, self.start)
         for tree in self.trees:
             tree.up = True
