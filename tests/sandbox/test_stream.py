@@ -184,7 +184,8 @@ def test_disconnect(peer: Peer, sandbox: Sandbox) -> None:
         frame = await line.frame()
         assert (frame["type"], frame["headers"]["topic"]) == ("SYSTEM", "disconnect")
         await line.acknowledge(frame, frame["data"])
-        assert (await line.socket.receive()).type is aiohttp.WSMsgType.CLOSE
+        # Sooner than a client that says nothing is cut off.
+        assert (await asyncio.wait_for(line.socket.receive(), 5)).type is aiohttp.WSMsgType.CLOSE
 
     on_line(peer, use)
 
@@ -223,6 +224,15 @@ def test_tickets(peer: Peer, sandbox: Sandbox, clock: Clock) -> None:
     answer = open_connection(peer).json()
     assert answer.keys() == {"endpoint", "ticket"}
     assert answer["endpoint"] == sandbox.url.replace("http", "ws") + "/connect"
+    used = open_connection(peer).json()["ticket"]
+
+    async def use() -> None:
+        async with aiohttp.ClientSession() as session:
+            async with session.ws_connect(answer["endpoint"], params={"ticket": used}):
+                pass
+            assert (await session.get(f"{sandbox.url}/connect", params={"ticket": used})).status == 401
+
+    asyncio.run(use())
     clock.now += 90
     for ticket in ("never", answer["ticket"]):
         assert peer.get("/connect", ticket=ticket).status_code == 401
