@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import signal
 import tempfile
-import threading
 from pathlib import Path
 from types import FrameType
 
 from dingwatch.cli.context import Session, print_line
 from dingwatch.config import Config, Delivery, DingTalk, Folder, Pace
+from dingwatch.host import Latch
 from dingwatch.sandbox import Sandbox
 from dingwatch.service import Service, log_to_stderr
 from dingwatch.texts import Cli, Language, Log
@@ -43,13 +43,13 @@ class _Stops:
 
     def __init__(self) -> None:
         self._came = False
-        self._events: list[threading.Event] = []
+        self._events: list[Latch] = []
 
     def __call__(self, _number: int, _frame: FrameType | None) -> None:
         self._came = True
         self.wake()
 
-    def wake(self, *events: threading.Event) -> None:
+    def wake(self, *events: Latch) -> None:
         self._events += events
         if self._came:
             for event in self._events:

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import signal
-import threading
 from types import FrameType
 
 import click
 
 from dingwatch.cli.context import Session, print_line
+from dingwatch.host import Latch
 from dingwatch.sandbox import Sandbox, config_block, conversation_lines
 from dingwatch.texts import Cli
 
 
 def sandbox(session: Session, host: str, port: int) -> int:
     """Serve until a signal."""
-    asked = threading.Event()
+    asked = Latch()
 
     def stop(_number: int, _frame: FrameType | None) -> None:
         asked.set()

@@ -1,6 +1,7 @@
 """Pieces of the host system (Linux). Nothing starts in a constructor."""
 
 from dingwatch.host.door import SOCKET, Door, NoDaemon, ask
+from dingwatch.host.latch import Latch
 from dingwatch.host.lock import Lock, Locked, lock_holder
 from dingwatch.host.owner import become_owner_of
 from dingwatch.host.systemd import notify
@@ -8,6 +9,7 @@ from dingwatch.host.systemd import notify
 __all__ = [
     "SOCKET",
     "Door",
+    "Latch",
     "Lock",
     "Locked",
     "NoDaemon",

@@ -39,8 +39,8 @@ class Service:
         self._lock = host.Lock(config.state_dir / LOCK_FILE)
         self._store: Store | None = None
         self._door: host.Door | None = None
-        self.ready = threading.Event()
-        self.ended = threading.Event()
+        self.ready = host.Latch()
+        self.ended = host.Latch()
         self.failed: BaseException | None = None
 
     def start(self) -> None:
@@ -162,7 +162,7 @@ def serve(config: Config, environ: Mapping[str, str]) -> int:
     """Run the service in the foreground until SIGTERM or SIGINT; return the exit code."""
     log_to_stderr()
     service = Service(config)
-    asked = threading.Event()
+    asked = host.Latch()
 
     def on_signal(_number: int, _frame: FrameType | None) -> None:
         asked.set()
