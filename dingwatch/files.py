@@ -268,6 +268,37 @@ def require_unlocked(root: Root, path: bytes, locks: Sequence[bytes], since: flo
                 raise Failure(InUse(Cause("locked", readable(lock), "IN_USE"), lock=lock))
 
 
+@contextmanager
+def reading(root: Root, path: bytes, version: Fingerprint) -> Iterator[int]:
+    """Hold a version's file open for reading: a descriptor, for as long as nobody changes the file.
+
+    Raises:
+        Failure: Vanished(`changed`), at the beginning when size or mtime are not the version's, at the end
+            when anything changed meanwhile; else as `observe`.
+    """
+    with _failures(root), _opened(root, path) as descriptor:
+        before = fingerprint_of(os.fstat(descriptor))
+        if not before.known_as(version.size, version.mtime_ns):
+            raise changed()
+        yield descriptor
+        if fingerprint_of(os.fstat(descriptor)) != before:
+            raise changed()
+
+
+def require_unchanged(root: Root, path: bytes, version: Fingerprint, sha256: str) -> None:
+    """Read a version's file through once more, and see that it is still what was hashed when it settled.
+
+    Raises:
+        Failure: Vanished(`changed`) when it is not; else as `observe`.
+    """
+    hasher = hashlib.sha256()
+    with reading(root, path, version) as descriptor:
+        while block := os.read(descriptor, BLOCK):
+            hasher.update(block)
+    if hasher.hexdigest() != sha256:
+        raise changed()
+
+
 def read(root: Root, path: bytes, version: Fingerprint, sha256: str) -> bytes:
     """Read a whole file once; the bytes returned are those that were hashed when it settled.
 
@@ -277,14 +308,9 @@ def read(root: Root, path: bytes, version: Fingerprint, sha256: str) -> bytes:
     Raises:
         Failure: Vanished(`changed`) when anything differs; else as `observe`.
     """
-    with _failures(root), _opened(root, path) as descriptor:
-        before = fingerprint_of(os.fstat(descriptor))
-        if not before.known_as(version.size, version.mtime_ns):
-            raise changed()
-        content = _read_all(descriptor, before.size)
-        if fingerprint_of(os.fstat(descriptor)) != before:
-            raise changed()
-    if len(content) != before.size or hashlib.sha256(content).hexdigest() != sha256:
+    with reading(root, path, version) as descriptor:
+        content = _read_all(descriptor, version.size)
+    if len(content) != version.size or hashlib.sha256(content).hexdigest() != sha256:
         raise changed()
     return content
 

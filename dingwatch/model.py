@@ -131,6 +131,38 @@ class Route(StrEnum):
     DRIVE = "drive"
 
 
+class RecipientKind(StrEnum):
+    """What a delivery is addressed to."""
+
+    GROUP = "group"
+    PERSON = "user"
+    CHAT = "chat"
+    WEBHOOK = "webhook"
+
+
+@dataclass(frozen=True, slots=True)
+class Recipient:
+    """Whom a delivery is for; the ledger and people see it as one word.
+
+    A group's `openConversationId` (`cid…`) stands for itself; else it is `user:` and a userId, `chat:` and
+    a chatId of old, or `webhook:` and what a custom robot's address is known by.
+    """
+
+    kind: RecipientKind
+    id: str
+
+    @classmethod
+    def of(cls, word: str) -> Recipient:
+        """Read the word."""
+        kind, colon, rest = word.partition(":")
+        if colon and kind in set(RecipientKind) - {RecipientKind.GROUP}:
+            return cls(RecipientKind(kind), rest)
+        return cls(RecipientKind.GROUP, word)
+
+    def __str__(self) -> str:
+        return self.id if self.kind is RecipientKind.GROUP else f"{self.kind}:{self.id}"
+
+
 class Form(StrEnum):
     """In what shape a file goes out."""
 

@@ -6,9 +6,8 @@ Pure functions from values to values. No clock and no chance in here: `now` (wal
 
 from __future__ import annotations
 
-import hashlib
 import unicodedata
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Final
@@ -32,7 +31,6 @@ from dingwatch.model import (
     Throttled,
     TokenRejected,
     TypeRefused,
-    UploadKey,
     Vanished,
     Verdict,
 )
@@ -125,28 +123,6 @@ def extension(name: str) -> str:
     stem, dot, last = name.rpartition(".")
     plausible = dot and stem.strip(".") and last.isalnum() and len(last) <= _LONGEST_EXTENSION
     return last.lower() if plausible else ""
-
-
-@dataclass(frozen=True, slots=True)
-class Dress:
-    """How a file goes out: its form, the name shown, and what its upload is known by."""
-
-    form: Form
-    name: str
-    key: UploadKey
-
-
-def dress(name: bytes, digest: str, app: str, refused: Collection[str]) -> Dress:
-    """Choose the form: a name without extension, or with a refused one, goes zipped as `name.ext.zip`.
-
-    The upload key's content of an archive is a hash of what the archive is made of.
-    """
-    shown = displayed_name(name)
-    kind = extension(shown)
-    if kind and kind not in refused:
-        return Dress(Form.PLAIN, shown, UploadKey(app, "file", digest, kind))
-    made_of = hashlib.sha256(f"zip\0{shown}\0{digest}".encode()).hexdigest()
-    return Dress(Form.ZIP, f"{shown}.zip", UploadKey(app, "file", made_of, "zip"))
 
 
 # --- Novelty -----------------------------------------------------------------------------------

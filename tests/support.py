@@ -6,12 +6,14 @@ import hashlib
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from dingwatch.config import Config, Delivery, DingTalk, Folder, Pace
+from dingwatch.dingtalk import MEDIA_LIMIT
+from dingwatch.dress import Dress, DressCode, dress
 from dingwatch.sandbox import Message, Sandbox
 from dingwatch.texts import Language, Text
 
@@ -25,6 +27,11 @@ def eventually(condition: Callable[[], object], patience: float = PATIENCE) -> N
     while not condition():
         assert time.monotonic() < until, "this never happened"
         tick.wait(0.01)
+
+
+def dressed(name: bytes, digest: str, app: str, refused: Collection[str] = ()) -> Dress:
+    """Dress a small file as a folder does that sets nothing."""
+    return dress(name, 1, digest, DressCode(app, MEDIA_LIMIT), refused)
 
 
 def folder(path: Path, *conversations: str, **changes: Any) -> Folder:  # noqa: ANN401

@@ -155,7 +155,7 @@ def _polls(folder: Folder) -> bool:
 
 def _calls(folder: Folder, tree: Tree) -> int:
     """Count one upload for each file, and one message for each of its conversations."""
-    return tree.files * (1 + len(folder.conversation_ids))
+    return tree.files * (1 + len(folder.recipients))
 
 
 def _folder(session: Session, folder: Folder, tree: Tree, *, looked: bool) -> Iterator[Finding]:
@@ -173,7 +173,7 @@ def _folder(session: Session, folder: Folder, tree: Tree, *, looked: bool) -> It
     elif folder.existing == "skip":
         yield Finding(Mark.OK, session.say(Checks.BASELINE, name=name, count=tree.files))
     else:
-        count, calls = tree.files * len(folder.conversation_ids), _calls(folder, tree)
+        count, calls = tree.files * len(folder.recipients), _calls(folder, tree)
         yield Finding(Mark.OK, session.say(Checks.BACKLOG, name=name, count=count, calls=calls))
 
 

@@ -152,7 +152,7 @@ class Session:
 
     def scope(self, store: Store) -> Scope:
         """Return what the configuration maps, in the ledger's numbers."""
-        mapped = [Mapped(f.root, f.name, f.conversation_ids) for f in self.config.folders]
+        mapped = [Mapped(f.root, f.name, f.recipients) for f in self.config.folders]
         with store.reading() as connection:
             return report.scope(connection, mapped)
 

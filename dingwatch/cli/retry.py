@@ -12,10 +12,12 @@ from dingwatch import files, policy
 from dingwatch.cli.context import Session
 from dingwatch.config import Folder
 from dingwatch.dingtalk import REFUSED_EXTENSIONS
+from dingwatch.dress import dress
 from dingwatch.ledger import Store, commands, outbox
 from dingwatch.ledger.commands import Chosen, NotApplicable
 from dingwatch.ledger.report import UNMAPPED
 from dingwatch.model import Cause, Failure, Version
+from dingwatch.service import dress_code
 from dingwatch.texts import Cli, Text
 
 
@@ -112,9 +114,9 @@ def _read_folder(
     versions: Sequence[Version],
     found: tuple[list[Chosen], LeftOut],
 ) -> None:
-    app = session.config.dingtalk.client_id
+    code = dress_code(session.config, folder, versions[0].folder)
     with store.reading() as connection:
-        refused = outbox.extensions_refused(connection, app) | REFUSED_EXTENSIONS
+        refused = outbox.extensions_refused(connection, code.app) | REFUSED_EXTENSIONS
     try:
         root = files.open_root(folder.root)
     except Failure as failure:
@@ -127,8 +129,8 @@ def _read_folder(
             except Failure as failure:
                 found[1].append((version, failure.verdict.cause))
                 continue
-            dress = policy.dress(version.name, digest, app, refused)
-            found[0].append(Chosen(version, digest, dress, folder.conversation_ids))
+            dressed = dress(version.name, version.fingerprint.size, digest, code, refused)
+            found[0].append(Chosen(version, digest, dressed, folder.recipients))
 
 
 def _digest(root: files.Root, version: Version) -> str:

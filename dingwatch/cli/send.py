@@ -19,12 +19,13 @@ from dingwatch import files, host, policy
 from dingwatch.cli.context import Session
 from dingwatch.cli.status import paused
 from dingwatch.dingtalk import REFUSED_EXTENSIONS
+from dingwatch.dress import dress
 from dingwatch.ledger import Store, outbox, versions
 from dingwatch.ledger.outbox import Delivery
 from dingwatch.ledger.versions import NewVersion
 from dingwatch.lifecycle import State
 from dingwatch.model import Failure, Fingerprint, Scope
-from dingwatch.service import deliver, finished
+from dingwatch.service import deliver, dress_code, finished
 from dingwatch.texts import Cli, Text
 
 LOOK_SECONDS = 0.1
@@ -56,7 +57,7 @@ def send(session: Session, paths: tuple[Path, ...], target: str) -> int:
 def _conversations(session: Session, target: str) -> tuple[str, ...]:
     folder = next((one for one in session.config.folders if one.name == target), None)
     if folder is not None:
-        return folder.conversation_ids
+        return folder.recipients
     if not target.startswith("cid"):
         names = ", ".join(one.name for one in session.config.folders)
         session.fail(Cli.NO_TARGET, name=target, names=names)
@@ -95,9 +96,9 @@ def _read(path: Path) -> Given:
 
 def _write(session: Session, store: Store, given: list[Given], conversations: tuple[str, ...]) -> list[int]:
     now = time.time()
-    app = session.config.dingtalk.client_id
+    code = dress_code(session.config, None, None)
     with store.writing() as connection:
-        refused = outbox.extensions_refused(connection, app) | REFUSED_EXTENSIONS
+        refused = outbox.extensions_refused(connection, code.app) | REFUSED_EXTENSIONS
         new = [
             NewVersion(
                 folder=None,
@@ -106,7 +107,7 @@ def _write(session: Session, store: Store, given: list[Given], conversations: tu
                 digest=one.digest,
                 noticed_at=now,
                 settled_at=now,
-                dress=policy.dress(os.path.basename(one.path), one.digest, app, refused),
+                dress=dress(os.path.basename(one.path), one.fingerprint.size, one.digest, code, refused),
                 conversations=conversations,
             )
             for one in given

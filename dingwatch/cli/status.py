@@ -114,7 +114,7 @@ def _values(session: Session, standing: Standing) -> dict[str, object]:
             {
                 "name": folder.name,
                 "path": os.fspath(folder.path),
-                "conversation_ids": list(folder.conversation_ids),
+                "conversation_ids": list(folder.recipients),
                 "watch": watch,
                 "counts": {state: counts[state] for state in COUNTED},
             }

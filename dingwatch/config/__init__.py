@@ -15,6 +15,7 @@ from dingwatch.config.values import (
     Pace,
     Problem,
     Rate,
+    Webhook,
 )
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "Pace",
     "Problem",
     "Rate",
+    "Webhook",
     "find",
     "load",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Any
+from typing import Any, Final
 
 from dingwatch.config.findings import Finding, Place, line_of, shown
 from dingwatch.texts import Problems
@@ -18,7 +18,7 @@ class Spot:
     index: int
     root: bytes | None
     name: str | None
-    conversations: frozenset[str]
+    recipients: frozenset[str]
 
     def place(self, key: str) -> Place:
         """Return where one of its keys stands."""
@@ -35,9 +35,23 @@ def missing(tree: Mapping[str, Any]) -> Iterator[Finding]:
         yield Finding(("dingtalk", "client_id"), Problems.MISSING)
     folders = tree.get("folders")
     for index, folder in enumerate(folders if isinstance(folders, list) else ()):
-        for key in ("path", "conversation_id"):
-            if isinstance(folder, dict) and folder.get(key) is None:
-                yield Finding(("folders", index, key), Problems.MISSING)
+        if isinstance(folder, dict):
+            yield from _missing_in_folder(index, folder)
+
+
+RECIPIENTS: Final = ("conversation_id", "user_ids", "chat_id", "webhook")
+"""Keys of which a folder needs one at least."""
+
+
+def _missing_in_folder(index: int, folder: Mapping[str, Any]) -> Iterator[Finding]:
+    if folder.get("path") is None:
+        yield Finding(("folders", index, "path"), Problems.MISSING)
+    if all(folder.get(key) is None for key in RECIPIENTS):
+        yield Finding(("folders", index, "conversation_id"), Problems.MISSING)
+    if folder.get("webhook") is not None and folder.get("send_as") != "notice":
+        yield Finding(("folders", index, "webhook"), Problems.WEBHOOK_FILES)
+    if folder.get("webhook_secret") is not None and folder.get("webhook") is None:
+        yield Finding(("folders", index, "webhook_secret"), Problems.WEBHOOK_NONE)
 
 
 def clashes(spots: Sequence[Spot], lines: Mapping[Place, int]) -> Iterator[Finding]:
@@ -46,7 +60,7 @@ def clashes(spots: Sequence[Spot], lines: Mapping[Place, int]) -> Iterator[Findi
         if later.name is not None and later.name == earlier.name:
             line = line_of(earlier.place("name"), lines)
             yield Finding(later.place("name"), Problems.SAME_NAME, {"name": shown(later.name), "first": line})
-        common = earlier.conversations & later.conversations
+        common = earlier.recipients & later.recipients
         if common and earlier.root and later.root and overlap(earlier.root, later.root):
             values = {"first": line_of(earlier.place("path"), lines), "conversation": shown(min(common))}
             yield Finding(later.place("path"), Problems.OVERLAP, values)

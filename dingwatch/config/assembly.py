@@ -14,7 +14,7 @@ from dingwatch.config.checks import is_loopback
 from dingwatch.config.document import Document
 from dingwatch.config.findings import Finding, Place, problems
 from dingwatch.config.schema import ConfigShape, DingTalkShape, FolderShape, validate
-from dingwatch.config.values import Config, ConfigError, Delivery, DingTalk, Folder, Pace
+from dingwatch.config.values import Config, ConfigError, Delivery, DingTalk, Folder, Pace, Webhook, recipients
 from dingwatch.texts import Language, Problems, spoken
 
 _SHORTEST_SCRUBBED: Final = 4
@@ -79,7 +79,14 @@ def _hidden(tree: Mapping[str, Any], environ: Mapping[str, str]) -> Iterator[str
     """Yield what may be a secret, wherever it got by mistake."""
     dingtalk = tree.get("dingtalk")
     written = dingtalk.get("client_secret") if isinstance(dingtalk, dict) else None
-    for text in (written, environ.get(secret.ENVIRONMENT)):
+    folders = tree.get("folders")
+    webhooks = [
+        folder.get(key)
+        for folder in (folders if isinstance(folders, list) else ())
+        if isinstance(folder, dict)
+        for key in ("webhook", "webhook_secret")
+    ]
+    for text in (written, environ.get(secret.ENVIRONMENT), *webhooks):
         if isinstance(text, str) and len(text) >= _SHORTEST_SCRUBBED:
             yield text
 
@@ -134,13 +141,19 @@ def _secret(document: Document, shape: DingTalkShape, around: Surroundings, find
     """
     sources = _sources(document, shape, around.environ)
     guarded = not (is_loopback(shape.api_url) and is_loopback(shape.oapi_url))
-    if sources.written is not None and guarded:
-        findings += secret.open_to_others(around.path, around.mode, secret.PLACE)
+    for place in _secrets(document, sources) if guarded else ():
+        findings += secret.open_to_others(around.path, around.mode, place)
     if around.secret_needed or len(sources.names) > 1:
         found, wrong = secret.read(sources, guarded=guarded)
         findings += wrong
         return found
     return ""
+
+
+def _secrets(document: Document, sources: secret.Sources) -> Iterator[Place]:
+    """Yield where the file itself holds a secret; the first place speaks for all."""
+    webhooks = [place for place in document.lines if place[-1:] == ("webhook",)]
+    yield from ([secret.PLACE] if sources.written is not None else webhooks)[:1]
 
 
 def _sources(document: Document, shape: DingTalkShape, environ: Mapping[str, str]) -> secret.Sources:
@@ -162,7 +175,15 @@ def _sources(document: Document, shape: DingTalkShape, environ: Mapping[str, str
 def _spot(index: int, folder: FolderShape, place: _Location | None, wrong: Collection[Place]) -> Spot:
     own = _own_name(place) if place and ("folders", index, "name") not in wrong else None
     name = folder.name or own
-    return Spot(index, place.root if place else None, name, frozenset(folder.conversation_id or ()))
+    return Spot(index, place.root if place else None, name, frozenset(_recipients(folder)))
+
+
+def _recipients(folder: FolderShape) -> tuple[str, ...]:
+    return recipients(folder.conversation_id or (), folder.user_ids, folder.chat_id, _webhook(folder))
+
+
+def _webhook(folder: FolderShape) -> Webhook | None:
+    return Webhook(folder.webhook, folder.webhook_secret) if folder.webhook else None
 
 
 def _own_name(place: _Location) -> str:
@@ -185,12 +206,18 @@ def _dingtalk(shape: DingTalkShape, client_secret: str) -> DingTalk:
     )
 
 
+_NOT_THE_SAME: Final = {"path", "name", "conversation_id", "chat_id", "webhook", "webhook_secret"}
+"""Keys whose value is not the folder's own field of that name."""
+
+
 def _folder(shape: FolderShape, place: _Location) -> Folder:
-    same = {key: value for key, value in shape if key not in {"path", "name", "conversation_id"}}
+    same = {key: value for key, value in shape if key not in _NOT_THE_SAME}
     return Folder(
         path=place.path,
         root=place.root,
         name=shape.name or _own_name(place),
         conversation_ids=shape.conversation_id or (),
+        chat_ids=shape.chat_id,
+        webhook=_webhook(shape),
         **same,
     )

@@ -5,8 +5,9 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections import Counter
+from string import Formatter
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from pathspec import GitIgnoreSpec
 
@@ -66,6 +67,35 @@ def conversation(text: str) -> str:
     """Refuse what is no conversation ID."""
     if not text.startswith("cid"):
         raise refused(Problems.NO_CID)
+    return text
+
+
+def webhook(address: str) -> str:
+    """Refuse what is no custom robot's address; it is never quoted, for it holds the token."""
+    try:
+        parts = urlsplit(address)
+        tokens = parse_qs(parts.query).get("access_token", [])
+    except ValueError:
+        raise refused(Problems.WEBHOOK) from None
+    if parts.scheme not in {"https", "http"} or not parts.hostname or len(tokens) != 1:
+        raise refused(Problems.WEBHOOK)
+    if parts.scheme == "http" and not is_loopback(address):
+        raise refused(Problems.CLEAR_TEXT)
+    return address
+
+
+FIELDS: Final = ("name", "size", "folder", "path", "change")
+"""What a message's template may name."""
+
+
+def template(text: str) -> str:
+    """Refuse a template that names what there is not."""
+    try:
+        fields = list(Formatter().parse(filled(text)))
+    except ValueError:
+        raise refused(Problems.TEMPLATE, fields=", ".join(FIELDS)) from None
+    if any(name is not None and (name not in FIELDS or spec or turn) for _, name, spec, turn in fields):
+        raise refused(Problems.TEMPLATE, fields=", ".join(FIELDS))
     return text
 
 

@@ -31,6 +31,7 @@ Conversation = Annotated[str, AfterValidator(checks.conversation)]
 Conversations = Annotated[
     tuple[Conversation, ...], BeforeValidator(checks.one_or_more), AfterValidator(checks.distinct)
 ]
+Words = Annotated[tuple[Word, ...], BeforeValidator(checks.one_or_more), AfterValidator(checks.distinct)]
 Patterns = Annotated[
     tuple[Annotated[str, AfterValidator(checks.pattern)], ...], BeforeValidator(checks.listed)
 ]
@@ -74,6 +75,10 @@ class FolderShape(_Shape):
 
     path: Location | None = None
     conversation_id: Conversations | None = None
+    user_ids: Words = ()
+    chat_id: Words = ()
+    webhook: Annotated[str, AfterValidator(checks.webhook)] | None = None
+    webhook_secret: Word | None = None
     name: Word | None = None
     recursive: bool = True
     include: Patterns = ()
@@ -83,6 +88,9 @@ class FolderShape(_Shape):
     on_change: Literal["send", "ignore"] = "send"
     unsupported: Literal["zip", "skip"] = "zip"
     large_files: Literal["drive", "notice", "fail"] = "drive"
+    send_as: Literal["file", "image", "notice"] = "file"
+    notice_location: Word | None = None
+    message: Annotated[str, AfterValidator(checks.template)] | None = None
     hold_over: Annotated[int, AfterValidator(Between(0, 10**9))] | None = 1000
     watch: Literal["auto", "inotify", "poll"] = "auto"
     poll_interval: Annotated[float, BeforeValidator(Span("10ms", "1h"))] = 5.0

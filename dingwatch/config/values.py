@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from dingwatch.model import Recipient, RecipientKind
 from dingwatch.texts import Language
 
 
@@ -66,6 +69,31 @@ class Pace:
 
 
 @dataclass(frozen=True, slots=True)
+class Webhook:
+    """A custom robot: its address with the token in it, and the secret that it may be signed with."""
+
+    address: str = field(repr=False)
+    secret: str | None = field(repr=False)
+
+    @property
+    def id(self) -> str:
+        """What it is known by in the ledger and to people: nothing of its token can be read from it."""
+        return hashlib.blake2b(self.address.encode(), digest_size=6).hexdigest()
+
+
+def recipients(
+    conversations: Iterable[str], users: Iterable[str], chats: Iterable[str], webhook: Webhook | None
+) -> tuple[str, ...]:
+    """Return a folder's recipients as `model.Recipient` words."""
+    return (
+        *conversations,
+        *(str(Recipient(RecipientKind.PERSON, one)) for one in users),
+        *(str(Recipient(RecipientKind.CHAT, one)) for one in chats),
+        *((str(Recipient(RecipientKind.WEBHOOK, webhook.id)),) if webhook else ()),
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class Folder:
     """A watched folder. All times are in seconds.
 
@@ -88,6 +116,17 @@ class Folder:
     watch: Literal["auto", "inotify", "poll"]
     poll_interval: float
     rescan: float
+    user_ids: tuple[str, ...] = ()
+    chat_ids: tuple[str, ...] = ()
+    webhook: Webhook | None = None
+    send_as: Literal["file", "image", "notice"] = "file"
+    notice_location: str | None = None
+    message: str | None = None
+
+    @property
+    def recipients(self) -> tuple[str, ...]:
+        """Everybody whom its files are for, as `model.Recipient` words."""
+        return recipients(self.conversation_ids, self.user_ids, self.chat_ids, self.webhook)
 
 
 @dataclass(frozen=True, slots=True)

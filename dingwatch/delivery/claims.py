@@ -6,16 +6,18 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from dingwatch import policy
-from dingwatch.delivery.holds import Place
+from dingwatch.delivery import drives
+from dingwatch.delivery.holds import Place, hosts_of
 from dingwatch.delivery.jobs import FetchToken, Send, Upload
-from dingwatch.delivery.memory import Memory, Tick
+from dingwatch.delivery.memory import Memory, Tick, send_api
 from dingwatch.dingtalk import API_SEND, API_UPLOAD, MEDIA_LIMIT, Host
-from dingwatch.ledger import outbox
+from dingwatch.dress import Dress, worn
+from dingwatch.dress import dress as dressed
+from dingwatch.ledger import begun, outbox
 from dingwatch.ledger.outbox import Delivery
 from dingwatch.ledger.transitions import Change
 from dingwatch.lifecycle import Event, State
-from dingwatch.model import Cause, Form
-from dingwatch.policy import Dress
+from dingwatch.model import Cause, Form, Route
 from dingwatch.texts import Log
 
 HOLD_FOR_UPLOAD: Final = 5.0
@@ -33,6 +35,7 @@ def claim(memory: Memory, tick: Tick) -> None:
     if not memory.crashed:
         _claim_sends(memory, tick)
         _claim_uploads(memory, tick)
+        drives.go_on(memory, tick)
     busy = [job.dress.key.id for job in tick.jobs if isinstance(job, Upload)]
     outbox.upload_states(tick.connection, busy, "busy")
     tick.apply()
@@ -126,9 +129,10 @@ def _claim_sends(memory: Memory, tick: Tick) -> None:
 def _claim_first(memory: Memory, tick: Tick, rows: Sequence[Delivery]) -> None:
     """Claim the first of a conversation's rows that nothing holds back."""
     for row in rows:
-        # Its upload was lost by another row, or it was renamed to what only an archive can be called:
-        # no failure of this one.
-        if row.media_id is None or _as_uploaded(memory, row).form is not row.form:
+        # Its upload was lost by another row, or it was renamed to what it cannot be called: no failure of
+        # this one.
+        dress = worn(row.name, row.digest, memory.settings.app, row.form, row.upload_type)
+        if row.media_id is None or _unfit(row, dress):
             tick.changes.append(Change(row.id, Event.MEDIA_LOST, State.UPLOADED))
             tick.apply()  # this very tick looks for uploads, and would find none for long
             memory.may_upload = True
@@ -137,63 +141,82 @@ def _claim_first(memory: Memory, tick: Tick, rows: Sequence[Delivery]) -> None:
             tick.connection, row, resends=memory.settings.resend_uncertain
         ):
             continue
+        if row.route is Route.DRIVE and begun.being_committed(
+            tick.connection, row.upload_type, row.upload_name, row.upload_key
+        ):
+            continue
         hold_until = (row.uploaded_at or row.settled_at) + HOLD_FOR_UPLOAD
         if row.upload_ahead and hold_until > tick.now:
             tick.wakes.append(hold_until)
         else:
-            _claim_send(memory, tick, row, row.media_id)
+            _claim_send(memory, tick, Send(row, row.media_id, dress))
         return
 
 
-def _claim_send(memory: Memory, tick: Tick, row: Delivery, media_id: str) -> None:
-    place = Place(API_SEND, row.conversation)
+def _unfit(row: Delivery, dress: Dress) -> bool:
+    """Say whether a file was renamed so that what was uploaded cannot go under its name."""
+    if row.route is Route.DRIVE:
+        return dress.key.id != row.upload_key  # the entry shows its own name
+    return row.form is Form.PLAIN and not dress.notice and not dress.key.extension
+
+
+def _claim_send(memory: Memory, tick: Tick, job: Send) -> None:
+    row, place = job.row, Place(send_api(job.row), job.row.conversation)
     slot = memory.slot(tick, place)
     if slot > tick.now:
         tick.wakes.append(slot)
         return
-    if memory.holds(tick, place) or memory.needs_token(tick, Host.API):
+    if memory.holds(tick, place) or any(memory.needs_token(tick, host) for host in hosts_of(place.api)):
         return
     tick.changes.append(
         Change(row.id, Event.CLAIM, State.UPLOADED, None, {"claimed_at": tick.now}, row.version)
     )
     tick.slots.append(place)
-    tick.jobs.append(Send(row, media_id, _as_uploaded(memory, row)))
-
-
-def _as_uploaded(memory: Memory, row: Delivery) -> Dress:
-    """Return the form in which a row was uploaded, whatever has been learnt of its kind since."""
-    kind = policy.extension(policy.displayed_name(row.name))
-    refused = memory.refused | {kind} if row.form is Form.ZIP else memory.refused - {kind}
-    return policy.dress(row.name, row.digest, memory.settings.app, refused)
+    tick.jobs.append(job)
 
 
 # --- Uploads -----------------------------------------------------------------------------------
 
 
 def _claim_uploads(memory: Memory, tick: Tick) -> None:
-    uploading = sum(place.api == API_UPLOAD for place in tick.busy())
-    # One worker is left for sends, or slow uploads would hold back what is ready to go.
-    free = min(memory.free_workers(tick), max(memory.settings.workers - 1, 1) - uploading)
-    if not memory.may_upload or free <= 0 or memory.holds(tick, Place(API_UPLOAD)):
+    if not memory.may_upload:
         return
-    contents = outbox.to_upload(tick.connection, memory.held(tick.now), tick.now, free)
-    memory.may_upload = bool(contents)
+    free = {Route.ROBOT: _free_for_media(memory, tick), Route.DRIVE: drives.AT_ONCE - len(tick.drives)}
+    contents = [
+        rows
+        for route, number in free.items()
+        if number > 0
+        for rows in outbox.to_upload(tick.connection, memory.held(tick.now), tick.now, number, route)
+    ]
+    memory.may_upload = bool(contents) or min(free.values()) <= 0
     for rows in contents:
         _claim_upload(memory, tick, rows)
+
+
+def _free_for_media(memory: Memory, tick: Tick) -> int:
+    """Return how many contents may be uploaded as media now."""
+    if memory.holds(tick, Place(API_UPLOAD)):
+        return 0
+    uploading = sum(place.api == API_UPLOAD for place in tick.busy())
+    # One worker is left for sends, or slow uploads would hold back what is ready to go.
+    return min(memory.free_workers(tick), max(memory.settings.workers - 1, 1) - uploading)
 
 
 def _claim_upload(memory: Memory, tick: Tick, rows: Sequence[Delivery]) -> None:
     """Claim all rows of one content: a job, or none where DingTalk has it already."""
     source = rows[0]
-    dress = policy.dress(source.name, source.digest, memory.settings.app, memory.refused)
+    code = memory.settings.code_of(source.folder)
+    dress = dressed(source.name, source.fingerprint.size, source.digest, code, memory.refused)
     refusal = _preflight(memory, source, dress)
     if refusal is not None:
         _refuse(tick, rows, *refusal)
     elif dress.key.id != source.upload_key:
         outbox.redress(memory.store, tick.connection, [source.id], dress)
         tick.wakes.append(tick.now)
-    elif source.upload_state == "have":
+    elif source.upload_state == "have" or dress.notice:
         _claim_had(memory, tick, rows)
+    elif dress.route is Route.DRIVE:
+        drives.claim(memory, tick, rows, dress)
     else:
         _claim_job(memory, tick, rows, dress)
 
@@ -227,7 +250,9 @@ def _claim_rows(tick: Tick, rows: Sequence[Delivery], columns: dict[str, Any]) -
 
 def _preflight(memory: Memory, row: Delivery, dress: Dress) -> tuple[Event, Cause] | None:
     """Return what would make the upload fail for certain, so that it costs no call."""
-    if row.fingerprint.size > MEDIA_LIMIT:
+    if dress.notice:
+        return None
+    if row.fingerprint.size > MEDIA_LIMIT and dress.route is Route.ROBOT:
         return Event.REJECT, Cause("too_big", "", "TOO_BIG")
     if row.fingerprint.size == 0:
         return Event.SKIP, Cause("empty", "", "EMPTY")

@@ -5,12 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from dingwatch.dingtalk import API_SEND, API_UPLOAD, Host
+from dingwatch.dingtalk import API_CHAT, API_PUT, API_UPLOAD, API_WEBHOOK, Host
 from dingwatch.model import Pause, Scope
 from dingwatch.policy import Limit, Pace
 
 APP = "app"
-HOST_OF = {API_UPLOAD: Host.OAPI, API_SEND: Host.API}
+OF_OAPI = frozenset({API_UPLOAD, API_CHAT})
+"""The APIs of the older host; all others are of the newer one, but what needs no token."""
+WITHOUT_TOKEN = frozenset({API_PUT, API_WEBHOOK})
+
+
+def hosts_of(api: str) -> tuple[Host, ...]:
+    """Return the host whose token an API needs, if any."""
+    if api in WITHOUT_TOKEN:
+        return ()
+    return (Host.OAPI,) if api in OF_OAPI else (Host.API,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +70,7 @@ class Pauses:
         """Return the hosts whose token call must succeed before anything else is tried."""
         if not pause.by_token:
             return ()
-        hosts = tuple(Host) if pause.scope is not Scope.API else (HOST_OF[pause.key],)
+        hosts = tuple(Host) if pause.scope is not Scope.API else hosts_of(pause.key)
         return tuple(host for host in hosts if self.proven.get(host, float("-inf")) < pause.until)
 
     def probes(self, now: float) -> set[Host]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dingwatch.dingtalk import Host
+from dingwatch.dingtalk import Host, Part
+from dingwatch.dress import Dress
+from dingwatch.ledger.begun import Begun
 from dingwatch.ledger.outbox import Delivery
 from dingwatch.model import Verdict
-from dingwatch.policy import Dress
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +17,50 @@ class Upload:
 
     rows: tuple[Delivery, ...]
     dress: Dress
+
+    @property
+    def source(self) -> Delivery:
+        """The row whose file is read."""
+        return self.rows[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Begin:
+    """Begin an upload to the drive, in parts."""
+
+    rows: tuple[Delivery, ...]
+    dress: Dress
+
+    @property
+    def source(self) -> Delivery:
+        """The row whose file is read."""
+        return self.rows[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Put:
+    """Hand one part of a begun upload to the store; without a begun one, begin and hand over all of it."""
+
+    rows: tuple[Delivery, ...]
+    dress: Dress
+    part: Part
+    begun: Begun | None
+    ahead: tuple[int, ...] = ()
+    """Numbers of the parts whose addresses will be needed next, this one's first."""
+
+    @property
+    def source(self) -> Delivery:
+        """The row whose file is read."""
+        return self.rows[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """Make an entry of an upload whose parts are all at the store."""
+
+    rows: tuple[Delivery, ...]
+    dress: Dress
+    begun: Begun
 
     @property
     def source(self) -> Delivery:
@@ -40,21 +85,34 @@ class FetchToken:
     force: bool = False
 
 
-Job = Upload | Send | FetchToken
+DriveJob = Begin | Put | Commit
+"""The steps of an upload to the drive."""
+Job = Upload | DriveJob | Send | FetchToken
 
 
 @dataclass(frozen=True, slots=True)
 class UploadDone:
-    """DingTalk has the content."""
+    """DingTalk has the content: a media id, or in the drive an entry's id and its space's."""
 
     media_id: str
+    space_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PutDone:
+    """The store has a part, or all of an upload."""
+
+    begun: Begun
 
 
 @dataclass(frozen=True, slots=True)
 class SendDone:
     """DingTalk took the message."""
 
-    process_query_key: str
+    process_query_key: str | None
+    space_id: str | None = None
+    entry_id: str | None = None
+    """Where the conversation's own copy of an entry of the drive is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,4 +125,4 @@ class Outcome:
     """What became of a job."""
 
     job: Job
-    result: UploadDone | SendDone | Done | Verdict
+    result: UploadDone | Begun | PutDone | SendDone | Done | Verdict

@@ -10,6 +10,7 @@ from typing import Final
 from sqlalchemy import Connection
 
 from dingwatch import policy
+from dingwatch.delivery import drives
 from dingwatch.delivery.claims import claim as claim_jobs
 from dingwatch.delivery.holds import Place
 from dingwatch.delivery.jobs import Job, Outcome, Send
@@ -127,10 +128,12 @@ class DeliveryLoop:
         out = {job: place for job, place in self._in_hand.items() if job not in finished}
         try:
             with self._store.writing() as connection:
-                tick = Tick(connection, now, out)
+                tick = Tick(connection, now, out, drives=dict(self._memory.drives))
                 self._memory.refresh(tick)
                 counted = self._write_meter(tick)
                 enter(self._memory, tick, kept)
+                if not claim and not out:
+                    drives.release(tick)
                 if claim:
                     claim_jobs(self._memory, tick)
         except LedgerError as error:
@@ -149,6 +152,7 @@ class DeliveryLoop:
 
     def _take_over(self, tick: Tick, entered: Sequence[Outcome], counted: Counter[str]) -> None:
         self._kept = []
+        self._memory.drives = tick.drives
         self._calls.subtract(counted)
         if self._ledger_down:
             self._say(Log.LEDGER_BACK)

@@ -8,22 +8,37 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from sqlalchemy import Connection
 
 from dingwatch import policy
 from dingwatch.delivery.holds import APP, Paces, Pauses, Place
-from dingwatch.delivery.jobs import FetchToken, Job, Send, Upload
-from dingwatch.dingtalk import API_SEND, API_UPLOAD, REFUSED_EXTENSIONS, Host
+from dingwatch.delivery.jobs import Begin, Commit, DriveJob, FetchToken, Job, Put, Send, Upload
+from dingwatch.dingtalk import (
+    API_COMMIT,
+    API_PARTS_BEGIN,
+    API_PUT,
+    API_SEND,
+    API_SEND_ENTRY,
+    API_UPLOAD,
+    API_UPLOAD_INFO,
+    MEDIA_LIMIT,
+    REFUSED_EXTENSIONS,
+    Host,
+)
+from dingwatch.dress import Dress, DressCode
 from dingwatch.ledger import outbox, transitions
-from dingwatch.ledger.outbox import Delivery, Held
+from dingwatch.ledger.outbox import Delivery, Had, Held
 from dingwatch.ledger.store import Store
 from dingwatch.ledger.transitions import Change
-from dingwatch.model import Scope
+from dingwatch.model import Route, Scope
 from dingwatch.policy import Limit
 from dingwatch.texts import Text
 
 Say = Callable[..., None]
+DRIVE_APIS: Final = frozenset({API_PARTS_BEGIN, API_PUT, API_UPLOAD_INFO, API_COMMIT})
+"""Where the steps of an upload to the drive stand."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +51,26 @@ class Settings:
     resend_uncertain: bool = True
     per_api: Limit | None = None
     per_conversation: Limit | None = None
+    codes: Mapping[int | None, DressCode] = field(default_factory=dict)
+    """How files go out, by folder id; None is what `send` was given."""
     unsupported: Mapping[int, str] = field(default_factory=dict)
     """`zip` or `skip` by folder id."""
+
+    def code_of(self, folder: int | None) -> DressCode:
+        """Return how the files of a folder go out."""
+        return self.codes.get(folder) or DressCode(self.app, MEDIA_LIMIT)
 
     def unsupported_in(self, folder: int | None) -> str:
         """Say what happens to kinds that DingTalk refuses; what `send` was given goes zipped."""
         return self.unsupported.get(folder, "zip") if folder is not None else "zip"
+
+
+@dataclass(frozen=True, slots=True)
+class Drive:
+    """A claimed upload to the drive; how far it is stands in the ledger."""
+
+    rows: tuple[Delivery, ...]
+    dress: Dress
 
 
 @dataclass(slots=True)
@@ -58,8 +87,10 @@ class Tick:
     slots: list[Place] = field(default_factory=list)
     changes: list[Change] = field(default_factory=list)
     """Transitions that are written together."""
-    media: list[tuple[str, str]] = field(default_factory=list)
-    """(upload key, media id) of the contents that DingTalk has now."""
+    had: list[Had] = field(default_factory=list)
+    """The contents that DingTalk has now."""
+    drives: dict[str, Drive] = field(default_factory=dict)
+    """Uploads to the drive that are claimed, by the upload's key."""
 
     def apply(self) -> None:
         """Write the transitions gathered so far."""
@@ -100,6 +131,8 @@ class Memory:
     """Whether there may be pending rows; asked of the ledger only then."""
     may_send: set[str] = field(default_factory=set)
     """Conversations that may have uploaded rows."""
+    drives: dict[str, Drive] = field(default_factory=dict)
+    """Uploads to the drive that are claimed, by the upload's key."""
     may_wait: bool = True
     may_doubt: bool = True
 
@@ -122,8 +155,8 @@ class Memory:
         return Held(self.pauses.held_conversations(now), self.pauses.held_folders(now))
 
     def free_workers(self, tick: Tick) -> int:
-        """Return how many more uploads and sends may be out."""
-        return self.settings.workers - len(tick.busy())
+        """Return how many more uploads and sends may be out; the drive has threads of its own."""
+        return self.settings.workers - sum(place.api not in DRIVE_APIS for place in tick.busy())
 
     def holds(self, tick: Tick, place: Place) -> bool:
         """Say whether a pause keeps a job from beginning."""
@@ -148,9 +181,14 @@ class Memory:
         return True
 
 
-def rows_of(job: Upload | Send) -> Sequence[Delivery]:
+def rows_of(job: Upload | DriveJob | Send) -> Sequence[Delivery]:
     """Return the rows that a job is for."""
-    return job.rows if isinstance(job, Upload) else (job.row,)
+    return (job.row,) if isinstance(job, Send) else job.rows
+
+
+def send_api(row: Delivery) -> str:
+    """Return the API by which a row is sent."""
+    return API_SEND_ENTRY if row.route is Route.DRIVE else API_SEND
 
 
 def place_of(job: Job) -> Place | None:
@@ -158,6 +196,12 @@ def place_of(job: Job) -> Place | None:
     match job:
         case Upload():
             return Place(API_UPLOAD, folder=job.source.folder)
+        case Begin():
+            return Place(API_PARTS_BEGIN, folder=job.source.folder)
+        case Put():
+            return Place(API_PUT if job.begun else API_UPLOAD_INFO, folder=job.source.folder)
+        case Commit():
+            return Place(API_COMMIT, folder=job.source.folder)
         case Send():
-            return Place(API_SEND, job.row.conversation)
+            return Place(send_api(job.row), job.row.conversation)
     return None

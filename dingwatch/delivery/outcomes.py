@@ -7,12 +7,28 @@ from dataclasses import replace
 from typing import Any, Final
 
 from dingwatch import policy
+from dingwatch.delivery import drives
 from dingwatch.delivery.holds import APP, Place
-from dingwatch.delivery.jobs import Done, FetchToken, Job, Outcome, Send, SendDone, Upload, UploadDone
-from dingwatch.delivery.memory import Memory, Tick, place_of, rows_of
-from dingwatch.dingtalk import API_SEND, API_UPLOAD
+from dingwatch.delivery.jobs import (
+    Begin,
+    Commit,
+    Done,
+    DriveJob,
+    FetchToken,
+    Job,
+    Outcome,
+    Put,
+    PutDone,
+    Send,
+    SendDone,
+    Upload,
+    UploadDone,
+)
+from dingwatch.delivery.memory import Memory, Tick, place_of, rows_of, send_api
+from dingwatch.dingtalk import API_PUT, API_SEND, API_UPLOAD, SignatureExpired
 from dingwatch.ledger import outbox
-from dingwatch.ledger.outbox import Delivery
+from dingwatch.ledger.begun import Begun
+from dingwatch.ledger.outbox import Delivery, Had
 from dingwatch.ledger.transitions import NO_CAUSE, ONE_MORE, Change
 from dingwatch.lifecycle import Event, State
 from dingwatch.model import (
@@ -22,6 +38,7 @@ from dingwatch.model import (
     NoAnswer,
     NotReached,
     Pause,
+    Route,
     Scope,
     Throttled,
     TokenRejected,
@@ -40,15 +57,21 @@ def enter(memory: Memory, tick: Tick, outcomes: Sequence[Outcome]) -> None:
     for outcome in outcomes:
         _forget_crash(memory, outcome.job)
         match outcome.job, outcome.result:
-            case Upload() as job, UploadDone() as done:
+            case (Upload() | Commit()) as job, UploadDone() as done:
                 _uploaded(memory, tick, job, done)
+            case Begin() as job, Begun() as made:
+                drives.begun(tick, job, made)
+                _served(memory, tick, _place(job))
+            case Put() as job, PutDone(made):
+                drives.put(tick, job, made)
+                _served(memory, tick, _place(job))
             case Send() as job, SendDone() as done:
                 _sent(memory, tick, job, done)
             case FetchToken() as job, Done():
                 _token_came(memory, tick, job)
             case job, Verdict() as verdict:
                 _failed(memory, tick, job, verdict)
-    outbox.uploaded(tick.connection, tick.media, tick.now)
+    outbox.uploaded(tick.connection, tick.had, tick.now)
     tick.apply()
     _withdraw_overtaken(tick, outcomes)
 
@@ -72,10 +95,16 @@ def _forget_crash(memory: Memory, job: Job) -> None:
         memory.crashed = [row for row in memory.crashed if row not in ids]
 
 
+def _place(job: Upload | DriveJob | Send) -> Place:
+    place = place_of(job)
+    assert place is not None  # noqa: S101 (only a token call has none)
+    return place
+
+
 # --- Success -----------------------------------------------------------------------------------
 
 
-def _uploaded(memory: Memory, tick: Tick, job: Upload, done: UploadDone) -> None:
+def _uploaded(memory: Memory, tick: Tick, job: Upload | Commit, done: UploadDone) -> None:
     columns = {
         "uploaded_at": tick.now,
         "due": tick.now,
@@ -87,23 +116,34 @@ def _uploaded(memory: Memory, tick: Tick, job: Upload, done: UploadDone) -> None
     for row in job.rows:
         tick.changes.append(Change(row.id, Event.UPLOAD_OK, State.UPLOADING, None, columns))
         memory.may_send.add(row.conversation)
-    tick.media.append((job.dress.key.id, done.media_id))
+    if isinstance(job, Commit):
+        drives.committed(tick, job)
+    tick.had.append(Had(job.dress.key.id, done.media_id, done.space_id))
     memory.may_upload = True  # rows of the same content may have come meanwhile, and waited for this
-    _served(memory, tick, Place(API_UPLOAD, folder=job.source.folder))
+    _served(memory, tick, _place(job))
 
 
 def _sent(memory: Memory, tick: Tick, job: Send, done: SendDone) -> None:
     columns = {
         "sent_at": tick.now,
         "process_query_key": done.process_query_key,
+        "space_id": done.space_id,
+        "entry_id": done.entry_id,
         "crashes": 0,
         "attempts": ONE_MORE,
         **NO_CAUSE,
     }
-    tick.changes.append(Change(job.row.id, Event.SEND_OK, State.SENDING, None, columns))
     memory.may_send.add(job.row.conversation)
-    _served(memory, tick, Place(API_SEND, job.row.conversation))
-    tick.say(Log.SENT, path=policy.readable(job.row.path), conversation=job.row.conversation)
+    _served(memory, tick, _place(job))
+    path, conversation = policy.readable(job.row.path), job.row.conversation
+    if job.dress.notice:
+        columns = {"process_query_key": done.process_query_key, "crashes": 0, "attempts": ONE_MORE}
+        cause = Cause("noticed", "", "NOTICED")
+        tick.changes.append(Change(job.row.id, Event.SKIP, State.SENDING, cause, columns))
+        tick.say(Log.NOTICED, path=path, conversation=conversation)
+    else:
+        tick.changes.append(Change(job.row.id, Event.SEND_OK, State.SENDING, None, columns))
+        tick.say(Log.SENT, path=path, conversation=conversation)
 
 
 def _token_came(memory: Memory, tick: Tick, job: FetchToken) -> None:
@@ -138,7 +178,9 @@ def _failed(memory: Memory, tick: Tick, job: Job, raw: Verdict) -> None:
     if isinstance(verdict, Throttled):
         memory.paces.throttled(place, verdict.scope, tick.now)
     match job:
-        case Upload():
+        case Begin() | Put() | Commit() if not drives.is_current(tick, job):
+            pass  # its claim was given up meanwhile
+        case Upload() | Begin() | Put() | Commit():
             _upload_failed(memory, tick, job, verdict)
         case Send():
             _row_failed(memory, tick, job.row, verdict)
@@ -150,6 +192,8 @@ def _widened(job: Job, verdict: Verdict) -> Verdict:
         if isinstance(verdict, NoAnswer):
             return NotReached(verdict.cause, Scope.APP)
         return replace(verdict, scope=Scope.APP)
+    if isinstance(verdict, SignatureExpired):
+        return NotReached(verdict.cause)  # new ones did not help: the clock, or the store
     if isinstance(job, Send) and isinstance(verdict, TokenRejected) and job.row.failures >= TOKEN_TRIES:
         return Misconfigured(verdict.cause, Scope.APP)
     return verdict
@@ -181,7 +225,9 @@ def _say_paused(tick: Tick, made: Pause) -> None:
     )
 
 
-def _upload_failed(memory: Memory, tick: Tick, job: Upload, verdict: Verdict) -> None:
+def _upload_failed(memory: Memory, tick: Tick, job: Upload | DriveJob, verdict: Verdict) -> None:
+    if isinstance(job, DriveJob):
+        drives.given_up(tick, job, verdict)
     outbox.upload_states(tick.connection, [job.dress.key.id], "none")
     memory.may_upload = True
     source = job.source
@@ -195,7 +241,7 @@ def _upload_failed(memory: Memory, tick: Tick, job: Upload, verdict: Verdict) ->
             _again(memory, tick, row, State.UPLOADING)
 
 
-def _refuse_extension(memory: Memory, tick: Tick, job: Upload) -> None:
+def _refuse_extension(memory: Memory, tick: Tick, job: Upload | DriveJob) -> None:
     extension = job.dress.key.extension
     memory.refused |= {extension}
     outbox.refuse_extension(memory.store, tick.connection, memory.settings.app, extension, tick.now)
@@ -219,13 +265,19 @@ def _row_failed(memory: Memory, tick: Tick, row: Delivery, verdict: Verdict) -> 
     ):
         _again(memory, tick, row, claimed)  # it was moved or touched under our hands: once more where it is
         return
-    api = API_UPLOAD if claimed is State.UPLOADING else API_SEND
+    api = _api_of(row, claimed)
     alone = row.failures == 0 or memory.served_at.get(api, float("-inf")) > row.due
     rules = Rules(memory.settings.give_up_after, memory.settings.unsupported_in(row.folder))
     standing = replace(row.standing, state=claimed)
     result = policy.consequence(verdict, standing, tick.now, memory.chance(), rules, alone=alone)
     _write_consequence(memory, tick, row, claimed, result)
     _say_consequence(tick, row, claimed, result, verdict)
+
+
+def _api_of(row: Delivery, claimed: State) -> str:
+    if claimed is State.SENDING:
+        return send_api(row)
+    return API_PUT if row.route is Route.DRIVE else API_UPLOAD
 
 
 def _write_consequence(

@@ -1,34 +1,39 @@
-"""Carries out delivery's jobs: reads files, talks to DingTalk. Runs in the service's pool."""
+"""Carries out delivery's jobs: reads files, talks to DingTalk. Runs in the service's pools."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
-from dataclasses import dataclass, field, replace
-from typing import Final
+from dataclasses import dataclass
 
 from dingwatch import files
-from dingwatch.delivery.jobs import Done, FetchToken, Job, Outcome, Send, SendDone, Upload, UploadDone
+from dingwatch.delivery.jobs import (
+    Begin,
+    Commit,
+    Done,
+    FetchToken,
+    Job,
+    Outcome,
+    Put,
+    PutDone,
+    Send,
+    SendDone,
+    Upload,
+    UploadDone,
+)
+from dingwatch.delivery.reading import Reader
+from dingwatch.delivery.storing import Storer
 from dingwatch.dingtalk import MEDIA_LIMIT, Client
-from dingwatch.ledger.outbox import Delivery
-from dingwatch.model import Cause, Failure, FolderDown, Form, NotReached, Scope
+from dingwatch.ledger.begun import Begun
+from dingwatch.model import Cause, Failure, Form, Misconfigured, Route, Scope
 from dingwatch.policy import displayed_name
-
-READERS: Final = 4
-READ_SECONDS: Final = 120.0
-"""How long the reading of one file may take: the limit of an upload at 170 KB/s."""
 
 
 @dataclass(frozen=True, slots=True)
 class Performer:
-    """Carries out jobs; `roots` are the real paths of the folders by their id in the ledger."""
+    """Carries out jobs; without a `storer` there is no drive."""
 
     client: Client
-    roots: Mapping[int, bytes]
-    readers: dict[int | None, ThreadPoolExecutor] = field(default_factory=dict)
-    """Each folder's own threads: a share that hangs must not hold the workers of all."""
+    reader: Reader
+    storer: Storer | None = None
 
     def __call__(self, job: Job) -> Outcome:
         """Carry out one job; a failure comes back as its verdict."""
@@ -37,7 +42,7 @@ class Performer:
         except Failure as failure:
             return Outcome(job, failure.verdict)
 
-    def _do(self, job: Job) -> UploadDone | SendDone | Done:
+    def _do(self, job: Job) -> UploadDone | Begun | PutDone | SendDone | Done:
         match job:
             case Upload():
                 return self._upload(job)
@@ -46,27 +51,24 @@ class Performer:
             case FetchToken():
                 self.client.fetch_token(job.host, force=job.force)
                 return Done()
+            case Begin() | Put() | Commit():
+                return self._drive()(job)
+
+    def _drive(self) -> Storer:
+        if self.storer is None:
+            raise Failure(Misconfigured(Cause("no_operator", "", "OPERATOR"), Scope.API))
+        return self.storer
 
     def _upload(self, job: Upload) -> UploadDone:
         row = job.source
-        reader = self.readers.setdefault(row.folder, ThreadPoolExecutor(READERS, "read"))
-        try:
-            content = reader.submit(self._content, row).result(READ_SECONDS)
-        except TimeoutError:
-            raise Failure(FolderDown(Cause("hangs", "", "FOLDER_DOWN"), Scope.FOLDER)) from None
+        content = self.reader.content(row)
         if job.dress.form is Form.ZIP:
             content = files.zipped(displayed_name(row.name), content, MEDIA_LIMIT)
         return UploadDone(self.client.upload(name=job.dress.name, content=content))
 
-    def _content(self, row: Delivery) -> bytes:
-        # What `send FILE…` was given lies beneath no folder: its root is the directory it lies in.
-        root_path, path = (
-            os.path.split(row.path) if row.folder is None else (self.roots[row.folder], row.path)
-        )
-        with closing(files.open_root(root_path)) as root:
-            return _read(root, path, row)
-
     def _send(self, job: Send) -> SendDone:
+        if job.row.route is Route.DRIVE:
+            return self._send_entry(job)
         key = self.client.send_file(
             conversation_id=job.row.conversation,
             media_id=job.media_id,
@@ -76,17 +78,12 @@ class Performer:
         )
         return SendDone(key)
 
-
-def _read(root: files.Root, path: bytes, row: Delivery) -> bytes:
-    """Read a file; on another device than the one it settled on, its absence may be that of its share.
-
-    Intake finds that out: it knows where the folder's root belongs.
-    """
-    try:
-        return files.read(root, path, row.fingerprint, row.digest)
-    except Failure as failure:
-        cause = failure.verdict.cause
-        elsewhere = root.identity[0] != row.fingerprint.device and row.missing_since is None
-        if row.folder is not None and cause.code == "absent" and elsewhere:
-            raise Failure(NotReached(replace(cause, code="not_mounted", advice="FOLDER_DOWN"))) from None
-        raise
+    def _send_entry(self, job: Send) -> SendDone:
+        chat = self.client.conversation_files(self._drive().operator.union_id)
+        sent = chat.send(
+            conversation_id=job.row.conversation,
+            space_id=job.row.space_id or "",
+            entry_id=job.media_id,
+            renew=False,
+        )
+        return SendDone(None, sent.space_id, sent.id)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from sqlalchemy import Connection
 
 from dingwatch import policy, settle
+from dingwatch.dress import dress
 from dingwatch.intake.candidates import Key, Settled
 from dingwatch.intake.folder import Folder
 from dingwatch.intake.instant import Instant
@@ -203,6 +204,7 @@ class Decisions:
         elif fingerprint.size == 0:
             skipped = Cause("empty", "", "EMPTY")
         name = key[1].rpartition(b"/")[2]
+        settings = self._folders[key[0]].settings
         return NewVersion(
             folder=key[0],
             path=key[1],
@@ -210,8 +212,8 @@ class Decisions:
             digest=digest,
             noticed_at=now.wall,
             settled_at=now.wall,
-            dress=policy.dress(name, digest, self._app, self._refused),
-            conversations=self._folders[key[0]].settings.conversations,
+            dress=dress(name, fingerprint.size, digest, settings.code, self._refused),
+            conversations=settings.conversations,
             skipped=skipped,
         )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from dingwatch.dress import DressCode
 from dingwatch.model import Lie, WatchKind
 from dingwatch.policy import Filter
 
@@ -21,6 +22,7 @@ class FolderSettings:
     name: str
     conversations: tuple[str, ...]
     filter: Filter
+    code: DressCode
     settle: float = 2.0
     existing: str = "skip"
     on_change: str = "send"

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Row, select, update
 
+from dingwatch.dress import Dress
 from dingwatch.ledger import floods, outbox, transitions
 from dingwatch.ledger.schema import IS_BASELINE, deliveries, versions
 from dingwatch.ledger.store import Store
@@ -15,7 +16,6 @@ from dingwatch.ledger.transitions import AFRESH, NO_CAUSE, Change, chunks
 from dingwatch.ledger.versions import NewVersion, add_deliveries, join
 from dingwatch.lifecycle import TABLE, Event, State
 from dingwatch.model import Fingerprint, Version
-from dingwatch.policy import Dress
 
 RETRIED: Final = (State.FAILED, State.SKIPPED, State.GONE)
 LARGEST_ID: Final = 2**63 - 1

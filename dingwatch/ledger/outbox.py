@@ -21,6 +21,7 @@ from sqlalchemy import (
     update,
 )
 
+from dingwatch.dress import Dress
 from dingwatch.ledger import transitions
 from dingwatch.ledger.floods import HELD
 from dingwatch.ledger.prepared import Prepared
@@ -38,8 +39,8 @@ from dingwatch.ledger.store import Store
 from dingwatch.ledger.transitions import Change, chunks
 from dingwatch.ledger.versions import join, upload_row
 from dingwatch.lifecycle import IN_HAND, IN_WORK, PERHAPS_SEEN, Event, State
-from dingwatch.model import Cause, Fingerprint, Form, Pause, Scope
-from dingwatch.policy import Dress, Standing
+from dingwatch.model import Cause, Fingerprint, Form, Pause, Recipient, Route, Scope
+from dingwatch.policy import Standing
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,7 @@ class Delivery:
     conversation: str
     state: State
     form: Form
+    route: Route
     upload_key: str
     due: float
     settled_at: float
@@ -67,8 +69,14 @@ class Delivery:
     crashes: int
     missing_since: float | None
     """Since when intake knows that its file is not there."""
+    announced_at: float | None
+    """When the line before the file left."""
     upload_state: str
+    upload_type: str
+    upload_name: str
     media_id: str | None
+    space_id: str | None
+    """The space of the drive that holds the upload."""
     older_in_flight: bool | int = False
     """An older version of its path may be on its way to the same conversation."""
     upload_ahead: bool | int = False
@@ -78,6 +86,11 @@ class Delivery:
     def standing(self) -> Standing:
         """What it has been through."""
         return Standing(self.state, self.failures, self.waited, self.media_losses, self.form)
+
+    @property
+    def recipient(self) -> Recipient:
+        """Whom it is for."""
+        return Recipient.of(self.conversation)
 
     @property
     def name(self) -> bytes:
@@ -101,6 +114,7 @@ _WHOLE: Final = (
         deliveries.c.conversation_id,
         deliveries.c.state,
         deliveries.c.form,
+        deliveries.c.route,
         deliveries.c.upload_key,
         deliveries.c.due,
         deliveries.c.settled_at,
@@ -112,8 +126,12 @@ _WHOLE: Final = (
         deliveries.c.media_losses,
         deliveries.c.crashes,
         versions.c.missing_since,
+        deliveries.c.announced_at,
         uploads.c.state.label("upload_state"),
+        uploads.c.type.label("upload_type"),
+        uploads.c.name.label("upload_name"),
         uploads.c.media_id,
+        uploads.c.space_id,
     )
     .join(versions, versions.c.id == deliveries.c.version_id)
     .join(uploads, uploads.c.key == deliveries.c.upload_key)
@@ -123,11 +141,11 @@ _WHOLE: Final = (
 def _delivery(row: Sequence[Any]) -> Delivery:
     """Make a delivery of a row of `_WHOLE`, with what a query adds at its end."""
     (number, version, folder, directory, name, size, mtime, ctime, inode, device, digest, *rest) = row
-    conversation, state, form, *facts = rest
+    conversation, state, form, route, *facts = rest
     fingerprint = Fingerprint(size, mtime, ctime, int(inode), int(device))
-    path = join(directory, name)
+    kinds = (State(state), Form(form), Route(route))
     return Delivery(
-        number, version, folder, path, fingerprint, digest, conversation, State(state), Form(form), *facts
+        number, version, folder, join(directory, name), fingerprint, digest, conversation, *kinds, *facts
     )
 
 
@@ -171,6 +189,13 @@ _NOT_HELD: Final = and_(
 )
 
 
+def is_free(held: Held, now: float) -> ColumnElement[bool]:
+    """Rows that are due, mapped, and under none of these pauses."""
+    folder = or_(deliveries.c.folder_id.is_(None), deliveries.c.folder_id.not_in(held.folders))
+    mine = deliveries.c.conversation_id.not_in(held.conversations)
+    return and_(deliveries.c.due <= now, _MAPPED, mine, folder)
+
+
 class _Free:
     """A query for rows that no pause holds; the plain one serves while there is no such pause."""
 
@@ -189,16 +214,18 @@ class _Free:
 _FIRST_KEYS: Final = _Free(
     select(deliveries.c.upload_key)
     .join(uploads, uploads.c.key == deliveries.c.upload_key)
-    .where(_due(State.PENDING), uploads.c.state != "busy")
+    .where(_due(State.PENDING), uploads.c.state != "busy", deliveries.c.route == bindparam("route"))
     .order_by(deliveries.c.settled_at, deliveries.c.id)
     .limit(bindparam("limit"))
 )
 _TOGETHER: Final = _Free(_WHOLE.where(_due(State.PENDING), deliveries.c.upload_key == bindparam("upload")))
 
 
-def to_upload(connection: Connection, held: Held, now: float, limit: int) -> list[list[Delivery]]:
+def to_upload(
+    connection: Connection, held: Held, now: float, limit: int, route: Route = Route.ROBOT
+) -> list[list[Delivery]]:
     """Return up to `limit` contents to be uploaded, each with all its due rows, earliest settled first."""
-    first = _FIRST_KEYS.rows(connection, held, {"now": now, "limit": 4 * limit})
+    first = _FIRST_KEYS.rows(connection, held, {"now": now, "limit": 4 * limit, "route": route})
     keys = list(dict.fromkeys(row[0] for row in first))[:limit]
     return [_of_upload(connection, held, now, key) for key in keys]
 
@@ -224,6 +251,7 @@ _AHEAD: Final = exists().where(
     _EARLIER.c.settled_at < deliveries.c.settled_at,
     _EARLIER.c.due <= bindparam("now"),
     _EARLIER.c.failures == 0,
+    _EARLIER.c.route == Route.ROBOT,
     _mapped(_EARLIER),
 )
 _OLDER_VERSION: Final = versions.alias("older_version")
@@ -375,20 +403,34 @@ def media_lost(connection: Connection, key: str, media_id: str | None) -> None:
 _HAVE: Final = Prepared(
     update(uploads)
     .where(uploads.c.key == bindparam("upload"))
-    .values(state="have", media_id=bindparam("media"), uploaded_at=bindparam("at"))
+    .values(
+        state="have", media_id=bindparam("media"), space_id=bindparam("space"), uploaded_at=bindparam("at")
+    )
 )
 
 
-def uploaded(connection: Connection, media: Sequence[tuple[str, str]], now: float) -> None:
-    """Write down (upload key, media id) of contents that DingTalk has now."""
-    _HAVE.many(connection, [{"upload": key, "media": media_id, "at": now} for key, media_id in media])
+@dataclass(frozen=True, slots=True)
+class Had:
+    """A content that DingTalk has now: its upload's key, and its media id or its entry's id and space."""
+
+    upload: str
+    media_id: str
+    space_id: str | None
+
+
+def uploaded(connection: Connection, had: Sequence[Had], now: float) -> None:
+    """Write down contents that DingTalk has now."""
+    rows = [{"upload": x.upload, "media": x.media_id, "space": x.space_id, "at": now} for x in had]
+    _HAVE.many(connection, rows)
 
 
 def redress(store: Store, connection: Connection, ids: Sequence[int], dress: Dress) -> None:
     """Give rows another form, and with it another upload."""
     store.insert_missing(connection, uploads, [upload_row(dress)])
     connection.execute(
-        update(deliveries).where(deliveries.c.id.in_(ids)).values(form=dress.form, upload_key=dress.key.id)
+        update(deliveries)
+        .where(deliveries.c.id.in_(ids))
+        .values(form=dress.form, route=dress.route, upload_key=dress.key.id)
     )
 
 

@@ -27,12 +27,12 @@ from sqlalchemy import (
     UniqueConstraint,
     text,
 )
-from sqlalchemy.schema import CreateIndex
+from sqlalchemy.schema import CreateIndex, CreateTable
 
 from dingwatch.lifecycle import State
 from dingwatch.model import Form, Route, Scope
 
-SCHEMA: Final = 2
+SCHEMA: Final = 3
 """The number of this schema; a ledger with a higher one was written by a newer dingwatch."""
 
 metadata = MetaData()
@@ -49,7 +49,7 @@ numbers = Table(
     Column("name", String, primary_key=True),
     Column("value", BigInteger, nullable=False),
 )
-"""`schema`, and `id`, the last id given out."""
+"""`schema`; `id`, the last id given out; `ledger`, by which this ledger is told apart from others."""
 
 folders = Table(
     "folders",
@@ -146,6 +146,9 @@ deliveries = Table(
     Column("advice", String),
     Column("request_id", String),
     Column("process_query_key", String),
+    Column("announced_at", Double),
+    Column("space_id", String),
+    Column("entry_id", String),
     UniqueConstraint("version_id", "conversation_id"),
     _one_of("state", State),
     _one_of("form", Form),
@@ -158,6 +161,8 @@ deliveries = Table(
     Index("deliveries_counted", "folder_id", "conversation_id", "state"),
     Index("deliveries_by_time", "noticed_at", "id"),
 )
+"""`conversation_id` is the word of a `model.Recipient`. `announced_at`: when the line before the file left;
+`space_id` and `entry_id`: the conversation's own copy of what went by drive."""
 
 uploads = Table(
     "uploads",
@@ -171,9 +176,29 @@ uploads = Table(
     Column("state", String, nullable=False),
     Column("media_id", String),
     Column("uploaded_at", Double),
+    Column("space_id", String),
+    Column("begun_key", String),
     _one_of("state", ("none", "busy", "have")),
     CheckConstraint("(state = 'have') = (media_id IS NOT NULL)", name="have_means_media_id"),
 )
+"""Of an entry of the drive, `media_id` is its id and `space_id` its space; `begun_key` is DingTalk's key of
+an upload that was begun and not committed."""
+
+uploads_by_name = Index(
+    "uploads_by_name",
+    uploads.c.type,
+    uploads.c.name,
+    sqlite_where=uploads.c.name != "",
+    postgresql_where=uploads.c.name != "",
+)
+
+parts = Table(
+    "parts",
+    metadata,
+    Column("upload", ForeignKey("uploads.key"), primary_key=True),
+    Column("number", Integer, primary_key=True),
+)
+"""The parts of begun uploads that the store has."""
 
 history = Table(
     "history",
@@ -236,6 +261,15 @@ MIGRATIONS: Final[Mapping[int, tuple[Executable, ...]]] = {
         text("ALTER TABLE history ADD COLUMN request_id VARCHAR"),
         CreateIndex(versions_missing),
         *(CreateIndex(index) for index in deliveries.indexes if index.name in _NEW_IN_2),
+    ),
+    2: (
+        text("ALTER TABLE deliveries ADD COLUMN announced_at DOUBLE PRECISION"),
+        text("ALTER TABLE deliveries ADD COLUMN space_id VARCHAR"),
+        text("ALTER TABLE deliveries ADD COLUMN entry_id VARCHAR"),
+        text("ALTER TABLE uploads ADD COLUMN space_id VARCHAR"),
+        text("ALTER TABLE uploads ADD COLUMN begun_key VARCHAR"),
+        CreateIndex(uploads_by_name),
+        CreateTable(parts),
     ),
 }
 """What makes the next schema of each one; the first was only ever in SQLite."""

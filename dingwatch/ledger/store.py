@@ -145,6 +145,13 @@ class Store:
         with errors(), self._engine.connect() as connection:
             yield connection
 
+    def identity(self, candidate: int) -> int:
+        """Return the number that tells this ledger from others: `candidate`, when it has none yet."""
+        with self.writing() as connection:
+            self.insert_missing(connection, numbers, [{"name": "ledger", "value": candidate}])
+            found: int = connection.scalars(select(numbers.c.value).where(numbers.c.name == "ledger")).one()
+        return found
+
     def insert_missing(self, connection: Connection, table: Table, rows: list[dict[str, Any]]) -> None:
         """Insert the rows whose primary key is not there yet."""
         if rows:

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Row, bindparam, case, delete, exists, insert, select, update
 
+from dingwatch.dress import NOTICE, Dress
 from dingwatch.ledger import transitions
 from dingwatch.ledger.floods import HELD
 from dingwatch.ledger.prepared import Prepared
@@ -16,8 +17,8 @@ from dingwatch.ledger.schema import deliveries, folders, history, routes, upload
 from dingwatch.ledger.store import Store
 from dingwatch.ledger.transitions import AFRESH, Change, chunks
 from dingwatch.lifecycle import Event, State
-from dingwatch.model import Cause, Fingerprint, Lie, Route
-from dingwatch.policy import Dress, Known, readable
+from dingwatch.model import Cause, Fingerprint, Lie
+from dingwatch.policy import Known, readable
 
 
 @dataclass(frozen=True, slots=True)
@@ -307,8 +308,9 @@ def add_deliveries(
 
 
 def upload_row(dress: Dress) -> dict[str, Any]:
-    """Return the row of an upload that has not been made."""
+    """Return the row of an upload that has not been made; a notice has nothing to upload."""
     key = dress.key
+    notice = key.type == NOTICE
     return {
         "key": key.id,
         "app": key.app,
@@ -316,7 +318,8 @@ def upload_row(dress: Dress) -> dict[str, Any]:
         "content": key.content,
         "extension": key.extension,
         "name": key.name,
-        "state": "none",
+        "state": "have" if notice else "none",
+        "media_id": "" if notice else None,
     }
 
 
@@ -352,7 +355,7 @@ def _delivery_row(delivery: int, version: int, one: NewVersion, conversation: st
         "version_id": version,
         "folder_id": one.folder,
         "conversation_id": conversation,
-        "route": Route.ROBOT,
+        "route": one.dress.route,
         "state": State.PENDING,
         "form": one.dress.form,
         "upload_key": one.dress.key.id,

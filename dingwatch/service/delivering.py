@@ -15,13 +15,15 @@ from typing import Final
 from dingwatch import delivery, host
 from dingwatch.config import Config, Rate
 from dingwatch.delivery import DeliveryLoop, Outcome, place_of
+from dingwatch.delivery.drives import THREADS as DRIVE_THREADS
 from dingwatch.dingtalk import Account, Client
+from dingwatch.dress import DressCode
 from dingwatch.intake.jobs import Anew
 from dingwatch.ledger import LedgerError, Store, outbox
 from dingwatch.lifecycle import IN_WORK, State
 from dingwatch.model import Vanished
 from dingwatch.policy import Limit
-from dingwatch.service.folders import bind_folders
+from dingwatch.service.folders import bind_folders, dress_code
 from dingwatch.service.gate import Gate
 from dingwatch.service.inbox import Inbox
 from dingwatch.service.ledgers import open_ledger
@@ -61,8 +63,13 @@ class DeliverySide:
             sleep=self._sleep,
             clock=time.time,
             monotonic=time.monotonic,
-            pool=config.delivery.workers + 2,
+            pool=config.delivery.workers + 2 + DRIVE_THREADS,
         )
+        codes: dict[int | None, DressCode] = {
+            number: dress_code(config, folder, number)
+            for number, folder in zip(folders, config.folders, strict=False)
+        }
+        codes[None] = dress_code(config, None, None)
         unsupported = {f: c.unsupported for f, c in zip(folders, config.folders, strict=False)}
         self.loop = DeliveryLoop(
             store,
@@ -73,16 +80,27 @@ class DeliverySide:
                 resend_uncertain=config.delivery.on_uncertain == "resend",
                 per_api=_limit(config.pace.per_api),
                 per_conversation=_limit(config.pace.per_conversation),
+                codes=codes,
                 unsupported=unsupported,
             ),
             token_fresh=self._client.token_fresh,
             chance=random.random,
             say=say,
         )
-        self._perform = delivery.Performer(self._client, folders)
+        self._reader = delivery.Reader(folders)
+        self._perform = delivery.Performer(self._client, self._reader, self._storer(config, store))
         self.inbox = Inbox()
         self._pool = ThreadPoolExecutor(config.delivery.workers + 2, "delivery")
+        self._drive_pool = ThreadPoolExecutor(DRIVE_THREADS, "drive")
         self.notice_changed: Callable[[Anew], None] = lambda _: None
+
+    def _storer(self, config: Config, store: Store) -> delivery.Storer | None:
+        """Return what carries out uploads to the drive, where there is somebody whose rights they take."""
+        union_id = config.dingtalk.operator_union_id
+        if union_id is None:
+            return None
+        operator = delivery.Operator(union_id, f"{store.identity(random.getrandbits(62)):x}")
+        return delivery.Storer(self._client, self._reader, operator)
 
     def _count(self, api: str) -> None:
         self.loop.count(api)
@@ -121,7 +139,8 @@ class DeliverySide:
 
     def _submit(self, jobs: Sequence[delivery.Job]) -> None:
         for job in jobs:
-            self._pool.submit(self.inbox.fill, partial(self._carry_out, job))
+            pool = self._drive_pool if isinstance(job, delivery.DriveJob) else self._pool
+            pool.submit(self.inbox.fill, partial(self._carry_out, job))
 
     def _carry_out(self, job: delivery.Job) -> Outcome:
         with self._gate.admitting(place_of(job)):
@@ -133,7 +152,7 @@ class DeliverySide:
         """A file that differs from what settled must be looked at anew, whatever its size and mtime say."""
         job, verdict = outcome.job, outcome.result
         if (
-            isinstance(job, delivery.Upload)
+            isinstance(job, delivery.Upload | delivery.DriveJob)
             and isinstance(verdict, Vanished)
             and verdict.cause.code == "changed"
         ):
@@ -147,7 +166,9 @@ class DeliverySide:
         while self.loop.in_hand and time.monotonic() < until:
             self.loop.tick(time.time(), self.inbox.take(until - time.monotonic()), claim=False)
         self.loop.abandon(time.time())
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        for pool in (self._pool, self._drive_pool):
+            pool.shutdown(wait=False, cancel_futures=True)
+        self._reader.close()
         self._client.close()
 
 

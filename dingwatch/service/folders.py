@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from dingwatch import policy
-from dingwatch.config import Config
+from dingwatch.config import Config, Folder
+from dingwatch.dingtalk import MEDIA_LIMIT
+from dingwatch.dress import DressCode
 from dingwatch.intake import FolderSettings
 from dingwatch.ledger import Store, versions
 from dingwatch.ledger.versions import FolderMark, Mapped
@@ -24,9 +27,31 @@ class Folders:
         return {one.id: one.root for one in self.settings}
 
 
+SENT_BY_HAND: Final = "send"
+"""The name of the space in the drive for what `send` was given."""
+
+
+def dress_code(config: Config, folder: Folder | None, number: int | None) -> DressCode:
+    """Return how the files of a folder go out; None and None for what `send` was given.
+
+    Without an operator there is no drive: of a large file people are told where it lies instead. What a
+    person sends by hand lies nowhere that others could look.
+    """
+    large = folder.large_files if folder else "drive"
+    if large == "drive" and config.dingtalk.operator_union_id is None:
+        large = "notice" if folder else "fail"
+    return DressCode(
+        app=config.dingtalk.client_id,
+        media_limit=MEDIA_LIMIT,
+        space=SENT_BY_HAND if number is None else str(number),
+        send_as=folder.send_as if folder else "file",
+        large=large,
+    )
+
+
 def bind_folders(store: Store, config: Config) -> Folders:
     """Bind the folders of the configuration to the ledger."""
-    mapped = [Mapped(f.root, f.name, f.conversation_ids) for f in config.folders]
+    mapped = [Mapped(f.root, f.name, f.recipients) for f in config.folders]
     with store.writing() as connection:
         marks = tuple(versions.bind(connection, mapped))
     settings = tuple(
@@ -34,8 +59,9 @@ def bind_folders(store: Store, config: Config) -> Folders:
             id=mark.id,
             root=folder.root,
             name=folder.name,
-            conversations=folder.conversation_ids,
+            conversations=folder.recipients,
             filter=policy.path_filter(folder.include, folder.exclude, recursive=folder.recursive),
+            code=dress_code(config, folder, mark.id),
             settle=folder.settle,
             existing=folder.existing,
             on_change=folder.on_change,

@@ -57,8 +57,15 @@ class Advice(Text):
         "Mount it. If it is a plain folder from now on, take it out of the config, start once, put it back.",
     )
     TOO_BIG = (
-        "钉钉的文件上限是 20 MB：请拆分或压缩后再放入文件夹。",
-        "DingTalk takes files of up to 20 MB: split or compress it and drop it again.",
+        "钉钉的文件上限是 20 MB：请设置 operator_union_id 经钉盘发送（large_files: drive），或拆分后再放入。",
+        (
+            "DingTalk takes files of up to 20 MB: set operator_union_id, so that it goes by the drive"
+            " (large_files: drive), or split it and drop it again."
+        ),
+    )
+    NOTICED = (
+        "会话里收到了一条说明文件在哪里的消息，文件本身没有发送。",
+        "The conversation was told where the file lies; the file itself was not sent.",
     )
     EMPTY = (
         "文件是空的；写入内容后会自动发送。",

@@ -9,6 +9,10 @@ class Log(Text):
     """Lines of the service's log."""
 
     SENT = ("已发送：{path} → {conversation}", "sent: {path} → {conversation}")
+    NOTICED = (
+        "文件太大或按配置只发通知，已在会话里告知：{path} → {conversation}",
+        "people were told of it in a message instead of the file: {path} → {conversation}",
+    )
     FAILED = (
         "未能发送：{path} → {conversation}（{code} {message}）{advice}",
         "not sent: {path} → {conversation} ({code} {message}). {advice}",

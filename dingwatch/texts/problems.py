@@ -200,6 +200,28 @@ class Problems(Text):
         "会话 {written} 写了两次。请只留一个。",
         "The conversation {written} is there twice. Keep one of them.",
     )
+    WEBHOOK = (
+        "这不是自定义机器人的 Webhook 地址。请从群机器人设置里完整复制：https://oapi.dingtalk.com/robot/send?access_token=…",
+        (
+            "This is no webhook address of a custom robot. Copy all of it from the robot's settings in the"
+            " group: https://oapi.dingtalk.com/robot/send?access_token=…"
+        ),
+    )
+    WEBHOOK_FILES = (
+        "自定义机器人（webhook）只能发通知，不能发文件。请设置 send_as: notice，或改用 conversation_id。",
+        (
+            "A custom robot (webhook) carries notices, not files. Set send_as: notice, or name a"
+            " conversation_id instead."
+        ),
+    )
+    WEBHOOK_NONE = (
+        "写了 webhook_secret，却没有 webhook。请补上 webhook，或删掉这一行。",
+        "There is a webhook_secret and no webhook. Add the webhook, or remove this line.",
+    )
+    TEMPLATE = (
+        "模板里只能用这些字段，写在花括号里：{fields}；花括号本身写成 {{{{ 和 }}}}。",
+        "A template may name these fields, each in braces: {fields}; a brace itself is written {{{{ or }}}}.",
+    )
     PATTERN = (
         "{written} 不是有效的 gitignore 模式。例如：*.pdf、/草稿/、!*.tmp。",
         "{written} is no valid gitignore pattern. Such are: *.pdf, /drafts/, !*.tmp.",

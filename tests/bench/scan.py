@@ -13,6 +13,8 @@ import time
 from pathlib import Path
 
 from dingwatch import policy
+from dingwatch.dingtalk import MEDIA_LIMIT
+from dingwatch.dress import DressCode
 from dingwatch.intake import FolderSettings, Performer
 from dingwatch.intake.jobs import Arm, Found, Input, Scan
 from dingwatch.ledger import Store, sqlite_url, versions
@@ -36,7 +38,13 @@ def main(ledger: str, folder: str) -> None:
     with store.writing() as connection:
         mark = versions.bind(connection, [versions.Mapped(root, "share", ("cid",))])[0]
     settings = FolderSettings(
-        mark.id, root, "share", ("cid",), policy.path_filter((), (), recursive=True), watch="poll"
+        mark.id,
+        root,
+        "share",
+        ("cid",),
+        policy.path_filter((), (), recursive=True),
+        DressCode("app", MEDIA_LIMIT),
+        watch="poll",
     )
     performer = Performer(store, Observer(lambda _: None), {mark.id: settings}, count)
     performer(Arm(mark.id))

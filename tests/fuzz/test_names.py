@@ -24,7 +24,7 @@ from dingwatch.sandbox import Sandbox
 from dingwatch.service import Service
 from tests.dingtalk.peers import Calls
 from tests.fuzz.budget import a_few, for_a_while
-from tests.support import Heard, config, eventually, folder
+from tests.support import Heard, config, dressed, eventually, folder
 
 LONGEST: Final = 255
 PIECES: Final = st.sampled_from(
@@ -116,7 +116,7 @@ def judged(name: bytes) -> None:
     kind = policy.extension(shown)
     assert kind == kind.lower()
     assert not kind or (kind.isalnum() and shown.lower().endswith(f".{kind}"))
-    dress = policy.dress(name, "0" * 64, APP, {"html"})
+    dress = dressed(name, "0" * 64, APP, {"html"})
     assert is_shown_safely(dress.name)
     assert dress.key.extension not in {"", "html"}
     assert dress.name.lower().endswith(f".{dress.key.extension}")
@@ -193,7 +193,7 @@ class Uploads:
 
     def __call__(self, name: bytes) -> None:
         """Have a file of this name go the whole way."""
-        dress = policy.dress(name, "0" * 64, APP, {"html", "htm"})
+        dress = dressed(name, "0" * 64, APP, {"html", "htm"})
         media = self.client.upload(name=dress.name, content=CONTENT)
         assert self.sandbox.content(media) == CONTENT
         cid = self.sandbox.conversations[0].id
@@ -290,7 +290,7 @@ class Drop:
             with open(here + b"/" + name, "xb") as file:
                 file.write(os.urandom(16) + name)
             if self.accepts(name):
-                dress = policy.dress(name, "0" * 64, APP, {"html", "htm"})
+                dress = dressed(name, "0" * 64, APP, {"html", "htm"})
                 self.wanted[dress.name, dress.key.extension] += 1
         with suppress(AssertionError):  # what is missing says more
             eventually(lambda: len(self.sandbox.messages(self.cid)) >= self.wanted.total(), patience=45.0)

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from dingwatch import policy
 from dingwatch.delivery import DeliveryLoop, FetchToken, Outcome, Send, SendDone, Settings, Upload, UploadDone
 from dingwatch.delivery.jobs import Done, Job
 from dingwatch.dingtalk import REFUSED_EXTENSIONS, Host
@@ -33,7 +32,7 @@ from dingwatch.model import (
 )
 from dingwatch.policy import Limit
 from dingwatch.texts import Log
-from tests.support import Heard
+from tests.support import Heard, dressed
 
 APP = "app1"
 CAUSE = Cause("code", "message", "UNKNOWN_CODE")
@@ -69,7 +68,7 @@ class Desk:
         """Write down a settled file; return the ids of its deliveries."""
         self.number += 1
         digest = content or f"digest{self.number}"
-        dress = policy.dress(name.encode(), digest, APP, REFUSED_EXTENSIONS)
+        dress = dressed(name.encode(), digest, APP, REFUSED_EXTENSIONS)
         new = NewVersion(
             folder=self.mark.id,
             path=name.encode(),

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from dingwatch import policy
+from dingwatch.dingtalk import MEDIA_LIMIT
+from dingwatch.dress import DressCode
 from dingwatch.intake import FolderSettings, Input, Instant, IntakeLoop, Job, Performer
 from dingwatch.intake.jobs import (
     Anew,
@@ -62,6 +64,7 @@ class Watcher:
             name="share",
             conversations=mapped.conversations,
             filter=policy.path_filter((), (), recursive=True),
+            code=DressCode("app", MEDIA_LIMIT),
             watch="poll",
             **self.changes,  # type: ignore[arg-type]
         )

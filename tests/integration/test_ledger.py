@@ -86,6 +86,14 @@ def test_a_ledger_of_a_newer_dingwatch_is_refused(machine: Machine) -> None:
     assert "newer" in refused(machine)
 
 
+NEW_IN_3 = (
+    "DROP TABLE parts",
+    "DROP INDEX uploads_by_name",
+    *(f"ALTER TABLE deliveries DROP COLUMN {name}" for name in ("announced_at", "space_id", "entry_id")),
+    *(f"ALTER TABLE uploads DROP COLUMN {name}" for name in ("space_id", "begun_key")),
+)
+
+
 def test_a_ledger_of_an_older_dingwatch_is_brought_up_to_date(tmp_path: Path) -> None:
     """The first schema had no floods, no index for what is missing, and no advice in its history."""
     path = tmp_path / "ledger.db"
@@ -100,6 +108,7 @@ def test_a_ledger_of_an_older_dingwatch_is_brought_up_to_date(tmp_path: Path) ->
             "ALTER TABLE folders DROP COLUMN device",
             "ALTER TABLE history DROP COLUMN advice",
             "ALTER TABLE history DROP COLUMN request_id",
+            *NEW_IN_3,
             "UPDATE numbers SET value = 1 WHERE name = 'schema'",
         ):
             connection.execute(statement)

@@ -238,7 +238,8 @@ def test_a_refused_kind_costs_one_refused_call_in_all(share: Path, tmp_path: Pat
 
 def test_what_cannot_be_sent_costs_no_call(one: Config, share: Path, sandbox: Sandbox) -> None:
     """A file over the limit fails with its advice before anything is asked."""
-    with run(one):
+    refusing = replace(one, folders=(replace(one.folders[0], large_files="fail"),))
+    with run(refusing):
         with (share / "big.zip").open("wb") as big:
             big.truncate(21 * 1024 * 1024)
         eventually(lambda: states(one)["failed"] == 1)

@@ -11,6 +11,7 @@ from random import Random
 from typing import Final
 
 from dingwatch.delivery import FetchToken, Job, Send, Upload
+from dingwatch.delivery.memory import rows_of
 from dingwatch.dingtalk import Host
 from dingwatch.ledger.outbox import Delivery
 from dingwatch.model import (
@@ -182,7 +183,7 @@ class Chat:
         name = type(result).__name__ if result is not None else "dropped"
         if isinstance(job, Upload):
             self.wasted[job.dress.key.id] += 1
-        for row in job.rows if isinstance(job, Upload) else (job.row,):
+        for row in rows_of(job):
             self.faults[row.id].append(name)
 
 

@@ -19,7 +19,9 @@ from typing import Any, Final, cast
 from dingwatch import delivery, intake, policy
 from dingwatch.delivery import DeliveryLoop, FetchToken, Outcome, Send, Settings, Upload
 from dingwatch.delivery import perform as delivery_perform
-from dingwatch.dingtalk import REFUSED_EXTENSIONS, Client
+from dingwatch.delivery import reading as delivery_reading
+from dingwatch.dingtalk import MEDIA_LIMIT, REFUSED_EXTENSIONS, Client
+from dingwatch.dress import DressCode
 from dingwatch.intake import FolderSettings, Input, Instant, IntakeLoop
 from dingwatch.intake import perform as intake_perform
 from dingwatch.intake.folder import Phase
@@ -335,6 +337,7 @@ class Life:
                 name=one.name,
                 conversations=one.conversations,
                 filter=FILTER,
+                code=DressCode(APP, MEDIA_LIMIT),
                 settle=self.shape.settle,
                 existing=self.shape.existing,
                 on_change=self.shape.on_change,
@@ -371,7 +374,7 @@ class Life:
             say=self._say,
         )
         self._delivery_perform = delivery.Performer(
-            cast("Client", self.chat), {one.id: one.root for one in settings}
+            cast("Client", self.chat), delivery.Reader({one.id: one.root for one in settings})
         )
         self.delivery.recover(self.wall)
         self._intake_at = self._delivery_at = self.monotonic
@@ -544,6 +547,7 @@ def on_stage(life: Life, patch: Callable[[object, str, object], None]) -> None:
     patch(intake_perform, "mounts", life.disk.mounts)
     patch(intake_perform, "holding", life.disk.holding)
     patch(delivery_perform, "files", life.disk)
+    patch(delivery_reading, "files", life.disk)
 
 
 def _short(one: object) -> str:

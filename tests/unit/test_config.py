@@ -96,6 +96,7 @@ def test_defaults(write: Writer) -> None:
     assert only.root == os.fsencode(os.path.realpath(write.here / "in"))
     assert dataclasses.astuple(only)[3:] == (
         *(("cidA==",), True, (), (), 2.0, "skip", "send", "zip", "drive", 1000, "auto", 5.0, 600.0),
+        *((), (), None, "file", None, None),
     )
 
 
@@ -254,7 +255,7 @@ folders:
     ("line", "key", "text"),
     [
         ("setle: 2s", "setle", "settle"),
-        ("notice_location: x", "notice_location", "no such key"),
+        ("notice_place: x", "notice_place", "notice_location"),
         ("workers: 4", "workers", "delivery.workers"),
         ("name: 2024", "name", '"2024"'),
         ("name: on", "name", '"on"'),

@@ -19,7 +19,7 @@ def test_a_signal_may_come_at_any_instant_of_waiting() -> None:
         return interrupt
 
     def wait() -> None:
-        sys.settrace(interrupt)
+        sys.settrace(interrupt)  # type: ignore[arg-type]
         latch.wait()
         sys.settrace(None)
 

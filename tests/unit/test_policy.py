@@ -39,6 +39,7 @@ from dingwatch.policy import (
     Unchanged,
     novelty,
 )
+from tests.support import dressed
 
 # --- Filters -----------------------------------------------------------------------------------
 
@@ -121,18 +122,16 @@ def test_extensions(name: str, kind: str) -> None:
 
 def test_a_refused_kind_goes_zipped_under_its_full_name() -> None:
     """`a.html` goes as `a.html.zip`, and so does what has no extension."""
-    dressed = policy.dress(b"a.html", "d1", "app", {"html"})
-    assert (dressed.form, dressed.name, dressed.key.extension) == (Form.ZIP, "a.html.zip", "zip")
-    assert policy.dress(b"Makefile", "d1", "app", ()).name == "Makefile.zip"
+    archive = dressed(b"a.html", "d1", "app", {"html"})
+    assert (archive.form, archive.name, archive.key.extension) == (Form.ZIP, "a.html.zip", "zip")
+    assert dressed(b"Makefile", "d1", "app", ()).name == "Makefile.zip"
 
 
 def test_one_content_is_one_upload_whatever_its_name() -> None:
     """Files of the same bytes and extension share an upload; archives differ by the name inside."""
-    assert policy.dress(b"a.pdf", "d1", "app", ()).key == policy.dress(b"b.PDF", "d1", "app", ()).key
-    assert policy.dress(b"a.pdf", "d1", "app", ()).key != policy.dress(b"a.doc", "d1", "app", ()).key
-    assert (
-        policy.dress(b"a.htm", "d1", "app", {"htm"}).key != policy.dress(b"b.htm", "d1", "app", {"htm"}).key
-    )
+    assert dressed(b"a.pdf", "d1", "app", ()).key == dressed(b"b.PDF", "d1", "app", ()).key
+    assert dressed(b"a.pdf", "d1", "app", ()).key != dressed(b"a.doc", "d1", "app", ()).key
+    assert dressed(b"a.htm", "d1", "app", {"htm"}).key != dressed(b"b.htm", "d1", "app", {"htm"}).key
 
 
 # --- Novelty -----------------------------------------------------------------------------------

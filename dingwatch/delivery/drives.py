@@ -1,0 +1,154 @@
+"""Uploads to the drive, step by step: begun, put part by part, and made an entry at the end.
+
+An entry has one name in its folder's own space, and a commit overwrites what was there under it. So an entry
+never holds other bytes than those that are sent: nothing is uploaded under a name while another content of
+that name is being sent or is due to be, nothing of that name is sent while an upload is on its way, and what
+was uploaded before under it counts as lost from the commit on.
+
+How far an upload is stands in the ledger after every part; what is in here only says which are claimed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Final
+
+from dingwatch.delivery.jobs import Begin, Commit, DriveJob, Put
+from dingwatch.delivery.memory import Drive, Memory, Tick, place_of
+from dingwatch.dingtalk import MOST_ADDRESSES, Host, Part, parts_of
+from dingwatch.dress import Dress
+from dingwatch.ledger import begun as uploads
+from dingwatch.ledger import outbox
+from dingwatch.ledger.begun import Begun
+from dingwatch.ledger.outbox import Delivery
+from dingwatch.ledger.transitions import Change
+from dingwatch.lifecycle import Event, State
+from dingwatch.model import MediaLost, Vanished, Verdict
+
+AT_ONCE: Final = 2
+"""Uploads to the drive at a time."""
+PARTS_AT_ONCE: Final = 3
+"""Parts of one upload at a time; each holds a fraction of a MiB in memory."""
+THREADS: Final = AT_ONCE * PARTS_AT_ONCE
+WHOLE: Final = 64 << 20
+"""Bytes up to which a file goes in one piece: one billed call less, and little to be put again."""
+
+
+def parts_for(size: int) -> tuple[Part, ...]:
+    """Cut a file as it is uploaded; a function of its size alone."""
+    return (Part(1, 0, size),) if size <= WHOLE else parts_of(size)
+
+
+def next_steps(
+    drive: Drive, begun: Begun | None, finished: Collection[int], out: Sequence[DriveJob]
+) -> list[DriveJob]:
+    """Say what an upload needs next, given what the store has of it and which steps are out."""
+    rows, dress, parts = drive.rows, drive.dress, parts_for(drive.rows[0].fingerprint.size)
+    if any(not isinstance(job, Put) for job in out):
+        return []
+    if begun is None:
+        one = Put(rows, dress, parts[0], None) if len(parts) == 1 else Begin(rows, dress)
+        return [] if out else [one]
+    under_way = {job.part.number for job in out if isinstance(job, Put)}
+    left = [part for part in parts if part.number not in finished and part.number not in under_way]
+    if not left:
+        return [] if out else [Commit(rows, dress, begun)]
+    ahead = tuple(part.number for part in left[: MOST_ADDRESSES + PARTS_AT_ONCE])
+    return [
+        Put(rows, dress, part, begun, ahead[i : i + MOST_ADDRESSES])
+        for i, part in enumerate(left[: PARTS_AT_ONCE - len(under_way)])
+    ]
+
+
+# --- Claims --------------------------------------------------------------------------------------
+
+
+def claim(memory: Memory, tick: Tick, rows: Sequence[Delivery], dress: Dress) -> None:
+    """Claim all rows of one content, unless its entry still holds what is to be sent."""
+    key = dress.key
+    name = (tick.connection, key.type, key.name, key.id)
+    drive = Drive(tuple(rows), dress)
+    if (
+        len(tick.drives) >= AT_ONCE
+        or uploads.being_committed(*name)
+        or uploads.being_sent(*name, memory.held(tick.now), tick.now)
+        or not _steps(memory, tick, drive)
+    ):
+        return
+    columns = {"claimed_at": tick.now}
+    tick.changes += [Change(row.id, Event.CLAIM, State.PENDING, None, columns, row.version) for row in rows]
+    outbox.upload_states(tick.connection, [key.id], "busy")
+    tick.drives[key.id] = drive
+
+
+def go_on(memory: Memory, tick: Tick) -> None:
+    """Issue the next steps of what is claimed."""
+    for drive in tick.drives.values():
+        _steps(memory, tick, drive)
+
+
+def _steps(memory: Memory, tick: Tick, drive: Drive) -> int:
+    """Issue the next steps of one upload; return how many."""
+    key = drive.dress.key.id
+    out = [job for job in (*tick.out, *tick.jobs) if isinstance(job, DriveJob) and job.dress.key.id == key]
+    issued = 0
+    for job in next_steps(drive, *uploads.begun(tick.connection, key), out):
+        place = place_of(job)
+        assert place is not None  # noqa: S101 (only a token call has none)
+        slot = memory.slot(tick, place)
+        if slot > tick.now:
+            tick.wakes.append(slot)
+            break
+        if memory.holds(tick, place) or memory.needs_token(tick, Host.API):
+            break
+        tick.slots.append(place)
+        tick.jobs.append(job)
+        issued += 1
+    return issued
+
+
+# --- Outcomes ------------------------------------------------------------------------------------
+
+
+def begun(tick: Tick, job: Begin, made: Begun) -> None:
+    """An upload is begun."""
+    uploads.begin(tick.connection, job.dress.key.id, made)
+
+
+def put(tick: Tick, job: Put, made: Begun) -> None:
+    """The store has one more part."""
+    key = job.dress.key.id
+    if job.begun is None:
+        uploads.begin(tick.connection, key, made)
+    uploads.finish_part(tick.connection, key, made, job.part.number)
+    uploads.progressed(tick.connection, [row.id for row in job.rows])
+
+
+def committed(tick: Tick, job: Commit) -> None:
+    """The entry holds this content, and nothing else any more."""
+    key = job.dress.key
+    uploads.forget(tick.connection, key.id)
+    uploads.replaced(tick.connection, key.type, key.name, key.id)
+    tick.drives.pop(key.id, None)
+
+
+def given_up(tick: Tick, job: DriveJob, verdict: Verdict) -> None:
+    """A step has failed; its parts stay, unless DingTalk lost them or they may be another content's."""
+    tick.drives.pop(job.dress.key.id, None)
+    if isinstance(verdict, MediaLost | Vanished):
+        uploads.forget(tick.connection, job.dress.key.id)
+
+
+def release(tick: Tick) -> None:
+    """At a stop: what is claimed and has no step out waits again."""
+    rows = [row for drive in tick.drives.values() for row in drive.rows]
+    tick.changes += [Change(row.id, Event.RETRY, State.UPLOADING, None, {"due": tick.now}) for row in rows]
+    tick.apply()
+    outbox.upload_states(tick.connection, list(tick.drives), "none")
+    tick.drives.clear()
+
+
+def is_current(tick: Tick, job: DriveJob) -> bool:
+    """Say whether a step belongs to the claim that is in force, not to one that was given up."""
+    drive = tick.drives.get(job.dress.key.id)
+    return drive is not None and drive.rows == job.rows

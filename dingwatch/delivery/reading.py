@@ -1,0 +1,91 @@
+"""Reads the files of deliveries: beneath their folder's root, in threads that a hung share may hold."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from dingwatch import files
+from dingwatch.ledger.outbox import Delivery
+from dingwatch.model import Cause, Failure, FolderDown, NotReached, Scope
+
+THREADS: Final = 4
+SECONDS: Final = 120.0
+"""How long the reading of one file into memory may take: the limit of an upload at 170 KB/s."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """Reads files of the folders; `roots` are the folders' real paths by their id in the ledger."""
+
+    roots: Mapping[int, bytes]
+    _threads: dict[int | None, ThreadPoolExecutor] = field(default_factory=dict)
+    """Each folder's own: a share that hangs must not hold the workers of all."""
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def content(self, row: Delivery) -> bytes:
+        """Read a file of at most the media limit, whole.
+
+        Raises:
+            Failure: Vanished, NotReached, FolderDown (also for a share that hangs), Misconfigured.
+        """
+        try:
+            return self._threads_of(row.folder).submit(self._content, row).result(SECONDS)
+        except TimeoutError:
+            raise Failure(FolderDown(Cause("hangs", "", "FOLDER_DOWN"), Scope.FOLDER)) from None
+
+    @contextmanager
+    def reading(self, row: Delivery) -> Iterator[int]:
+        """Hold a file open, of any size, as `files.reading` does."""
+        with (
+            self._beneath_root(row) as (root, path),
+            files.reading(root, path, row.fingerprint) as descriptor,
+        ):
+            yield descriptor
+
+    def require_unchanged(self, row: Delivery) -> None:
+        """Read a file of any size through, and see that it is still what settled."""
+        with self._beneath_root(row) as (root, path):
+            files.require_unchanged(root, path, row.fingerprint, row.digest)
+
+    def close(self) -> None:
+        """Begin no more; what hangs is left behind."""
+        with self._lock:
+            for threads in self._threads.values():
+                threads.shutdown(wait=False, cancel_futures=True)
+
+    def _threads_of(self, folder: int | None) -> ThreadPoolExecutor:
+        with self._lock:
+            if folder not in self._threads:
+                self._threads[folder] = ThreadPoolExecutor(THREADS, "read")
+            return self._threads[folder]
+
+    def _content(self, row: Delivery) -> bytes:
+        with self._beneath_root(row) as (root, path):
+            return files.read(root, path, row.fingerprint, row.digest)
+
+    @contextmanager
+    def _beneath_root(self, row: Delivery) -> Iterator[tuple[files.Root, bytes]]:
+        """Open a row's root; on another device than its file's, absence may be that of the share.
+
+        Intake finds that out: it knows where the folder's root belongs.
+        """
+        # What `send FILE…` was given lies beneath no folder: its root is the directory it lies in.
+        root_path, path = (
+            os.path.split(row.path) if row.folder is None else (self.roots[row.folder], row.path)
+        )
+        with closing(files.open_root(root_path)) as root:
+            try:
+                yield root, path
+            except Failure as failure:
+                cause = failure.verdict.cause
+                elsewhere = root.identity[0] != row.fingerprint.device and row.missing_since is None
+                if row.folder is not None and cause.code == "absent" and elsewhere:
+                    down = NotReached(replace(cause, code="not_mounted", advice="FOLDER_DOWN"))
+                    raise Failure(down) from None
+                raise

@@ -1,0 +1,119 @@
+"""Carries out the steps of uploads to the drive: spaces, addresses, bytes, entries."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+
+from dingwatch.delivery.jobs import Begin, Commit, DriveJob, Put, PutDone, UploadDone
+from dingwatch.delivery.reading import Reader
+from dingwatch.dingtalk import (
+    Client,
+    Conflict,
+    Content,
+    PreCheck,
+    SignatureExpired,
+    SignedAddress,
+    SpaceFolder,
+    Storage,
+)
+from dingwatch.dress import DRIVE
+from dingwatch.ledger.begun import Begun
+from dingwatch.model import Failure
+
+SCENE = "dingwatch"
+
+
+@dataclass(frozen=True, slots=True)
+class Operator:
+    """Whose rights the drive is used with, and what the spaces of this ledger are told apart by."""
+
+    union_id: str
+    ledger: str
+
+
+@dataclass(frozen=True, slots=True)
+class Storer:
+    """Carries out the steps of uploads to the drive. Safe to use from several threads."""
+
+    client: Client
+    reader: Reader
+    operator: Operator
+    _spaces: dict[str, str] = field(default_factory=dict)
+    _addresses: dict[str, dict[int, SignedAddress]] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def __call__(self, job: DriveJob) -> Begun | PutDone | UploadDone:
+        """Carry out one step; raises Failure."""
+        match job:
+            case Begin():
+                return self._begin(job)
+            case Put():
+                return self._put_part(job, job.begun) if job.begun else self._put_whole(job)
+            case Commit():
+                return self._commit(job)
+
+    @property
+    def _storage(self) -> Storage:
+        return self.client.storage(self.operator.union_id)
+
+    def _space(self, job: DriveJob) -> str:
+        """Return the id of the folder's own space; asked for once, and made if there is none."""
+        name = job.dress.key.type.removeprefix(DRIVE)
+        with self._lock:
+            if name not in self._spaces:
+                scene_id = f"{self.operator.ledger}-{name}"
+                space = self._storage.space(scene=SCENE, scene_id=scene_id, name=f"{SCENE} {scene_id}")
+                self._spaces[name] = space.id
+            return self._spaces[name]
+
+    def _begin(self, job: Begin) -> Begun:
+        space = self._space(job)
+        # Without the name: a name that is there already would be refused (see PreCheck).
+        check = PreCheck(size=job.source.fingerprint.size)
+        return Begun(space, self._storage.begin_parts(SpaceFolder(space), check))
+
+    def _put_whole(self, job: Put) -> PutDone:
+        space = self._space(job)
+        begun = self._storage.begin_whole(SpaceFolder(space), PreCheck(size=job.part.size))
+        self._put(job, begun.address)
+        return PutDone(Begun(space, begun.upload_key))
+
+    def _put_part(self, job: Put, begun: Begun) -> PutDone:
+        """Put a part; an address whose time is over is asked for anew, once."""
+        try:
+            self._put(job, self._address(job, begun))
+        except Failure as failure:
+            if not isinstance(failure.verdict, SignatureExpired):
+                raise
+            with self._lock:
+                self._addresses.pop(begun.key, None)
+            self._put(job, self._address(job, begun))
+        return PutDone(begun)
+
+    def _put(self, job: Put, address: SignedAddress) -> None:
+        with self.reader.reading(job.source) as descriptor:
+            self._storage.put(address, Content.of_descriptor(descriptor, job.part.size, job.part.offset))
+
+    def _address(self, job: Put, begun: Begun) -> SignedAddress:
+        """Return where a part goes; those of the next ones are asked for with it, in one call."""
+        with self._lock:
+            known = self._addresses.setdefault(begun.key, {})
+            if job.part.number not in known:
+                known |= self._storage.part_addresses(begun.key, job.ahead)
+            return known.pop(job.part.number)
+
+    def _commit(self, job: Commit) -> UploadDone:
+        """Make an entry, when the file is still what settled: it was read part by part, over a long time."""
+        row = job.source
+        with self._lock:
+            self._addresses.pop(job.begun.key, None)
+        self.reader.require_unchanged(row)
+        entry = self._storage.commit(
+            SpaceFolder(job.begun.space_id),
+            upload_key=job.begun.key,
+            name=job.dress.name,
+            size=row.fingerprint.size,
+            conflict=Conflict.OVERWRITE,
+        )
+        return UploadDone(entry.id, entry.space_id)

@@ -1,0 +1,111 @@
+"""How a file goes out: in what form, by which route, under which name, and what its upload is known by.
+
+Pure functions of the file's name, size and digest and of its folder's settings.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Final
+
+from dingwatch.model import Form, Route, UploadKey
+from dingwatch.policy import displayed_name, extension
+
+FILE: Final = "file"
+IMAGE: Final = "image"
+NOTICE: Final = "notice"
+"""What an upload is to DingTalk; a notice is none: a message instead of the file."""
+DRIVE: Final = "drive:"
+"""The type of an entry of the drive is this and the name of its space: entries of two never meet."""
+
+IMAGES: Final = frozenset({"jpg", "gif", "png", "bmp"})
+"""Extensions that are shown inline (KB:0646); another name of one of them goes as a file."""
+ZIP_MARGIN: Final = 1 << 14
+"""Bytes; more than an archive adds to a file of the media limit that cannot be made smaller."""
+_REFUSED_IN_DRIVE: Final = str.maketrans('\t*"<>|/\\', "________")
+"""Characters of no entry's name (KB:0674, KB:0675), and what could be a way into another folder."""
+
+
+@dataclass(frozen=True, slots=True)
+class DressCode:
+    """What decides how the files of one folder go out; `media_limit` in bytes."""
+
+    app: str
+    media_limit: int
+    space: str = ""
+    """The name of the folder's own space in the drive."""
+    send_as: str = FILE
+    """`file`, `image` (pictures inline) or `notice` (a message instead of the file)."""
+    large: str = "fail"
+    """What becomes of a file over the media limit: `drive`, `notice` or `fail`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dress:
+    """How a file goes out: its form, the name shown, and what its upload is known by."""
+
+    form: Form
+    name: str
+    key: UploadKey
+
+    @property
+    def notice(self) -> bool:
+        """Say whether a message goes instead of the file."""
+        return self.key.type == NOTICE
+
+    @property
+    def route(self) -> Route:
+        """Return how its bytes reach a conversation."""
+        return Route.DRIVE if self.key.type.startswith(DRIVE) else Route.ROBOT
+
+
+def dress(name: bytes, size: int, digest: str, code: DressCode, refused: Collection[str]) -> Dress:
+    """Choose how a file of `size` bytes goes out; `refused` are extensions that no upload may have.
+
+    A name without extension, or with a refused one, goes zipped as `name.ext.zip`. What is larger than
+    the media limit, or might be once zipped, goes as the folder says large files do.
+    """
+    shown = displayed_name(name)
+    kind = extension(shown)
+    zipped = not kind or kind in refused
+    large = size > code.media_limit - (ZIP_MARGIN if zipped else 0)
+    if code.send_as == NOTICE or (large and code.large == NOTICE):
+        return Dress(Form.PLAIN, shown, UploadKey(code.app, NOTICE, "", ""))
+    if large and code.large == "drive":
+        return _entry(shown, digest, code.app, DRIVE + code.space)
+    if zipped:
+        return _zipped(shown, digest, code.app)
+    as_image = code.send_as == IMAGE and kind in IMAGES
+    return Dress(Form.PLAIN, shown, UploadKey(code.app, IMAGE if as_image else FILE, digest, kind))
+
+
+def worn(name: bytes, digest: str, app: str, form: Form, kind: str) -> Dress:
+    """Return the dress in which a file was uploaded as a `kind`, whatever has been learnt or set since."""
+    shown = displayed_name(name)
+    if form is Form.ZIP:
+        return _zipped(shown, digest, app)
+    if kind.startswith(DRIVE):
+        return _entry(shown, digest, app, kind)
+    return Dress(Form.PLAIN, shown, UploadKey(app, kind, digest, extension(shown)))
+
+
+def _entry(shown: str, digest: str, app: str, kind: str) -> Dress:
+    entry = entry_name(shown)
+    return Dress(Form.PLAIN, entry, UploadKey(app, kind, digest, extension(entry), entry))
+
+
+def _zipped(shown: str, digest: str, app: str) -> Dress:
+    """The upload key's content of an archive is a hash of what the archive is made of."""
+    made_of = hashlib.sha256(f"zip\0{shown}\0{digest}".encode()).hexdigest()
+    return Dress(Form.ZIP, f"{shown}.zip", UploadKey(app, FILE, made_of, "zip"))
+
+
+def entry_name(shown: str) -> str:
+    """Return the name of a drive's entry: the file's own, as far as the drive's rules let it (KB:0675).
+
+    An entry needs an extension; a name without one is given `.bin`.
+    """
+    name = shown.translate(_REFUSED_IN_DRIVE).strip().rstrip(".") or "_"
+    return name if extension(name) else f"{name}.bin"
