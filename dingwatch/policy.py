@@ -1,4 +1,4 @@
-"""Decisions: filters and names, what is new, what a verdict means, backoff and pace.
+"""Decisions: filters and names, what is new, what a verdict means and backoff.
 
 Pure functions from values to values. No clock and no chance in here: `now` (wall-clock seconds) and
 `chance` (a number in [0, 1)) come in as arguments.
@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta, timezone
+from dataclasses import dataclass, replace
 from typing import Final
 
 from pathspec import GitIgnoreSpec
 
+from dingwatch import quota
 from dingwatch.lifecycle import IN_WORK, PERHAPS_SEEN, WITHDRAWABLE, Event, State
 from dingwatch.model import (
     Cause,
@@ -257,8 +257,6 @@ DOUBT_WAIT: Final = 30.0
 GATE_PAGE_WAIT: Final = 300.0
 """Seconds that an address is shut out when DingTalk answers with a page instead of an answer."""
 LATE: Final = 3600.0
-SHANGHAI: Final = timezone(timedelta(hours=8))
-"""Months of the quota are Asia/Shanghai's, which has had no daylight saving since 1991."""
 
 
 def backoff(failures: int, chance: float, *, late: bool = False) -> float:
@@ -271,18 +269,6 @@ def backoff(failures: int, chance: float, *, late: bool = False) -> float:
 def for_a_person(failures: int) -> float:
     """Return seconds until the next probe of what only a person can end."""
     return min(PERSON_FIRST * 2.0 ** min(failures - 1, 40), PERSON_LONGEST)
-
-
-def day(now: float) -> str:
-    """Return the quota's day as `YYYY-MM-DD`."""
-    return datetime.fromtimestamp(now, SHANGHAI).strftime("%Y-%m-%d")
-
-
-def month_end(now: float) -> float:
-    """Return the instant at which the next month of the quota begins."""
-    here = datetime.fromtimestamp(now, SHANGHAI)
-    first = datetime(here.year + here.month // 12, here.month % 12 + 1, 1, tzinfo=SHANGHAI)
-    return first.astimezone(UTC).timestamp()
 
 
 # --- What a verdict means ------------------------------------------------------------------------
@@ -399,7 +385,7 @@ def pause_after(verdict: Verdict, key: str, before: Pause | None, now: float, ch
     if isinstance(verdict, Throttled):
         wait = verdict.retry_after
     elif isinstance(verdict, QuotaExhausted):
-        wait = month_end(now) - now
+        wait = quota.month_end(now) - now
     elif isinstance(verdict, Misconfigured):
         if before is None or before.cause.code != verdict.cause.code:
             failures = 1  # those of an outage before it say nothing of this
@@ -410,52 +396,3 @@ def pause_after(verdict: Verdict, key: str, before: Pause | None, now: float, ch
         wait = backoff(failures, chance)
     outage = isinstance(verdict, NotReached | NoAnswer)
     return Pause(verdict.scope, key, now + wait, verdict.cause, failures, since, by_token=outage)
-
-
-# --- Pace --------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Limit:
-    """At most `count` in any `period` seconds; `spaced` evenly, else in bursts."""
-
-    count: int
-    period: float
-    spaced: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Pace:
-    """How one limit has been used: the latest slots, oldest first, and how much it was slowed down."""
-
-    limit: Limit
-    slots: tuple[float, ...] = ()
-    slowdown: float = 1.0
-    throttled_at: float = field(default=float("-inf"))
-
-    def next_slot(self, now: float) -> float:
-        """Return the earliest instant at which one more keeps to the limit."""
-        slowdown = self._slowdown(now)
-        free = now
-        past = [slot for slot in self.slots if slot <= now]  # a clock set back must not hold all for years
-        if self.limit.spaced and past:
-            free = max(free, past[-1] + slowdown * self.limit.period / self.limit.count)
-        if len(past) >= self.limit.count:
-            free = max(free, past[-self.limit.count] + slowdown * self.limit.period)
-        return free
-
-    def taken(self, now: float) -> Pace:
-        """Return the pace after one slot was taken."""
-        return replace(
-            self, slots=(*self.slots[1 - self.limit.count :], now) if self.limit.count > 1 else (now,)
-        )
-
-    def throttled(self, now: float) -> Pace:
-        """Learn from DingTalk's refusal: slow down by a half, and come back within minutes."""
-        if now - self.throttled_at < self.limit.period:
-            return self  # one refusal per window: those in flight together say the same thing
-        return replace(self, slowdown=min(self._slowdown(now) * 1.5, 10.0), throttled_at=now)
-
-    def _slowdown(self, now: float) -> float:
-        calm = max(now - self.throttled_at, 0.0)
-        return max(1.0, self.slowdown * float(0.9 ** (calm / max(self.limit.period, 1.0) / 10)))

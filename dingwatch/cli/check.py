@@ -12,13 +12,13 @@ from typing import Final
 
 import click
 
-from dingwatch import files, policy
+from dingwatch import files, policy, quota
 from dingwatch.cli.context import Session
 from dingwatch.cli.finding import Finding, Mark, failed_text
 from dingwatch.cli.online import online
 from dingwatch.config import ConfigError, Folder
 from dingwatch.dingtalk import BILLED
-from dingwatch.ledger import LedgerError, Store, report
+from dingwatch.ledger import LedgerError, Store, calls, report
 from dingwatch.model import Failure, Verdict
 from dingwatch.service import ledger_url, open_ledger
 from dingwatch.texts import Checks
@@ -114,8 +114,8 @@ def _ledger(session: Session) -> Iterator[Finding]:
         yield Finding(Mark.FAIL, session.say(Checks.LEDGER_BAD, reason=reason, advice=advice))
         return
     with closing(store), store.reading() as connection:
-        month = policy.day(time.time())[:7]
-        used = report.calls_of(connection, month, sorted(BILLED))
+        month = quota.day(time.time())[:7]
+        used = calls.used(connection, month, sorted(BILLED))
     yield Finding(Mark.OK, session.say(Checks.LEDGER, month=month, used=used))
 
 
@@ -127,7 +127,7 @@ def _before(session: Session) -> Before:
             return nothing
         with closing(Store.open(ledger_url(session.config))) as store, store.reading() as connection:
             looked = report.looked_at(connection)
-            used = report.calls_of(connection, policy.day(time.time())[:7], sorted(BILLED))
+            used = calls.used(connection, quota.day(time.time())[:7], sorted(BILLED))
             ids = session.scope(store).ids
     except LedgerError:
         return nothing
@@ -173,19 +173,19 @@ def _folder(session: Session, folder: Folder, tree: Tree, *, looked: bool) -> It
     elif folder.existing == "skip":
         yield Finding(Mark.OK, session.say(Checks.BASELINE, name=name, count=tree.files))
     else:
-        count, calls = tree.files * len(folder.recipients), _calls(folder, tree)
-        yield Finding(Mark.OK, session.say(Checks.BACKLOG, name=name, count=count, calls=calls))
+        count, needed = tree.files * len(folder.recipients), _calls(folder, tree)
+        yield Finding(Mark.OK, session.say(Checks.BACKLOG, name=name, count=count, calls=needed))
 
 
-def _quota(session: Session, calls: int, used: int) -> Finding:
+def _quota(session: Session, needed: int, used: int) -> Finding:
     limit = session.config.dingtalk.monthly_calls
-    enough = limit is None or used + calls <= limit
+    enough = limit is None or used + needed <= limit
     text = session.say(
         Checks.QUOTA if enough else Checks.QUOTA_SHORT,
-        calls=calls,
+        calls=needed,
         used=used,
         limit="∞" if limit is None else limit,
-        month=policy.day(time.time())[:7],
+        month=quota.day(time.time())[:7],
     )
     return Finding(Mark.OK if enough else Mark.WARN, text)
 

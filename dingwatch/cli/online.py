@@ -7,11 +7,11 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing, suppress
 
-from dingwatch import policy
+from dingwatch import quota
 from dingwatch.cli.context import Session
 from dingwatch.cli.finding import Finding, Mark, failed_text
 from dingwatch.dingtalk import Account, Client, Host
-from dingwatch.ledger import LedgerError, Store, outbox
+from dingwatch.ledger import LedgerError, Store, calls
 from dingwatch.model import Failure
 from dingwatch.service import ledger_url
 from dingwatch.texts import Checks
@@ -49,7 +49,7 @@ def _meter(session: Session, made: Counter[str]) -> None:
         closing(Store.open(ledger_url(session.config))) as store,
         store.writing() as connection,
     ):
-        outbox.count_calls(store, connection, policy.day(time.time()), made)
+        calls.count(store, connection, quota.day(time.time()), made)
 
 
 def _asked(session: Session, client: Client) -> Iterator[Finding]:

@@ -20,7 +20,7 @@ from dingwatch.cli.context import Session
 from dingwatch.cli.status import paused
 from dingwatch.dingtalk import REFUSED_EXTENSIONS
 from dingwatch.dress import dress
-from dingwatch.ledger import Store, outbox, versions
+from dingwatch.ledger import Store, outbox, pauses, versions
 from dingwatch.ledger.outbox import Delivery
 from dingwatch.ledger.versions import NewVersion
 from dingwatch.lifecycle import State
@@ -158,8 +158,8 @@ class Told:
     def look(self, store: Store) -> None:
         """Tell of the pauses that have begun."""
         with store.reading() as connection:
-            pauses = outbox.all_pauses(connection)
-        for pause in pauses:
+            found = pauses.every(connection)
+        for pause in found:
             if (pause.scope, pause.key) not in self._known:
                 self._known.add((pause.scope, pause.key))
                 click.echo(paused(self._session, pause, time.time()), err=True)

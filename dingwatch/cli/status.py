@@ -13,11 +13,11 @@ from datetime import UTC, datetime
 from rich.table import Table
 from rich.text import Text as Markup
 
-from dingwatch import host, policy
+from dingwatch import host, quota
 from dingwatch.cli.context import STYLES, Session, cell, console, local, print_line
 from dingwatch.config import Folder
 from dingwatch.dingtalk import BILLED
-from dingwatch.ledger import floods, outbox, report
+from dingwatch.ledger import calls, floods, pauses, report
 from dingwatch.lifecycle import State
 from dingwatch.model import Pause, Scope
 from dingwatch.service import LOCK_FILE
@@ -60,11 +60,11 @@ def status(session: Session, *, as_json: bool) -> int:
 
 def _standing(session: Session) -> Standing:
     config = session.config
-    month = policy.day(time.time())[:7]
+    month = quota.day(time.time())[:7]
     pid = host.lock_holder(config.state_dir / LOCK_FILE)
     counted: dict[int | None, Counter[str]] = {}
     ids: dict[str, int] = {}
-    pauses: tuple[Pause, ...] = ()
+    paused_now: tuple[Pause, ...] = ()
     held: Counter[int] = Counter()
     used = 0
     if session.ledger_exists:
@@ -72,9 +72,9 @@ def _standing(session: Session) -> Standing:
             scope = session.scope(store)
             ids = dict(scope.ids)
             counted = report.counts(connection, scope)
-            pauses = tuple(outbox.all_pauses(connection))
+            paused_now = tuple(pauses.every(connection))
             held = floods.held(connection)
-            used = report.calls_of(connection, month, sorted(BILLED))
+            used = calls.used(connection, month, sorted(BILLED))
     live = json.loads(session.ask("status") or "{}") if pid is not None else {}
     watching = live.get("folders", {})
     folders = tuple(_folder(folder, ids.get(folder.name), counted, watching) for folder in config.folders)
@@ -85,7 +85,7 @@ def _standing(session: Session) -> Standing:
         folders=folders,
         direct=direct,
         left=left,
-        pauses=pauses,
+        pauses=paused_now,
         held={name: held[number] for name, number in ids.items() if held[number]},
         restless=tuple((path, age) for _, path, age in live.get("restless", [])),
         month=month,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from dingwatch.dingtalk import API_CHAT, API_PUT, API_UPLOAD, API_WEBHOOK, Host
 from dingwatch.model import Pause, Scope
-from dingwatch.policy import Limit, Pace
+from dingwatch.pace import Limit, Pace
 
 APP = "app"
 OF_OAPI = frozenset({API_UPLOAD, API_CHAT})

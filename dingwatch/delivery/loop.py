@@ -9,7 +9,7 @@ from typing import Final
 
 from sqlalchemy import Connection
 
-from dingwatch import policy
+from dingwatch import quota
 from dingwatch.delivery import drives
 from dingwatch.delivery.claims import claim as claim_jobs
 from dingwatch.delivery.holds import Place
@@ -17,7 +17,7 @@ from dingwatch.delivery.jobs import Job, Outcome, Send
 from dingwatch.delivery.memory import Memory, Say, Settings, Tick, place_of
 from dingwatch.delivery.outcomes import enter
 from dingwatch.dingtalk import API_SEND, API_UPLOAD, Host
-from dingwatch.ledger import outbox, transitions
+from dingwatch.ledger import calls, outbox, pauses, transitions
 from dingwatch.ledger.store import LedgerError, Store
 from dingwatch.ledger.transitions import Change
 from dingwatch.lifecycle import Event, State
@@ -69,7 +69,7 @@ class DeliveryLoop:
         memory = self._memory
         with self._store.writing() as connection:
             rows = outbox.recover(connection, now)
-            outbox.probe_all(connection)
+            pauses.probe(connection)
             if len(rows) == 1 and rows[0].state is State.UPLOADING and rows[0].crashes + 1 >= POISON:
                 cause = Cause("internal", "", "POISON")
                 transitions.apply(connection, now, [Change(rows[0].id, Event.REJECT, State.PENDING, cause)])
@@ -177,5 +177,5 @@ class DeliveryLoop:
             tick.wakes.append(tick.now + METER_SECONDS)
             return Counter()
         self._metered_at = tick.now
-        outbox.count_calls(self._store, tick.connection, policy.day(tick.now), dict(counted))
+        calls.count(self._store, tick.connection, quota.day(tick.now), counted)
         return counted

@@ -28,12 +28,12 @@ from dingwatch.dingtalk import (
     Host,
 )
 from dingwatch.dress import Dress, DressCode
-from dingwatch.ledger import outbox, transitions
+from dingwatch.ledger import outbox, pauses, transitions
 from dingwatch.ledger.outbox import Delivery, Had, Held
 from dingwatch.ledger.store import Store
 from dingwatch.ledger.transitions import Change
 from dingwatch.model import Route, Scope
-from dingwatch.policy import Limit
+from dingwatch.pace import Limit
 from dingwatch.texts import Text
 
 Say = Callable[..., None]
@@ -143,7 +143,7 @@ class Memory:
         """Make it again from the ledger, when something else wrote there."""
         stale, self.stale = self.stale, False  # a poke from now on is for the next tick
         if stale:
-            self.pauses.load(outbox.all_pauses(tick.connection))
+            self.pauses.load(pauses.every(tick.connection))
             self.refused |= outbox.extensions_refused(tick.connection, self.settings.app)
             self.may_wait = self.may_doubt = True
         if stale or self.pauses.known:  # what a pause held needs nothing written to be work

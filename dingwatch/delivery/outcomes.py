@@ -26,7 +26,7 @@ from dingwatch.delivery.jobs import (
 )
 from dingwatch.delivery.memory import Memory, Tick, place_of, rows_of, send_api
 from dingwatch.dingtalk import API_PUT, API_SEND, API_UPLOAD, SignatureExpired
-from dingwatch.ledger import outbox
+from dingwatch.ledger import outbox, pauses
 from dingwatch.ledger.begun import Begun
 from dingwatch.ledger.outbox import Delivery, Had
 from dingwatch.ledger.transitions import NO_CAUSE, ONE_MORE, Change
@@ -161,7 +161,7 @@ def _served(memory: Memory, tick: Tick, place: Place) -> None:
 
 
 def _end_pauses(memory: Memory, tick: Tick, ended: Sequence[tuple[Scope, str]]) -> None:
-    outbox.end_pauses(tick.connection, ended)
+    pauses.end(tick.connection, ended)
     for key in ended:
         pause = memory.pauses.known.pop(key)
         if pause.failures > 1 or pause.scope is not Scope.API:
@@ -208,7 +208,7 @@ def _pause(memory: Memory, tick: Tick, place: Place, verdict: Verdict) -> None:
     if made is None or made.cause.code == "stopped":
         return
     memory.pauses.known[key] = made
-    outbox.pause(memory.store, tick.connection, [made])
+    pauses.put(memory.store, tick.connection, [made])
     if before is None or before.cause.code != made.cause.code:
         _say_paused(tick, made)
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, Row, select, update
 
 from dingwatch.dress import Dress
-from dingwatch.ledger import floods, outbox, transitions
+from dingwatch.ledger import floods, outbox, pauses, transitions
 from dingwatch.ledger.schema import IS_BASELINE, deliveries, versions
 from dingwatch.ledger.store import Store
 from dingwatch.ledger.transitions import AFRESH, NO_CAUSE, Change, chunks
@@ -140,7 +140,7 @@ def _requeue(connection: Connection, ids: Sequence[int], now: float) -> None:
     assert all(Event.REQUEUE in TABLE[state] for state in RETRIED)  # noqa: S101 (the table's word)
     columns = AFRESH | {"due": now, "settled_at": now}
     transitions.apply(connection, now, [Change(i, Event.REQUEUE, None, None, columns) for i in ids])
-    outbox.probe_all(connection)
+    pauses.probe(connection)
 
 
 def _send(store: Store, connection: Connection, chosen: Sequence[Chosen], now: float) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -13,7 +13,6 @@ from sqlalchemy import (
     Select,
     and_,
     bindparam,
-    delete,
     exists,
     func,
     or_,
@@ -26,10 +25,8 @@ from dingwatch.ledger import transitions
 from dingwatch.ledger.floods import HELD
 from dingwatch.ledger.prepared import Prepared
 from dingwatch.ledger.schema import (
-    calls,
     deliveries,
     history,
-    pauses,
     refused_extensions,
     routes,
     uploads,
@@ -39,7 +36,7 @@ from dingwatch.ledger.store import Store
 from dingwatch.ledger.transitions import Change, chunks
 from dingwatch.ledger.versions import join, upload_row
 from dingwatch.lifecycle import IN_HAND, IN_WORK, PERHAPS_SEEN, Event, State
-from dingwatch.model import Cause, Fingerprint, Form, Pause, Recipient, Route, Scope
+from dingwatch.model import Cause, Fingerprint, Form, Recipient, Route
 from dingwatch.policy import Standing
 
 
@@ -446,56 +443,7 @@ def extensions_refused(connection: Connection, app: str) -> frozenset[str]:
     )
 
 
-# --- Pauses and calls --------------------------------------------------------------------------
-
-
-def all_pauses(connection: Connection) -> list[Pause]:
-    """Return every pause, those that ended and await a probe included."""
-    return [
-        Pause(
-            Scope(row.scope), row.key, row.until, Cause(row.code, row.message, row.advice, row.request_id),
-            row.failures, row.since, row.by_token,
-        )
-        for row in connection.execute(select(pauses).order_by(pauses.c.scope, pauses.c.key))
-    ]  # fmt: skip
-
-
-def pause(store: Store, connection: Connection, made: Sequence[Pause]) -> None:
-    """Begin or prolong pauses."""
-    rows = [
-        {
-            "scope": one.scope,
-            "key": one.key,
-            "until": one.until,
-            "since": one.since,
-            "failures": one.failures,
-            "by_token": one.by_token,
-            "code": one.cause.code,
-            "message": one.cause.message,
-            "advice": one.cause.advice,
-            "request_id": one.cause.request_id,
-        }
-        for one in made
-    ]
-    store.upsert(connection, pauses, rows)
-
-
-def end_pauses(connection: Connection, ended: Iterable[tuple[Scope, str]]) -> None:
-    """Take away pauses whose probe succeeded."""
-    for scope, key in ended:
-        connection.execute(delete(pauses).where(pauses.c.scope == scope, pauses.c.key == key))
-
-
-def probe_all(connection: Connection) -> None:
-    """Let every pause be probed at once: a restart, or a person, says that the cause may be mended."""
-    connection.execute(update(pauses).values(until=0.0, failures=0))
-
-
-def count_calls(store: Store, connection: Connection, day: str, made: dict[str, int]) -> None:
-    """Add calls to the meter."""
-    rows = [{"day": day, "api": api, "count": count} for api, count in made.items() if count]
-    store.upsert(connection, calls, rows, add="count")
-
+# --- The latest claims -----------------------------------------------------------------------
 
 _RECENT: Final = (
     select(history.c.after, history.c.at, deliveries.c.conversation_id, deliveries.c.upload_key)

@@ -1,4 +1,4 @@
-"""What people are shown of the ledger: counts, lines of history, calls, pauses. Reads only."""
+"""What people are shown of the ledger: counts, lines of history. Reads only."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from sqlalchemy import (
     tuple_,
 )
 
-from dingwatch.ledger.schema import IS_BASELINE, calls, deliveries, folders, history, versions
+from dingwatch.ledger.schema import IS_BASELINE, deliveries, folders, history, versions
 from dingwatch.ledger.versions import Mapped, join, split
 from dingwatch.lifecycle import State
 from dingwatch.model import Cause
@@ -109,12 +109,6 @@ def counts(connection: Connection, scope: Scope) -> dict[int | None, Counter[str
     for folder, number in connection.execute(old):
         found.setdefault(folder, Counter())[BASELINE] += number
     return found
-
-
-def calls_of(connection: Connection, month: str, apis: Sequence[str]) -> int:
-    """Return how many calls of these APIs a month (`2026-11`) has seen."""
-    used = select(func.sum(calls.c.count)).where(calls.c.day.startswith(month), calls.c.api.in_(apis))
-    return int(connection.scalar(used) or 0)
 
 
 def lines(
@@ -273,7 +267,6 @@ __all__ = [
     "Decision",
     "Line",
     "Scope",
-    "calls_of",
     "counts",
     "lines",
     "looked_at",

@@ -22,7 +22,7 @@ from dingwatch.intake.jobs import Anew
 from dingwatch.ledger import LedgerError, Store, outbox
 from dingwatch.lifecycle import IN_WORK, State
 from dingwatch.model import Vanished
-from dingwatch.policy import Limit
+from dingwatch.pace import Limit
 from dingwatch.service.folders import bind_folders, dress_code
 from dingwatch.service.gate import Gate
 from dingwatch.service.inbox import Inbox

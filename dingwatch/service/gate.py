@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from dingwatch.delivery import Place
 from dingwatch.model import Cause, Failure, NotReached
-from dingwatch.policy import Limit
+from dingwatch.pace import Limit
 
 
 class Gate:

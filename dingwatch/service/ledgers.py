@@ -11,7 +11,7 @@ from typing import Final
 
 from sqlalchemy import make_url
 
-from dingwatch import policy
+from dingwatch import quota
 from dingwatch.config import Config
 from dingwatch.ledger import LedgerError, Store, integrity
 from dingwatch.model import Cause
@@ -78,7 +78,7 @@ class Backups:
     def _back_up(self) -> None:
         assert self._path is not None  # noqa: S101 (else it was not started)
         try:
-            integrity.back_up(self._path, policy.day(time.time()))
+            integrity.back_up(self._path, quota.day(time.time()))
             self._failed = ""
         except LedgerError as error:
             cause = error.cause

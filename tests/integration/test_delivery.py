@@ -30,7 +30,7 @@ from dingwatch.model import (
     Vanished,
     Verdict,
 )
-from dingwatch.policy import Limit
+from dingwatch.pace import Limit
 from dingwatch.texts import Log
 from tests.support import Heard, dressed
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection, text
 
-from dingwatch.ledger import Store, commands, outbox, report, sqlite_url, transitions, versions
+from dingwatch.ledger import Store, calls, commands, outbox, report, sqlite_url, transitions, versions
 from dingwatch.ledger.commands import Chosen, NotApplicable
 from dingwatch.ledger.report import Scope
 from dingwatch.ledger.transitions import Change
@@ -170,11 +170,11 @@ def test_folders_are_found_as_the_service_binds_them(store: Store) -> None:
 def test_calls_are_those_of_the_month_that_count(store: Store) -> None:
     """Token calls are free, and so is last month."""
     with store.writing() as connection:
-        outbox.count_calls(store, connection, "2026-11-01", {"up": 2, "token": 5})
-        outbox.count_calls(store, connection, "2026-11-30", {"up": 1})
-        outbox.count_calls(store, connection, "2026-10-31", {"up": 100})
+        calls.count(store, connection, "2026-11-01", {"up": 2, "token": 5})
+        calls.count(store, connection, "2026-11-30", {"up": 1})
+        calls.count(store, connection, "2026-10-31", {"up": 100})
     with store.reading() as connection:
-        assert report.calls_of(connection, "2026-11", ["up"]) == 3
+        assert calls.used(connection, "2026-11", ["up"]) == 3
 
 
 @pytest.mark.parametrize(

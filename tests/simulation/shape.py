@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from random import Random
 
 from dingwatch.dingtalk import REFUSED_EXTENSIONS
-from dingwatch.policy import Limit
+from dingwatch.pace import Limit
 
 
 @dataclass(frozen=True)

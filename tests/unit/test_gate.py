@@ -4,7 +4,7 @@ import pytest
 
 from dingwatch.delivery import Place
 from dingwatch.model import Failure, NotReached
-from dingwatch.policy import Limit
+from dingwatch.pace import Limit
 from dingwatch.service import Gate
 
 
