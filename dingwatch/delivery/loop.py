@@ -18,13 +18,13 @@ from dingwatch.delivery.memory import Memory, Say, Settings, Tick, place_of
 from dingwatch.delivery.outcomes import enter
 from dingwatch.dingtalk import API_SEND, API_UPLOAD, Host
 from dingwatch.ledger import calls, outbox, pauses, transitions
+from dingwatch.ledger.outage import RETRY_SECONDS, Outage
 from dingwatch.ledger.store import LedgerError, Store
 from dingwatch.ledger.transitions import Change
 from dingwatch.lifecycle import Event, State
 from dingwatch.model import Cause, NoAnswer, NotReached
 from dingwatch.texts import Log
 
-LEDGER_RETRY: Final = 1.0
 METER_SECONDS: Final = 1.0
 """How long counted calls may wait to be written, while other things are."""
 POISON: Final = 3
@@ -50,17 +50,18 @@ class DeliveryLoop:
         token_fresh: Callable[[Host], bool],
         chance: Callable[[], float],
         say: Say,
+        outage: Outage,
     ) -> None:
         self._store = store
         self._memory = Memory(store, settings, token_fresh, chance)
         self._say = say
+        self._outage = outage
         self._in_hand: dict[Job, Place | None] = {}
         self._kept: list[Outcome] = []
         self._called: deque[str] = deque()  # by any thread; a Counter is not safe to count up
         self._calls: Counter[str] = Counter()
         self._metered_at = float("-inf")
         self._ticked_at = float("-inf")
-        self._ledger_down = False
 
     # --- Beginning and end ---------------------------------------------------------------------
 
@@ -144,19 +145,14 @@ class DeliveryLoop:
     def _without_ledger(self, kept: list[Outcome], error: LedgerError, now: float) -> Plan:
         self._kept = kept
         self._memory.stale = True
-        if not self._ledger_down:
-            cause = error.cause
-            self._say(Log.LEDGER_DOWN, code=cause.code, message=cause.message, advice=cause.advice)
-        self._ledger_down = True
-        return Plan([], now + LEDGER_RETRY)
+        self._outage.began(self, error)
+        return Plan([], now + RETRY_SECONDS)
 
     def _take_over(self, tick: Tick, entered: Sequence[Outcome], counted: Counter[str]) -> None:
         self._kept = []
         self._memory.drives = tick.drives
         self._calls.subtract(counted)
-        if self._ledger_down:
-            self._say(Log.LEDGER_BACK)
-            self._ledger_down = False
+        self._outage.ended(self)
         for outcome in entered:
             self._in_hand.pop(outcome.job, None)
         for place in tick.slots:

@@ -31,6 +31,7 @@ from dingwatch.intake.jobs import (
 )
 from dingwatch.intake.watches import Watches
 from dingwatch.ledger import pruning, versions
+from dingwatch.ledger.outage import RETRY_SECONDS, Outage
 from dingwatch.ledger.store import LedgerError, Store
 from dingwatch.ledger.versions import FolderMark
 from dingwatch.model import FolderDown, Lie, Verdict, WatchKind
@@ -40,7 +41,6 @@ from dingwatch.watch import Notice, Overflow
 EXAMINE_AT_ONCE: Final = 64
 """Files in hand for their digests; the others wait as candidates."""
 CLOCK_JUMP: Final = 60.0
-LEDGER_RETRY: Final = 1.0
 DAY: Final = 86400.0
 FOREVER: Final = 1e12
 
@@ -57,7 +57,7 @@ class Plan:
 class IntakeLoop:
     """Decides what is looked at, read and written down. `tick` takes outcomes in and gives jobs out."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 (each is one thing that the loop must not have of its own)
         self,
         store: Store,
         folders: Sequence[tuple[FolderSettings, FolderMark]],
@@ -65,10 +65,12 @@ class IntakeLoop:
         app: str,
         refused: frozenset[str],
         say: Callable[..., None],
+        outage: Outage,
         keep: float = FOREVER,
     ) -> None:
         self._store = store
         self._say = say
+        self._outage = outage
         self._keep = keep
         self._folders = {
             settings.id: Folder(settings, mark.looked_at is not None, mark.blank_device, lay=mark.lay)
@@ -84,7 +86,6 @@ class IntakeLoop:
         self._forgotten: list[Forgettable] = []
         self._lies: dict[int, Lie] = {}
         self._offset: float | None = None
-        self._ledger_down = False
 
     # --- What others may ask ---------------------------------------------------------------------
 
@@ -117,7 +118,7 @@ class IntakeLoop:
         for one in inputs:
             self._enter(one, now)
         jobs = self._watches.jobs(now.monotonic)
-        if not self._ledger_down:
+        if not self._outage.met_by(self):
             jobs += self._forget
             self._forget.clear()
         written = False
@@ -125,7 +126,7 @@ class IntakeLoop:
             more, written = self._decide(now)
             jobs += more
         except LedgerError as error:
-            self._ledger_lost(error)
+            self._outage.began(self, error)
         self._candidates.tell_restless(now.monotonic)
         jobs += self._candidates.looks(now.monotonic)
         return Plan(jobs, self._next_at(now), written)
@@ -137,24 +138,13 @@ class IntakeLoop:
             self._watches.scan_all(now.monotonic)
         self._offset = offset
 
-    def _ledger_lost(self, error: LedgerError) -> None:
-        if not self._ledger_down:
-            cause = error.cause
-            self._say(Log.LEDGER_DOWN, code=cause.code, message=cause.message, advice=cause.advice)
-        self._ledger_down = True
-
-    def _ledger_back(self) -> None:
-        if self._ledger_down:
-            self._say(Log.LEDGER_BACK)
-        self._ledger_down = False
-
     def _next_at(self, now: Instant) -> float | None:
         wakes = [*self._watches.wakes()]
         look = self._candidates.next_at()
         if look is not None:
             wakes.append(look)
-        if self._ledger_down:
-            wakes.append(now.monotonic + LEDGER_RETRY)
+        if self._outage.met_by(self):
+            wakes.append(now.monotonic + RETRY_SECONDS)
         elif self._candidates.any_settled and self._candidates.reading < EXAMINE_AT_ONCE:
             wakes.append(now.monotonic)
         return min(wakes, default=None)
@@ -173,7 +163,7 @@ class IntakeLoop:
             case Overflow():
                 self._watches.scan_all(now.monotonic)
             case Unread(job, error):
-                self._ledger_lost(error)
+                self._outage.began(self, error)
                 self._unread(job, now.monotonic)
             case Armed() | Checked() | Scanned() | Down():
                 self._enter_folder(one, now)
@@ -183,7 +173,7 @@ class IntakeLoop:
     def _unread(self, job: Scan | Forget, at: float) -> None:
         match job:
             case Scan(folder):
-                self._watches.scan_again(folder, at + LEDGER_RETRY)
+                self._watches.scan_again(folder, at + RETRY_SECONDS)
             case Forget():
                 self._forget.append(job)
 
@@ -198,7 +188,7 @@ class IntakeLoop:
             case Checked():
                 self._watches.checked(one, at)
             case Scanned():
-                self._ledger_back()  # it has read it
+                self._outage.ended(self)  # it has read it
                 self._watches.scanned(one, at)
                 self._forget_later(one.folder, now)
             case Down(folder, verdict):
@@ -240,7 +230,7 @@ class IntakeLoop:
             versions.mark_lies(connection, self._lies)
             for one in self._forgotten:
                 pruning.forget(connection, one.job.folder, one.job.before, one.ids)
-        self._ledger_back()
+        self._outage.ended(self)
         candidates.decided(settled)
         candidates.examined(self._examined)
         self._take_over(decided, now.monotonic)

@@ -14,7 +14,7 @@ from typing import Final, Self
 
 from dingwatch import host, policy
 from dingwatch.config import Config
-from dingwatch.ledger import Store
+from dingwatch.ledger import Outage, Store
 from dingwatch.model import WatchKind
 from dingwatch.service.delivering import DeliverySide
 from dingwatch.service.folders import bind_folders
@@ -65,8 +65,9 @@ class Service:
         store = self._store = open_ledger(self._config)
         self._backups = Backups(self._config, self._say)
         folders = bind_folders(store, self._config)
-        self._delivery = DeliverySide(self._config, store, folders.roots, self._say)
-        self._intake = IntakeSide(self._config, store, folders, self._delivery.poke, self._say)
+        outage = Outage(self._say)
+        self._delivery = DeliverySide(self._config, store, folders.roots, self._say, outage)
+        self._intake = IntakeSide(self._config, store, folders, self._delivery.poke, self._say, outage)
         self._delivery.notice_changed = self._intake.inbox.put
         self._intake.on_ready = self.ready.set
         self._door = host.Door(self._config.state_dir, self._answer)

@@ -19,7 +19,8 @@ from dingwatch.delivery.drives import THREADS as DRIVE_THREADS
 from dingwatch.dingtalk import Account, Client
 from dingwatch.dress import DressCode
 from dingwatch.intake.jobs import Anew
-from dingwatch.ledger import LedgerError, Store, outbox
+from dingwatch.ledger import LedgerError, Outage, Store, outbox
+from dingwatch.ledger.outage import RETRY_SECONDS
 from dingwatch.lifecycle import IN_WORK, State
 from dingwatch.model import Vanished
 from dingwatch.pace import Limit
@@ -29,9 +30,7 @@ from dingwatch.service.inbox import Inbox
 from dingwatch.service.ledgers import open_ledger
 from dingwatch.service.places import LOCK_FILE
 from dingwatch.service.speech import log_to_stderr, speaker
-from dingwatch.texts import Log
 
-RECOVER_SECONDS: Final = 1.0
 STOP_SECONDS: Final = 9.0
 """What is in flight may take this long after a stop; systemd and people were promised ten."""
 
@@ -44,9 +43,14 @@ class DeliverySide:
     """The delivery loop with its client, pool and thread."""
 
     def __init__(
-        self, config: Config, store: Store, folders: Mapping[int, bytes], say: Callable[..., None]
+        self,
+        config: Config,
+        store: Store,
+        folders: Mapping[int, bytes],
+        say: Callable[..., None],
+        outage: Outage,
     ) -> None:
-        self._say = say
+        self._outage = outage
         self._stopping = threading.Event()
         self._gate = Gate(_limit(config.pace.per_api), self._stopping)
         dingtalk = config.dingtalk
@@ -86,6 +90,7 @@ class DeliverySide:
             token_fresh=self._client.token_fresh,
             chance=random.random,
             say=say,
+            outage=outage,
         )
         self._reader = delivery.Reader(folders)
         self._perform = delivery.Performer(self._client, self._reader, self._storer(config, store))
@@ -131,9 +136,8 @@ class DeliverySide:
             try:
                 self.loop.recover(time.time())
             except LedgerError as error:
-                cause = error.cause
-                self._say(Log.LEDGER_DOWN, code=cause.code, message=cause.message, advice=cause.advice)
-                stop.wait(RECOVER_SECONDS)
+                self._outage.began(self.loop, error)  # its first tick will end it
+                stop.wait(RETRY_SECONDS)
             else:
                 return
 
@@ -191,7 +195,8 @@ def deliver(config: Config, ids: Sequence[int], progress: Callable[[int], None])
 
 def _deliver(config: Config, store: Store, ids: Sequence[int], progress: Callable[[int], None]) -> None:
     stop = threading.Event()
-    side = DeliverySide(config, store, bind_folders(store, config).roots, speaker(config.language))
+    say = speaker(config.language)
+    side = DeliverySide(config, store, bind_folders(store, config).roots, say, Outage(say))
 
     def beat() -> None:
         with store.reading() as connection:

@@ -13,7 +13,7 @@ from dingwatch.config import Config
 from dingwatch.dingtalk import REFUSED_EXTENSIONS
 from dingwatch.intake import Instant, IntakeLoop
 from dingwatch.intake.jobs import Arm, Check, Examine, Look
-from dingwatch.ledger import Store
+from dingwatch.ledger import Outage, Store
 from dingwatch.service.folders import Folders
 from dingwatch.service.inbox import Inbox
 from dingwatch.watch import Observer
@@ -29,6 +29,7 @@ class IntakeSide:
         folders: Folders,
         wrote: Callable[[], None],
         say: Callable[..., None],
+        outage: Outage,
     ) -> None:
         app = config.dingtalk.client_id
         self.inbox = Inbox()
@@ -40,6 +41,7 @@ class IntakeSide:
             app=app,
             refused=REFUSED_EXTENSIONS,
             say=say,
+            outage=outage,
             keep=config.keep,
         )
         self._perform = intake.Performer(

@@ -15,18 +15,9 @@ logger = logging.getLogger("dingwatch")
 
 
 def speaker(language: Language) -> Callable[..., None]:
-    """Return the function by which the loops say what happened: one line of log each.
-
-    Both loops meet a ledger that is down, and it is said once.
-    """
-    ledger = Log.LEDGER_BACK
+    """Return the function by which the loops say what happened: one line of log each."""
 
     def say(text: Text, **values: object) -> None:
-        nonlocal ledger
-        if text in {Log.LEDGER_DOWN, Log.LEDGER_BACK}:
-            if text is ledger:
-                return
-            ledger = text
         if "advice" in values:
             values["advice"] = Advice[str(values["advice"])].said(language)
         level = logging.INFO if text in _ORDINARY else logging.WARNING

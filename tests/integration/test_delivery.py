@@ -9,7 +9,7 @@ import pytest
 from dingwatch.delivery import DeliveryLoop, FetchToken, Outcome, Send, SendDone, Settings, Upload, UploadDone
 from dingwatch.delivery.jobs import Done, Job
 from dingwatch.dingtalk import REFUSED_EXTENSIONS, Host
-from dingwatch.ledger import LedgerError, Store, commands, outbox, sqlite_url, transitions, versions
+from dingwatch.ledger import LedgerError, Outage, Store, commands, outbox, sqlite_url, transitions, versions
 from dingwatch.ledger.transitions import Change
 from dingwatch.ledger.versions import Mapped, NewVersion
 from dingwatch.lifecycle import Event, State
@@ -61,6 +61,7 @@ class Desk:
             token_fresh=lambda host: self.fresh[host],
             chance=lambda: 0.5,
             say=self.heard,
+            outage=Outage(self.heard),
         )
         self.loop.recover(self.now)
 

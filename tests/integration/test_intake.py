@@ -26,7 +26,7 @@ from dingwatch.intake.jobs import (
     TakeBaseline,
 )
 from dingwatch.intake.watches import HUNG
-from dingwatch.ledger import Store, commands, floods, sqlite_url, versions
+from dingwatch.ledger import Outage, Store, commands, floods, sqlite_url, versions
 from dingwatch.ledger.versions import Mapped
 from dingwatch.model import Cause, Lie, Misconfigured, WatchKind
 from dingwatch.settle import EMPTY_WAIT
@@ -71,7 +71,13 @@ class Watcher:
         self.id = mark.id
         self.inputs: list[Input] = []
         self.loop = IntakeLoop(
-            self.store, [(settings, mark)], app="app", refused=frozenset(), say=self.heard, keep=self.keep
+            self.store,
+            [(settings, mark)],
+            app="app",
+            refused=frozenset(),
+            say=self.heard,
+            outage=Outage(self.heard),
+            keep=self.keep,
         )
         self.perform = Performer(
             self.store, Observer(lambda _: None), {mark.id: settings}, self.inputs.append

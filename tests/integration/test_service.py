@@ -1,9 +1,10 @@
 import os
 import shutil
 import sqlite3
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,9 +12,12 @@ import pytest
 
 from dingwatch.config import Config
 from dingwatch.host import Locked
+from dingwatch.ledger import Outage
 from dingwatch.model import WatchKind
 from dingwatch.sandbox import Fault, FaultKind, Sandbox, Settings
 from dingwatch.service import LEDGER_FILE, Service
+from dingwatch.service.delivering import DeliverySide
+from dingwatch.service.ledgers import open_ledger
 from dingwatch.texts import Log
 from tests.support import Heard, config, digests, eventually, folder, sha256
 
@@ -376,6 +380,24 @@ def test_a_lost_answer_leaves_a_doubt_that_a_person_can_hold(
 
 
 # --- Outages -------------------------------------------------------------------------------------
+
+
+def test_a_ledger_that_is_back_before_anything_was_repaired_is_told(one: Config) -> None:
+    """Down at the first thing that delivery does, and back a moment later: each is said once."""
+    one.state_dir.mkdir(mode=0o700)
+    ledger, heard, stop = one.state_dir / LEDGER_FILE, Heard(), threading.Event()
+    with closing(open_ledger(one)) as store:
+        side = DeliverySide(one, store, {}, heard, Outage(heard))
+        away = ledger.rename(one.state_dir / "away.db")
+        thread = threading.Thread(target=side.run, args=(stop, lambda: None))
+        thread.start()
+        eventually(lambda: heard.count(Log.LEDGER_DOWN))
+        away.rename(ledger)
+        eventually(lambda: heard.count(Log.LEDGER_BACK))
+        stop.set()
+        side.inbox.wake()
+        thread.join()
+    assert [text for text, _ in heard.said] == [Log.LEDGER_DOWN, Log.LEDGER_BACK]
 
 
 def test_after_an_outage_the_backlog_drains_in_order(one: Config, share: Path, sandbox: Sandbox) -> None:

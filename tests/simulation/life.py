@@ -26,7 +26,7 @@ from dingwatch.intake import FolderSettings, Input, Instant, IntakeLoop
 from dingwatch.intake import perform as intake_perform
 from dingwatch.intake.folder import Phase
 from dingwatch.intake.jobs import Anew, Check, Listed, Look, Scan, Scanned, TakeBaseline
-from dingwatch.ledger import LedgerError, commands, floods, versions
+from dingwatch.ledger import LedgerError, Outage, commands, floods, versions
 from dingwatch.ledger.versions import Mapped
 from dingwatch.lifecycle import State
 from dingwatch.model import Vanished, WatchKind
@@ -243,7 +243,7 @@ class Life:
         self._take(plan)
         if stopping:
             self._stop_further()
-        elif not loop._ledger_down:
+        elif not loop._outage.met_by(loop):
             self._look_for_forgotten(loop, plan)
 
     def _take(self, plan: delivery.loop.Plan) -> None:
@@ -349,12 +349,14 @@ class Life:
             for mark, one in zip(marks, mapped, strict=True)
         ]
         self.ids = {mark.id: self.disk.trees[one.root] for mark, one in zip(marks, mapped, strict=True)}
+        outage = Outage(self._say)
         self.intake = IntakeLoop(
             self.store,
             list(zip(settings, marks, strict=True)),
             app=APP,
             refused=REFUSED_EXTENSIONS,
             say=self._say,
+            outage=outage,
         )
         self._intake_perform = intake.Performer(
             self.store, self.observer, {one.id: one for one in settings}, self.intake_in_put
@@ -372,6 +374,7 @@ class Life:
             token_fresh=self.chat.token_fresh,
             chance=self.rng.random,
             say=self._say,
+            outage=outage,
         )
         self._delivery_perform = delivery.Performer(
             cast("Client", self.chat), delivery.Reader({one.id: one.root for one in settings})
