@@ -71,7 +71,10 @@ class IntakeSide:
     def _pool_for(self, job: intake.Job) -> ThreadPoolExecutor:
         """Return the threads for a job: each folder has its own, for a share may hang for hours."""
         kind, threads = _kind(job)
-        return self._pools.setdefault((kind, job.folder), ThreadPoolExecutor(threads, kind))
+        key = kind, job.folder
+        if key not in self._pools:
+            self._pools[key] = ThreadPoolExecutor(threads, kind)
+        return self._pools[key]
 
     def _finish(self) -> None:
         for pool in self._pools.values():

@@ -281,6 +281,16 @@ def test_a_folder_that_is_replaced_is_watched_again(one: Config, share: Path, sa
         eventually(sent(sandbox, 1))
 
 
+def test_no_thread_outlives_the_service(one: Config, share: Path, sandbox: Sandbox) -> None:
+    """What watched, read and sent has ended when the service has."""
+    before = set(threading.enumerate())
+    with run(one) as service:
+        (share / "a.txt").write_text("a")
+        eventually(sent(sandbox, 1))
+    eventually(lambda: set(threading.enumerate()) <= before)
+    assert service.ended.is_set()
+
+
 def test_a_second_daemon_on_one_ledger_refuses(one: Config) -> None:
     """Two daemons would send everything twice."""
     with run(one), pytest.raises(Locked):
