@@ -225,13 +225,13 @@ class Pause:
 
 
 @dataclass(frozen=True, slots=True)
-class Lie:
+class Home:
     """Where a folder's root lies: the mount point that holds it, and the device's number as text."""
 
     mount_point: bytes
     device: str
 
-    def lost(self, now: Lie) -> bool:
+    def lost(self, now: Home) -> bool:
         """Say whether what was mounted there is missing: another device, held by a mount point further up.
 
         Numbers of devices change with a restart, and mount points with a service's sandbox; both together

@@ -242,7 +242,7 @@ class Decisions:
         folder = self._folders[listed.folder]
         old = self._old(connection, folder, listed, now) if folder.settings.existing == "skip" else []
         versions.add(self._store, connection, old, now.wall)
-        blank = folder.lay.device if folder.lay and not listed.files and not folder.mounted else None
+        blank = folder.home.device if folder.home and not listed.files and not folder.mounted else None
         versions.mark_looked(connection, folder.id, now.wall, blank)
         decided.baselines.append((folder, len(old)))
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from dingwatch.dress import DressCode
-from dingwatch.model import Lie, WatchKind
+from dingwatch.model import Home, WatchKind
 from dingwatch.policy import Filter
 
 NETWORK_QUIET = 10.0
@@ -52,7 +52,7 @@ class Folder:
     reported: bool = False
     kind: WatchKind = WatchKind.DOWN
     network: bool = False
-    lay: Lie | None = None
+    home: Home | None = None
     mounted: bool = False
     next_check: float = 0.0
     checking: bool = False

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dingwatch.ledger import LedgerError
-from dingwatch.model import Cause, Fingerprint, Lie, Verdict, WatchKind
+from dingwatch.model import Cause, Fingerprint, Home, Verdict, WatchKind
 from dingwatch.policy import Known
 from dingwatch.watch import Notice, Overflow
 
@@ -19,7 +19,7 @@ class Arm:
 
     folder: int
     poll: bool = False
-    lay: Lie | None = None
+    home: Home | None = None
     """Where the root lay at the first look; it is down while what was mounted there is missing."""
 
 
@@ -85,7 +85,7 @@ Job = Arm | Check | TakeBaseline | Scan | Look | Examine | Forget
 
 @dataclass(frozen=True, slots=True)
 class Armed:
-    """The folder is watched; `mounted` says whether its root is a mount point.
+    """The folder is watched; `mounted` says whether its root is a mount point, `home` where it lies now.
 
     `refused` is why the kernel makes no events for it, where it should.
     """
@@ -93,7 +93,7 @@ class Armed:
     folder: int
     kind: WatchKind
     network: bool
-    lies: Lie
+    home: Home
     mounted: bool
     refused: Cause | None = None
 

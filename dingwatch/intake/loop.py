@@ -34,7 +34,7 @@ from dingwatch.ledger import pruning, versions
 from dingwatch.ledger.outage import RETRY_SECONDS, Outage
 from dingwatch.ledger.store import LedgerError, Store
 from dingwatch.ledger.versions import FolderMark
-from dingwatch.model import FolderDown, Lie, Verdict, WatchKind
+from dingwatch.model import FolderDown, Home, Verdict, WatchKind
 from dingwatch.texts import Log
 from dingwatch.watch import Notice, Overflow
 
@@ -73,7 +73,7 @@ class IntakeLoop:
         self._outage = outage
         self._keep = keep
         self._folders = {
-            settings.id: Folder(settings, mark.looked_at is not None, mark.blank_device, lay=mark.lay)
+            settings.id: Folder(settings, mark.looked_at is not None, mark.blank_device, home=mark.home)
             for settings, mark in folders
         }
         self._watches = Watches(self._folders, say)
@@ -84,7 +84,7 @@ class IntakeLoop:
         self._forget: list[Forget] = []
         self._forgot_at: dict[int | None, float] = {}
         self._forgotten: list[Forgettable] = []
-        self._lies: dict[int, Lie] = {}
+        self._homes: dict[int, Home] = {}
         self._offset: float | None = None
 
     # --- What others may ask ---------------------------------------------------------------------
@@ -182,8 +182,8 @@ class IntakeLoop:
         match one:
             case Armed():
                 self._watches.armed(one, at)
-                if self._folders[one.folder].lay is one.lies:
-                    self._lies[one.folder] = one.lies
+                if self._folders[one.folder].home is one.home:
+                    self._homes[one.folder] = one.home
                 self._candidates.folder_up(one.folder)
             case Checked():
                 self._watches.checked(one, at)
@@ -219,7 +219,7 @@ class IntakeLoop:
         """Decide what settled, was read, listed or is missing, in one transaction."""
         candidates = self._candidates
         settled = candidates.settled(EXAMINE_AT_ONCE - candidates.reading)
-        waiting = (settled, self._examined, self._listed, candidates.gone, self._forgotten, self._lies)
+        waiting = (settled, self._examined, self._listed, candidates.gone, self._forgotten, self._homes)
         if not any(waiting):
             return [], False
         fresh = [one for one in self._examined if not candidates.is_settling((one.job.folder, one.job.path))]
@@ -227,7 +227,7 @@ class IntakeLoop:
             decided = self._decisions.decide(
                 connection, now, listed=self._listed, settled=settled, examined=fresh, gone=candidates.gone
             )
-            versions.mark_lies(connection, self._lies)
+            versions.mark_homes(connection, self._homes)
             for one in self._forgotten:
                 pruning.forget(connection, one.job.folder, one.job.before, one.ids)
         self._outage.ended(self)
@@ -257,7 +257,7 @@ class IntakeLoop:
             self._say(Log.FLOOD, folder=name, most=most)
         self._examined, self._listed, self._candidates.gone = [], [], set()
         self._forgotten.clear()
-        self._lies.clear()
+        self._homes.clear()
 
     # --- Forgetting ------------------------------------------------------------------------------
 

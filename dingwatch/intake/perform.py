@@ -38,7 +38,7 @@ from dingwatch.model import (
     Failure,
     Fingerprint,
     FolderDown,
-    Lie,
+    Home,
     Misconfigured,
     Scope,
     Vanished,
@@ -135,8 +135,8 @@ class Performer:
         table = mounts()
         within = mounted_beneath(settings.root, table)
         above = holding(settings.root, table)
-        lies = Lie(above.point, str(root.identity[0]))
-        if job.lay is not None and job.lay.lost(lies):
+        now = Home(above.point, str(root.identity[0]))
+        if job.home is not None and job.home.lost(now):
             raise Failure(FolderDown(Cause("not_mounted", "", "NOT_MOUNTED"), Scope.FOLDER))
         network = any(mount.kind.network for mount in (above, *within))
         polls = job.poll or settings.watch == "poll" or (settings.watch == "auto" and network)
@@ -144,7 +144,7 @@ class Performer:
         kind = WatchKind.POLL if polls or refused else WatchKind.INOTIFY
         self.watched[job.folder] = _Watched(root, kind, network, within)
         root.verify()
-        return Armed(job.folder, kind, network, lies, root.mounted, refused)
+        return Armed(job.folder, kind, network, now, root.mounted, refused)
 
     def _refused(self, settings: FolderSettings) -> Cause | None:
         """Have the kernel tell of changes; return why it does not, where it has no watch left."""

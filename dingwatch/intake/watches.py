@@ -51,7 +51,7 @@ class Watches:
             return
         if folder.phase is Phase.DOWN and folder.next_check <= at:
             folder.phase, folder.checking, folder.check_began = Phase.ARMING, True, at
-            yield Arm(folder.id, poll=folder.fallen_back, lay=folder.lay)
+            yield Arm(folder.id, poll=folder.fallen_back, home=folder.home)
         elif folder.phase in {Phase.FIRST_LOOK, Phase.UP}:
             if folder.scan_began is None and folder.phase is Phase.FIRST_LOOK:
                 folder.scan_began = at
@@ -89,10 +89,10 @@ class Watches:
         folder.checking, folder.scan_began = False, None
         folder.next_check = at + folder.settings.poll_interval
         # Another number alone says nothing: devices get theirs anew when the machine starts.
-        mounted_since = one.mounted and folder.blank_device not in {None, one.lies.device}
+        mounted_since = one.mounted and folder.blank_device not in {None, one.home.device}
         folder.phase = Phase.UP if folder.looked and not mounted_since else Phase.FIRST_LOOK
-        if folder.lay is None or folder.phase is Phase.FIRST_LOOK:
-            folder.lay = one.lies  # its home: what is mounted over it later may go again
+        if folder.home is None or folder.phase is Phase.FIRST_LOOK:
+            folder.home = one.home  # what is mounted over it later may go again
         folder.next_scan = at
         folder.reported = folder.phase is Phase.UP
         if folder.reported:

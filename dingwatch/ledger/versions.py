@@ -17,8 +17,8 @@ from dingwatch.ledger.schema import deliveries, folders, history, routes, upload
 from dingwatch.ledger.store import Store
 from dingwatch.ledger.transitions import AFRESH, Change, chunks
 from dingwatch.lifecycle import Event, State
-from dingwatch.model import Cause, Fingerprint, Lie
-from dingwatch.policy import Known, readable
+from dingwatch.model import Cause, Fingerprint, Home
+from dingwatch.policy import Dress, Known, readable
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class FolderMark:
     id: int
     looked_at: float | None
     blank_device: str | None
-    lay: Lie | None = None
+    home: Home | None = None
     """Where its root lay at the first look."""
 
 
@@ -111,8 +111,8 @@ def _bind_one(
     if free:
         known.remove(free[0])
         connection.execute(update(folders).where(folders.c.id == free[0].id).values(name=one.name))
-        lay = None if free[0].mount_point is None else Lie(free[0].mount_point, free[0].device)
-        return FolderMark(free[0].id, free[0].looked_at, free[0].blank_device, lay)
+        home = None if free[0].mount_point is None else Home(free[0].mount_point, free[0].device)
+        return FolderMark(free[0].id, free[0].looked_at, free[0].blank_device, home)
     made = connection.execute(insert(folders).values(root=one.root, name=one.name)).inserted_primary_key
     assert made is not None  # noqa: S101 (an insert of one row always has one)
     return FolderMark(int(made[0]), None, None)
@@ -125,10 +125,10 @@ def mark_looked(connection: Connection, folder: int, now: float, blank_device: s
     )
 
 
-def mark_lies(connection: Connection, lies: Mapping[int, Lie]) -> None:
+def mark_homes(connection: Connection, homes: Mapping[int, Home]) -> None:
     """Write down where the roots of folders lie."""
-    for folder, lie in lies.items():
-        place = {"mount_point": lie.mount_point, "device": lie.device}
+    for folder, home in homes.items():
+        place = {"mount_point": home.mount_point, "device": home.device}
         connection.execute(update(folders).where(folders.c.id == folder).values(place))
 
 

@@ -28,7 +28,7 @@ from dingwatch.intake.jobs import (
 from dingwatch.intake.watches import HUNG
 from dingwatch.ledger import Outage, Store, commands, floods, sqlite_url, versions
 from dingwatch.ledger.versions import Mapped
-from dingwatch.model import Cause, Lie, Misconfigured, WatchKind
+from dingwatch.model import Cause, Home, Misconfigured, WatchKind
 from dingwatch.settle import EMPTY_WAIT
 from dingwatch.texts import Log
 from dingwatch.watch import Notice, Observer, Overflow
@@ -687,7 +687,7 @@ def test_a_share_that_is_not_mounted_is_no_empty_folder(watcher: Watcher) -> Non
     watcher.drop("a.pdf")
     watcher.go(3.0)
     with watcher.store.writing() as connection:
-        versions.mark_lies(connection, {watcher.id: Lie(os.fsencode(watcher.share), "another")})
+        versions.mark_homes(connection, {watcher.id: Home(os.fsencode(watcher.share), "another")})
     (watcher.share / "a.pdf").unlink()
     watcher.begin()
     watcher.go(3600.0)
@@ -814,7 +814,7 @@ def test_only_what_was_mounted_there_makes_another_first_look(
     (arm,) = watcher.step()
     armed = watcher.perform(arm)
     assert isinstance(armed, Armed)
-    watcher.inputs.append(replace(armed, lies=Lie(b"/", "another"), mounted=mounted))
+    watcher.inputs.append(replace(armed, home=Home(b"/", "another"), mounted=mounted))
     assert [type(one) for one in watcher.step()] == [job]
 
 
