@@ -5,16 +5,17 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterator
-from contextlib import closing
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 import click
 
 from dingwatch import files, policy
 from dingwatch.cli.context import Session, local, printable
 from dingwatch.config import Folder
-from dingwatch.ledger import report
+from dingwatch.ledger import Store, report
 from dingwatch.ledger.report import BASELINE, Decision
 from dingwatch.lifecycle import IN_WORK, State
 from dingwatch.model import Failure
@@ -37,12 +38,16 @@ class _Known:
     story: tuple[Decision, ...]
 
 
+_Lookup = Callable[[Folder | None, bytes], _Known]
+
+
 def why(session: Session, written: str) -> int:
     """Tell the story of one path, in every folder that it lies in."""
     path = os.fsencode(written)
     if not os.path.lexists(path):  # as `history` shows a name that is not UTF-8
         path = re.sub(rb"\\x([0-9a-f]{2})", lambda found: bytes.fromhex(found[1].decode()), path)
-    places = _places(session, path) if written else []
+    with _lookup(session) as known:
+        places = _places(session.config.folders, path, known) if written else []
     if not places:
         names = ", ".join(f"{one.name} ({one.path})" for one in session.config.folders)
         session.fail(Cli.WHY_NOWHERE, path=written, names=names)
@@ -50,35 +55,41 @@ def why(session: Session, written: str) -> int:
     return 0 if any(told) else 1
 
 
-def _places(session: Session, path: bytes) -> list[_Known]:
+@contextmanager
+def _lookup(session: Session) -> Iterator[_Lookup]:
+    """Open the ledger, and yield what finds there what is known of a path in a folder."""
+    if not session.ledger_exists:
+        yield lambda folder, path: _Known(folder, path, None, ())
+        return
+    with session.store() as store:
+        yield partial(_known, store, session.scope(store).ids)
+
+
+def _known(store: Store, ids: Mapping[str, int], folder: Folder | None, path: bytes) -> _Known:
+    number = None if folder is None else ids.get(folder.name)
+    if folder is not None and number is None:
+        return _Known(folder, path, None, ())
+    with store.reading() as connection:
+        return _Known(folder, path, number, tuple(report.story(connection, number, path)))
+
+
+def _places(folders: Sequence[Folder], path: bytes, known: _Lookup) -> list[_Known]:
     """Find where a path lies; one that is relative may be meant from a folder's root."""
     directory, name = os.path.split(os.path.abspath(path))
     whole = os.path.join(os.path.realpath(directory), name)
-    folders = session.config.folders
     within = [
-        _known(session, one, whole[len(one.root.rstrip(b"/")) + 1 :])
+        known(one, whole[len(one.root.rstrip(b"/")) + 1 :])
         for one in folders
         if whole.startswith(one.root.rstrip(b"/") + b"/")
     ]
-    given = _known(session, None, whole)
+    given = known(None, whole)
     if given.story:
         within.append(given)
     inner = os.path.normpath(path)
     if within or os.path.isabs(path) or inner.startswith(b".."):
         return within
-    found = [_known(session, one, inner) for one in folders]
+    found = [known(one, inner) for one in folders]
     return [one for one in found if one.story or os.path.lexists(os.path.join(one.folder.root, inner))]  # type: ignore[union-attr]
-
-
-def _known(session: Session, folder: Folder | None, path: bytes) -> _Known:
-    if not session.ledger_exists:
-        return _Known(folder, path, None, ())
-    with session.store() as store:
-        number = None if folder is None else session.scope(store).ids.get(folder.name)
-        if folder is not None and number is None:
-            return _Known(folder, path, None, ())
-        with store.reading() as connection:
-            return _Known(folder, path, number, tuple(report.story(connection, number, path)))
 
 
 def _tell(session: Session, known: _Known) -> bool:
