@@ -213,8 +213,7 @@ class Candidates:
 
     def _saw_nothing(self, key: Key, verdict: Vanished, at: float, *, confirming: bool) -> None:
         if self._settling.pop(key, None) is not None:
-            self._told.discard((Log.UNREADABLE, key))
-            self._reasons.pop(key, None)
+            self._nothing_holds(key)
         if confirming:
             self.gone.add(key)
         else:
@@ -230,12 +229,12 @@ class Candidates:
 
     # --- Digests -------------------------------------------------------------------------------
 
-    def decided(self, settled: Sequence[Settled]) -> None:
-        """These wait for no decision any more."""
+    def decided(self, settled: Iterable[Settled]) -> None:
+        """These wait for no decision any more; some may have to be read first."""
         for one in settled:
             self._settled.pop(one.key, None)
-            self._told.discard((Log.UNREADABLE, one.key))
-            self._reasons.pop(one.key, None)
+            if one.key not in self._examining:
+                self._nothing_holds(one.key)
 
     def being_read(self, settled: Settled) -> None:
         """A settled file goes out to be read."""
@@ -249,7 +248,9 @@ class Candidates:
     def examined(self, examined: Sequence[Examined]) -> None:
         """These were read and decided on."""
         for one in examined:
-            self._come_back((one.job.folder, one.job.path))
+            key = (one.job.folder, one.job.path)
+            self._come_back(key)
+            self._nothing_holds(key)
 
     def unexamined(self, one: Unexamined, at: float) -> None:
         """A settled file could not be read as it had settled."""
@@ -272,6 +273,11 @@ class Candidates:
         if key in self._settling:
             self._put(key, self._settling[key])
         return candidate
+
+    def _nothing_holds(self, key: Key) -> None:
+        """What held a path back holds no more; should it come again, it is told again."""
+        self._told.discard((Log.UNREADABLE, key))
+        self._reasons.pop(key, None)
 
     def _hold(self, key: Key, candidate: Candidate, lock: bytes | None, at: float) -> None:
         if lock is not None:

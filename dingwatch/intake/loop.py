@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from dingwatch import policy
-from dingwatch.intake.candidates import Candidates, Restless, Settling
+from dingwatch.intake.candidates import Candidates, Restless, Settled, Settling
 from dingwatch.intake.decisions import Decided, Decisions
 from dingwatch.intake.folder import Folder, FolderSettings, Phase
 from dingwatch.intake.instant import Instant
@@ -231,17 +231,17 @@ class IntakeLoop:
             for one in self._forgotten:
                 pruning.forget(connection, one.job.folder, one.job.before, one.ids)
         self._outage.ended(self)
-        candidates.decided(settled)
         candidates.examined(self._examined)
-        self._take_over(decided, now.monotonic)
+        self._take_over(decided, settled, now.monotonic)
         return [job for _, job in decided.to_read], decided.writes.any()
 
-    def _take_over(self, decided: Decided, at: float) -> None:
+    def _take_over(self, decided: Decided, settled: Sequence[Settled], at: float) -> None:
         """What was decided is on disk: act by it, and tell people."""
-        for settled, _ in decided.to_read:
-            self._candidates.being_read(settled)
-        for settled, quiet in decided.to_wait:
-            self._candidates.wait_longer(settled, quiet)
+        for one, _ in decided.to_read:
+            self._candidates.being_read(one)
+        self._candidates.decided(settled)
+        for one, quiet in decided.to_wait:
+            self._candidates.wait_longer(one, quiet)
         for key in decided.to_look:
             self._candidates.notice(key, at)
         for folder, count in decided.baselines:

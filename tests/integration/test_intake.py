@@ -24,6 +24,7 @@ from dingwatch.intake.jobs import (
     Scan,
     Scanned,
     TakeBaseline,
+    Unexamined,
 )
 from dingwatch.intake.watches import HUNG
 from dingwatch.ledger import Outage, Store, commands, floods, sqlite_url, versions
@@ -394,6 +395,23 @@ def test_a_file_that_cannot_be_looked_at_is_not_asked_for_at_once(watcher: Watch
     assert not [job for job in watcher.step() if isinstance(job, Look)]
     watcher.go(30.0)
     assert watcher.heard.count(Log.UNREADABLE) == 1
+    assert watcher.rows() == [("a.pdf", "pending", None)]
+
+
+def test_a_file_that_cannot_be_read_is_told_once(watcher: Watcher) -> None:
+    """It settles again and again, and each time its reading is refused."""
+    perform, refused = watcher.perform, Misconfigured(Cause("EACCES", "", "FILE_FORBIDDEN"))
+
+    def refusing(job: Job) -> Input:
+        return Unexamined(job, refused) if isinstance(job, Examine) else perform(job)
+
+    watcher.perform = refusing  # type: ignore[assignment]
+    watcher.drop("a.pdf")
+    watcher.go(600.0)
+    assert sum(isinstance(job, Examine) for job in watcher.jobs) > 1
+    assert watcher.heard.count(Log.UNREADABLE) == 1
+    watcher.perform = perform
+    watcher.go(600.0)
     assert watcher.rows() == [("a.pdf", "pending", None)]
 
 
