@@ -18,7 +18,7 @@ from dingwatch.ledger.store import Store
 from dingwatch.ledger.transitions import AFRESH, Change, chunks
 from dingwatch.lifecycle import Event, State
 from dingwatch.model import Cause, Fingerprint, Home
-from dingwatch.policy import Dress, Known, readable
+from dingwatch.policy import Known, readable
 
 
 @dataclass(frozen=True, slots=True)
