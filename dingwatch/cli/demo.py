@@ -89,7 +89,7 @@ def _config(sandbox: Sandbox, share: Path, state: Path, language: Language) -> C
             client_id=sandbox.client_id,
             client_secret=sandbox.client_secret,
             robot_code=sandbox.robot_code,
-            operator_union_id=None,
+            operator_union_id=sandbox.settings.operator_union_id,
             api_url=sandbox.url,
             oapi_url=sandbox.url,
             monthly_calls=None,
