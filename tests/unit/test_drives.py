@@ -20,9 +20,33 @@ def drive(size: int) -> Drive:
     """Return a claimed upload of a file of so many bytes."""
     dressed = dress(b"a.iso", size, "digest", CODE, ())
     row = Delivery(
-        *(1, 1, 1, b"a.iso", Fingerprint(size, 1, 1, 1, 1), "digest", "cid", State.PENDING, Form.PLAIN),
-        *(Route.DRIVE, dressed.key.id, 0.0, 0.0, None, 0, None, 0, 0.0, 0, 0, None, None, "none"),
-        *(dressed.key.type, dressed.key.name, None, None),
+        id=1,
+        version=1,
+        folder=1,
+        path=b"a.iso",
+        fingerprint=Fingerprint(size, 1, 1, 1, 1),
+        digest="digest",
+        conversation="cid",
+        state=State.PENDING,
+        form=Form.PLAIN,
+        route=Route.DRIVE,
+        upload_key=dressed.key.id,
+        due=0.0,
+        settled_at=0.0,
+        uploaded_at=None,
+        doubts=0,
+        doubted_at=None,
+        failures=0,
+        waited=0.0,
+        media_losses=0,
+        crashes=0,
+        missing_since=None,
+        announced_at=None,
+        upload_state="none",
+        upload_type=dressed.key.type,
+        upload_name=dressed.key.name,
+        media_id=None,
+        space_id=None,
     )
     return Drive((row,), dressed)
 
