@@ -6,6 +6,7 @@ import os
 import random
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -245,6 +246,11 @@ def test_a_wrong_operator_is_a_matter_for_a_person(drive: Config, share: Path, s
     assert names(sandbox) == ["a.txt"]
 
 
+def _puts_above(sandbox: Sandbox, number: int) -> bool:
+    """Say whether more parts than these have come, whole or not."""
+    return sandbox.calls().get("storage-host/put", 0) > number
+
+
 def test_a_restart_goes_on_after_the_finished_parts(machine: Machine, share: Path, sandbox: Sandbox) -> None:
     """Killed twice in the middle: no part that was finished goes again, and the bytes are whole."""
     machine.settings["dingtalk"]["operator_union_id"] = sandbox.settings.operator_union_id
@@ -254,7 +260,7 @@ def test_a_restart_goes_on_after_the_finished_parts(machine: Machine, share: Pat
     for puts in (3, 7):
         sandbox.inject(Fault("storage-host/put", FaultKind.SLOW, seconds=30.0, times=None, after=4))
         process = machine.start()
-        eventually(lambda puts=puts: sandbox.calls().get("storage-host/put", 0) > puts)
+        eventually(partial(_puts_above, sandbox, puts))
         process.kill()
         process.wait()
         sandbox.clear_faults()
