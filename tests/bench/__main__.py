@@ -1,4 +1,4 @@
-"""`python -m tests.bench [burst] [latency] [tree] [ledger] [--quick] [--large]`; see docs/performance.md."""
+"""`python -m tests.bench [burst] [latency] [tree] [ledger] [large] [--quick] [--large]`;."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import os
 
 import click
 
-from tests.bench import burst, latency, ledger, tree
+from tests.bench import burst, large, latency, ledger, tree
 
-NAMES = ("burst", "latency", "tree", "ledger")
+NAMES = ("burst", "latency", "tree", "ledger", "large")
 
 
 @click.command()
 @click.argument("names", nargs=-1, type=click.Choice(NAMES))
 @click.option("--quick", is_flag=True, help="Small numbers, to see that it works.")
-@click.option("--large", is_flag=True, help="Trees and ledgers of 1,000,000.")
-def main(names: tuple[str, ...], *, quick: bool, large: bool) -> None:
+@click.option("--large", "full", is_flag=True, help="Trees and ledgers of 1,000,000.")
+def main(names: tuple[str, ...], *, quick: bool, full: bool) -> None:
     """Measure, and print tables."""
     click.echo(
         f"{os.cpu_count()} cores, load average {os.getloadavg()[0]:.1f}: look at ratios in one table only"
@@ -27,9 +27,11 @@ def main(names: tuple[str, ...], *, quick: bool, large: bool) -> None:
             case "latency":
                 latency.measure(quick=quick)
             case "tree":
-                tree.measure(quick=quick, large=large)
+                tree.measure(quick=quick, large=full)
             case "ledger":
-                ledger.measure(quick=quick, large=large)
+                ledger.measure(quick=quick, large=full)
+            case "large":
+                large.measure(quick=quick)
 
 
 if __name__ == "__main__":
