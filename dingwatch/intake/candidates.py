@@ -73,6 +73,9 @@ class Candidates:
         self._locks: dict[Key, Key] = {}
         self._reasons: dict[Key, Cause] = {}
         self._told: set[tuple[Log, Key]] = set()
+        self._met: dict[int, set[tuple[Log, bytes]]] = defaultdict(set)
+        """By folder, what scans find anew as long as it is there, and that was told; met since the last."""
+        self._met_before: dict[int, set[tuple[Log, bytes]]] = {}
         self._tell_restless_at = 0.0
         self.gone: set[Key] = set()
         """Missing files whose absence has been confirmed."""
@@ -82,7 +85,10 @@ class Candidates:
 
     def settling(self) -> Counter[int]:
         """Count the files that are not yet decided on, by folder."""
-        return Counter(folder for folder, _ in {*self._settling, *self._examining, *self._settled})
+        return Counter(folder for folder, _ in self._undecided())
+
+    def _undecided(self) -> set[Key]:
+        return {*self._settling, *self._examining, *self._settled}
 
     def standing(self, key: Key) -> Settling | None:
         """Return how a path stands that is not yet decided on."""
@@ -138,7 +144,13 @@ class Candidates:
             self._miss((found.folder, path), at)
         self._tell_irregular([(found.folder, path) for path in found.irregular])
         for path, verdict in found.unlisted:
-            self._tell_unreadable((found.folder, path or b"."), verdict)
+            key = (found.folder, path or b".")
+            if self._meets(Log.UNREADABLE, key):
+                self._say_of(Log.UNREADABLE, key, verdict.cause)
+
+    def scanned(self, folder: int) -> None:
+        """A scan came to its end: what was not met since the one before is there no more."""
+        self._met_before[folder] = self._met.pop(folder, set())
 
     def _miss(self, key: Key, at: float) -> None:
         self._absent.setdefault(key, at + 2 * self._folders[key[0]].quiet + ABSENT_WAIT)
@@ -223,7 +235,7 @@ class Candidates:
 
     def _cannot_look(self, key: Key, candidate: Candidate, verdict: Verdict, at: float) -> None:
         """Keep a file that cannot be read now; look again ever more seldom, and say so once."""
-        self._tell_unreadable(key, verdict)
+        self._tell(Log.UNREADABLE, key, verdict.cause)
         self._reasons[key] = verdict.cause
         self._put(key, settle.held(candidate, at))
 
@@ -300,27 +312,36 @@ class Candidates:
 
     # --- What people are told, once ------------------------------------------------------------
 
-    def _tell(self, text: Log, key: Key, **values: object) -> None:
+    def _tell(self, text: Log, key: Key, cause: Cause, **values: object) -> None:
         if (text, key) not in self._told:
             self._told.add((text, key))
-            self._say(text, path=policy.readable(key[1]), **values)
+            self._say_of(text, key, cause, **values)
 
-    def _tell_unreadable(self, key: Key, verdict: Verdict) -> None:
-        cause = verdict.cause
-        self._tell(Log.UNREADABLE, key, code=cause.code, message=cause.message, advice=cause.advice)
+    def _say_of(self, text: Log, key: Key, cause: Cause, **values: object) -> None:
+        path = policy.readable(key[1])
+        self._say(text, path=path, code=cause.code, message=cause.message, advice=cause.advice, **values)
+
+    def _meets(self, text: Log, key: Key) -> bool:
+        """Say whether something that scans find was not met before."""
+        folder, path = key
+        before = self._met_before.get(folder, ())
+        new = (text, path) not in self._met[folder] and (text, path) not in before
+        self._met[folder].add((text, path))
+        return new
 
     def _tell_irregular(self, keys: Sequence[Key]) -> None:
         """One line for what one scan found: a share may be full of links."""
-        new = [key for key in keys if (Log.NOT_REGULAR, key) not in self._told]
+        new = [key for key in keys if self._meets(Log.NOT_REGULAR, key)]
         if new:
-            self._tell(Log.NOT_REGULAR, new[0], count=len(new))
-            self._told.update((Log.NOT_REGULAR, key) for key in new)
+            self._say(Log.NOT_REGULAR, path=policy.readable(new[0][1]), count=len(new))
 
     def tell_restless(self, at: float) -> None:
         """Say which files never come to rest; each once."""
         if at < self._tell_restless_at:
             return
         self._tell_restless_at = at + RESTLESS_EVERY
+        undecided = self._undecided()
+        self._told = {one for one in self._told if one[1] in undecided}
         self.restless = tuple(
             Restless(*key, candidate.first)
             for key, candidate in (*self._settling.items(), *self._examining.items())
@@ -330,4 +351,4 @@ class Candidates:
             key = (one.folder, one.path)
             cause = self._reasons.get(key, _CHANGING)
             hours = int((at - one.since) // 3600)
-            self._tell(Log.RESTLESS, key, hours=hours, code=cause.code, advice=cause.advice)
+            self._tell(Log.RESTLESS, key, cause, hours=hours)

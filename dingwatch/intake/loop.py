@@ -190,6 +190,7 @@ class IntakeLoop:
             case Scanned():
                 self._outage.ended(self)  # it has read it
                 self._watches.scanned(one, at)
+                self._candidates.scanned(one.folder)
                 self._forget_later(one.folder, now)
             case Down(folder, verdict):
                 self._down(folder, verdict, at)

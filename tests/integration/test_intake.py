@@ -544,6 +544,16 @@ def test_a_file_that_never_rests_is_told_once_and_waited_for(forgetful: Watcher)
     assert watcher.loop.restless() == ()
 
 
+def test_a_file_that_never_rests_once_more_is_told_once_more(forgetful: Watcher) -> None:
+    """What was told is kept in mind only as long as it goes on."""
+    for told in (1, 2):
+        with forgetful.drop("a.pdf", str(told).encode()).open("ab"):
+            forgetful.go(2 * 86400.0)
+            assert forgetful.heard.count(Log.RESTLESS) == told
+        forgetful.go(7200.0)
+        assert len(forgetful.rows()) == told
+
+
 # --- What is never sent --------------------------------------------------------------------------
 
 
@@ -562,6 +572,18 @@ def test_what_is_no_regular_file_is_told_once(watcher: Watcher) -> None:
     watcher.go(5.0)
     assert watcher.heard.count(Log.NOT_REGULAR) == 2
     assert watcher.rows() == []
+
+
+def test_a_link_that_is_gone_is_not_kept_in_mind(watcher: Watcher) -> None:
+    """A program that makes and removes links all day costs no memory; one that comes again is told again."""
+    link = watcher.share / "link.pdf"
+    for told in (1, 2):
+        link.symlink_to("/etc/hostname")
+        watcher.inputs.append(Overflow())
+        watcher.go(2000.0)
+        assert watcher.heard.count(Log.NOT_REGULAR) == told
+        link.unlink()
+        watcher.go(2000.0)
 
 
 # --- Floods --------------------------------------------------------------------------------------
