@@ -15,7 +15,7 @@ def config_block(sandbox: Sandbox) -> str:
         "operator_union_id": settings.operator_union_id,
         "api_url": sandbox.url,
         "oapi_url": sandbox.url,
-        "monthly_calls": settings.monthly_calls,
+        "monthly_calls": settings.limits.monthly_calls,
     }
     # A JSON scalar is a YAML scalar; strings are quoted, so that no secret can read as something else.
     lines = (f"  {key}: {json.dumps(value, ensure_ascii=False)}\n" for key, value in values.items())

@@ -1,7 +1,7 @@
 """What can be chosen about the sandbox, and what is only a guess about DingTalk."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from dingwatch.sandbox.limits import Limits
@@ -137,14 +137,7 @@ class Settings:
         strict_tokens: True: a token works only on the host family that issued it. Whether DingTalk
             cares is unverified; both have been reported.
         webhooks: the custom robots of the groups.
-        qps: see `Limits`, as the seven that follow; a running sandbox has `Sandbox.limit()`.
-        qpm: see `Limits`.
-        monthly_calls: see `Limits`.
-        monthly_events: see `Limits`.
-        robot_per_minute: see `Limits`.
-        conversation_per_minute: see `Limits`.
-        person_per_minute: see `Limits`.
-        webhook_per_minute: see `Limits`.
+        limits: with which the sandbox starts; a running one has `Sandbox.limit()`.
         ping_seconds: from one ping of a Stream connection to the next. Unverified [?].
         address_seconds: how long an address of the storage host lives (KB:0674).
         org_quota: bytes that all spaces of the drive may hold, or None.
@@ -168,22 +161,10 @@ class Settings:
     token_seconds: int = 7200
     strict_tokens: bool = False
     webhooks: tuple[Webhook, ...] = WEBHOOKS
-    qps: int | None = None
-    qpm: int | None = None
-    monthly_calls: int | None = None
-    monthly_events: int | None = None
-    robot_per_minute: int | None = None
-    conversation_per_minute: int | None = None
-    person_per_minute: int | None = None
-    webhook_per_minute: int | None = None
+    limits: Limits = field(default_factory=Limits)
     ping_seconds: float = 30.0
     address_seconds: int = 900
     org_quota: int | None = None
     media: MediaRules = field(default_factory=MediaRules)
     guesses: Guesses = field(default_factory=Guesses)
     allowed_hosts: frozenset[str] = frozenset()
-
-    @property
-    def limits(self) -> Limits:
-        """The limits with which the sandbox starts."""
-        return Limits(**{each.name: getattr(self, each.name) for each in fields(Limits)})

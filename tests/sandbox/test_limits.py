@@ -3,7 +3,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from dingwatch.sandbox import Sandbox, Settings
+from dingwatch.sandbox import Limits, Sandbox, Settings
 
 if TYPE_CHECKING:
     from tests.sandbox.conftest import Clock, Peer
@@ -23,7 +23,7 @@ def test_calls_are_counted(peer: Peer, sandbox: Sandbox) -> None:
 
 def test_qps(peer_of: Callable[[Settings], Peer], clock: Clock) -> None:
     """More than `qps` calls in any second are refused, per API and unbilled; a second later there is room."""
-    peer = peer_of(Settings(qps=2))
+    peer = peer_of(Settings(limits=Limits(qps=2)))
     token = peer.new_token()
 
     def legacy() -> int:
@@ -45,7 +45,7 @@ def test_qps(peer_of: Callable[[Settings], Peer], clock: Clock) -> None:
 
 def test_monthly_quota(peer_of: Callable[[Settings], Peer], clock: Clock) -> None:
     """The month's calls end with ApiCountLimitForOrg and 90020, and begin anew with China's next month."""
-    peer = peer_of(Settings(monthly_calls=2))
+    peer = peer_of(Settings(limits=Limits(monthly_calls=2)))
     media_id = peer.media_id()
     assert peer.send(media_id).status_code == 200
     refused = peer.send(media_id)
@@ -63,7 +63,7 @@ def test_monthly_quota(peer_of: Callable[[Settings], Peer], clock: Clock) -> Non
 
 def test_qpm(peer_of: Callable[[Settings], Peer], clock: Clock) -> None:
     """More than `qpm` calls in a minute are refused with the code of the minute."""
-    peer = peer_of(Settings(qpm=1))
+    peer = peer_of(Settings(limits=Limits(qpm=1)))
     token = peer.new_token()
     assert peer.post("/v1.0/robot/groupMessages/query", {}, token).status_code == 400
     clock.now += 59.5
@@ -78,7 +78,7 @@ def test_qpm(peer_of: Callable[[Settings], Peer], clock: Clock) -> None:
 
 def test_pace_of_the_robot(peer_of: Callable[[Settings], Peer], clock: Clock) -> None:
     """Too many messages a minute to one group, or to all, have their own codes; refused ones do not count."""
-    peer = peer_of(Settings(conversation_per_minute=2, robot_per_minute=3))
+    peer = peer_of(Settings(limits=Limits(conversation_per_minute=2, robot_per_minute=3)))
     media_id, group = peer.media_id(), peer.sandbox.conversations[1].id
 
     def code(**changes: str) -> str:

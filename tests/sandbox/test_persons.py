@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 import requests
 
-from dingwatch.sandbox import Sandbox, Settings
+from dingwatch.sandbox import Limits, Sandbox, Settings
 
 if TYPE_CHECKING:
     from tests.sandbox.conftest import Clock, Peer
@@ -38,7 +38,7 @@ def test_flow_controlled_by_hand(peer: Peer, sandbox: Sandbox) -> None:
 
 def test_flow_controlled_by_count(peer_of: Callable[[Settings], Peer], clock: Clock) -> None:
     """More messages a minute to one person than allowed are held back, each person counted by himself."""
-    peer = peer_of(Settings(person_per_minute=1))
+    peer = peer_of(Settings(limits=Limits(person_per_minute=1)))
     assert send(peer, BOTH[0]).json()["flowControlledStaffIdList"] == []
     assert send(peer, *BOTH).json()["flowControlledStaffIdList"] == [BOTH[0]]
     clock.now += 60

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from dingwatch.sandbox import Fault, FaultKind, Sandbox, Settings, Webhook
+from dingwatch.sandbox import Fault, FaultKind, Limits, Sandbox, Settings, Webhook
 
 if TYPE_CHECKING:
     from tests.sandbox.conftest import Clock, Peer
@@ -118,7 +118,7 @@ def test_idempotency(plain: Peer) -> None:
 def test_twenty_a_minute(peer_of: Callable[[Settings], Peer], clock: Clock) -> None:
     """One message too many within a minute is 410100, and so is everything of this robot for ten minutes."""
     hooks = (Webhook("t", GROUP), Webhook("other", GROUP))
-    peer = peer_of(Settings(webhooks=hooks, webhook_per_minute=2))
+    peer = peer_of(Settings(webhooks=hooks, limits=Limits(webhook_per_minute=2)))
     assert [post(peer, TEXT)["errcode"] for _ in range(3)] == [0, 0, 410100]
     assert post(peer, TEXT, "other")["errcode"] == 0
     clock.now += 599
@@ -129,7 +129,7 @@ def test_twenty_a_minute(peer_of: Callable[[Settings], Peer], clock: Clock) -> N
 
 def test_own_quota(peer_of: Callable[[Settings], Peer]) -> None:
     """Webhooks have a monthly quota of their own, which the calls of the app do not use."""
-    peer = peer_of(Settings(webhooks=(Webhook("t", GROUP),), monthly_events=1))
+    peer = peer_of(Settings(webhooks=(Webhook("t", GROUP),), limits=Limits(monthly_events=1)))
     peer.media_id()
     assert [post(peer, TEXT)["errcode"] for _ in range(2)] == [0, 20001]
     assert (peer.sandbox.events(), peer.sandbox.billed()) == (1, 1)
