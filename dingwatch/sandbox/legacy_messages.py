@@ -21,11 +21,11 @@ _TEXTS: Mapping[str, tuple[str, ...]] = {
 _TYPES = frozenset({*_EMPTY, *_TEXTS})
 
 
-def legacy_json(call: Call) -> dict[str, object]:
+def legacy_json(call: Call, errcode: int = 47001, errmsg: str = "解析JSON/XML内容错误") -> dict[str, object]:
     """The body as a JSON object.
 
     Raises:
-        Refusal: 43004 for another Content-Type, 47001 for anything else.
+        Refusal: 43004 for another Content-Type, `errcode` for anything else.
     """
     if call.request.content_type != "application/json":
         raise Refusal(43004, "无效的HTTP HEADER Content-Type")
@@ -34,7 +34,7 @@ def legacy_json(call: Call) -> dict[str, object]:
     except (ValueError, RecursionError):
         document = None
     if not isinstance(document, dict):
-        raise Refusal(47001, "解析JSON/XML内容错误")
+        raise Refusal(errcode, errmsg)
     return document
 
 
@@ -69,7 +69,6 @@ def legacy_message(call: Call, value: object) -> Callable[[str, str], Message]:
             size=upload.size if upload else None,
             sha256=upload.sha256 if upload else None,
             text="\n".join(str(content[each]) for each in _TEXTS.get(kind, ()) if content.get(each)),
-            process_query_key="",
             sender=sender,
         )
 

@@ -48,13 +48,13 @@ class Message:
     conversation_id: str
     at: float
     msg_key: str
-    file_name: str | None
-    file_type: str | None
-    media_id: str | None
-    size: int | None
-    sha256: str | None
-    text: str
-    process_query_key: str
+    file_name: str | None = None
+    file_type: str | None = None
+    media_id: str | None = None
+    size: int | None = None
+    sha256: str | None = None
+    text: str = ""
+    process_query_key: str = ""
     recalled: bool = False
     sender: str = ""
     space_id: str | None = None

@@ -6,15 +6,17 @@ They take text, link, markdown, actionCard and feedCard, never a file.
 import base64
 import hashlib
 import hmac
-import json
 from collections.abc import Mapping
 
 from dingwatch.sandbox.answers import Family, Json, Refusal
 from dingwatch.sandbox.gateway import Api, Call
+from dingwatch.sandbox.legacy_messages import legacy_json
 from dingwatch.sandbox.model import Message
 from dingwatch.sandbox.settings import Webhook
 
 _HOUR = 3600.0
+
+_NO_JSON = (40035, "缺少参数 json")
 
 _EXHAUSTED = "当前组织本月的Webhook与Stream调用次数已用完"
 
@@ -30,7 +32,7 @@ _TEXTS: Mapping[str, tuple[str, ...]] = {
 async def send(call: Call) -> Json:
     """POST /robot/send?access_token=[&timestamp=&sign=] (KB:0717). The order of the checks is assumed [?]."""
     webhook = _webhook(call)
-    body = _body(call)
+    body = legacy_json(call, *_NO_JSON)
     kind = body.get("msgtype")
     if not isinstance(kind, str) or kind not in _TEXTS:
         raise Refusal(400105, "不支持的消息类型")
@@ -57,7 +59,7 @@ async def send_by_session(call: Call) -> Json:
     conversation_id = call.world.stream.session(call.query("session"), call.now)
     if conversation_id is None:
         raise Refusal(300001, "session is not exist")
-    body = _body(call)
+    body = legacy_json(call, *_NO_JSON)
     kind = body.get("msgtype")
     if kind not in ("text", "markdown"):
         raise Refusal(400105, "不支持的消息类型")
@@ -77,22 +79,10 @@ def _webhook(call: Call) -> Webhook:
     raise Refusal(300005, "token is not exist")  # as seen in public
 
 
-def _body(call: Call) -> dict[str, object]:
-    if call.request.content_type != "application/json":
-        raise Refusal(43004, "无效的HTTP HEADER Content-Type")
-    try:
-        document = json.loads(call.body)
-    except (ValueError, RecursionError):
-        document = None
-    if not isinstance(document, dict):
-        raise Refusal(40035, "缺少参数 json")
-    return document
-
-
 def _text(kind: str, body: Mapping[str, object]) -> str:
     content = body.get(kind)
     if not isinstance(content, dict):
-        raise Refusal(40035, "缺少参数 json")
+        raise Refusal(*_NO_JSON)
     found = content.get("links") if kind == "feedCard" else [content]
     items = [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []
     return "\n".join(str(item[name]) for item in items for name in _TEXTS[kind] if item.get(name))
@@ -120,20 +110,7 @@ def _check_sign(call: Call, secret: str) -> None:
 
 
 def _message(call: Call, conversation_id: str, sender: str, kind: str, text: str) -> Message:
-    return Message(
-        id="",
-        conversation_id=conversation_id,
-        at=call.now,
-        msg_key=kind,
-        file_name=None,
-        file_type=None,
-        media_id=None,
-        size=None,
-        sha256=None,
-        text=text,
-        process_query_key="",
-        sender=sender,
-    )
+    return Message("", conversation_id, call.now, kind, text=text, sender=sender)
 
 
 APIS = (
