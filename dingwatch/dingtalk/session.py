@@ -104,19 +104,15 @@ class Session:
         """Call with a token; a refused one is renewed once, since a refused call had no effect."""
         if not renew:
             return self._once(host, call)
-        self._renew(host)
-        try:
-            return self._once(host, call)
-        except Failure as failure:
-            if not isinstance(failure.verdict, TokenRejected):
-                raise
-        self._renew(host)
-        try:
-            return self._once(host, call)
-        except Failure as failure:
-            if not isinstance(failure.verdict, TokenRejected):
-                raise
-            raise Failure(Misconfigured(failure.verdict.cause, Scope.APP)) from None
+        for _ in range(2):
+            self._renew(host)
+            try:
+                return self._once(host, call)
+            except Failure as failure:
+                if not isinstance(failure.verdict, TokenRejected):
+                    raise
+                refused = failure.verdict
+        raise Failure(Misconfigured(refused.cause, Scope.APP))
 
     def _renew(self, host: Host) -> None:
         """Get a token for a call. A lost answer to the token call is no doubt about the call itself."""
