@@ -20,7 +20,7 @@ from urllib3.exceptions import HTTPError
 
 from dingwatch.dingtalk.errors import verdict_of_exception
 from dingwatch.dingtalk.wire import LARGEST_ANSWER, Adapter, Body, Bound, Elsewhere, Limits, Stream
-from dingwatch.model import Failure, Verdict
+from dingwatch.model import Failure
 
 BLOCK: Final = 1 << 16
 SLOWEST: Final = 1 << 16
@@ -120,7 +120,7 @@ class Transport:
                 address is in it, nor in an exception behind it.
             Elsewhere: with what the body's source raised.
         """
-        response = self._opened(method, url, headers, body, silence)
+        response = self._open(method, url, headers, body, silence)
         with response:
             return _whole(response)
 
@@ -144,25 +144,11 @@ class Transport:
         """
         # Framing takes little: an eighth covers chunks of a few dozen bytes.
         bound = Bound(limit + limit // 8 + LARGEST_ANSWER, self._answer + limit / SLOWEST)
-        response = self._opened("GET", url, headers, None, silence, bound)
+        response = self._open("GET", url, headers, None, silence, bound)
         with response:
             if not wanted(response.status_code, response.headers):
                 return _whole(response)
             return _copied(response, into, limit)
-
-    def _opened(
-        self,
-        method: str,
-        url: str,
-        headers: Mapping[str, str],
-        body: Body | Stream | None,
-        silence: float,
-        bound: Bound | None = None,
-    ) -> requests.Response:
-        opened = self._open(method, url, headers, body, silence, bound)
-        if isinstance(opened, Verdict):
-            raise Failure(opened)
-        return opened
 
     def _open(
         self,
@@ -171,8 +157,8 @@ class Transport:
         headers: Mapping[str, str],
         body: Body | Stream | None,
         silence: float,
-        bound: Bound | None,
-    ) -> requests.Response | Verdict:
+        bound: Bound | None = None,
+    ) -> requests.Response:
         try:
             # (Of an empty body requests would say that it is chunked.)
             prepared = requests.Request(method, url, headers=headers, data=body or None).prepare()
@@ -185,8 +171,10 @@ class Transport:
                 bound=bound,
             )
         except _RAISED as error:
-            return verdict_of_exception(error, begun=body.begun if body else None)
-        return response
+            verdict = verdict_of_exception(error, begun=body.begun if body else None)
+        else:
+            return response
+        raise Failure(verdict)  # not within the handler: what would stand behind it holds the address
 
     def _proxies_for(self, url: str) -> dict[str, str]:
         host = urlsplit(url).netloc
@@ -220,17 +208,11 @@ def _copied(response: requests.Response, into: Sink, limit: int) -> int:
 
 
 def _next(response: requests.Response) -> bytes:
-    read = _read(response)
-    if isinstance(read, Verdict):
-        raise Failure(read)
-    return read
-
-
-def _read(response: requests.Response) -> bytes | Verdict:
     try:
         return bytes(response.raw.read(BLOCK, decode_content=True))
     except _RAISED as error:
-        return verdict_of_exception(error, begun=True)
+        verdict = verdict_of_exception(error, begun=True)
+    raise Failure(verdict)  # as above
 
 
 def _endless() -> Failure:
