@@ -19,8 +19,8 @@ from sqlalchemy import make_url
 from dingwatch import host
 from dingwatch.config import Config, ConfigError, find, load
 from dingwatch.ledger import LedgerError, Store, report
+from dingwatch.ledger.folders import Mapped
 from dingwatch.ledger.report import Scope
-from dingwatch.ledger.versions import Mapped
 from dingwatch.lifecycle import State
 from dingwatch.service import ledger_url, require_present
 from dingwatch.texts import Advice, Cli, Language, Text, spoken

@@ -30,10 +30,10 @@ from dingwatch.intake.jobs import (
     Unread,
 )
 from dingwatch.intake.watches import Watches
-from dingwatch.ledger import pruning, versions
+from dingwatch.ledger import pruning
+from dingwatch.ledger.folders import FolderMark, mark_homes
 from dingwatch.ledger.outage import RETRY_SECONDS, Outage
 from dingwatch.ledger.store import LedgerError, Store
-from dingwatch.ledger.versions import FolderMark
 from dingwatch.model import FolderDown, Home, Verdict, WatchKind
 from dingwatch.texts import Log
 from dingwatch.watch import Notice, Overflow
@@ -228,7 +228,7 @@ class IntakeLoop:
             decided = self._decisions.decide(
                 connection, now, listed=self._listed, settled=settled, examined=fresh, gone=candidates.gone
             )
-            versions.mark_homes(connection, self._homes)
+            mark_homes(connection, self._homes)
             for one in self._forgotten:
                 pruning.forget(connection, one.job.folder, one.job.before, one.ids)
         self._outage.ended(self)

@@ -20,8 +20,9 @@ from sqlalchemy import (
     tuple_,
 )
 
+from dingwatch.ledger.folders import Mapped
 from dingwatch.ledger.schema import IS_BASELINE, deliveries, folders, history, versions
-from dingwatch.ledger.versions import Mapped, join, split
+from dingwatch.ledger.versions import join, split
 from dingwatch.lifecycle import State
 from dingwatch.model import Cause
 from dingwatch.policy import readable
@@ -55,7 +56,7 @@ class Scope:
 
 
 def scope(connection: Connection, mapped: Sequence[Mapped]) -> Scope:
-    """Find the folders of a configuration as `versions.bind` will, without writing anything."""
+    """Find the folders of a configuration as `folders.bind` will, without writing anything."""
     rows = connection.execute(select(folders).order_by(folders.c.id)).all()
     known: dict[bytes, list[Row[Any]]] = defaultdict(list)
     for row in rows:

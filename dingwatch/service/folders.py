@@ -10,8 +10,8 @@ from dingwatch.config import Config, Folder
 from dingwatch.dingtalk import MEDIA_LIMIT
 from dingwatch.dress import DressCode
 from dingwatch.intake import FolderSettings
-from dingwatch.ledger import Store, versions
-from dingwatch.ledger.versions import FolderMark, Mapped
+from dingwatch.ledger import Store
+from dingwatch.ledger.folders import FolderMark, Mapped, bind
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ def bind_folders(store: Store, config: Config) -> Folders:
     """Bind the folders of the configuration to the ledger."""
     mapped = [Mapped(f.root, f.name, f.recipients) for f in config.folders]
     with store.writing() as connection:
-        marks = tuple(versions.bind(connection, mapped))
+        marks = tuple(bind(connection, mapped))
     settings = tuple(
         FolderSettings(
             id=mark.id,

@@ -17,7 +17,8 @@ from dingwatch.dingtalk import MEDIA_LIMIT
 from dingwatch.dress import DressCode
 from dingwatch.intake import FolderSettings, Performer
 from dingwatch.intake.jobs import Arm, Found, Input, Scan
-from dingwatch.ledger import Store, sqlite_url, versions
+from dingwatch.ledger import Store, sqlite_url
+from dingwatch.ledger.folders import Mapped, bind
 from dingwatch.watch import Observer
 
 
@@ -36,7 +37,7 @@ def main(ledger: str, folder: str) -> None:
 
     store = Store.open(sqlite_url(Path(ledger)))
     with store.writing() as connection:
-        mark = versions.bind(connection, [versions.Mapped(root, "share", ("cid",))])[0]
+        mark = bind(connection, [Mapped(root, "share", ("cid",))])[0]
     settings = FolderSettings(
         mark.id,
         root,

@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 from dingwatch import policy, settle
 from dingwatch.dingtalk.transport import multipart
 from dingwatch.ledger import Store, sqlite_url, versions
-from dingwatch.ledger.versions import Mapped, NewVersion
+from dingwatch.ledger.folders import Mapped, bind
+from dingwatch.ledger.versions import NewVersion
 from dingwatch.model import Fingerprint
 from dingwatch.sandbox import Sandbox
 from dingwatch.service import Service
@@ -225,7 +226,7 @@ class Memory:
     def __init__(self, store: Store) -> None:
         self.store = store
         with store.writing() as connection:
-            (mark,) = versions.bind(connection, [Mapped(b"/srv/\xff", "a", ("cid",))])
+            (mark,) = bind(connection, [Mapped(b"/srv/\xff", "a", ("cid",))])
         self.folder = mark.id
 
     def __call__(self, names: list[bytes]) -> None:

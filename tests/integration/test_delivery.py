@@ -10,8 +10,9 @@ from dingwatch.delivery import DeliveryLoop, FetchToken, Outcome, Send, SendDone
 from dingwatch.delivery.jobs import Done, Job
 from dingwatch.dingtalk import REFUSED_EXTENSIONS, Host
 from dingwatch.ledger import LedgerError, Outage, Store, commands, outbox, sqlite_url, transitions, versions
+from dingwatch.ledger.folders import Mapped, bind
 from dingwatch.ledger.transitions import Change
-from dingwatch.ledger.versions import Mapped, NewVersion
+from dingwatch.ledger.versions import NewVersion
 from dingwatch.lifecycle import Event, State
 from dingwatch.model import (
     Cause,
@@ -49,7 +50,7 @@ class Desk:
         self.heard = Heard()
         self.settings = settings or Settings(APP, workers=4)
         with self.store.writing() as connection:
-            (self.mark,) = versions.bind(connection, [Mapped(b"/share", "share", ("cidA", "cidB"))])
+            (self.mark,) = bind(connection, [Mapped(b"/share", "share", ("cidA", "cidB"))])
         self.number = 0
         self.restart()
 
@@ -528,7 +529,7 @@ def test_what_left_the_config_is_not_claimed_after_a_crash(desk: Desk) -> None:
     desk.tick()
     desk.restart()
     with desk.store.writing() as connection:
-        versions.bind(connection, [])
+        bind(connection, [])
     desk.restart()
     assert desk.tick() == []
     assert desk.state(row) == "pending"

@@ -27,8 +27,8 @@ from dingwatch.intake.jobs import (
     Unexamined,
 )
 from dingwatch.intake.watches import HUNG
-from dingwatch.ledger import Outage, Store, commands, floods, sqlite_url, versions
-from dingwatch.ledger.versions import Mapped
+from dingwatch.ledger import Outage, Store, commands, floods, sqlite_url
+from dingwatch.ledger.folders import Mapped, bind, mark_homes
 from dingwatch.model import Cause, Home, Misconfigured, WatchKind
 from dingwatch.settle import EMPTY_WAIT
 from dingwatch.texts import Log
@@ -58,7 +58,7 @@ class Watcher:
         """Start a loop on the ledger, as the service does."""
         mapped = Mapped(os.fsencode(self.share), "share", ("cidA", "cidB"))
         with self.store.writing() as connection:
-            (mark,) = versions.bind(connection, [mapped])
+            (mark,) = bind(connection, [mapped])
         settings = FolderSettings(
             id=mark.id,
             root=mapped.root,
@@ -727,7 +727,7 @@ def test_a_share_that_is_not_mounted_is_no_empty_folder(watcher: Watcher) -> Non
     watcher.drop("a.pdf")
     watcher.go(3.0)
     with watcher.store.writing() as connection:
-        versions.mark_homes(connection, {watcher.id: Home(os.fsencode(watcher.share), "another")})
+        mark_homes(connection, {watcher.id: Home(os.fsencode(watcher.share), "another")})
     (watcher.share / "a.pdf").unlink()
     watcher.begin()
     watcher.go(3600.0)

@@ -7,9 +7,10 @@ from sqlalchemy import Connection, text
 
 from dingwatch.ledger import Store, calls, commands, outbox, report, sqlite_url, transitions, versions
 from dingwatch.ledger.commands import Chosen, NotApplicable
+from dingwatch.ledger.folders import Mapped, bind
 from dingwatch.ledger.report import Scope
 from dingwatch.ledger.transitions import Change
-from dingwatch.ledger.versions import Mapped, NewVersion
+from dingwatch.ledger.versions import NewVersion
 from dingwatch.lifecycle import Event, State
 from dingwatch.model import Cause, Fingerprint
 from tests.support import dressed
@@ -24,7 +25,7 @@ def store(tmp_path: Path, blank_ledger: Path) -> Iterator[Store]:
     shutil.copy(blank_ledger, tmp_path / "ledger.db")
     opened = Store.open(sqlite_url(tmp_path / "ledger.db"))
     with opened.writing() as connection:
-        versions.bind(connection, [A, B])
+        bind(connection, [A, B])
     yield opened
     opened.close()
 
@@ -162,7 +163,7 @@ def test_folders_are_found_as_the_service_binds_them(store: Store) -> None:
     assert renamed.names[1] == "new name"
     assert before.pairs == {(1, "cid2")}
     with store.writing() as connection:
-        marks = versions.bind(connection, twice)
+        marks = bind(connection, twice)
         after = scope(connection, *twice)
     assert [after.ids[one.name] for one in twice] == [mark.id for mark in marks]
 

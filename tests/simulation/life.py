@@ -26,8 +26,8 @@ from dingwatch.intake import FolderSettings, Input, Instant, IntakeLoop
 from dingwatch.intake import perform as intake_perform
 from dingwatch.intake.folder import Phase
 from dingwatch.intake.jobs import Anew, Check, Listed, Look, Scan, Scanned, TakeBaseline
-from dingwatch.ledger import LedgerError, Outage, commands, floods, versions
-from dingwatch.ledger.versions import Mapped
+from dingwatch.ledger import LedgerError, Outage, commands, floods
+from dingwatch.ledger.folders import Mapped, bind
 from dingwatch.lifecycle import State
 from dingwatch.model import Vanished, WatchKind
 from dingwatch.watch import Notice, Overflow
@@ -329,7 +329,7 @@ class Life:
     def _start(self) -> None:
         mapped = [Mapped(tree.root, tree.root.decode(), to) for tree, to in self._mapped()]
         with self.store.writing() as connection:
-            marks = versions.bind(connection, mapped)
+            marks = bind(connection, mapped)
         settings = [
             FolderSettings(
                 id=mark.id,
