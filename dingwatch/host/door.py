@@ -54,7 +54,7 @@ class Door:
 
     A caller has `patience` seconds for a request; the others do not wait for it meanwhile.
     `on_request` runs in the door's thread and must be quick. When it raises, the door closes and the
-    exception goes to `threading.excepthook`; `is_open` tells whoever watches over the threads.
+    exception goes to `threading.excepthook`.
     """
 
     def __init__(self, state_dir: Path, on_request: Callable[[str], str], *, patience: float = 5.0) -> None:
@@ -63,11 +63,6 @@ class Door:
         self._patience = patience
         self._thread: threading.Thread | None = None
         self._bell: socket.socket | None = None
-
-    @property
-    def is_open(self) -> bool:
-        """Whether its thread lives."""
-        return self._thread is not None and self._thread.is_alive()
 
     def start(self) -> None:
         """Listen, from now on; `OSError` when another daemon listens there."""
