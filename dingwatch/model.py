@@ -222,6 +222,8 @@ class Pause:
     since: float
     by_token: bool = False
     """Whether the token call must succeed before anything else is tried (an outage)."""
+    fixed: bool = False
+    """Whether DingTalk has said when it ends: trying earlier is one more refused call."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -395,4 +395,5 @@ def pause_after(verdict: Verdict, key: str, before: Pause | None, now: float, ch
     else:
         wait = backoff(failures, chance)
     outage = isinstance(verdict, NotReached | NoAnswer)
-    return Pause(verdict.scope, key, now + wait, verdict.cause, failures, since, by_token=outage)
+    fixed = isinstance(verdict, Throttled | QuotaExhausted)
+    return Pause(verdict.scope, key, now + wait, verdict.cause, failures, since, by_token=outage, fixed=fixed)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from dingwatch.dingtalk import API_CHAT, API_PUT, API_UPLOAD, API_WEBHOOK, Host
 from dingwatch.model import Pause, Scope
-from dingwatch.pace import Limit, Pace
+from dingwatch.pace import Lesson, Limit, Pace
 
 APP = "app"
 OF_OAPI = frozenset({API_UPLOAD, API_CHAT})
@@ -126,11 +126,20 @@ class Paces:
         for key, limit in self._limits(place).items():
             self.paces[key] = self._pace(key, limit).taken(now)
 
-    def throttled(self, place: Place, scope: Scope, now: float) -> None:
-        """Learn from a refusal."""
+    def throttled(self, place: Place, scope: Scope, now: float) -> dict[tuple[Scope, str], Lesson]:
+        """Learn from a refusal; return what was learnt, to be kept."""
+        lessons = {}
         for key, limit in self._limits(place).items():
             if key[0] is scope:
-                self.paces[key] = self._pace(key, limit).throttled(now)
+                self.paces[key] = pace = self._pace(key, limit).throttled(now)
+                lessons[key] = pace.lesson
+        return lessons
+
+    def learn(self, key: tuple[Scope, str], lesson: Lesson) -> None:
+        """Take up what was learnt before."""
+        limit = {Scope.API: self.per_api, Scope.CONVERSATION: self.per_conversation}.get(key[0])
+        if limit is not None:
+            self.paces[key] = replace(self._pace(key, limit), lesson=lesson)
 
     def _pace(self, key: tuple[Scope, str], limit: Limit) -> Pace:
         return self.paces.get(key) or Pace(limit)

@@ -17,7 +17,7 @@ from dingwatch.delivery.jobs import Job, Outcome, Send
 from dingwatch.delivery.memory import Memory, Say, Settings, Tick, place_of
 from dingwatch.delivery.outcomes import enter
 from dingwatch.dingtalk import API_SEND, API_UPLOAD, Host
-from dingwatch.ledger import calls, outbox, pauses, transitions
+from dingwatch.ledger import calls, outbox, paces, pauses, transitions
 from dingwatch.ledger.outage import RETRY_SECONDS, Outage
 from dingwatch.ledger.store import LedgerError, Store
 from dingwatch.ledger.transitions import Change
@@ -81,6 +81,8 @@ class DeliveryLoop:
 
     def _recover_pace(self, connection: Connection, now: float) -> None:
         """Take up the pace where the last process left it."""
+        for key, lesson in paces.kept(connection).items():
+            self._memory.paces.learn(key, lesson)
         limits = (self._memory.settings.per_api, self._memory.settings.per_conversation)
         longest = max((limit.period for limit in limits if limit), default=0.0)
         if longest:

@@ -26,7 +26,7 @@ from dingwatch.delivery.jobs import (
 )
 from dingwatch.delivery.memory import Memory, Tick, place_of, rows_of, send_api
 from dingwatch.dingtalk import API_PUT, API_SEND, API_UPLOAD, SignatureExpired
-from dingwatch.ledger import outbox, pauses
+from dingwatch.ledger import outbox, paces, pauses
 from dingwatch.ledger.begun import Begun
 from dingwatch.ledger.outbox import Delivery, Had
 from dingwatch.ledger.transitions import NO_CAUSE, ONE_MORE, Change
@@ -176,7 +176,8 @@ def _failed(memory: Memory, tick: Tick, job: Job, raw: Verdict) -> None:
     place = place_of(job) or Place(API_SEND)  # a token's trouble is the app's, whatever the API
     _pause(memory, tick, place, verdict)
     if isinstance(verdict, Throttled):
-        memory.paces.throttled(place, verdict.scope, tick.now)
+        lessons = memory.paces.throttled(place, verdict.scope, tick.now)
+        paces.keep(memory.store, tick.connection, lessons)
     match job:
         case Begin() | Put() | Commit() if not drives.is_current(tick, job):
             pass  # its claim was given up meanwhile

@@ -16,7 +16,7 @@ def every(connection: Connection) -> list[Pause]:
     return [
         Pause(
             Scope(row.scope), row.key, row.until, Cause(row.code, row.message, row.advice, row.request_id),
-            row.failures, row.since, row.by_token,
+            row.failures, row.since, row.by_token, row.fixed,
         )
         for row in connection.execute(select(pauses).order_by(pauses.c.scope, pauses.c.key))
     ]  # fmt: skip
@@ -32,6 +32,7 @@ def put(store: Store, connection: Connection, made: Sequence[Pause]) -> None:
             "since": one.since,
             "failures": one.failures,
             "by_token": one.by_token,
+            "fixed": one.fixed,
             "code": one.cause.code,
             "message": one.cause.message,
             "advice": one.cause.advice,
@@ -49,5 +50,15 @@ def end(connection: Connection, ended: Iterable[tuple[Scope, str]]) -> None:
 
 
 def probe(connection: Connection) -> None:
-    """Let every pause be probed at once: a restart, or a person, says that the cause may be mended."""
+    """Let pauses be probed at once: a restart, or a person, says that the cause may be mended.
+
+    Not those whose end DingTalk has said: the quota's, and what it wants waited after too much haste.
+    """
+    connection.execute(update(pauses).where(~pauses.c.fixed).values(until=0.0, failures=0))
+
+
+def resume(connection: Connection) -> list[Pause]:
+    """Let every pause be probed at once, on a person's word; return them as they were."""
+    found = every(connection)
     connection.execute(update(pauses).values(until=0.0, failures=0))
+    return found

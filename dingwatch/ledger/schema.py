@@ -231,8 +231,21 @@ pauses = Table(
     Column("message", String, nullable=False),
     Column("advice", String, nullable=False),
     Column("request_id", String),
+    Column("fixed", Boolean, nullable=False, server_default=text("false")),
     _one_of("scope", Scope),
 )
+"""`fixed`: DingTalk has said when it ends, and neither a restart nor a `retry` mends its cause."""
+
+paces = Table(
+    "paces",
+    metadata,
+    Column("scope", String, primary_key=True),
+    Column("key", String, primary_key=True),
+    Column("slowdown", Double, nullable=False),
+    Column("refused_at", Double, nullable=False),
+    _one_of("scope", Scope),
+)
+"""What refusals have taught: how many times slower than configured, and when the last one was."""
 
 calls = Table(
     "calls",
@@ -270,6 +283,8 @@ MIGRATIONS: Final[Mapping[int, tuple[Executable, ...]]] = {
         text("ALTER TABLE uploads ADD COLUMN begun_key VARCHAR"),
         CreateIndex(uploads_by_name),
         CreateTable(parts),
+        text("ALTER TABLE pauses ADD COLUMN fixed BOOLEAN NOT NULL DEFAULT false"),
+        CreateTable(paces),
     ),
 }
 """What makes the next schema of each one; the first was only ever in SQLite."""

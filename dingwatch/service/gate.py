@@ -3,29 +3,40 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 from dingwatch.delivery import Place
 from dingwatch.model import Cause, Failure, NotReached
-from dingwatch.pace import Limit
+from dingwatch.pace import Limit, Pace
 
 
 class Gate:
-    """Stands before every request: holds it back to keep the pace, and refuses it after a stop.
+    """Stands before every request: keeps each API's window as requests leave, and refuses after a stop.
 
-    The slot of a job's first request was taken when the job was claimed; only what a request is repeated
-    for within a job waits here.
+    The slot of a job's first request was taken when the job was claimed, and here it waits only where
+    it has been overtaken: by others on their way from claim to request, or by what was repeated within a
+    job. Those have no slot, and wait for one of their own, spaced from whatever left last.
     """
 
-    def __init__(self, per_api: Limit | None, stopping: threading.Event) -> None:
-        self._spacing = per_api.period / per_api.count if per_api else 0.0
+    def __init__(
+        self,
+        per_api: Limit | None,
+        stopping: threading.Event,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._limit = per_api
         self._stopping = stopping
+        self._monotonic = monotonic
+        self._lock = threading.Lock()
+        self._paces: dict[str, Pace] = {}
         self._job = threading.local()
 
     @contextmanager
     def admitting(self, place: Place | None) -> Iterator[None]:
-        """Let the first request of its API that a job makes, in its own thread, pass at once."""
+        """Let the first request of its API that a job makes, in its own thread, pass by the slot it has."""
         self._job.admitted = place.api if place else None
         try:
             yield
@@ -34,9 +45,25 @@ class Gate:
 
     def __call__(self, api: str) -> None:
         """Pass, or raise Failure(NotReached) when the service stops."""
-        if getattr(self._job, "admitted", None) == api:
+        admitted = getattr(self._job, "admitted", None) == api
+        if admitted:
             self._job.admitted = None
-        else:
-            self._stopping.wait(self._spacing)
-        if self._stopping.is_set():
-            raise Failure(NotReached(Cause("stopped", "", "STOPPED")))
+        while not self._stopping.is_set():
+            wait = self._wait(api, spaced=not admitted)
+            if wait <= 0.0:
+                return
+            self._stopping.wait(wait)
+        raise Failure(NotReached(Cause("stopped", "", "STOPPED")))
+
+    def _wait(self, api: str, *, spaced: bool) -> float:
+        """Return the seconds until the API's next slot; 0 when it was free, and is now taken."""
+        if self._limit is None:
+            return 0.0
+        with self._lock:
+            now = self._monotonic()
+            pace = self._paces.get(api) or Pace(self._limit)
+            asked = replace(pace, limit=replace(self._limit, spaced=self._limit.spaced and spaced))
+            slot = asked.next_slot(now)
+            if slot <= now:
+                self._paces[api] = pace.taken(now)
+            return slot - now

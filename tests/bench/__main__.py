@@ -1,4 +1,4 @@
-"""`python -m tests.bench [burst] [latency] [tree] [ledger] [large] [--quick] [--large]`;."""
+"""`python -m tests.bench [NAME…] [--quick] [--large]`; see docs/performance.md."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import os
 
 import click
 
-from tests.bench import burst, large, latency, ledger, tree
+from tests.bench import burst, large, latency, ledger, pace, tree
 
-NAMES = ("burst", "latency", "tree", "ledger", "large")
+NAMES = ("burst", "latency", "tree", "ledger", "large", "pace")
 
 
 @click.command()
@@ -32,6 +32,8 @@ def main(names: tuple[str, ...], *, quick: bool, full: bool) -> None:
                 ledger.measure(quick=quick, large=full)
             case "large":
                 large.measure(quick=quick)
+            case "pace":
+                pace.measure(quick=quick)
 
 
 if __name__ == "__main__":

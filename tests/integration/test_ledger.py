@@ -95,7 +95,7 @@ NEW_IN_3 = (
 
 
 def test_a_ledger_of_an_older_dingwatch_is_brought_up_to_date(tmp_path: Path) -> None:
-    """The first schema had no floods, no index for what is missing, and no advice in its history."""
+    """The first schema had no floods, no index for what is missing, no advice in its history, no paces."""
     path = tmp_path / "ledger.db"
     Store.open(sqlite_url(path)).close()
     with closing(sqlite3.connect(path)) as connection:
@@ -109,6 +109,8 @@ def test_a_ledger_of_an_older_dingwatch_is_brought_up_to_date(tmp_path: Path) ->
             "ALTER TABLE history DROP COLUMN advice",
             "ALTER TABLE history DROP COLUMN request_id",
             *NEW_IN_3,
+            "ALTER TABLE pauses DROP COLUMN fixed",
+            "DROP TABLE paces",
             "UPDATE numbers SET value = 1 WHERE name = 'schema'",
         ):
             connection.execute(statement)
