@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from typing import Any, Final
 
 from dingwatch import policy
@@ -20,6 +21,7 @@ from dingwatch.lifecycle import Event, State
 from dingwatch.model import Cause, Form, Route
 from dingwatch.texts import Log
 
+FEW: Final = 4
 HOLD_FOR_UPLOAD: Final = 5.0
 """Seconds that a file waits for the first upload of one that settled earlier."""
 
@@ -120,13 +122,31 @@ def _claim_sends(memory: Memory, tick: Tick) -> None:
         if slot > tick.now:
             tick.wakes.append(slot)
         elif memory.free_workers(tick) > 0 and not memory.holds(tick, place):
-            rows = outbox.next_to_send(tick.connection, memory.held(tick.now), tick.now, conversation)
-            if not rows:
+            rows = _ready(memory, tick, conversation)
+            first = next(rows, None)
+            if first is None:
                 memory.may_send.discard(conversation)
-            _claim_first(memory, tick, rows)
+            else:
+                _claim_first(memory, tick, chain([first], rows))
 
 
-def _claim_first(memory: Memory, tick: Tick, rows: Sequence[Delivery]) -> None:
+def _ready(memory: Memory, tick: Tick, conversation: str) -> Iterator[Delivery]:
+    """Yield a conversation's rows that are uploaded and due, earliest settled first.
+
+    Mostly the first is all that is wanted, so few are asked for at once.
+    """
+    seen: set[int] = set()
+    limit = FEW
+    while True:
+        rows = outbox.next_to_send(tick.connection, memory.held(tick.now), tick.now, conversation, limit)
+        yield from (row for row in rows if row.id not in seen)
+        if len(rows) < limit:
+            return
+        seen.update(row.id for row in rows)
+        limit *= FEW
+
+
+def _claim_first(memory: Memory, tick: Tick, rows: Iterable[Delivery]) -> None:
     """Claim the first of a conversation's rows that nothing holds back."""
     for row in rows:
         # Its upload was lost by another row, or it was renamed to what it cannot be called: no failure of

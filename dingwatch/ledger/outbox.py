@@ -271,7 +271,7 @@ _NEXT: Final = _Free(
 
 
 def next_to_send(
-    connection: Connection, held: Held, now: float, conversation: str, limit: int = 4
+    connection: Connection, held: Held, now: float, conversation: str, limit: int
 ) -> list[Delivery]:
     """Return the first rows of one conversation that are uploaded and due, earliest settled first."""
     values = {"now": now, "conversation": conversation, "limit": limit}

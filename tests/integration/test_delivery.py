@@ -357,6 +357,24 @@ def test_a_doubt_is_resent_once_after_a_call_that_is_safe_to_repeat(desk: Desk) 
     assert desk.state(row) == "uncertain"
 
 
+def test_files_that_wait_for_older_versions_hold_back_no_other(desk: Desk) -> None:
+    """However many of them there are: a file that settled later goes meanwhile."""
+    names = [f"{number}.pdf" for number in range(6)]
+    for name in names:
+        desk.drop(name)
+    with desk.store.writing() as connection:
+        connection.exec_driver_sql(
+            "UPDATE deliveries SET state = 'uncertain', doubts = 1, doubted_at = ?", (desk.now,)
+        )
+    for name in names:
+        desk.drop(name)
+    (row,) = desk.drop("other.pdf")
+    desk.now += 1.0
+    (send,) = desk.upload()
+    assert isinstance(send, Send)
+    assert send.row.id == row
+
+
 def test_with_hold_a_doubt_is_left_to_a_person(tmp_path: Path, blank_ledger: Path) -> None:
     """`on_uncertain: hold` never sends twice by itself."""
     desk = Desk(tmp_path, blank_ledger, Settings(APP, resend_uncertain=False))
