@@ -63,6 +63,7 @@ from dingwatch.dingtalk.parts import (
     parts_of,
 )
 from dingwatch.dingtalk.persons import MOST_PERSONS, ReadStatus, SentToPersons
+from dingwatch.dingtalk.proxies import proxy_of
 from dingwatch.dingtalk.recipe import (
     connect,
     get_media,
@@ -165,6 +166,7 @@ __all__ = [
     "markdown_message",
     "part_size_for",
     "parts_of",
+    "proxy_of",
     "send_to_conversation",
     "send_to_group",
     "text_message",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from email.utils import parsedate_to_datetime
 from typing import Any, Final, TypeVar
 from urllib.parse import quote, quote_plus
 
@@ -73,6 +74,7 @@ class Channel:
             pool=pool, clock=clock, timeouts=self.timeouts, monotonic=monotonic or clock
         )
         self._secrets: Callable[[], Iterable[str]] = tuple
+        self._dated = ("", 0.0)
 
     def hide(self, secrets: Callable[[], Iterable[str]]) -> None:
         """Keep what this returns, whenever it is asked, out of every message."""
@@ -81,6 +83,18 @@ class Channel:
     def close(self) -> None:
         """Close all connections."""
         self._transport.close()
+
+    @property
+    def ahead(self) -> float | None:
+        """Seconds by which this machine's clock is ahead of the other side's, by its latest answer's date.
+
+        None before there was one. To the second, and the answer's way here counts as well.
+        """
+        date, came = self._dated
+        try:
+            return came - parsedate_to_datetime(date).timestamp()
+        except ValueError:
+            return None
 
     # --- Calls ---------------------------------------------------------------------------------
 
@@ -147,7 +161,9 @@ class Channel:
 
     def _exchange(self, call: Call) -> Answer:
         silence = call.silence or self.timeouts.read
-        return self._transport.exchange(call.method, call.url, call.headers, call.body, silence=silence)
+        answer = self._transport.exchange(call.method, call.url, call.headers, call.body, silence=silence)
+        self._dated = (answer.headers.get("Date", ""), self.clock())
+        return answer
 
     def _receive(
         self, call: Call, into: Sink, limit: int, wanted: Callable[[int, Mapping[str, str]], bool]

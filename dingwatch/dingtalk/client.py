@@ -88,6 +88,11 @@ class Client:
         """Return a custom robot, which needs no token of the account's."""
         return WebhookRobot(self._channel, webhook)
 
+    @property
+    def clock_ahead(self) -> float | None:
+        """Seconds by which this machine's clock is ahead of DingTalk's; None before the first answer."""
+        return self._channel.ahead
+
     def close(self) -> None:
         """Close all connections."""
         self._channel.close()

@@ -82,13 +82,19 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 
 def _told(chain: list[BaseException]) -> str:
     """Name what happened: only the system's own words, since those of the libraries hold addresses."""
-    told = type(chain[-1]).__name__
+    told = _by_tunnel(chain) or type(chain[-1]).__name__
     for one in chain:
         if isinstance(one, OSError) and one.errno is not None:
             told = _printable(f"{type(one).__name__}: {one.strerror}", LONGEST_HEARD)
             break
     by_proxy = any(isinstance(one, ProxyError) for one in chain)  # or DingTalk would seem to refuse
     return f"ProxyError: {told}" if by_proxy else told
+
+
+def _by_tunnel(chain: list[BaseException]) -> str:
+    """Return the status with which a proxy refused to pass a connection on; empty where none did."""
+    said = (re.match(r"Tunnel connection failed: (\d{3})", str(arg)) for one in chain for arg in one.args[:1])
+    return next((f"HTTP {found[1]}" for found in said if found), "")
 
 
 # --- Answers -----------------------------------------------------------------------------------

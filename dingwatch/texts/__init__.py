@@ -7,8 +7,9 @@ and what to do next; `{placeholders}` are the same in both languages (a test com
 from dingwatch.texts.advice import Advice
 from dingwatch.texts.checks import Checks
 from dingwatch.texts.cli import Cli
+from dingwatch.texts.diagnosis import Diagnosis
 from dingwatch.texts.language import Language, Text, spoken
 from dingwatch.texts.log import Log
 from dingwatch.texts.problems import Problems
 
-__all__ = ["Advice", "Checks", "Cli", "Language", "Log", "Problems", "Text", "spoken"]
+__all__ = ["Advice", "Checks", "Cli", "Diagnosis", "Language", "Log", "Problems", "Text", "spoken"]

@@ -168,8 +168,14 @@ class Advice(Text):
         "The app lacks a permission: request it in the developer console (权限管理), then publish a version.",
     )
     NOT_PUBLISHED = (
-        "可使用范围不包含对方：请在 版本管理与发布 里扩大可使用范围并发布。",
-        "Not in the app's visible range: widen it in the console (版本管理与发布) and publish.",
+        (
+            "应用没有发布，或可使用范围不包含对方：开发者后台 → 应用 → 版本管理与发布 → 创建新版本，"
+            "扩大可使用范围并发布。"
+        ),
+        (
+            "The app is not published, or they are outside its visible range: developer console → app →"
+            " 版本管理与发布 → new version, widen 可使用范围 and publish."
+        ),
     )
     APP_DISABLED = (
         "应用或组织已停用：请在管理后台启用。",

@@ -53,6 +53,13 @@ class Checks(Text):
     )
     TOKEN = ("凭证有效", "the credentials are valid")
     TOKEN_BAD = ("无法从 {host} 取得令牌（{reason}）{advice}", "no token from {host} ({reason}). {advice}")
+    CLOCK_WRONG = (
+        "本机时间比钉钉{direction} {seconds} 秒：请用 timedatectl 检查，并启用 NTP 校时",
+        "this machine's clock is {seconds} s {direction} DingTalk's: look at timedatectl, and turn NTP on",
+    )
+    AHEAD = ("快", "ahead of")
+    BEHIND = ("慢", "behind")
+    PROXIED = ("通过代理 {proxy} 访问钉钉", "DingTalk is reached through the proxy {proxy}")
     ROBOT = ("机器人在会话 {conversation} 中", "the robot is in conversation {conversation}")
     ROBOT_BAD = (
         "机器人不在会话 {conversation} 中。{advice}",
@@ -61,6 +68,14 @@ class Checks(Text):
     ROBOT_UNKNOWN = (
         "无法查询会话 {conversation} 的机器人（{reason}）{advice}",
         "the robots of conversation {conversation} cannot be asked for ({reason}). {advice}",
+    )
+    OPERATOR = (
+        "operator_union_id 对应的人可以使用会话 {conversation} 的群文件",
+        "the person of operator_union_id can use the files of conversation {conversation}",
+    )
+    OPERATOR_BAD = (
+        "operator_union_id 对应的人不能使用会话 {conversation} 的群文件（{reason}）{advice}",
+        "the person of operator_union_id cannot use conversation {conversation}'s files ({reason}). {advice}",
     )
     CONFIG_BAD = ("配置：{problem}", "config: {problem}")
     LEDGER_LATER = ("尚不支持 PostgreSQL 账本（not yet）", "not yet: a ledger in PostgreSQL")

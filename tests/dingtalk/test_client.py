@@ -1,5 +1,6 @@
 """The client against the stand-in: tokens, gate and meter, repetition, and each call."""
 
+import time
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -284,3 +285,15 @@ def test_an_endless_answer_is_given_up(sandbox: Sandbox, calls: Calls) -> None:
     sandbox.inject(Fault(API, FaultKind.ENDLESS, times=None))
     with calls.client(sandbox.url, monotonic=Clock(step=30.0)) as client:
         assert type(verdict(lambda: client.fetch_token(Host.API))) is NoAnswer
+
+
+def test_the_clock_is_compared_with_dingtalks(sandbox: Sandbox, calls: Calls) -> None:
+    """By the date of the latest answer; before there was one nothing is known."""
+    for ahead in (3600.0, -3600.0):
+        calls.clock.now = time.time() + ahead
+        with calls.client(
+            sandbox.url, client_id=sandbox.client_id, client_secret=sandbox.client_secret
+        ) as one:
+            assert one.clock_ahead is None
+            one.fetch_token(Host.API)
+            assert one.clock_ahead == pytest.approx(ahead, abs=60.0)

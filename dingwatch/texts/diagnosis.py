@@ -1,0 +1,77 @@
+"""Why DingTalk cannot be used from here, and what to click."""
+
+from __future__ import annotations
+
+from dingwatch.texts.language import Text
+
+
+class Diagnosis(Text):
+    """What a person can do about a cause, where more is known than the cause's name."""
+
+    SCOPE = (
+        (
+            "应用缺少权限 {scopes}：开发者后台 → 应用 → 权限管理，搜索 {scopes} 并申请；"
+            "再到 版本管理与发布 发布新版本，发布后才生效。"
+        ),
+        (
+            "The app lacks the permission {scopes}: developer console → app → 权限管理 (permissions), search"
+            " {scopes}, request it; then publish a version (版本管理与发布): it has no effect before."
+        ),
+    )
+    IP = (
+        (
+            "本机的出口 IP {address} 不在白名单：开发者后台 → 应用 → 安全设置 → 服务器出口IP，"
+            "加入 {address} 并保存。"
+        ),
+        (
+            "This machine's address {address} is not on the allow-list: developer console → app → 安全设置 →"
+            " 服务器出口IP, add {address} and save."
+        ),
+    )
+    EXPIRED = (
+        "证书不在有效期内，多半是本机时间不对：请用 timedatectl 检查，并启用 NTP 校时。",
+        (
+            "The certificate is not valid at this time, so the clock is probably wrong: look at timedatectl,"
+            " and turn NTP on."
+        ),
+    )
+    INTERCEPTED = (
+        (
+            "对方出示的证书不是公认机构签发的，多半是公司代理或防火墙在解密流量：请让它放行"
+            " *.dingtalk.com，或用 REQUESTS_CA_BUNDLE 指定公司的 CA 证书。"
+        ),
+        (
+            "The certificate is not by a public authority: a proxy or firewall probably decrypts the traffic."
+            " Have it pass *.dingtalk.com untouched, or name the company's CA in REQUESTS_CA_BUNDLE."
+        ),
+    )
+    PROXY_LOGIN = (
+        (
+            "代理 {proxy} 要求登录：请把用户名和密码写进 HTTPS_PROXY（http://user:password@host:port），"
+            "或用 NO_PROXY 让钉钉不经过代理。"
+        ),
+        (
+            "The proxy {proxy} wants a login: put it into HTTPS_PROXY (http://user:password@host:port), or"
+            " take DingTalk past the proxy with NO_PROXY."
+        ),
+    )
+    PROXY = (
+        (
+            "请求经过代理 {proxy}（环境变量 HTTP_PROXY / HTTPS_PROXY），没有得到钉钉的回应：请检查代理，"
+            "或设置 NO_PROXY=.dingtalk.com 让钉钉不经过它。"
+        ),
+        (
+            "Requests go through the proxy {proxy} (HTTP_PROXY / HTTPS_PROXY), and no answer of DingTalk's"
+            " came back: check the proxy, or set NO_PROXY=.dingtalk.com to go past it."
+        ),
+    )
+    GATE_PAGE = (
+        (
+            "回应是网页，不是钉钉的接口：中间可能有代理、防火墙或上网认证页；也可能是同一出口 IP"
+            " 请求过多，钉钉暂时拦截，五分钟后再试。"
+        ),
+        (
+            "The answer is a web page, not DingTalk's interface: a proxy, a firewall or a log-in page may"
+            " stand between; or DingTalk shuts this IP out for too many requests: try again in five minutes."
+        ),
+    )

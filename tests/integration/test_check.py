@@ -1,0 +1,242 @@
+"""`check` against a DingTalk that refuses: each cause has its own sentence, and says what to click."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from email.utils import formatdate
+from http.client import HTTPConnection
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import urlsplit
+
+import pytest
+
+from dingwatch.cli.context import Session
+from dingwatch.cli.diagnosis import advice
+from dingwatch.dingtalk import API_CONVERSATION_SPACE, API_ROBOTS, API_TOKEN, Host
+from dingwatch.model import Cause
+from dingwatch.sandbox import Fault, FaultKind, Sandbox, Settings
+from dingwatch.texts import Language
+from tests.integration.conftest import Machine
+
+TOKEN, LEGACY_TOKEN = API_TOKEN[Host.API], API_TOKEN[Host.OAPI]
+
+
+def failure(machine: Machine, language: str = "en_GB.UTF-8") -> str:
+    """Run `check`, and return the one failure that it finds."""
+    done = machine.do("check", language=language)
+    assert (done.returncode, "Traceback" in done.stderr) == (1, False), done.stdout + done.stderr
+    (line,) = [line for line in done.stdout.splitlines() if line.startswith("FAIL")]
+    return line
+
+
+CAUSES = {
+    "wrong_key": (Fault(TOKEN, FaultKind.ERROR, code="invalidClientIdOrSecret", status=400), "client_secret"),
+    "wrong_legacy_key": (Fault(LEGACY_TOKEN, FaultKind.ERROR, code=40096), "client_secret"),
+    "not_published": (
+        Fault(API_ROBOTS, FaultKind.ERROR, code="permession.checkFailed", status=400),
+        "版本管理与发布",
+    ),
+    "not_published_legacy": (Fault(LEGACY_TOKEN, FaultKind.ERROR, code=50002), "版本管理与发布"),
+    "scope": (Fault(API_ROBOTS, FaultKind.NO_PERMISSION), "search qyapi_robot_sendmsg"),
+    "robot_outside": (
+        Fault(API_ROBOTS, FaultKind.ERROR, code="resource.not.found", status=400),
+        "添加机器人",
+    ),
+    "ip": (Fault(TOKEN, FaultKind.IP_NOT_ALLOWED), "add 127.0.0.1"),
+    "ip_legacy": (Fault(LEGACY_TOKEN, FaultKind.IP_NOT_ALLOWED), "add 127.0.0.1"),
+    "page": (Fault(TOKEN, FaultKind.HTML, times=None), "a web page"),
+    "disabled": (Fault(LEGACY_TOKEN, FaultKind.ERROR, code=50003), "disabled"),
+}
+
+
+@pytest.mark.parametrize("cause", CAUSES)
+def test_each_cause_has_its_own_sentence(machine: Machine, sandbox: Sandbox, cause: str) -> None:
+    """What DingTalk refuses for is told apart, each with what a person can do."""
+    fault, said = CAUSES[cause]
+    sandbox.inject(fault)
+    assert said in failure(machine)
+
+
+def test_a_missing_permission_is_named_in_chinese(machine: Machine, sandbox: Sandbox) -> None:
+    """Which one, where to click, and that it must be published."""
+    sandbox.inject(Fault(API_ROBOTS, FaultKind.NO_PERMISSION))
+    del machine.settings["language"]
+    machine.write()
+    line = failure(machine, "zh_CN.UTF-8")
+    assert "权限管理，搜索 qyapi_robot_sendmsg" in line
+    assert "发布新版本" in line
+
+
+def test_what_concerns_the_whole_app_is_said_once(machine: Machine, sandbox: Sandbox) -> None:
+    """A refusal that the next call would meet too is not asked for again: calls are billed."""
+    sandbox.inject(Fault(API_ROBOTS, FaultKind.NO_PERMISSION, times=None))
+    machine.settings["folders"][0]["conversation_id"] = [one.id for one in sandbox.conversations[:3]]
+    machine.write()
+    failure(machine)
+    assert sandbox.calls()[API_ROBOTS] == 1
+
+
+# --- Proxies and clocks ----------------------------------------------------------------------------
+
+
+class Proxy(BaseHTTPRequestHandler):
+    """Passes requests on, with the date changed by so many seconds; or refuses with a status."""
+
+    late, refusal = 0.0, 0
+
+    def answer(self) -> None:
+        """Pass one request on."""
+        if self.refusal:
+            self.send_error(self.refusal)
+            return
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        headers = {name: value for name, value in self.headers.items() if not name.startswith("Proxy-")}
+        address = urlsplit(self.path)
+        with closing(HTTPConnection(address.netloc, timeout=10)) as connection:
+            connection.request(self.command, f"{address.path}?{address.query}", body, headers)
+            came = connection.getresponse()
+            content = came.read()
+        self.send_response_only(came.status)
+        self.send_header("Date", formatdate(time.time() - self.late, usegmt=True))
+        self.send_header("Content-Type", came.headers["Content-Type"])
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    do_GET = do_POST = do_CONNECT = answer  # noqa: N815 (http.server's names)
+
+    def log_message(self, *_: object) -> None:
+        """Keep quiet."""
+
+
+@contextmanager
+def proxy(**behaviour: float) -> Iterator[str]:
+    """Run a proxy; yield its host and port."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Behaving", (Proxy,), behaviour))
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@pytest.fixture
+def through(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Have what is started from here on go through a proxy."""
+
+    def use(address: str) -> None:
+        for name in ("NO_PROXY", "no_proxy", "http_proxy"):
+            monkeypatch.delenv(name, raising=False)
+        monkeypatch.setenv("HTTP_PROXY", f"http://somebody:his-password@{address}")
+
+    return use
+
+
+def test_a_proxy_that_works_is_named_without_its_password(
+    machine: Machine, through: Callable[[str], None]
+) -> None:
+    """It is good to know, and no failure."""
+    with proxy() as address:
+        through(address)
+        done = machine.do("check")
+    assert done.returncode == 0, done.stdout
+    assert f"through the proxy {address}" in done.stdout
+    assert "his-password" not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(("refusal", "said"), [(407, "wants a login"), (502, "check the proxy")])
+def test_a_proxy_in_the_way_is_blamed(
+    machine: Machine, through: Callable[[str], None], refusal: int, said: str
+) -> None:
+    """One that wants a login is told apart from one that does not get through."""
+    with proxy(refusal=refusal) as address:
+        through(address)
+        line = failure(machine)
+    assert said in line
+    assert address in line
+
+
+def test_a_proxy_that_opens_no_tunnel_is_blamed(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For https the login is asked for before anything of DingTalk's is seen."""
+    machine.settings["dingtalk"] |= {"api_url": "https://localhost:1", "oapi_url": "https://localhost:1"}
+    machine.write()
+    for name in ("NO_PROXY", "no_proxy", "https_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    with proxy(refusal=407) as address:
+        monkeypatch.setenv("HTTPS_PROXY", f"http://{address}")
+        line = failure(machine)
+    assert "HTTP 407" in line
+    assert f"The proxy {address} wants a login" in line
+
+
+def test_a_proxy_that_is_not_there_is_blamed(machine: Machine, through: Callable[[str], None]) -> None:
+    """DingTalk itself refused nothing."""
+    through("127.0.0.1:1")
+    assert "the proxy 127.0.0.1:1" in failure(machine)
+
+
+@pytest.mark.parametrize(("late", "said"), [(1200, "ahead of"), (-1200, "behind")])
+def test_a_wrong_clock_is_found(
+    machine: Machine, through: Callable[[str], None], late: float, said: str
+) -> None:
+    """The date of DingTalk's answers tells by how much, and which way."""
+    with proxy(late=late) as address:
+        through(address)
+        line = failure(machine)
+    assert f"s {said} DingTalk's" in line
+    assert "timedatectl" in line
+
+
+@pytest.mark.parametrize(
+    ("message", "said"),
+    [
+        ("certificate verify failed: certificate has expired", "clock"),
+        ("certificate verify failed: certificate is not yet valid", "clock"),
+        ("certificate verify failed: self-signed certificate in certificate chain", "decrypts"),
+        ("certificate verify failed: unable to get local issuer certificate", "decrypts"),
+        ("Hostname mismatch", "CA certificates"),
+    ],
+)
+def test_a_certificate_tells_the_clock_from_an_interception(message: str, said: str) -> None:
+    """OpenSSL's own words tell which of the two it is."""
+    cause = Cause("unreachable", f"SSLCertVerificationError: {message}", "CERTIFICATE")
+    assert said in advice(Session(None, Language.EN), cause, "https://api.dingtalk.com")
+
+
+# --- The operator ----------------------------------------------------------------------------------
+
+
+def with_operator(machine: Machine, union_id: str) -> None:
+    """Have the config name an operator."""
+    machine.settings["dingtalk"]["operator_union_id"] = union_id
+    machine.write()
+
+
+def test_the_operator_is_asked_about_for_each_conversation(machine: Machine, sandbox: Sandbox) -> None:
+    """It costs one call that changes nothing; where big files do not go by drive it is not made."""
+    with_operator(machine, Settings().operator_union_id)
+    done = machine.do("check")
+    assert (done.returncode, "operator_union_id can use" in done.stdout) == (0, True), done.stdout
+    assert [space.conversation_id for space in sandbox.spaces()] == [sandbox.conversations[0].id]
+    machine.settings["folders"][0]["large_files"] = "fail"
+    machine.write()
+    assert machine.do("check").returncode == 0
+    assert sandbox.calls()[API_CONVERSATION_SPACE] == 1
+
+
+def test_an_operator_who_is_nobody_is_a_failure(machine: Machine) -> None:
+    """The sentence names the key."""
+    with_operator(machine, "nobody")
+    assert "operator_union_id" in failure(machine)
+
+
+def test_a_permission_that_only_check_needs_is_a_warning(machine: Machine, sandbox: Sandbox) -> None:
+    """No delivery asks for a conversation's own space."""
+    with_operator(machine, Settings().operator_union_id)
+    sandbox.inject(Fault(API_CONVERSATION_SPACE, FaultKind.NO_PERMISSION))
+    done = machine.do("check")
+    assert (done.returncode, "ConvFile.Space.Read" in done.stdout) == (0, True), done.stdout
