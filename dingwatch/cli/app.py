@@ -142,6 +142,17 @@ def send_(session: Session, *, files: tuple[Path, ...], target: str) -> int:
     return send.send(session, files, target)
 
 
+@command(Cli.INIT, secret=False)
+@click.option("--overwrite", is_flag=True, help=_help(Cli.OPT_OVERWRITE))
+@click.option("--sandbox", metavar="URL", help=_help(Cli.OPT_SANDBOX))
+@click.option("--wait", type=click.IntRange(min=1), default=300, show_default=True, help=_help(Cli.OPT_WAIT))
+def init_(session: Session, *, overwrite: bool, sandbox: str | None, wait: int) -> int:
+    """Lead through the set-up."""
+    from dingwatch.cli import init  # noqa: PLC0415 (who watches folders for years needs no questions)
+
+    return init.init(session, init.Wishes(sandbox, overwrite, wait))
+
+
 @command(Cli.DEMO)
 def demo_(session: Session) -> int:
     """Try it without an account."""
@@ -171,11 +182,7 @@ def _not_yet(name: str, text: Cli) -> None:
         Session(path, own_language()).fail(Cli.NOT_YET, command=name)
 
 
-for _name, _text in (
-    ("recall", Cli.RECALL),
-    ("init", Cli.INIT),
-):
-    _not_yet(_name, _text)
+_not_yet("recall", Cli.RECALL)
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from typing import Final
 from dingwatch.cli.context import Session
 from dingwatch.dingtalk import Host, proxy_of
 from dingwatch.model import Cause, Verdict
-from dingwatch.texts import Checks, Diagnosis
+from dingwatch.texts import Diagnosis, Text
 
 # As DingTalk names its permissions: `qyapi_robot_sendmsg`, `Storage.File.Write`.
 _SCOPE: Final = re.compile(r"\bqyapi_\w+|\b[A-Z]\w+(?:\.[A-Z]\w+){1,3}")
@@ -17,7 +17,7 @@ _UNHEARD: Final = {"UNREACHABLE", "NO_ANSWER", "GATE_PAGE", "ADDRESS"}
 """Advice of failures that a proxy may be behind."""
 
 
-def told(session: Session, text: Checks, verdict: Verdict, url: str, **values: object) -> str:
+def told(session: Session, text: Text, verdict: Verdict, url: str, **values: object) -> str:
     """Say what did not work with a call to an address, why, and what a person can do."""
     cause = verdict.cause
     request = f" [request id {cause.request_id}]" if cause.request_id else ""

@@ -8,8 +8,22 @@ from dingwatch.texts.advice import Advice
 from dingwatch.texts.checks import Checks
 from dingwatch.texts.cli import Cli
 from dingwatch.texts.diagnosis import Diagnosis
+from dingwatch.texts.keys import Keys
 from dingwatch.texts.language import Language, Text, spoken
 from dingwatch.texts.log import Log
 from dingwatch.texts.problems import Problems
+from dingwatch.texts.setup import Setup
 
-__all__ = ["Advice", "Checks", "Cli", "Diagnosis", "Language", "Log", "Problems", "Text", "spoken"]
+__all__ = [
+    "Advice",
+    "Checks",
+    "Cli",
+    "Diagnosis",
+    "Keys",
+    "Language",
+    "Log",
+    "Problems",
+    "Setup",
+    "Text",
+    "spoken",
+]

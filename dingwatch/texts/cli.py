@@ -51,6 +51,12 @@ class Cli(Text):
     OPT_TO = ("会话 ID 或配置中的文件夹名称。", "A conversation ID, or the name of a folder in the config.")
     OPT_HOST = ("监听地址。", "The address to listen on.")
     OPT_PORT = ("监听端口，0 为任意。", "The port to listen on; 0 takes any.")
+    OPT_OVERWRITE = ("覆盖已有的配置。", "Replace a config that is there.")
+    OPT_SANDBOX = (
+        "用这个地址的替身（dingwatch sandbox）代替钉钉。",
+        "Use the stand-in (dingwatch sandbox) at this address instead of DingTalk.",
+    )
+    OPT_WAIT = ("等待有人 @ 机器人的秒数。", "For how many seconds to wait for a mention of the robot.")
     NOT_YET = ("“{command}”尚未实现（not yet）。", "not yet: {command} comes with a later version.")
     CONFIG_BAD = ("配置有 {count} 处问题：", "the config has {count} problems:")
     CONFIG_LINE = ("（第 {line} 行）", " (line {line})")

@@ -9,11 +9,8 @@ class Problems(Text):
     """What can be wrong with the configuration."""
 
     NO_CONFIG = (
-        "没有找到配置文件（找过：{places}）。请把 config.example.yaml 复制过去并修改，或用 -c 指定文件。",
-        (
-            "No configuration found (looked at {places}). Copy config.example.yaml there and edit it,"
-            " or name a file with -c."
-        ),
+        "没有找到配置文件（找过：{places}）。请运行 dingwatch init，或用 -c 指定文件。",
+        ("No configuration found (looked at {places}). Run dingwatch init, or name a file with -c."),
     )
     UNREADABLE = (
         "无法读取 {path}：{reason}。请检查路径和权限。",

@@ -163,7 +163,7 @@ def test_every_dependency_has_its_reason() -> None:
     project = PROJECT["project"]
     wanted = [
         *project["dependencies"],
-        *project["optional-dependencies"]["postgresql"],
+        *(one for extra in project["optional-dependencies"].values() for one in extra),
         *PROJECT["dependency-groups"]["dev"],
     ]
     text = page("CONTRIBUTING.md")

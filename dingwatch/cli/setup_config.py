@@ -1,0 +1,171 @@
+"""The config that `init` writes: every key with a comment, what was chosen, and the rest as defaults."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from dingwatch.config import ConfigError, Problem, Rate, load
+from dingwatch.config.schema import SECTIONS
+from dingwatch.texts import Keys, Language, Setup
+
+FOR_ITS_OWNER: Final = 0o600
+_UNITS: Final = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0}
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """What the person chose; `secret_file` None where a systemd unit hands the secret over."""
+
+    language: Language
+    client_id: str
+    secret_file: Path | None
+    api_url: str | None
+    oapi_url: str | None
+    folder: str
+    conversation_id: str
+
+    def chosen(self) -> Mapping[str, Mapping[str, str]]:
+        """Return the keys that are filled in, by section."""
+        dingtalk = {
+            "client_id": self.client_id,
+            "client_secret_file": None if self.secret_file is None else str(self.secret_file),
+            "api_url": self.api_url,
+            "oapi_url": self.oapi_url,
+        }
+        return {
+            "": {"language": str(self.language)},
+            "dingtalk": {key: value for key, value in dingtalk.items() if value is not None},
+            "folders[]": {"path": self.folder, "conversation_id": self.conversation_id},
+        }
+
+
+# --- The text --------------------------------------------------------------------------------------
+
+
+def config_text(choices: Choices) -> str:
+    """Return the file's content."""
+    lines = [f"# {Setup.HEADER.said(choices.language)}", ""]
+    chosen = choices.chosen()
+    for key in SECTIONS[""].model_fields:
+        section = "folders[]" if key == "folders" else key
+        if section not in SECTIONS:
+            lines += _entry("", key, chosen[""], choices.language)
+        else:
+            lines += _comment(key, choices.language)
+            lines += _section(section, chosen.get(section, {}), choices.language)
+        lines.append("")
+    return "\n".join(lines)
+
+
+def _section(section: str, chosen: Mapping[str, str], language: Language) -> Iterator[str]:
+    """Yield a section's lines; one in which nothing was chosen is a default as a whole."""
+    off = "" if chosen else "#"
+    yield f"{off}{section.removesuffix('[]')}:"
+    mark, indent = ("  - ", "    ") if section.endswith("[]") else ("  ", "  ")
+    for key in SECTIONS[section].model_fields:
+        for line in _entry(section, key, chosen, language):
+            if line.startswith("#"):
+                yield f"{indent}{line}" if chosen or line.startswith("# ") else f"#{indent}{line[1:]}"
+            else:
+                yield mark + line
+                mark = indent
+
+
+def _entry(section: str, key: str, chosen: Mapping[str, str], language: Language) -> Iterator[str]:
+    yield from _comment(f"{section.removesuffix('[]')}_{key}".lstrip("_"), language)
+    if key in chosen:
+        yield f"{key}: {json.dumps(chosen[key], ensure_ascii=False)}"
+    else:
+        yield f"#{key}: {_default(SECTIONS[section], key)}"
+
+
+def _comment(name: str, language: Language) -> Iterator[str]:
+    text = Keys.__members__.get(name.upper())
+    if text is not None:
+        yield f"# {text.said(language)}"
+
+
+def _default(shape: type[BaseModel], key: str) -> str:
+    """Return a key's default as it is written; `…` where none can be, as for recipients."""
+    written = _written(shape.model_fields[key].get_default(call_default_factory=True))
+    try:
+        shape.model_validate({key: yaml.safe_load(written)})
+    except ValidationError:
+        return "…"
+    return written
+
+
+def _written(value: object) -> str:
+    """Write a default as a person would: durations and paces are numbers to the program."""
+    if isinstance(value, Rate):
+        return f"{value.count}/{'s' if value.spaced else 'm'}"
+    if isinstance(value, float):
+        unit = next((unit for unit, seconds in _UNITS.items() if value % seconds == 0), None)
+        return f"{value * 1000:g}ms" if unit is None else f"{value / _UNITS[unit]:g}{unit}"
+    if isinstance(value, str):
+        return value
+    return json.dumps(list(value) if isinstance(value, tuple) else value)
+
+
+# --- Its problems ----------------------------------------------------------------------------------
+
+
+def problems_of(choices: Choices, environ: Mapping[str, str]) -> tuple[Problem, ...]:
+    """Return what would be wrong with a config of these choices, as `check` would say it."""
+    with TemporaryDirectory(prefix="dingwatch-init-") as made:
+        draft = Path(made) / "config.yaml"
+        draft.write_bytes(config_text(choices).encode("utf-8", "surrogateescape"))
+        without = {name: value for name, value in environ.items() if name != "DINGWATCH_CLIENT_SECRET"}
+        try:
+            load(draft, environ=without, language=choices.language, secret_needed=False)
+        except ConfigError as error:
+            return error.problems
+    return ()
+
+
+# --- On the disk -----------------------------------------------------------------------------------
+
+
+def write_all(contents: Mapping[Path, str], owners: Mapping[Path, tuple[int, int]]) -> None:
+    """Put files in their places, each whole and from its first instant for its owner only, or none of them.
+
+    Raises:
+        OSError: for the first that cannot be written; nothing is left then.
+    """
+    with ExitStack() as undo:
+        staged: dict[Path, Path] = {}
+        for path, content in contents.items():
+            staged[path] = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+            undo.callback(_remove, staged[path])
+            _write(staged[path], content, owners.get(path))
+        for path, whole in staged.items():
+            if not os.path.lexists(path):
+                undo.callback(_remove, path)
+            whole.replace(path)
+        undo.pop_all()
+
+
+def _write(path: Path, content: str, owner: tuple[int, int] | None) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FOR_ITS_OWNER)
+    with open(descriptor, "w", encoding="utf-8") as file:
+        if owner is not None:
+            os.fchown(descriptor, *owner)
+        file.write(content)
+        file.flush()
+        os.fsync(descriptor)
+
+
+def _remove(path: Path) -> None:
+    with suppress(FileNotFoundError):
+        path.unlink()
