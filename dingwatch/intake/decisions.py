@@ -18,7 +18,7 @@ from dingwatch.intake.folder import Folder
 from dingwatch.intake.instant import Instant
 from dingwatch.intake.jobs import Examine, Examined, Listed
 from dingwatch.ledger import floods, outbox, versions
-from dingwatch.ledger.folders import mark_looked
+from dingwatch.ledger import folders as bound
 from dingwatch.ledger.store import Store
 from dingwatch.ledger.transitions import chunks
 from dingwatch.ledger.versions import NewVersion, Renewed
@@ -244,7 +244,7 @@ class Decisions:
         old = self._old(connection, folder, listed, now) if folder.settings.existing == "skip" else []
         versions.add(self._store, connection, old, now.wall)
         blank = folder.home.device if folder.home and not listed.files and not folder.mounted else None
-        mark_looked(connection, folder.id, now.wall, blank)
+        bound.mark_looked(connection, folder.id, now.wall, blank)
         decided.baselines.append((folder, len(old)))
 
     def _old(self, connection: Connection, folder: Folder, listed: Listed, now: Instant) -> list[NewVersion]:

@@ -41,6 +41,7 @@ class Drop:
 
     digest: str
     names: list[str]
+    path: str
     must: bool = True
 
 
@@ -115,7 +116,7 @@ def account(
             here = [row for row in found if row.conversation == conversation and row.shows(drop)]
             _judge(made, drop, here, len(_places(drop, shown)))
         for older, newer in itertools.combinations(drops, 2):
-            if older.names == newer.names and max(_places(older, shown), default=-1) > min(
+            if older.path == newer.path and max(_places(older, shown), default=-1) > min(
                 _places(newer, shown), default=len(shown)
             ):
                 made._bad("late", (older, newer))
@@ -147,6 +148,8 @@ def _judge(made: Account, drop: Drop, here: Sequence[Row], times: int) -> None:
 
 def _shown(sandbox: Sandbox, message: Message) -> tuple[str, str]:
     """Return the name and digest of the file that a message shows; an archive shows what is in it."""
+    if message.media_id is None:  # by the drive, where nothing is zipped
+        return str(message.file_name), str(message.sha256)
     content = io.BytesIO(sandbox.content(str(message.media_id)))
     if not zipfile.is_zipfile(content):
         return str(message.file_name), str(message.sha256)

@@ -118,7 +118,7 @@ class Place:
         written.rename(target)
         if path in self.there:
             self.there[path].must = False
-        made = self.there[path] = Drop(sha256(content), [target.name])
+        made = self.there[path] = Drop(sha256(content), [target.name], path)
         self.drops.append(made)
         return made
 
@@ -129,6 +129,7 @@ class Place:
         (self.share / old).rename(target)
         moved = self.there[new] = self.there.pop(old)
         moved.names.append(target.name)
+        moved.path = new
 
     def arrived(self, drop: Drop) -> bool:
         """Say whether a file was sent to all conversations, as the ledger has it."""
@@ -163,7 +164,10 @@ def place(at: Path, on_uncertain: OnUncertain, kill: Kill | None = None) -> Iter
     with Sandbox() as sandbox:
         watched = folder(share, *(one.id for one in sandbox.conversations[:2]), settle=SETTLE)
         setting = config(at / "state", sandbox, watched)
-        setting = replace(setting, delivery=replace(setting.delivery, on_uncertain=on_uncertain))
+        operator = replace(setting.dingtalk, operator_union_id=sandbox.settings.operator_union_id)
+        setting = replace(
+            setting, dingtalk=operator, delivery=replace(setting.delivery, on_uncertain=on_uncertain)
+        )
         made = Place(setting, share, sandbox, Life(setting, kill))
         try:
             yield made

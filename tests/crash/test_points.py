@@ -6,7 +6,7 @@ import shutil
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import Final
 
 import pytest
 
+from dingwatch.dingtalk import MEDIA_LIMIT
 from tests.crash.account import Account
 from tests.crash.conftest import Tell
 from tests.crash.lives import OnUncertain, Place, place
@@ -33,7 +34,13 @@ KINDS: Final = {
         for api in ("upload", "send")
     ),
 }
-"""What a sweep must have found; the other points come once in a life, and two threads race for the number."""
+"""What a sweep must have found; the others come once in a life, and two threads race for the number."""
+LARGE: Final = MEDIA_LIMIT + 1
+LARGE_KINDS: Final = {
+    f"{when} {what}"
+    for when in ("before request", "after effect of", "after request")
+    for what in ("spaces", "query", "commit", "send")
+} | {f"{when} reading through" for when in ("before", "after")}
 
 
 def play(here: Place) -> Account:
@@ -51,12 +58,27 @@ def play(here: Place) -> Account:
     return here.account()
 
 
+def play_large(here: Place) -> Account:
+    """Drop files that go by the drive, three of one name: one replaces another, one lies elsewhere."""
+    here.until(lambda: here.life.ready)
+    first = here.drop("a.iso", os.urandom(LARGE))
+    here.until(lambda: here.arrived(first) or here.life.over)
+    here.drop("a.iso", os.urandom(LARGE))
+    here.drop("sub/a.iso", os.urandom(LARGE))
+    here.until(here.settled)
+    return here.account()
+
+
+Story = Callable[[Place], Account]
+
+
 @dataclass
 class Sweep:
     """Plays the story again and again, each time killed at the next point, until one comes to its end."""
 
     at: Path
     on_uncertain: OnUncertain
+    story: Story
     numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
     over: threading.Event = field(default_factory=threading.Event)
     points: Counter[str] = field(default_factory=Counter)
@@ -74,7 +96,7 @@ class Sweep:
         at = self.at / str(number)
         with place(at, self.on_uncertain, Kill(number)) as here:
             first = here.life
-            found = play(here)
+            found = self.story(here)
         self.sum.add(found)
         assert not found.wrong, (number, first.point, found.wrong)
         if first.point:
@@ -85,17 +107,23 @@ class Sweep:
 
 
 @pytest.mark.sweep
-@pytest.mark.parametrize("on_uncertain", ["resend", "hold"])
-def test_killed_at_every_point(tmp_path: Path, on_uncertain: OnUncertain, tell: Tell) -> None:
+@pytest.mark.parametrize(
+    ("on_uncertain", "story", "kinds"),
+    [("resend", play, KINDS), ("hold", play, KINDS), ("resend", play_large, LARGE_KINDS)],
+)
+def test_killed_at_every_point(
+    tmp_path: Path, on_uncertain: OnUncertain, story: Story, kinds: set[str], tell: Tell
+) -> None:
     """Wherever the process is killed, the next one sends every file whole, and twice only when marked."""
     begun = time.monotonic()
-    sweep = Sweep(tmp_path, on_uncertain)
+    sweep = Sweep(tmp_path, on_uncertain, story)
     with ThreadPoolExecutor(LANES) as lanes:
         for lane in [lanes.submit(sweep.lane) for _ in range(LANES)]:
             lane.result()
     seconds = time.monotonic() - begun
-    tell(f"{on_uncertain}: killed at {sweep.points.total()} points: {sweep.sum}, {seconds:.0f} s")
-    assert set(sweep.points) >= KINDS
+    what = f"{story.__name__}, {on_uncertain}"
+    tell(f"{what}: killed at {sweep.points.total()} points: {sweep.sum}, {seconds:.0f} s")
+    assert set(sweep.points) >= kinds
     if on_uncertain == "hold":
         assert sweep.sum.counts["twice (marked)"] == 0
 

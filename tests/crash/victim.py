@@ -21,7 +21,7 @@ from dingwatch import files, policy
 from dingwatch.config import Config
 from dingwatch.dingtalk.transport import Transport
 from dingwatch.dingtalk.wire import Adapter
-from dingwatch.ledger import versions
+from dingwatch.ledger import folders
 from dingwatch.service import Service
 
 READY: Final = "ready"
@@ -99,7 +99,8 @@ class _Points:
         self._around(Adapter, "send", lambda _self, request: f"effect of {_api(request.url)}", before=False)
         self._around(files, "digest", lambda *_: "digest")
         self._around(files, "read", lambda *_: "reading")
-        self._around(versions, "mark_looked", lambda *_: "baseline")
+        self._around(files, "require_unchanged", lambda *_: "reading through")
+        self._around(folders, "mark_looked", lambda *_: "baseline")
 
     def _around(self, owner: object, name: str, what: Callable[..., str], *, before: bool = True) -> None:
         """Reach a point before and after each call of a function."""
