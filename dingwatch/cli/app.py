@@ -16,6 +16,7 @@ from dingwatch.cli import check, decide, history, retry, run, send, status, why
 from dingwatch.cli.context import Session, own_language
 from dingwatch.ledger import LedgerError
 from dingwatch.lifecycle import State
+from dingwatch.service import EXIT_BUG, log_to_stderr, tell_bug
 from dingwatch.texts import Cli
 
 P = ParamSpec("P")
@@ -201,4 +202,9 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         # A terminal that cannot show a Chinese name must not end the command.
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
-    cli(prog_name="dingwatch")
+    try:
+        cli(prog_name="dingwatch")
+    except Exception as error:  # noqa: BLE001 (told here, for Python's own story may hold a secret)
+        log_to_stderr()
+        tell_bug(Cli.BUG.said(own_language()), error)
+        sys.exit(EXIT_BUG)

@@ -5,15 +5,16 @@ their outcomes come back through its inbox. An exception that nobody expected st
 with its story in the log: nothing resurrects itself in the process, the next start repairs.
 """
 
-from dingwatch.service.daemon import Service, serve
+from dingwatch.service.daemon import EXIT_BUG, Service, serve
 from dingwatch.service.delivering import deliver, finished
 from dingwatch.service.folders import dress_code
 from dingwatch.service.gate import Gate
 from dingwatch.service.ledgers import open_ledger, require_present
 from dingwatch.service.places import LEDGER_FILE, LOCK_FILE, ledger_url
-from dingwatch.service.speech import log_to_stderr
+from dingwatch.service.speech import log_to_stderr, tell_bug
 
 __all__ = [
+    "EXIT_BUG",
     "LEDGER_FILE",
     "LOCK_FILE",
     "Gate",
@@ -26,4 +27,5 @@ __all__ = [
     "open_ledger",
     "require_present",
     "serve",
+    "tell_bug",
 ]

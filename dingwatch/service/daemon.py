@@ -21,7 +21,7 @@ from dingwatch.service.folders import bind_folders
 from dingwatch.service.intaking import IntakeSide
 from dingwatch.service.ledgers import Backups, open_ledger
 from dingwatch.service.places import LOCK_FILE
-from dingwatch.service.speech import log_to_stderr, logger, speaker
+from dingwatch.service.speech import log_to_stderr, speaker, tell_bug
 from dingwatch.texts import Log
 
 EXIT_BUG: Final = 70
@@ -182,6 +182,6 @@ def serve(config: Config, environ: Mapping[str, str]) -> int:
     host.notify(environ, "STOPPING=1")
     service.stop()
     if service.failed is not None:
-        logger.critical("%s", Log.BUG.said(config.language), exc_info=service.failed)
+        tell_bug(Log.BUG.said(config.language), service.failed)
         return EXIT_BUG
     return 0

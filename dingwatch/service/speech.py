@@ -46,6 +46,11 @@ class _Formatter(logging.Formatter):
         return _IN_ADDRESS.sub(r"\1=***", super().format(record))
 
 
+def tell_bug(sentence: str, error: BaseException) -> None:
+    """Log what nobody expected, with its story."""
+    logger.critical("%s", sentence, exc_info=error)
+
+
 def log_to_stderr(level: int = logging.INFO) -> None:
     """Send the log to stderr: with a time on a terminal, without under systemd, which adds its own."""
     handler = logging.StreamHandler(sys.stderr)

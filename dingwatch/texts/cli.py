@@ -188,6 +188,10 @@ class Cli(Text):
         "未发送 {id}：{path} → {conversation}（{reason}）{advice}",
         "not sent {id}: {path} → {conversation} ({reason}). {advice}",
     )
+    BUG = (
+        "程序内部错误，命令没有完成；请报告以下内容。账本中已有的工作由服务继续",
+        "an internal error ended the command; please report what follows. The service goes on with its work",
+    )
     DEMO_FOLDER = ("共享文件夹", "share")
     DEMO_HINT = (
         "把任意文件放进这个文件夹，就会出现在页面上：cp /etc/hostname '{folder}/你好.txt'。按 Ctrl-C 结束。",

@@ -5,9 +5,11 @@ import traceback
 
 import pytest
 
+from dingwatch.cli import main
+from dingwatch.cli.app import cli
 from dingwatch.dingtalk import Host
 from dingwatch.model import Failure
-from dingwatch.service import log_to_stderr
+from dingwatch.service import EXIT_BUG, log_to_stderr
 from tests.dingtalk.peers import SECRET, TOKEN, Calls
 
 ADDRESSES = {
@@ -41,6 +43,25 @@ def test_the_story_of_a_bug_holds_no_secret(capsys: pytest.CaptureFixture[str], 
     assert (told.count("Traceback"), told.count("=***")) == (2, 3)
     assert TOKEN not in told
     assert SECRET not in told
+
+
+@pytest.mark.shows_secret("it is planted in the exception; what is written of it is looked at here")
+def test_what_nobody_expected_of_a_command_is_told_as_that_of_the_service(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One sentence, the story without what an address in it holds, and the exit code of a bug."""
+    cli.command("bug")(lambda: bug(ADDRESSES["token"]))
+    monkeypatch.setattr("sys.argv", ["dingwatch", "bug"])
+    try:
+        with pytest.raises(SystemExit) as ended:
+            main()
+    finally:
+        del cli.commands["bug"]
+        logging.getLogger("dingwatch").handlers.clear()
+    told = capsys.readouterr().err
+    assert ended.value.code == EXIT_BUG
+    assert (told.count("Traceback"), told.count("=***")) == (2, 2)
+    assert TOKEN not in told
 
 
 PROXIES = [
