@@ -51,6 +51,18 @@ def whole(name: str) -> Sent:
 # --- Writers that take their time ------------------------------------------------------------------
 
 
+def _finished_late(at: Spot, name: str, how: str, *words: str, times: int = 1) -> Play:
+    """Nothing is sent while a writer stops in the middle, for so many quiet periods; then the whole file."""
+    writer = at.writer(how, at.folder / name, *words)
+    yield writer.waits
+    for _ in range(times):
+        yield at.quiet_passed()
+        assert at.sent() == []
+    writer.go_on()
+    yield at.count(1)
+    return [whole(name)]
+
+
 @play
 def short_pauses(at: Spot) -> Play:
     """A writer that is never quiet for long."""
@@ -63,50 +75,25 @@ def short_pauses(at: Spot) -> Play:
 @play
 def long_pause(at: Spot) -> Play:
     """A writer that is quiet for long, with the file open."""
-    writer = at.writer("in_halves", at.folder / "pause.pdf")
-    yield writer.waits
-    yield at.quiet_passed()
-    assert at.sent() == []
-    writer.go_on()
-    yield at.count(1)
-    return [whole("pause.pdf")]
+    return (yield from _finished_late(at, "pause.pdf", "in_halves"))
 
 
 @play
 def two_long_pauses(at: Spot) -> Play:
     """Quiet for twice as long, with the file open."""
-    writer = at.writer("in_halves", at.folder / "pauses.pdf")
-    yield writer.waits
-    for _ in range(2):
-        yield at.quiet_passed()
-    assert at.sent() == []
-    writer.go_on()
-    yield at.count(1)
-    return [whole("pauses.pdf")]
+    return (yield from _finished_late(at, "pauses.pdf", "in_halves", times=2))
 
 
 @play
 def open_for_long(at: Spot) -> Play:
     """A writer that closes long after its last byte."""
-    writer = at.writer("keeping_open", at.folder / "open.pdf")
-    yield writer.waits
-    yield at.quiet_passed()
-    assert at.sent() == []
-    writer.go_on()
-    yield at.count(1)
-    return [whole("open.pdf")]
+    return (yield from _finished_late(at, "open.pdf", "keeping_open"))
 
 
 @play
 def memory(at: Spot) -> Play:
     """A writer that has the file mapped after it closed it."""
-    writer = at.writer("mapped", at.folder / "mapped.pdf")
-    yield writer.waits
-    yield at.quiet_passed()
-    assert at.sent() == []
-    writer.go_on()
-    yield at.count(1)
-    return [whole("mapped.pdf")]
+    return (yield from _finished_late(at, "mapped.pdf", "mapped"))
 
 
 def _preallocated(at: Spot, how: str) -> Play:
@@ -136,13 +123,7 @@ def truncate(at: Spot) -> Play:
 @play
 def empty_first(at: Spot) -> Play:
     """Made and closed empty, filled later: macOS Finder over SMB."""
-    writer = at.writer("empty_first", at.folder / "finder.pdf")
-    yield writer.waits
-    yield at.quiet_passed()
-    assert at.sent() == []
-    writer.go_on()
-    yield at.count(1)
-    return [whole("finder.pdf")]
+    return (yield from _finished_late(at, "finder.pdf", "empty_first"))
 
 
 @play
@@ -388,16 +369,6 @@ def word_save(at: Spot) -> Play:
     return (yield from _over_the_old(at, "word.docx", "exchanging"))
 
 
-def _finished_late(at: Spot, name: str, how: str) -> Play:
-    writer = at.writer(how, at.folder / name)
-    yield writer.waits
-    yield at.quiet_passed()
-    assert at.sent() == []
-    writer.go_on()
-    yield at.count(1)
-    return [whole(name)]
-
-
 @play
 def hard_link(at: Spot) -> Play:
     """Finished by a hard link: WinSCP."""
@@ -410,23 +381,12 @@ def browser(at: Spot) -> Play:
     return (yield from _finished_late(at, "download.pdf", "downloading"))
 
 
-def _locked(at: Spot, name: str, lock: str) -> Play:
-    writer = at.writer("editing", at.folder / name, lock)
-    yield writer.waits
-    for _ in range(2):
-        yield at.quiet_passed()
-        assert at.sent() == []
-    writer.go_on()
-    yield at.count(1)
-    return [whole(name)]
-
-
 for _program, _lock in LOCKS.items():
 
     def _play(at: Spot, program: str = _program, lock: Callable[[str], str] = _lock) -> Play:
         """Held back while the editor's lock lies beside it."""
         name = f"合同 {program}.docx"
-        return _locked(at, name, lock(name))
+        return _finished_late(at, name, "editing", lock(name), times=2)
 
     PLAYS[f"lock_{_program}"] = _play
 

@@ -66,13 +66,18 @@ def slowly(path: str, pause: str) -> Writing:
     yield from ()
 
 
-def in_halves(path: str) -> Writing:
-    """Write the second half as late as one is told to, and keep the file open meanwhile."""
-    first, second = _half(os.path.basename(path))
+def _halves(path: str, name: str) -> Writing:
+    """Write the second half of what is to be called so as late as one is told to, with the file open."""
+    first, second = _half(name)
     with open(path, "wb", buffering=0) as file:
         file.write(first)
         yield HERE
         file.write(second)
+
+
+def in_halves(path: str) -> Writing:
+    """Write the second half late, and keep the file open meanwhile."""
+    yield from _halves(path, os.path.basename(path))
 
 
 def keeping_open(path: str) -> Writing:
@@ -144,22 +149,14 @@ def autosaving(path: str, pause: str, often: str) -> Writing:
 def renaming(path: str) -> Writing:
     """Write beside it under a temporary name, and rename over the old one."""
     temporary = os.path.join(os.path.dirname(path), "~WRD0001.tmp")
-    with open(temporary, "wb", buffering=0) as file:
-        first, second = _half(os.path.basename(path))
-        file.write(first)
-        yield HERE
-        file.write(second)
+    yield from _halves(temporary, os.path.basename(path))
     os.replace(temporary, path)
 
 
 def stepping_aside(path: str) -> Writing:
     """Rename the old one to a backup and write the new one under its name, as vim does."""
     os.rename(path, path + "~")
-    with open(path, "wb", buffering=0) as file:
-        first, second = _half(os.path.basename(path))
-        file.write(first)
-        yield HERE
-        file.write(second)
+    yield from _halves(path, os.path.basename(path))
     os.unlink(path + "~")
 
 
@@ -178,11 +175,7 @@ def exchanging(path: str) -> Writing:
 def linking(path: str) -> Writing:
     """Write under a temporary name, finish by a hard link and remove the temporary name, as WinSCP does."""
     temporary = path + ".filepart"
-    with open(temporary, "wb", buffering=0) as file:
-        first, second = _half(os.path.basename(path))
-        file.write(first)
-        yield HERE
-        file.write(second)
+    yield from _halves(temporary, os.path.basename(path))
     os.link(temporary, path)
     os.unlink(temporary)
 
@@ -190,11 +183,7 @@ def linking(path: str) -> Writing:
 def downloading(path: str) -> Writing:
     """Write under a browser's name for what is not complete, and rename."""
     temporary = path + ".crdownload"
-    with open(temporary, "wb", buffering=0) as file:
-        first, second = _half(os.path.basename(path))
-        file.write(first)
-        yield HERE
-        file.write(second)
+    yield from _halves(temporary, os.path.basename(path))
     os.rename(temporary, path)
 
 
