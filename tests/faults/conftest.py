@@ -160,7 +160,4 @@ def confined(tmp_path: Path, share: Path, sandbox: Sandbox) -> Iterator[Confined
     )
     made.write()
     yield made
-    for process in made.running:
-        if process.poll() is None:
-            process.kill()
-        process.communicate()
+    made.kill_left_over()

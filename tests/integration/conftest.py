@@ -66,6 +66,13 @@ class Machine:
         process.communicate(timeout=PATIENCE)
         return process.returncode
 
+    def kill_left_over(self) -> None:
+        """Let no process outlive its test."""
+        for process in self.running:
+            if process.poll() is None:
+                process.kill()
+            process.communicate()
+
     def status(self) -> Settings:
         """Return what `status --json` says."""
         done = self.do("status", "--json")
@@ -105,10 +112,7 @@ def machine(tmp_path: Path, share: Path, sandbox: Sandbox) -> Iterator[Machine]:
     )
     made.write()
     yield made
-    for process in made.running:
-        if process.poll() is None:
-            process.kill()
-        process.communicate()
+    made.kill_left_over()
 
 
 Count = Callable[[], int]
