@@ -511,14 +511,20 @@ def test_the_ledger_refuses_a_state_that_the_table_does_not_know(desk: Desk) -> 
     assert desk.state(row) == State.PENDING
 
 
-def test_a_send_refused_after_a_move_is_not_left_in_hand(desk: Desk) -> None:
-    """The file was renamed while it was being sent: the refusal still ends the claim."""
+def moved_while_sent(desk: Desk) -> tuple[int, Send]:
+    """Have a file renamed while it is being sent; return its row and the send."""
     (row,) = desk.drop("a.pdf")
     (send,) = desk.upload()
     assert isinstance(send, Send)
     with desk.store.writing() as connection:
         moved = versions.Renewed(send.row.version, b"b.pdf", send.row.fingerprint, "moved")
         versions.renew(connection, [moved], desk.now)
+    return row, send
+
+
+def test_a_send_refused_after_a_move_is_not_left_in_hand(desk: Desk) -> None:
+    """The file was renamed while it was being sent: the refusal still ends the claim."""
+    row, send = moved_while_sent(desk)
     (again,) = desk.tick(Outcome(send, Rejected(CAUSE)))
     assert desk.state(row) == "sending"
     desk.tick(Outcome(again, Rejected(CAUSE)))
@@ -587,12 +593,7 @@ def test_a_lost_media_id_does_not_take_the_next_one_with_it(desk: Desk) -> None:
 
 def test_a_refused_send_of_a_moved_file_is_not_forgotten(desk: Desk) -> None:
     """Intake has just written down where it is: nothing but this send's outcome wakes delivery."""
-    (row,) = desk.drop("a.pdf")
-    (send,) = desk.upload()
-    assert isinstance(send, Send)
-    with desk.store.writing() as connection:
-        moved = versions.Renewed(send.row.version, b"b.pdf", send.row.fingerprint, "moved")
-        versions.renew(connection, [moved], desk.now)
+    row, send = moved_while_sent(desk)
     desk.loop.poke()
     desk.tick()
     desk.tick(Outcome(send, Rejected(CAUSE)))

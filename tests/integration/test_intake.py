@@ -655,42 +655,47 @@ def test_what_waits_for_a_person_is_never_forgotten(forgetful: Watcher) -> None:
     assert known(forgetful) == ["a.pdf"]
 
 
+def sent_from(watcher: Watcher) -> Path:
+    """Have a file sent; return its path."""
+    path = watcher.drop("a.pdf")
+    watcher.go(3.0)
+    watcher.set_states("sent")
+    return path
+
+
+def stays_known(watcher: Watcher) -> None:
+    """See that the one file is known still, and was not sent again."""
+    assert known(watcher) == ["a.pdf"]
+    assert watcher.rows() == [("a.pdf", "sent", None)]
+
+
 def test_a_file_that_came_back_is_known_and_not_forgotten(forgetful: Watcher) -> None:
     """It counts from when it is gone, not from when it was gone once; nothing is sent again."""
-    path = forgetful.drop("a.pdf")
-    forgetful.go(3.0)
-    forgetful.set_states("sent")
+    path = sent_from(forgetful)
     kept = path.rename(forgetful.path / "kept.pdf")
     forgetful.go(2 * DAY)
     kept.rename(path)
     forgetful.go(20 * DAY)
-    assert known(forgetful) == ["a.pdf"]
-    assert forgetful.rows() == [("a.pdf", "sent", None)]
+    stays_known(forgetful)
 
 
 def test_what_lies_there_is_not_forgotten_whatever_the_ledger_says(forgetful: Watcher) -> None:
     """The path is looked at once more before anything is deleted."""
-    forgetful.drop("a.pdf")
-    forgetful.go(3.0)
-    forgetful.set_states("sent")
+    sent_from(forgetful)
     with forgetful.store.writing() as connection:
         connection.exec_driver_sql("UPDATE versions SET missing_since = 1.0")
     forgetful.go(3 * DAY)
-    assert known(forgetful) == ["a.pdf"]
-    assert forgetful.rows() == [("a.pdf", "sent", None)]
+    stays_known(forgetful)
 
 
 def test_a_folder_that_is_down_forgets_nothing(forgetful: Watcher) -> None:
     """An absent share is no reason to forget what was sent from it."""
-    forgetful.drop("a.pdf")
-    forgetful.go(3.0)
-    forgetful.set_states("sent")
+    sent_from(forgetful)
     forgetful.share.rename(forgetful.path / "away")
     forgetful.go(400 * DAY)
     (forgetful.path / "away").rename(forgetful.share)
     forgetful.go(2 * DAY)
-    assert known(forgetful) == ["a.pdf"]
-    assert forgetful.rows() == [("a.pdf", "sent", None)]
+    stays_known(forgetful)
 
 
 def test_a_scan_that_falls_due_during_a_check_keeps_nobody_awake(watcher: Watcher) -> None:
