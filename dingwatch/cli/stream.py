@@ -25,7 +25,7 @@ _LONGEST: Final = 300
 """Characters of a complaint that are shown."""
 _REST: Final = 1.0
 """Seconds before a connection that was ended is opened anew."""
-INSTALL: Final = f"{sys.executable} -m pip install dingtalk-stream"
+INSTALL: Final = f"{sys.executable} -m pip install dingtalk-stream~=0.24.3"
 
 
 class Missing(Exception):  # noqa: N818 (it says what is)
@@ -80,11 +80,9 @@ def first_mention(account: Account, seconds: float) -> Mention:
     while True:
         try:
             asyncio.run(_listen(client, sockets, _opened(client, kept, account), heard, until))
-        except (
-            sockets.WebSocketException,
-            ConnectionError,
-            ValueError,
-        ) as error:
+        except TimeoutError:
+            raise
+        except (sockets.WebSocketException, OSError, ValueError) as error:
             raise NotOpened(type(error).__name__) from None  # its own text may hold the ticket
         if heard:
             return heard[0]

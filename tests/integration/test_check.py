@@ -1,5 +1,6 @@
 """`check` against a DingTalk that refuses: each cause has its own sentence, and says what to click."""
 
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -17,6 +18,7 @@ from dingwatch.dingtalk import API_CONVERSATION_SPACE, API_ROBOTS, API_TOKEN, Ho
 from dingwatch.model import Cause
 from dingwatch.sandbox import Fault, FaultKind, Sandbox, Settings
 from dingwatch.texts import Language
+from tests.dingtalk.peers import CERTIFICATE
 from tests.integration.conftest import Machine
 
 TOKEN, LEGACY_TOKEN = API_TOKEN[Host.API], API_TOKEN[Host.OAPI]
@@ -111,9 +113,13 @@ class Proxy(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def proxy(**behaviour: float) -> Iterator[str]:
-    """Run a proxy; yield its host and port."""
+def proxy(*, tls: bool = False, **behaviour: float) -> Iterator[str]:
+    """Run a proxy; yield its host and port. With `tls` it shows a certificate that nobody trusts."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), type("Behaving", (Proxy,), behaviour))
+    if tls:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(CERTIFICATE)
+        server.socket = context.wrap_socket(server.socket, server_side=True)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     try:
@@ -177,6 +183,15 @@ def test_a_proxy_that_is_not_there_is_blamed(machine: Machine, through: Callable
     """DingTalk itself refused nothing."""
     through("127.0.0.1:1")
     assert "the proxy 127.0.0.1:1" in failure(machine)
+
+
+def test_who_decrypts_the_traffic_is_found_out(machine: Machine) -> None:
+    """A certificate that no public authority gave is somebody's in between."""
+    with proxy(tls=True) as address:
+        url = f"https://localhost:{address.partition(':')[2]}"
+        machine.settings["dingtalk"] |= {"api_url": url, "oapi_url": url}
+        machine.write()
+        assert "REQUESTS_CA_BUNDLE" in failure(machine)
 
 
 @pytest.mark.parametrize(("late", "said"), [(1200, "ahead of"), (-1200, "behind")])

@@ -8,14 +8,17 @@ import signal
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
 import pytest
 import yaml
+from click.testing import CliRunner, Result
 
+from dingwatch.cli import init
+from dingwatch.cli.app import cli
 from dingwatch.cli.context import Session
 from dingwatch.cli.init import SERVICE, place_of
 from dingwatch.cli.setup_config import Choices, config_text, problems_of, write_all
@@ -228,6 +231,17 @@ def test_a_gateway_that_refuses_is_quoted(newcomer: Newcomer) -> None:
     assert re.search(r"Stream connection did not open \(.*robot\.notStream", said)
 
 
+@needs_stream
+@pytest.mark.parametrize("kind", [FaultKind.CUT_BEFORE, FaultKind.HTML])
+def test_a_connection_that_breaks_is_said(newcomer: Newcomer, kind: FaultKind) -> None:
+    """Without the ticket, which is as good as a password."""
+    newcomer.sandbox.inject(Fault("stream/connect", kind))
+    _, said = newcomer.answer(*newcomer.credentials, str(newcomer.share), "1")
+    assert "The Stream connection did not open (Invalid" in said
+    assert "ticket" not in said
+    assert "Traceback" not in said
+
+
 def test_without_the_package_there_are_other_ways(newcomer: Newcomer) -> None:
     """The sentence has the command that installs it."""
     absent = newcomer.here / "absent"
@@ -404,6 +418,55 @@ def test_either_all_files_are_written_or_none(tmp_path: Path) -> None:
     with pytest.raises(IsADirectoryError):
         write_all({first: "new", second: "new"}, {})
     assert os.listdir(tmp_path) == ["second"]
+
+
+@pytest.fixture
+def installed(newcomer: Newcomer, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Result]:
+    """Run `init`, in this process, where the systemd unit looks: a file of the test's; the user is given."""
+
+    def run(user: str) -> Result:
+        monkeypatch.setattr(init, "SERVICE", newcomer.config)
+        monkeypatch.setattr(init, "SERVICE_USER", user)
+        answers = [*newcomer.credentials, str(newcomer.share), "3", newcomer.sandbox.conversations[0].id, "n"]
+        words = ["init", "-c", str(newcomer.config), "--sandbox", newcomer.sandbox.url]
+        return CliRunner().invoke(cli, words, input="\n".join([*answers, ""]), env={"LC_ALL": ENGLISH})
+
+    return run
+
+
+@pytest.mark.shows_secret("click's runner shows what is typed, as a terminal would")
+def test_a_services_secret_is_handed_over_by_systemd(
+    newcomer: Newcomer, installed: Callable[[str], Result]
+) -> None:
+    """The config names no secret; what to type gives it to `check`, and the config to the service's user."""
+    done = installed("nobody-at-all")
+    assert done.exit_code == 0, done.output
+    secret = newcomer.config.parent / "client_secret"
+    assert "client_secret_file" not in yaml.safe_load(newcomer.config.read_text("utf-8"))["dingtalk"]
+    assert secret.read_text() == newcomer.sandbox.client_secret + "\n"
+    assert f"DINGWATCH_CLIENT_SECRET=$(cat {secret}) dingwatch check" in done.output
+    assert f"chown nobody-at-all: {newcomer.config}" in done.output
+    assert "systemctl enable --now dingwatch" in done.output
+
+
+@pytest.mark.shows_secret("click's runner shows what is typed, as a terminal would")
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_a_services_config_is_its_users(newcomer: Newcomer, installed: Callable[[str], Result]) -> None:
+    """The service reads it by itself; the secret stays root's."""
+    done = installed("nobody")
+    assert (done.exit_code, "chown" in done.output) == (0, False), done.output
+    assert newcomer.config.owner() == "nobody"
+    assert stat.S_IMODE(newcomer.config.stat().st_mode) == 0o600
+    assert (newcomer.config.parent / "client_secret").owner() == "root"
+    assert stat.S_IMODE(newcomer.config.parent.stat().st_mode) & 0o111 == 0o111
+
+
+def test_a_secret_in_the_environment_is_one_too_many(newcomer: Newcomer) -> None:
+    """With the file there would be two, which the config refuses: what to type begins with that."""
+    newcomer.environ["DINGWATCH_CLIENT_SECRET"] = "of another app"
+    group = newcomer.sandbox.conversations[0].id
+    code, said = newcomer.answer(*newcomer.credentials, str(newcomer.share), "3", group, "n")
+    assert (code, "unset DINGWATCH_CLIENT_SECRET" in said) == (0, True), said
 
 
 # --- On a terminal ---------------------------------------------------------------------------------
