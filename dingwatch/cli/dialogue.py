@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import sys
+import unicodedata
+from typing import Final
 
 import click
 
 from dingwatch.cli.context import Session
-from dingwatch.texts import Setup, Text
+from dingwatch.texts import Problems, Setup, Text
+
+_ANSWERS: Final = {
+    **dict.fromkeys(("y", "yes", "是", "好"), True),
+    **dict.fromkeys(("n", "no", "否", "不"), False),
+}
 
 
 class Dialogue:
@@ -25,23 +32,29 @@ class Dialogue:
         click.echo(line)
 
     def ask(self, text: Text, **values: object) -> str:
-        """Return an answer that is not blank."""
-        while True:
-            answer = str(click.prompt(self.session.say(text, **values))).strip()
-            if answer:
-                return answer
+        """Return an answer that is not blank, and that the config could hold."""
+        return self._answer(self.session.say(text, **values), hidden=False)
 
     def ask_secret(self, text: Text) -> str:
         """Return an answer that is not seen on a terminal; a pipe shows none anyway."""
-        question = self.session.say(text)
+        return self._answer(self.session.say(text), hidden=sys.stdin.isatty())
+
+    def _answer(self, question: str, *, hidden: bool) -> str:
         while True:
-            answer = str(click.prompt(question, hide_input=sys.stdin.isatty())).strip()
-            if answer:
+            answer = str(click.prompt(question, hide_input=hidden)).strip()
+            if any(unicodedata.category(letter) in {"Cc", "Cs"} for letter in answer):
+                self.say(Problems.CONTROL)
+            elif answer:
                 return answer
 
     def agreed(self, text: Text, *, default: bool = True, **values: object) -> bool:
         """Return whether the person said yes."""
-        return click.confirm(self.session.say(text, **values), default=default)
+        question = f"{self.session.say(text, **values)} [{'Y/n' if default else 'y/N'}]"
+        while True:
+            answer = str(click.prompt(question, default="y" if default else "n", show_default=False))
+            if (word := answer.strip().lower()) in _ANSWERS:
+                return _ANSWERS[word]
+            self.say(Setup.YES_OR_NO)
 
     def chosen(self, heading: Text, *options: Text) -> int:
         """Return the index of one of several options."""

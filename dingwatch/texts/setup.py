@@ -55,6 +55,7 @@ class Setup(Text):
     )
     WAY_PASTE = ("直接粘贴 cid…", "paste the cid…")
     WAY = ("选择", "Choose")
+    YES_OR_NO = ("请输入 y 或 n。", "Answer y or n.")
     NUMBER = ("请输入 1 到 {most} 的数字。", "Enter a number from 1 to {most}.")
     STREAM_MISSING = (
         "需要钉钉官方的 dingtalk-stream。请另开一个终端运行下面的命令再选一次，或用其他办法：{command}",

@@ -283,11 +283,19 @@ def test_a_folder_must_be_one(newcomer: Newcomer) -> None:
     group = newcomer.sandbox.conversations[0].id
     code, said = newcomer.answer(
         *newcomer.credentials,
-        "share", str(plain), str(newcomer.here), str(newcomer.here / "no"), "n", str(wanted), "y",
+        "share", "/srv/\x1b[31m", str(plain), str(newcomer.here),
+        str(newcomer.here / "no"), "maybe", "否", str(wanted), "y",
         "3", group, "n",
     )  # fmt: skip
     assert code == 0, said
-    for word in ("must be an absolute path", "is no folder", "state_dir", "does not exist"):
+    for word in (
+        "must be an absolute path",
+        "control characters",
+        "Answer y or n",
+        "is no folder",
+        "state_dir",
+        "does not exist",
+    ):
         assert word in said
     assert (wanted.is_dir(), (newcomer.here / "no").exists()) == (True, False)
     assert yaml.safe_load(newcomer.config.read_text("utf-8"))["folders"][0]["path"] == str(wanted)
