@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-RESERVE: Final = 0.02
+RESERVE: Final = 0.03
 """Seconds by which a window is taken longer than it is: requests do not all travel equally long."""
 CATCH_UP: Final = 0.25
 """How late a spaced slot may be taken, in periods, so that the next one does not wait the longer for it."""

@@ -1,21 +1,91 @@
-"""The month's quota of billed calls: its days and months. Pure; `now` is wall-clock seconds."""
+"""The month's quota of billed calls: its days, and when it is used up. Pure; `now` is wall-clock seconds."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta, timezone
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta, timezone
 from typing import Final
+
+from dingwatch.texts import Calls
 
 SHANGHAI: Final = timezone(timedelta(hours=8))
 """Months of the quota are Asia/Shanghai's, which has had no daylight saving since 1991."""
+WARNINGS: Final = (80, 100)
+"""Per cent of the month's calls, at each of which people are warned once."""
+LONGEST_MONTH: Final = 31
+WEBHOOK_LIMIT: Final = 3000
+"""Webhook & Stream calls a month of a standard organisation, a quota of their own (KB:1431)."""
 
 
 def day(now: float) -> str:
     """Return the quota's day as `YYYY-MM-DD`."""
-    return datetime.fromtimestamp(now, SHANGHAI).strftime("%Y-%m-%d")
+    return _day(now).isoformat()
+
+
+def month(now: float) -> str:
+    """Return the quota's month as `YYYY-MM`."""
+    return day(now)[:7]
 
 
 def month_end(now: float) -> float:
     """Return the instant at which the next month of the quota begins."""
-    here = datetime.fromtimestamp(now, SHANGHAI)
-    first = datetime(here.year + here.month // 12, here.month % 12 + 1, 1, tzinfo=SHANGHAI)
-    return first.astimezone(UTC).timestamp()
+    first = _next_month(_day(now))
+    return datetime(first.year, first.month, first.day, tzinfo=SHANGHAI).astimezone(UTC).timestamp()
+
+
+def _day(now: float) -> date:
+    return datetime.fromtimestamp(now, SHANGHAI).date()
+
+
+def _next_month(today: date) -> date:
+    return date(today.year + today.month // 12, today.month % 12 + 1, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """What a month has used of its quota; `limit` None: nobody knows one."""
+
+    month: str
+    used: int
+    limit: int | None
+    left: int | None
+    runs_out_on: date | None
+    """The day at whose end nothing is left, at the rate of this month's days so far; None when it lasts."""
+
+
+def use(used: int, limit: int | None, now: float) -> Use:
+    """Judge how many calls have been used."""
+    left = None if limit is None else max(limit - used, 0)
+    return Use(month(now), used, limit, left, _runs_out_on(used, left, _day(now)))
+
+
+def _runs_out_on(used: int, left: int | None, today: date) -> date | None:
+    """Find the day: today counts whole, as does every day of this month before it."""
+    if left is None:
+        return None
+    if left == 0:
+        return today
+    if used == 0:
+        return None
+    last = today + timedelta(days=min(-(-left * today.day // used), LONGEST_MONTH))
+    return last if last < _next_month(today) else None
+
+
+def crossed(before: int, after: int, limit: int | None) -> int | None:
+    """Return the highest per cent of WARNINGS that calls have crossed; None when they crossed none.
+
+    What is counted survives a restart, so no crossing is told twice.
+    """
+    if limit is None:
+        return None
+    return max((mark for mark in WARNINGS if before * 100 < mark * limit <= after * 100), default=None)
+
+
+def told(of: Use) -> tuple[Calls, dict[str, object]]:
+    """Return what is to be said of a month's calls, and the values in it."""
+    values = {"month": of.month, "used": of.used, "limit": of.limit, "left": of.left, "day": of.runs_out_on}
+    if of.limit is None:
+        return Calls.COUNTED, values
+    if of.left == 0:
+        return Calls.USED_UP, values
+    return (Calls.LAST if of.runs_out_on is None else Calls.RUN_OUT), values

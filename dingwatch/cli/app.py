@@ -12,7 +12,7 @@ from typing import Any, Concatenate, ParamSpec
 import click
 
 import dingwatch
-from dingwatch.cli import check, decide, history, retry, run, send, status, why
+from dingwatch.cli import check, decide, history, resume, retry, run, send, status, why
 from dingwatch.cli.context import Session, own_language
 from dingwatch.ledger import LedgerError
 from dingwatch.lifecycle import State
@@ -71,8 +71,15 @@ def check_(session: Session, *, offline: bool) -> int:
 
 @command(Cli.STATUS, secret=False)
 @click.option("--json", "as_json", is_flag=True, help=_help(Cli.OPT_JSON))
-def status_(session: Session, *, as_json: bool) -> int:
+@click.option("--metrics", "as_metrics", is_flag=True, help=_help(Cli.OPT_METRICS))
+def status_(session: Session, *, as_json: bool, as_metrics: bool) -> int:
     """Show what is going on."""
+    if as_json and as_metrics:
+        raise click.UsageError(session.say(Cli.ONE_FORMAT))
+    if as_metrics:
+        from dingwatch.cli import metrics  # noqa: PLC0415 (its library is no load for the other commands)
+
+        return metrics.metrics(session)
     return status.status(session, as_json=as_json)
 
 
@@ -126,6 +133,12 @@ def release_(session: Session, *, folder: str) -> int:
 def discard_(session: Session, *, folder: str) -> int:
     """Give up what is held in a folder."""
     return decide.discard(session, folder)
+
+
+@command(Cli.RESUME, secret=False)
+def resume_(session: Session) -> int:
+    """Try again what is paused."""
+    return resume.resume(session)
 
 
 @command(Cli.WHY, secret=False)

@@ -114,8 +114,8 @@ def _ledger(session: Session) -> Iterator[Finding]:
         yield Finding(Mark.FAIL, session.say(Checks.LEDGER_BAD, reason=reason, advice=advice))
         return
     with closing(store), store.reading() as connection:
-        month = quota.day(time.time())[:7]
-        used = calls.used(connection, month, sorted(BILLED))
+        month = quota.month(time.time())
+        used = calls.used(connection, month, BILLED)
     yield Finding(Mark.OK, session.say(Checks.LEDGER, month=month, used=used))
 
 
@@ -127,7 +127,7 @@ def _before(session: Session) -> Before:
             return nothing
         with closing(Store.open(ledger_url(session.config))) as store, store.reading() as connection:
             looked = report.looked_at(connection)
-            used = calls.used(connection, quota.day(time.time())[:7], sorted(BILLED))
+            used = calls.used(connection, quota.month(time.time()), BILLED)
             ids = session.scope(store).ids
     except LedgerError:
         return nothing
@@ -185,7 +185,7 @@ def _quota(session: Session, needed: int, used: int) -> Finding:
         calls=needed,
         used=used,
         limit="∞" if limit is None else limit,
-        month=quota.day(time.time())[:7],
+        month=quota.month(time.time()),
     )
     return Finding(Mark.OK if enough else Mark.WARN, text)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import pwd
 import shlex
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,6 +17,7 @@ from dingwatch.cli.context import Session
 from dingwatch.cli.dialogue import Dialogue
 from dingwatch.cli.find_conversation import conversation_of
 from dingwatch.cli.finding import Finding, Mark
+from dingwatch.cli.metering import Meter
 from dingwatch.cli.setup_config import Choices, config_text, problems_of, write_all
 from dingwatch.config.assembly import expanded
 from dingwatch.config.secret import ENVIRONMENT
@@ -87,15 +87,17 @@ def _led(talk: Dialogue, place: Place, wishes: Wishes) -> None:
     _require_sound(session, choices, "dingtalk.")
     talk.say(Setup.WELCOME, path=str(place.config))
     talk.say(Setup.BEFORE)
+    meter = Meter(replace(session, path=place.config, secret_needed=False))
     account = _account(talk, wishes.sandbox)
     choices = replace(choices, client_id=account.client_id)
     choices = replace(choices, folder=_folder(talk, choices))
-    with online.connected(account, Counter()) as client:
+    with online.connected(account, meter.count) as client:
         conversation = _conversation(talk, client, account, wishes.wait)
         choices = replace(choices, conversation_id=conversation)
     _require_sound(session, choices)
     _write(session, place, choices, account.client_secret)
     _tell_next(talk, place, choices)
+    meter.write()
 
 
 # --- Where it goes ---------------------------------------------------------------------------------
@@ -150,7 +152,7 @@ def _account(talk: Dialogue, sandbox: str | None) -> Account:
 
 def _refusal(talk: Dialogue, account: Account) -> Verdict | None:
     """Ask both hosts for a token and compare clocks; None when there is nothing to do about it."""
-    with online.connected(account, Counter()) as client:
+    with online.connected(account, lambda _: None) as client:  # tokens are exempt (KB:1432)
         for host in Host:
             try:
                 client.fetch_token(host)

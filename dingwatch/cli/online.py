@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
-from collections.abc import Iterator
-from contextlib import closing, suppress
+from collections.abc import Callable, Iterator
 from typing import Final
 
-from dingwatch import quota
 from dingwatch.cli import diagnosis
 from dingwatch.cli.context import Session
 from dingwatch.cli.finding import Finding, Mark
+from dingwatch.cli.metering import Meter
 from dingwatch.config import DingTalk
 from dingwatch.dingtalk import Account, Client, Host, proxy_of
-from dingwatch.ledger import LedgerError, Store, calls
 from dingwatch.model import Failure, Scope
-from dingwatch.service import ledger_url
 from dingwatch.texts import Checks
 
 MOST_SKEW: Final = 300.0
@@ -24,12 +20,12 @@ MOST_SKEW: Final = 300.0
 signature for an hour (KB:0717): well before either, somebody should know."""
 
 
-def connected(account: Account, made: Counter[str]) -> Client:
-    """Return a client that keeps to no pace and notes its calls in `made`: a person asked for a few."""
+def connected(account: Account, count: Callable[[str], None]) -> Client:
+    """Return a client that keeps to no pace and notes its calls by `count`: a person asked for a few."""
     return Client(
         account,
         gate=lambda _: None,
-        count=lambda api: made.update([api]),
+        count=count,
         sleep=lambda seconds: time.sleep(float(seconds)),
         clock=time.time,
         monotonic=time.monotonic,
@@ -42,25 +38,12 @@ def online(session: Session) -> Iterator[Finding]:
     account = Account(
         dingtalk.client_id, dingtalk.client_secret, dingtalk.robot_code, dingtalk.api_url, dingtalk.oapi_url
     )
-    made: Counter[str] = Counter()
+    meter = Meter(session)
     try:
-        with connected(account, made) as client:
+        with connected(account, meter.count) as client:
             yield from _asked(session, client, dingtalk)
     finally:
-        _meter(session, made)
-
-
-def _meter(session: Session, made: Counter[str]) -> None:
-    """Add the calls to the month's, where there is a ledger to add them to."""
-    if not session.ledger_served or not session.ledger_exists:
-        return
-    # What `check` has found out is worth more than its own calls: a full disk must not end it.
-    with (
-        suppress(LedgerError),
-        closing(Store.open(ledger_url(session.config))) as store,
-        store.writing() as connection,
-    ):
-        calls.count(store, connection, quota.day(time.time()), made)
+        meter.write()
 
 
 def _asked(session: Session, client: Client, dingtalk: DingTalk) -> Iterator[Finding]:

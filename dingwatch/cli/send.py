@@ -125,19 +125,21 @@ def _await(session: Session, store: Store, ids: list[int]) -> list[Delivery]:
         def done(count: int) -> None:
             progress.update(task, completed=count)
 
+        told = Told(session)
         while True:
+            told.look(store)
             try:
                 deliver(session.config, ids, done)
             except host.Locked:
-                _watch(session, store, ids, done)
+                _watch(session, store, ids, done, told)
             rows = _rows(store, ids)
             if all(finished(session.config, row) for row in rows):
                 return rows
 
 
-def _watch(session: Session, store: Store, ids: list[int], done: Callable[[int], None]) -> None:
+def _watch(session: Session, store: Store, ids: list[int], done: Callable[[int], None], told: Told) -> None:
     """Look on while the daemon delivers; return when all is done, or the daemon has gone."""
-    pause, told = Event(), Told(session)
+    pause = Event()
     while session.ask("wake") is not None:
         told.look(store)
         rows = _rows(store, ids)

@@ -16,15 +16,13 @@ from rich.text import Text as Markup
 from dingwatch import host, quota
 from dingwatch.cli.context import STYLES, Session, cell, console, local, print_line
 from dingwatch.config import Folder
-from dingwatch.dingtalk import BILLED
+from dingwatch.dingtalk import BILLED, WEBHOOK_BILLED
 from dingwatch.ledger import calls, floods, pauses, report
 from dingwatch.lifecycle import State
 from dingwatch.model import Pause, Scope
 from dingwatch.service import LOCK_FILE
-from dingwatch.texts import Cli
+from dingwatch.texts import Calls, Cli
 
-WARN_AT = 0.8
-"""The share of the month's calls from which on their number is shown in red."""
 COUNTED = (*(str(state) for state in State), "settling", "baseline")
 
 
@@ -43,14 +41,20 @@ class Standing:
     """How many deliveries `hold_over` holds, by the folder's name."""
     restless: tuple[tuple[str, float], ...]
     """Files that do not come to rest, and for how many seconds."""
-    month: str
-    used: int
-    limit: int | None
+    use: quota.Use
+    """The month's calls against its quota."""
+    by_api: Counter[str]
+    """How often each API was called this month, billed or not."""
+
+    @property
+    def webhook_calls(self) -> int:
+        """How many calls count against the quota of webhooks."""
+        return sum(self.by_api[api] for api in WEBHOOK_BILLED)
 
 
 def status(session: Session, *, as_json: bool) -> int:
     """Print how everything stands."""
-    standing = _standing(session)
+    standing = standing_of(session)
     if as_json:
         print_line(json.dumps(_values(session, standing), ensure_ascii=False))
     else:
@@ -58,15 +62,15 @@ def status(session: Session, *, as_json: bool) -> int:
     return 0
 
 
-def _standing(session: Session) -> Standing:
-    config = session.config
-    month = quota.day(time.time())[:7]
+def standing_of(session: Session) -> Standing:
+    """Gather it from the ledger and the running daemon."""
+    config, now = session.config, time.time()
     pid = host.lock_holder(config.state_dir / LOCK_FILE)
     counted: dict[int | None, Counter[str]] = {}
     ids: dict[str, int] = {}
     paused_now: tuple[Pause, ...] = ()
     held: Counter[int] = Counter()
-    used = 0
+    by_api: Counter[str] = Counter()
     if session.ledger_exists:
         with session.store() as store, store.reading() as connection:
             scope = session.scope(store)
@@ -74,7 +78,7 @@ def _standing(session: Session) -> Standing:
             counted = report.counts(connection, scope)
             paused_now = tuple(pauses.every(connection))
             held = floods.held(connection)
-            used = calls.used(connection, month, sorted(BILLED))
+            by_api = calls.by_api(connection, quota.month(now))
     live = json.loads(session.ask("status") or "{}") if pid is not None else {}
     watching = live.get("folders", {})
     folders = tuple(_folder(folder, ids.get(folder.name), counted, watching) for folder in config.folders)
@@ -88,9 +92,8 @@ def _standing(session: Session) -> Standing:
         pauses=paused_now,
         held={name: held[number] for name, number in ids.items() if held[number]},
         restless=tuple((path, age) for _, path, age in live.get("restless", [])),
-        month=month,
-        used=used,
-        limit=config.dingtalk.monthly_calls,
+        use=quota.use(sum(by_api[api] for api in BILLED), config.dingtalk.monthly_calls, now),
+        by_api=by_api,
     )
 
 
@@ -135,7 +138,24 @@ def _values(session: Session, standing: Standing) -> dict[str, object]:
             {"scope": Scope.FOLDER, "until": None, "reason": session.say(Cli.HELD, name=name, count=count)}
             for name, count in standing.held.items()
         ],
-        "api_calls": {"month": standing.month, "used": standing.used, "limit": standing.limit},
+        "api_calls": _calls(standing),
+        "webhook_calls": {
+            "month": standing.use.month,
+            "used": standing.webhook_calls,
+            "limit": quota.WEBHOOK_LIMIT,
+        },
+    }
+
+
+def _calls(standing: Standing) -> dict[str, object]:
+    use = standing.use
+    return {
+        "month": use.month,
+        "used": use.used,
+        "limit": use.limit,
+        "left": use.left,
+        "runs_out_on": None if use.runs_out_on is None else use.runs_out_on.isoformat(),
+        "by_api": {api: count for api, count in sorted(standing.by_api.items()) if api in BILLED},
     }
 
 
@@ -210,7 +230,13 @@ def _notes(session: Session, standing: Standing) -> Iterator[Markup]:
         yield cell(session.say(Cli.HELD, name=name, count=count), "bold red")
     for path, age in standing.restless:
         yield cell(session.say(Cli.RESTLESS, path=path, hours=int(age // 3600)), "yellow")
-    limit, used = standing.limit, standing.used
-    style = "bold red" if limit is not None and used >= limit * WARN_AT else ""
-    values = {"month": standing.month, "used": used, "limit": "∞" if limit is None else limit}
-    yield cell(session.say(Cli.CALLS, **values), style)
+    yield from _calls_notes(session, standing)
+
+
+def _calls_notes(session: Session, standing: Standing) -> Iterator[Markup]:
+    use = standing.use
+    text, values = quota.told(use)
+    yield cell(session.say(text, **values), "bold red" if quota.crossed(0, use.used, use.limit) else "")
+    if count := standing.webhook_calls:
+        values = {"month": use.month, "used": count, "limit": quota.WEBHOOK_LIMIT}
+        yield cell(session.say(Calls.WEBHOOK, **values))

@@ -16,7 +16,7 @@ from dingwatch.delivery.holds import Place
 from dingwatch.delivery.jobs import Job, Outcome, Send
 from dingwatch.delivery.memory import Memory, Say, Settings, Tick, place_of
 from dingwatch.delivery.outcomes import enter
-from dingwatch.dingtalk import API_SEND, API_UPLOAD, Host
+from dingwatch.dingtalk import API_SEND, API_UPLOAD, BILLED, Host
 from dingwatch.ledger import calls, outbox, paces, pauses, transitions
 from dingwatch.ledger.outage import RETRY_SECONDS, Outage
 from dingwatch.ledger.store import LedgerError, Store
@@ -175,5 +175,14 @@ class DeliveryLoop:
             tick.wakes.append(tick.now + METER_SECONDS)
             return Counter()
         self._metered_at = tick.now
+        before = calls.used(tick.connection, quota.month(tick.now), BILLED)
         calls.count(self._store, tick.connection, quota.day(tick.now), counted)
+        self._warn(tick, before, before + sum(counted[api] for api in BILLED))
         return counted
+
+    def _warn(self, tick: Tick, before: int, after: int) -> None:
+        """Say once that most of the month's calls, or all of them, are used."""
+        limit = self._memory.settings.monthly_calls
+        if quota.crossed(before, after, limit) is not None:
+            text, values = quota.told(quota.use(after, limit, tick.now))
+            tick.say(text, **values)

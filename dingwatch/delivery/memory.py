@@ -53,6 +53,7 @@ class Settings:
     per_conversation: Limit | None = None
     codes: Mapping[int | None, DressCode] = field(default_factory=dict)
     """How files go out, by folder id; None is what `send` was given."""
+    monthly_calls: int | None = None
     unsupported: Mapping[int, str] = field(default_factory=dict)
     """`zip` or `skip` by folder id."""
 

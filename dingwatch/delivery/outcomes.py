@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from dingwatch import policy
+from dingwatch import policy, quota
 from dingwatch.delivery import drives
 from dingwatch.delivery.holds import APP, Place
 from dingwatch.delivery.jobs import (
@@ -38,6 +38,7 @@ from dingwatch.model import (
     NoAnswer,
     NotReached,
     Pause,
+    QuotaExhausted,
     Route,
     Scope,
     Throttled,
@@ -157,7 +158,13 @@ def _token_came(memory: Memory, tick: Tick, job: FetchToken) -> None:
 def _served(memory: Memory, tick: Tick, place: Place) -> None:
     """A call came through: the pauses over it end, and its API is known to serve."""
     memory.served_at[place.api] = tick.now
-    _end_pauses(memory, tick, [key for key in place.scopes() if key in memory.pauses.known])
+    over = ((key, memory.pauses.known.get(key)) for key in place.scopes())
+    _end_pauses(memory, tick, [key for key, pause in over if pause and not _must_last(pause, tick.now)])
+
+
+def _must_last(pause: Pause, now: float) -> bool:
+    """Say whether DingTalk wants a pause to go on, though a call that had begun before it came through."""
+    return pause.fixed and pause.until > now
 
 
 def _end_pauses(memory: Memory, tick: Tick, ended: Sequence[tuple[Scope, str]]) -> None:
@@ -210,13 +217,15 @@ def _pause(memory: Memory, tick: Tick, place: Place, verdict: Verdict) -> None:
         return
     memory.pauses.known[key] = made
     pauses.put(memory.store, tick.connection, [made])
-    if before is None or before.cause.code != made.cause.code:
-        _say_paused(tick, made)
+    resumed = made.fixed and before is not None and before.failures == 0  # a person asked, and is answered
+    if before is None or before.cause.code != made.cause.code or resumed:
+        _say_paused(tick, made, verdict)
 
 
-def _say_paused(tick: Tick, made: Pause) -> None:
+def _say_paused(tick: Tick, made: Pause, verdict: Verdict) -> None:
     tick.say(
-        Log.PAUSED,
+        Log.OUT_OF_CALLS if isinstance(verdict, QuotaExhausted) else Log.PAUSED,
+        day=quota.day(made.until),
         scope=made.scope,
         key=made.key,
         seconds=round(made.until - tick.now, 1),

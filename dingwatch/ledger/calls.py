@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Mapping
 
 from sqlalchemy import Connection, func, select
 
@@ -16,7 +17,12 @@ def count(store: Store, connection: Connection, day: str, made: Mapping[str, int
     store.upsert(connection, calls, rows, add="count")
 
 
-def used(connection: Connection, month: str, apis: Sequence[str]) -> int:
-    """Return how many calls of these APIs a month (`2026-11`) has seen."""
-    total = select(func.sum(calls.c.count)).where(calls.c.day.startswith(month), calls.c.api.in_(apis))
-    return int(connection.scalar(total) or 0)
+def by_api(connection: Connection, month: str) -> Counter[str]:
+    """Return how often each API was called in a month (`2026-11`)."""
+    query = select(calls.c.api, func.sum(calls.c.count)).where(calls.c.day.startswith(month))
+    return Counter({api: int(times) for api, times in connection.execute(query.group_by(calls.c.api))})
+
+
+def used(connection: Connection, month: str, apis: Collection[str]) -> int:
+    """Return how many calls of these APIs a month has seen."""
+    return sum(times for api, times in by_api(connection, month).items() if api in apis)

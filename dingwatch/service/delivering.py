@@ -85,6 +85,7 @@ class DeliverySide:
                 per_api=_limit(config.pace.per_api),
                 per_conversation=_limit(config.pace.per_conversation),
                 codes=codes,
+                monthly_calls=dingtalk.monthly_calls,
                 unsupported=unsupported,
             ),
             token_fresh=self._client.token_fresh,

@@ -5,6 +5,7 @@ and what to do next; `{placeholders}` are the same in both languages (a test com
 """
 
 from dingwatch.texts.advice import Advice
+from dingwatch.texts.calls import Calls
 from dingwatch.texts.checks import Checks
 from dingwatch.texts.cli import Cli
 from dingwatch.texts.diagnosis import Diagnosis
@@ -16,6 +17,7 @@ from dingwatch.texts.setup import Setup
 
 __all__ = [
     "Advice",
+    "Calls",
     "Checks",
     "Cli",
     "Diagnosis",

@@ -156,8 +156,11 @@ class Advice(Text):
     DINGTALK_BUSY = ("钉钉系统繁忙，会自动再试。", "DingTalk is busy; it will be tried again by itself.")
     THROTTLED = ("发送过快，会自动放慢。", "Too fast for DingTalk; it slows down by itself.")
     QUOTA = (
-        "本月的 API 调用次数已用完：请在开发者后台购买，或等到下个月 1 日。",
-        "This month's API calls are used up: buy more in the developer console, or wait for the 1st.",
+        "本月的 API 调用次数已用完：下个月 1 日自动继续；在开发者后台购买之后，请执行 dingwatch resume。",
+        (
+            "This month's API calls are used up: it goes on by itself on the 1st; after you have bought more"
+            " in the developer console, run dingwatch resume."
+        ),
     )
     CREDENTIALS = (
         "请核对 client_id 和 client_secret（开发者后台 → 应用 → 凭证与基础信息）。",

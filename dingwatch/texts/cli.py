@@ -33,6 +33,10 @@ class Cli(Text):
         "放弃因 hold_over 而暂留的文件。",
         "Give up what hold_over holds in a folder.",
     )
+    RESUME = (
+        "立即重试所有暂停的内容，包括因调用次数用完而暂停的。",
+        "Try everything that is paused again at once, also after the month's calls were used up.",
+    )
     RECALL = ("撤回已发送的消息。", "Take a sent message back.")
     SEND = ("立即发送文件。", "Send files now.")
     INIT = ("引导完成设置。", "Be led through the set-up.")
@@ -41,6 +45,7 @@ class Cli(Text):
     OPT_CONFIG = ("配置文件。", "The config file.")
     OPT_OFFLINE = ("不联系钉钉。", "Ask nothing of DingTalk.")
     OPT_JSON = ("输出 JSON。", "Print JSON.")
+    OPT_METRICS = ("按 Prometheus 的文本格式输出。", "Print metrics in Prometheus' text format.")
     OPT_FOLDER = ("文件夹的名称。", "A folder's name.")
     OPT_STATE = ("只显示这个状态。", "Only this state.")
     OPT_LIMIT = ("最多显示多少行。", "How many lines at the most.")
@@ -82,7 +87,9 @@ class Cli(Text):
         "{count} files of folders that left the config are not sent: dingwatch history --state failed",
     )
     DIRECT = ("（send 命令）", "(by send)")
-    CALLS = ("{month} 已用 API 调用 {used} / {limit}", "API calls in {month}: {used} of {limit}")
+    RESUMED = ("立即重试：{scope} {key}（{cause}）", "tried again at once: {scope} {key} ({cause})")
+    NOT_PAUSED = ("没有暂停的内容。", "nothing is paused")
+    ONE_FORMAT = ("--json 和 --metrics 只能用一个。", "give --json or --metrics, not both.")
     COL_FOLDER = ("文件夹", "folder")
     COL_WATCH = ("监视", "watch")
     COL_SENT = ("已发送", "sent")

@@ -45,6 +45,10 @@ class Log(Text):
         "暂停 {scope} {key}，{seconds} 秒后再试（{code} {message}）{advice}",
         "paused {scope} {key}, next try in {seconds} s ({code} {message}). {advice}",
     )
+    OUT_OF_CALLS = (
+        "钉钉拒绝了调用（{code} {message}），暂停发送到 {day}，文件都会保留。{advice}",
+        "DingTalk refuses more calls ({code} {message}); nothing is sent before {day}, all is kept. {advice}",
+    )
     RESUMED = ("恢复 {scope} {key}", "resumed {scope} {key}")
     RECOVERED = (
         "上次没有正常结束，正在恢复 {count} 项未完成的投递",

@@ -6,10 +6,21 @@ from pathlib import Path
 
 import pytest
 
+from dingwatch import quota
 from dingwatch.delivery import DeliveryLoop, FetchToken, Outcome, Send, SendDone, Settings, Upload, UploadDone
 from dingwatch.delivery.jobs import Done, Job
 from dingwatch.dingtalk import REFUSED_EXTENSIONS, Host
-from dingwatch.ledger import LedgerError, Outage, Store, commands, outbox, sqlite_url, transitions, versions
+from dingwatch.ledger import (
+    LedgerError,
+    Outage,
+    Store,
+    commands,
+    outbox,
+    pauses,
+    sqlite_url,
+    transitions,
+    versions,
+)
 from dingwatch.ledger.folders import Mapped, bind
 from dingwatch.ledger.transitions import Change
 from dingwatch.ledger.versions import NewVersion
@@ -24,6 +35,7 @@ from dingwatch.model import (
     NoAnswer,
     NotReached,
     Pause,
+    QuotaExhausted,
     Rejected,
     Scope,
     Throttled,
@@ -32,7 +44,7 @@ from dingwatch.model import (
     Verdict,
 )
 from dingwatch.pace import Limit
-from dingwatch.texts import Log
+from dingwatch.texts import Calls, Log
 from tests.support import Heard, dressed
 
 APP = "app1"
@@ -432,6 +444,99 @@ def test_the_pace_is_kept_and_survives_a_restart(tmp_path: Path, blank_ledger: P
     assert desk.tick() == []
     desk.now += 61.0
     assert len(desk.tick()) == 1
+    desk.store.close()
+
+
+def test_what_a_refusal_taught_survives_a_restart(tmp_path: Path, blank_ledger: Path) -> None:
+    """A new process does not run into the limit that the last one has found."""
+    desk = Desk(tmp_path, blank_ledger, Settings(APP, per_api=Limit(20, 1.0, spaced=True)))
+    for number in range(3):
+        desk.drop(f"{number}.pdf")
+    for _ in range(3):
+        upload = only(desk.tick(), Upload)
+        assert desk.tick(Outcome(upload, Throttled(CAUSE, Scope.API, 1.0))) == []
+        desk.now += 1.5
+    desk.restart()
+    upload = only(desk.tick(), Upload)
+    assert desk.tick(Outcome(upload, NotReached(CAUSE))) == []
+    desk.now += 0.06
+    assert desk.tick() == []
+    desk.now += 0.06
+    only(desk.tick(), Upload)
+    desk.store.close()
+
+
+def test_a_servers_wait_outlasts_a_restart_and_what_was_under_way(desk: Desk) -> None:
+    """A penalty with an end is waited out: neither a restart, nor a call that began earlier, ends it."""
+    desk.drop("a.pdf")
+    desk.drop("b.pdf")
+    first, second = desk.tick()
+    desk.tick(Outcome(first, Throttled(CAUSE, Scope.API, 60.0)))
+    assert isinstance(second, Upload)
+    others = desk.tick(Outcome(second, UploadDone("@b")))
+    assert not any(isinstance(job, Upload) for job in others)
+    desk.now += 1.0
+    desk.restart()
+    assert not any(isinstance(job, Upload) for job in desk.tick())
+    desk.now += 59.0
+    assert any(isinstance(job, Upload) for job in desk.tick())
+
+
+# --- The month's calls -----------------------------------------------------------------------------
+
+USED_UP = QuotaExhausted(Cause("90020", "", "QUOTA"), Scope.APP)
+
+
+def test_a_month_without_calls_is_waited_out_and_said_once(desk: Desk) -> None:
+    """Neither a restart, nor a retry, nor what was under way ends it; nothing is lost; the 1st does."""
+    ids = [*desk.drop("a.pdf"), *desk.drop("b.pdf")]
+    first, second = desk.tick()
+    assert isinstance(second, Upload)
+    desk.tick(Outcome(first, USED_UP))
+    assert desk.tick(Outcome(second, UploadDone("@b"))) == []
+    desk.restart()
+    assert desk.tick() == []
+    commands.retry_all(desk.store, desk.now)
+    desk.loop.poke()
+    assert desk.tick() == []
+    desk.now = quota.month_end(desk.now) - 1.0
+    assert desk.tick() == []
+    assert desk.heard.count(Log.OUT_OF_CALLS) == 1
+    assert [desk.state(row) for row in ids] == ["pending", "uploaded"]
+    desk.now += 1.0
+    probe = only(desk.tick(), Send)
+    assert len(desk.tick(Outcome(probe, SendDone("key")))) == 1
+    assert desk.pauses() == []
+
+
+def test_a_person_resumes_with_one_probe_and_is_answered(desk: Desk) -> None:
+    """Where more calls were bought one request finds out; where not, it is said again."""
+    desk.drop("a.pdf")
+    desk.drop("b.pdf")
+    for job in desk.tick():
+        desk.tick(Outcome(job, USED_UP))
+    for heard in (2, 3):
+        with desk.store.writing() as connection:
+            assert [pause.cause.code for pause in pauses.resume(connection)] == ["90020"]
+        desk.loop.poke()
+        probe = only(desk.tick(), Upload)
+        assert desk.tick(Outcome(probe, USED_UP)) == []
+        assert desk.heard.count(Log.OUT_OF_CALLS) == heard
+
+
+def test_most_of_the_months_calls_are_told_once(tmp_path: Path, blank_ledger: Path) -> None:
+    """At 80 and at 100 per cent, with what is left, and not again after a restart."""
+    desk = Desk(tmp_path, blank_ledger, Settings(APP, monthly_calls=10))
+    for made, told in ((7, 0), (1, 1), (1, 1), (1, 2), (5, 2)):
+        for _ in range(made):
+            desk.loop.count("media/upload")
+        desk.loop.count("gettoken")
+        desk.now += 2.0
+        desk.tick()
+        warned = [values for text, values in desk.heard.said if isinstance(text, Calls)]
+        assert len(warned) == told
+        desk.restart()
+    assert [(values["used"], values["left"]) for values in warned] == [(8, 2), (10, 0)]
     desk.store.close()
 
 
