@@ -161,6 +161,17 @@ def test_from_an_empty_directory_to_the_first_file_in_the_chat(newcomer: Newcome
     eventually(lambda: [m.sha256 for m in sandbox.messages(group)][1:] == [sha256(b"report")])
 
 
+def test_a_new_set_up_counts_its_calls_where_there_is_a_ledger(newcomer: Newcomer, machine: Machine) -> None:
+    """The look for the robot and the test file cost billed calls, as any others."""
+    sandbox = newcomer.sandbox
+    answers = (*newcomer.credentials, str(newcomer.share), "3", sandbox.conversations[0].id, "y")
+    assert newcomer.answer(*answers)[0] == 0
+    assert machine.stop(machine.start()) == 0
+    before = sandbox.billed()
+    assert newcomer.answer(*answers, words=("--overwrite",))[0] == 0
+    assert machine.status()["api_calls"]["used"] == sandbox.billed() - before == 3
+
+
 def test_a_chat_id_is_converted(newcomer: Newcomer) -> None:
     """One that DingTalk does not know leads back to the question."""
     group = newcomer.sandbox.conversations[1]
