@@ -12,18 +12,18 @@ from typing import Any, Concatenate, ParamSpec
 import click
 
 import dingwatch
-from dingwatch.cli import check, decide, history, resume, retry, run, send, status, why
+from dingwatch.cli import check, decide, fetch, history, link, recall, resume, retry, run, send, status, why
 from dingwatch.cli.context import Session, own_language
 from dingwatch.ledger import LedgerError
 from dingwatch.lifecycle import State
 from dingwatch.service import EXIT_BUG, log_to_stderr, tell_bug
-from dingwatch.texts import Cli
+from dingwatch.texts import Back, Cli, Text
 
 P = ParamSpec("P")
 STATES = [*(str(state) for state in State), "baseline"]
 
 
-def _help(text: Cli) -> str:
+def _help(text: Text) -> str:
     return text.said(own_language())
 
 
@@ -34,7 +34,7 @@ def cli() -> None:
 
 
 def command(
-    text: Cli, *, secret: bool = True
+    text: Text, *, secret: bool = True
 ) -> Callable[[Callable[Concatenate[Session, P], int | None]], click.Command]:
     """Make a command of a function; it gets a session, and what it returns is the exit code.
 
@@ -167,6 +167,38 @@ def init_(session: Session, *, overwrite: bool, sandbox: str | None, wait: int) 
     return init.init(session, init.Wishes(sandbox, overwrite, wait))
 
 
+@command(Back.LINK)
+@click.argument("delivery", type=int, metavar="ID")
+@click.option("--json", "as_json", is_flag=True, help=_help(Cli.OPT_JSON))
+def link_(session: Session, *, delivery: int, as_json: bool) -> int:
+    """Give a temporary download address."""
+    return link.link(session, delivery, as_json=as_json)
+
+
+@command(Back.FETCH)
+@click.argument("delivery", type=int, metavar="ID")
+@click.option(
+    "-o",
+    "--output",
+    "target",
+    required=True,
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help=_help(Back.OPT_OUT),
+)
+@click.option("--force", is_flag=True, help=_help(Back.OPT_FORCE))
+def fetch_(session: Session, *, delivery: int, target: Path, force: bool) -> int:
+    """Get the bytes of a delivery back."""
+    return fetch.fetch(session, delivery, target, force=force)
+
+
+@command(Cli.RECALL)
+@click.argument("delivery", type=int, metavar="ID")
+def recall_(session: Session, *, delivery: int) -> int:
+    """Take a sent message back."""
+    return recall.recall(session, delivery)
+
+
 @command(Cli.DEMO)
 def demo_(session: Session) -> int:
     """Try it without an account."""
@@ -185,18 +217,6 @@ def sandbox_(session: Session, *, host: str, port: int) -> int:
     from dingwatch.cli import sandbox  # noqa: PLC0415 (as above)
 
     return sandbox.sandbox(session, host, port)
-
-
-def _not_yet(name: str, text: Cli) -> None:
-    @cli.command(name, help=_help(text), context_settings={"ignore_unknown_options": True})
-    @click.option("-c", "--config", "path", type=click.Path(path_type=Path), help=_help(Cli.OPT_CONFIG))
-    @click.argument("arguments", nargs=-1)
-    def answer(path: Path | None, arguments: tuple[str, ...]) -> None:
-        del arguments
-        Session(path, own_language()).fail(Cli.NOT_YET, command=name)
-
-
-_not_yet("recall", Cli.RECALL)
 
 
 @contextmanager

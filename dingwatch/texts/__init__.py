@@ -5,6 +5,7 @@ and what to do next; `{placeholders}` are the same in both languages (a test com
 """
 
 from dingwatch.texts.advice import Advice
+from dingwatch.texts.back import Back
 from dingwatch.texts.calls import Calls
 from dingwatch.texts.checks import Checks
 from dingwatch.texts.cli import Cli
@@ -17,6 +18,7 @@ from dingwatch.texts.setup import Setup
 
 __all__ = [
     "Advice",
+    "Back",
     "Calls",
     "Checks",
     "Cli",

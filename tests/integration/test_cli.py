@@ -79,13 +79,6 @@ def test_a_second_daemon_is_refused_with_a_clear_line(machine: Machine) -> None:
     assert "Traceback" not in done.stderr
 
 
-def test_what_is_not_there_yet_says_so(machine: Machine) -> None:
-    """Commands of later versions answer instead of failing in their own ways."""
-    done = machine.do("recall", "1")
-    assert done.returncode == 1
-    assert "not yet" in done.stderr
-
-
 def test_messages_are_in_the_language_of_the_locale(machine: Machine) -> None:
     """What is said before a config is known goes by the locale."""
     machine.path.unlink()

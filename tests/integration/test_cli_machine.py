@@ -418,13 +418,6 @@ def test_help_is_in_the_language_of_the_locale() -> None:
     assert "钉钉" in helped[""]
 
 
-@pytest.mark.parametrize("command", ["init", "recall"])
-def test_not_yet_needs_no_config_and_speaks_chinese(command: str) -> None:
-    """What comes later answers in the user's language, whatever its arguments are."""
-    done = CliRunner().invoke(cli, [command, "7", "--sent"], env={"LC_ALL": "zh_CN.UTF-8"})
-    assert (done.exit_code, "尚未实现" in done.stderr) == (1, True)
-
-
 def test_a_terminal_without_chinese_ends_no_command(machine: Machine) -> None:
     """Where an encoding has no such character it is escaped; `--json` stays JSON."""
     machine.settings["folders"][0]["name"] = "财务"

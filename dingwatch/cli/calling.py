@@ -1,0 +1,81 @@
+"""What commands about one delivery share: the delivery itself, and a client whose calls are counted."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import NoReturn
+
+from dingwatch import quota
+from dingwatch.cli.context import Session
+from dingwatch.cli.online import connected
+from dingwatch.dingtalk import Account, Client
+from dingwatch.dress import NOTICE
+from dingwatch.ledger import LedgerError, Store, calls, sent
+from dingwatch.ledger.commands import NotApplicable
+from dingwatch.ledger.sent import Sent
+from dingwatch.lifecycle import State
+from dingwatch.model import MediaLost, Rejected, Verdict
+from dingwatch.texts import Back, Text
+
+
+@contextmanager
+def delivery(session: Session, number: int) -> Iterator[tuple[Store, Sent]]:
+    """Open the ledger and yield one delivery; an id that nobody knows ends the command."""
+    if not session.ledger_exists:
+        session.fail(Back.UNKNOWN, id=number)
+    with session.store() as store:
+        try:
+            with store.reading() as connection:
+                found = sent.find(connection, number)
+        except NotApplicable:
+            session.fail(Back.UNKNOWN, id=number)
+        yield store, found
+
+
+def require_content(session: Session, one: Sent) -> None:
+    """End the command where DingTalk was never given the file."""
+    if one.state not in {State.SENT, State.UNCERTAIN}:
+        session.fail(Back.NOT_SENT, id=one.id, state=one.state)
+    if one.upload_type == NOTICE:
+        session.fail(Back.NOTICE_ONLY, id=one.id)
+
+
+def elsewhere(verdict: Verdict) -> bool:
+    """Say whether another copy may be had where this one is gone, or the operator has no rights to it."""
+    return isinstance(verdict, Rejected | MediaLost) or verdict.cause.advice == "OPERATOR"
+
+
+def operator(session: Session, one: Sent) -> str:
+    """Return whose rights the drive is used with; nobody's ends the command."""
+    union_id = session.config.dingtalk.operator_union_id
+    if union_id is None:
+        session.fail(Back.NO_OPERATOR, id=one.id)
+    return union_id
+
+
+@contextmanager
+def calling(session: Session, store: Store) -> Iterator[Client]:
+    """Yield a client; its calls are added to the month's."""
+    dingtalk = session.config.dingtalk
+    account = Account(
+        dingtalk.client_id, dingtalk.client_secret, dingtalk.robot_code, dingtalk.api_url, dingtalk.oapi_url
+    )
+    made: Counter[str] = Counter()
+    try:
+        with connected(account, made) as client:
+            yield client
+    finally:
+        # What came of the calls is worth more than their number: a full disk must not hide it.
+        with suppress(LedgerError), store.writing() as connection:
+            calls.count(store, connection, quota.day(time.time()), made)
+
+
+def give_up(session: Session, text: Text, one: Sent, verdict: Verdict) -> NoReturn:
+    """End the command with what DingTalk said, and what a person can do."""
+    cause = verdict.cause
+    request = f" (request id {cause.request_id})" if cause.request_id else ""
+    reason = f"{cause.code} {cause.message}".strip() + request
+    session.fail(text, id=one.id, reason=reason, advice=session.advice(cause.advice))

@@ -1,0 +1,555 @@
+"""What was sent, back: addresses, bytes and messages, by commands against the sandbox over HTTP."""
+
+import json
+import os
+import random
+import resource
+import shlex
+import shutil
+import stat
+import subprocess
+import time
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import requests
+from click.testing import Result
+
+from dingwatch.dingtalk import (
+    Account,
+    Client,
+    Conflict,
+    Content,
+    Entry,
+    SampleFile,
+    SpaceFolder,
+    connect,
+)
+from dingwatch.dress import DRIVE, NOTICE, Dress
+from dingwatch.files import fingerprint_of
+from dingwatch.ledger import Store, outbox, sqlite_url, transitions, versions
+from dingwatch.ledger.outbox import Had
+from dingwatch.ledger.transitions import Change
+from dingwatch.ledger.versions import NewVersion
+from dingwatch.lifecycle import Event
+from dingwatch.model import Form, UploadKey
+from dingwatch.sandbox import Fault, FaultKind, Sandbox
+from dingwatch.service import LEDGER_FILE
+from tests.integration.conftest import Machine
+from tests.integration.test_cli_machine import call
+from tests.support import sha256
+
+CONTENT = random.Random(4).randbytes(300_000)  # noqa: S311 (a test's bytes)
+CLAIMED = (Event.CLAIM, Event.UPLOAD_OK, Event.CLAIM)
+"""What leads to a send."""
+
+
+@dataclass
+class Past:
+    """Deliveries that have been made: at DingTalk by calls, in the ledger by its own functions."""
+
+    machine: Machine
+    sandbox: Sandbox
+    client: Client
+    store: Store
+    home: Path
+
+    @property
+    def conversation(self) -> str:
+        """The conversation that all goes to."""
+        return self.sandbox.conversations[0].id
+
+    @property
+    def operator(self) -> str:
+        """Whose drive it is."""
+        return self.sandbox.settings.operator_union_id
+
+    def write(
+        self, name: str, key: UploadKey, *recipients: str, event: Event = Event.SEND_OK, **columns: object
+    ) -> list[int]:
+        """Write down a file's deliveries, each with how its send ended; return their ids."""
+        path, now = self.home / name, time.time()
+        path.write_bytes(CONTENT)
+        new = NewVersion(
+            folder=None,
+            path=os.fsencode(path),
+            fingerprint=fingerprint_of(path.stat()),
+            digest=sha256(CONTENT),
+            noticed_at=now,
+            settled_at=now,
+            dress=Dress(Form.PLAIN, name, key),
+            conversations=recipients or (self.conversation,),
+        )
+        ended = {"sent_at": now, **columns} if event is Event.SEND_OK else columns
+        with self.store.writing() as connection:
+            ids = versions.add(self.store, connection, [new], now)
+            changes = [Change(i, one) for i in ids for one in CLAIMED]
+            transitions.apply(connection, now, [*changes, *(Change(i, event, columns=ended) for i in ids)])
+        return ids
+
+    def had(self, key: UploadKey, media_id: str, space_id: str | None) -> None:
+        """Write down what DingTalk has of an upload."""
+        with self.store.writing() as connection:
+            outbox.uploaded(connection, [Had(key.id, media_id, space_id)], time.time())
+
+    def store_entry(self, space_id: str, name: str, content: bytes) -> Entry:
+        """Put a file into the drive, whatever is there under its name."""
+        storage, folder = self.client.storage(self.operator), SpaceFolder(space_id)
+        begun = storage.begin_whole(folder)
+        storage.put(begun.address, Content.of(content))
+        return storage.commit(
+            folder,
+            upload_key=begun.upload_key,
+            name=name,
+            size=len(content),
+            conflict=Conflict.OVERWRITE,
+        )
+
+    def by_drive(self, name: str = "设计图.psd", *, event: Event = Event.SEND_OK) -> tuple[int, Entry]:
+        """Have a file sent by the drive; return the delivery's id, and the entry of its upload."""
+        space = self.client.storage(self.operator).space(scene="dingwatch", scene_id="test")
+        entry = self.store_entry(space.id, name, CONTENT)
+        chat = self.client.conversation_files(self.operator)
+        copy = chat.send(conversation_id=self.conversation, space_id=space.id, entry_id=entry.id)
+        key = UploadKey(self.sandbox.client_id, f"{DRIVE}test", sha256(CONTENT), "psd", name)
+        columns = {"space_id": copy.space_id, "entry_id": copy.id} if event is Event.SEND_OK else {}
+        (number,) = self.write(name, key, event=event, **columns)
+        self.had(key, entry.id, entry.space_id)
+        return number, entry
+
+    def by_robot(self, *user_ids: str) -> list[int]:
+        """Have a file sent to persons, in one message; return the deliveries' ids."""
+        media_id = self.client.upload(name="a.pdf", content=CONTENT)
+        done = self.client.persons.send(user_ids=user_ids, message=SampleFile(media_id, "a.pdf", "pdf"))
+        key = UploadKey(self.sandbox.client_id, "file", sha256(CONTENT), "pdf")
+        words = [f"user:{user_id}" for user_id in user_ids]
+        ids = self.write("a.pdf", key, *words, process_query_key=done.process_query_key)
+        self.had(key, media_id, None)
+        return ids
+
+    def send(self, name: str = "报告.pdf", content: bytes = CONTENT) -> int:
+        """Send a file by the command; return the delivery's id."""
+        (self.home / name).write_bytes(content)
+        done = call(self.machine, "send", str(self.home / name), "--to", self.conversation)
+        assert done.exit_code == 0, done.output
+        return int(str(self.history()["id"]))
+
+    def history(self) -> dict[str, object]:
+        """Return the newest line of `history`."""
+        line: dict[str, object] = json.loads(call(self.machine, "history", "--json", "--limit", "1").stdout)
+        return line
+
+    def delete(self, space_id: str, entry_id: str) -> None:
+        """Delete an entry, as a person does."""
+        answer = requests.delete(
+            f"{self.sandbox.url}/v1.0/storage/spaces/{space_id}/dentries/{entry_id}",
+            params={"unionId": self.operator},
+            headers={"x-acs-dingtalk-access-token": self._token()},
+            timeout=10,
+        )
+        assert answer.status_code == 200, answer.text
+
+    def _token(self) -> str:
+        credentials = {"appKey": self.sandbox.client_id, "appSecret": self.sandbox.client_secret}
+        url = f"{self.sandbox.url}/v1.0/oauth2/accessToken"
+        return str(requests.post(url, json=credentials, timeout=10).json()["accessToken"])
+
+    def copy_of(self, number: int) -> tuple[str, str]:
+        """Return space and id of the conversation's own copy, as the ledger has it."""
+        with self.store.reading() as connection:
+            row = connection.exec_driver_sql(
+                "SELECT space_id, entry_id FROM deliveries WHERE id = ?", (number,)
+            )
+            space_id, entry_id = row.one()
+        return space_id, entry_id
+
+    def used(self) -> int:
+        """Return how many calls the month has seen, as `status` shows it."""
+        return int(json.loads(call(self.machine, "status", "--json").stdout)["api_calls"]["used"])
+
+
+@pytest.fixture
+def past(machine: Machine, sandbox: Sandbox, tmp_path: Path, blank_ledger: Path) -> Iterator[Past]:
+    """A machine with an operator, and with a ledger in which nothing stands yet."""
+    machine.settings["dingtalk"]["operator_union_id"] = sandbox.settings.operator_union_id
+    machine.write()
+    home = tmp_path / "home"
+    home.mkdir()
+    path = tmp_path / "state" / LEDGER_FILE
+    path.parent.mkdir(mode=0o700)
+    shutil.copy(blank_ledger, path)
+    store = Store.open(sqlite_url(path))
+    robot = sandbox.robot_code
+    account = Account(sandbox.client_id, sandbox.client_secret, robot, sandbox.url, sandbox.url)
+    with connect(account, time) as client:
+        yield Past(machine, sandbox, client, store, home)
+    store.close()
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    """Where a fetched file goes; its directory holds nothing else."""
+    made = tmp_path / "out"
+    made.mkdir()
+    return made / "back.bin"
+
+
+def failed(done: Result, *words: str) -> bool:
+    """Say whether a command failed with one sentence on standard error that has these words."""
+    lines = done.stderr.splitlines()
+    return (done.exit_code, done.stdout, len(lines)) == (1, "", 1) and all(word in lines[0] for word in words)
+
+
+# --- link ----------------------------------------------------------------------------------------
+
+
+def test_a_link_is_a_line_for_a_shell(past: Past, tmp_path: Path) -> None:
+    """What is printed can be run as it stands: curl writes the file that was sent."""
+    number, _ = past.by_drive("it's; $(touch x) 图.psd")
+    done = call(past.machine, "link", str(number))
+    assert done.exit_code == 0, done.stderr
+    comment, line = done.stdout.splitlines()
+    assert comment.startswith("# ")
+    assert shlex.split(line)[0] == "curl"
+    curl = shutil.which("curl")
+    if curl is None:
+        pytest.skip("no curl here")
+    ran = subprocess.run(["/bin/sh"], input=done.stdout.encode(), cwd=tmp_path, check=False)
+    assert ran.returncode == 0
+    assert (tmp_path / "it's; $(touch x) 图.psd").read_bytes() == CONTENT
+    assert not (tmp_path / "x").exists()
+
+
+def test_a_link_says_all_that_opens_it(past: Past) -> None:
+    """With its headers the address gives the bytes, without them nothing; its end is an instant to come."""
+    number, _ = past.by_drive()
+    done = call(past.machine, "link", str(number), "--json")
+    shown = json.loads(done.stdout)
+    assert (shown["id"], shown["size"], shown["sha256"]) == (number, len(CONTENT), sha256(CONTENT))
+    assert shown["path"].endswith("设计图.psd")
+    assert requests.get(shown["url"], headers=shown["headers"], timeout=10).content == CONTENT
+    assert requests.get(shown["url"], timeout=10).status_code == 403
+    assert shown["expires_at"] > time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime())
+
+
+def test_a_link_is_that_of_the_conversations_copy(past: Past) -> None:
+    """What lies in the folder's own space may be replaced by a newer version; the copy is not."""
+    number, entry = past.by_drive()
+    past.store_entry(entry.space_id, entry.name, b"newer")
+    shown = json.loads(call(past.machine, "link", str(number), "--json").stdout)
+    assert requests.get(shown["url"], headers=shown["headers"], timeout=10).content == CONTENT
+
+
+def test_where_the_copy_is_gone_the_uploads_entry_serves(past: Past) -> None:
+    """A member may delete a file of the group; what dingwatch uploaded is still there."""
+    number, _ = past.by_drive()
+    past.delete(*past.copy_of(number))
+    shown = json.loads(call(past.machine, "link", str(number), "--json").stdout)
+    assert requests.get(shown["url"], headers=shown["headers"], timeout=10).content == CONTENT
+
+
+def test_what_went_as_media_has_no_link(past: Past) -> None:
+    """The sentence names the command that gets it, and nothing was asked."""
+    number = past.send()
+    before = past.sandbox.calls()
+    assert failed(call(past.machine, "link", str(number)), "no link", f"dingwatch fetch {number}")
+    assert past.sandbox.calls() == before
+
+
+def test_a_link_that_is_refused_says_why(past: Past) -> None:
+    """DingTalk's code and what a person can do, in one sentence."""
+    number, _ = past.by_drive()
+    refusal = Fault("storage/downloadInfos", FaultKind.ERROR, code="orgAuthLevelNotEnough", status=403)
+    past.sandbox.inject(refusal)
+    assert failed(call(past.machine, "link", str(number)), "orgAuthLevelNotEnough", "certified")
+
+
+def test_without_an_operator_there_is_no_link(past: Past) -> None:
+    """The sentence names the key of the config."""
+    number, _ = past.by_drive()
+    past.machine.settings["dingtalk"]["operator_union_id"] = None
+    past.machine.write()
+    for words in (("link", str(number)), ("fetch", str(number), "-o", "x")):
+        assert failed(call(past.machine, *words), "operator_union_id")
+
+
+# --- fetch ---------------------------------------------------------------------------------------
+
+
+def test_media_comes_back_whole(past: Past, out: Path) -> None:
+    """Byte by byte, as a file like any other, and said to be the one that was sent."""
+    number = past.send()
+    done = call(past.machine, "fetch", str(number), "-o", str(out))
+    assert (done.exit_code, "digest" in done.stdout, done.stderr) == (0, True, "")
+    assert out.read_bytes() == CONTENT
+    assert stat.S_IMODE(out.stat().st_mode) == 0o666 & ~umask()
+    assert os.listdir(out.parent) == [out.name]
+
+
+def umask() -> int:
+    """Return this process's mask for new files."""
+    mask = os.umask(0o022)
+    os.umask(mask)
+    return mask
+
+
+def test_an_archive_comes_back_as_the_file_that_it_holds(past: Past, out: Path) -> None:
+    """What went zipped is unpacked, and compared with the file's digest."""
+    number = past.send("网页.html")
+    (message,) = past.sandbox.messages(past.conversation)
+    assert message.file_name == "网页.html.zip"
+    done = call(past.machine, "fetch", str(number), "-o", str(out))
+    assert (done.exit_code, "unpacked" in done.stdout) == (0, True), done.stderr
+    assert out.read_bytes() == CONTENT
+
+
+def test_a_file_of_the_drive_comes_back(past: Past, out: Path) -> None:
+    """Also one of which it is not known whether it arrived: it was uploaded."""
+    sent, _ = past.by_drive()
+    doubtful, _ = past.by_drive("b.psd", event=Event.DOUBT)
+    for number in (sent, doubtful):
+        done = call(past.machine, "fetch", str(number), "-o", str(out), "--force")
+        assert done.exit_code == 0, done.stderr
+        assert out.read_bytes() == CONTENT
+        out.unlink()
+
+
+@pytest.mark.parametrize("changed", [CONTENT[:-1], CONTENT + b"x", CONTENT[:-1] + b"x", CONTENT * 10])
+def test_a_copy_that_a_member_changed_is_not_taken(past: Past, out: Path, changed: bytes) -> None:
+    """Shorter, longer or different: the entry of the upload gives the file that was sent."""
+    number, entry = past.by_drive()
+    space_id, _ = past.copy_of(number)
+    past.store_entry(space_id, entry.name, changed)
+    assert call(past.machine, "fetch", str(number), "-o", str(out)).exit_code == 0
+    assert out.read_bytes() == CONTENT
+
+
+def test_bytes_that_are_not_those_that_were_sent_are_no_file(past: Past, out: Path) -> None:
+    """Nothing is left of them, neither at the place nor beside it."""
+    number, entry = past.by_drive()
+    past.delete(*past.copy_of(number))
+    past.store_entry(entry.space_id, entry.name, CONTENT[::-1])
+    assert failed(call(past.machine, "fetch", str(number), "-o", str(out)), str(number), "not those sent")
+    assert os.listdir(out.parent) == []
+
+
+@pytest.mark.parametrize("kind", [FaultKind.CUT_BEFORE, FaultKind.ERROR, FaultKind.NO_PERMISSION])
+def test_a_download_that_fails_leaves_nothing(past: Past, out: Path, kind: FaultKind) -> None:
+    """One sentence, exit 1, and no file."""
+    number = past.send()
+    past.sandbox.inject(Fault("media/downloadFile", kind, times=None))
+    assert failed(call(past.machine, "fetch", str(number), "-o", str(out)), f"{number} was not fetched")
+    assert os.listdir(out.parent) == []
+
+
+def test_what_dingtalk_forgot_cannot_be_fetched(past: Past, out: Path) -> None:
+    """A media id that is nobody's any more is said to be that."""
+    number = past.send()
+    (upload,) = past.sandbox.uploads()
+    past.sandbox.forget(upload.media_id)
+    assert failed(call(past.machine, "fetch", str(number), "-o", str(out)), "no longer has")
+
+
+def test_a_file_is_overwritten_only_when_asked_to(past: Past, out: Path) -> None:
+    """Without `--force` it stays, and no call is made; with it the fetched one takes its place."""
+    number = past.send()
+    out.write_bytes(b"mine")
+    before = past.sandbox.calls()
+    assert failed(call(past.machine, "fetch", str(number), "-o", str(out)), str(out), "--force")
+    assert (out.read_bytes(), past.sandbox.calls()) == (b"mine", before)
+    assert call(past.machine, "fetch", str(number), "-o", str(out), "--force").exit_code == 0
+    assert out.read_bytes() == CONTENT
+
+
+def test_only_a_regular_file_is_overwritten(past: Past, out: Path) -> None:
+    """A directory, a link and standard output are refused, whatever is asked."""
+    number = past.send()
+    out.symlink_to("elsewhere")
+    for place in (str(out), str(out.parent), "-"):
+        assert failed(call(past.machine, "fetch", str(number), "-o", place, "--force"), place)
+    assert os.readlink(out) == "elsewhere"
+
+
+def test_a_place_that_cannot_be_written_is_said(past: Past, out: Path) -> None:
+    """The sentence has the path and the reason; no call is made."""
+    number = past.send()
+    before = past.sandbox.calls()
+    place = str(out.parent / "absent" / "a.pdf")
+    assert failed(call(past.machine, "fetch", str(number), "-o", place), place, "No such file")
+    assert past.sandbox.calls() == before
+
+
+def test_a_disk_that_fills_leaves_nothing(past: Past, out: Path) -> None:
+    """The part that was written is gone, and the sentence says why."""
+    number = past.send()
+    most = len(CONTENT) - 1
+    done = subprocess.run(
+        past.machine.command("fetch", str(number), "-o", str(out)),
+        capture_output=True,
+        text=True,
+        check=False,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (most, most)),
+    )
+    assert (done.returncode, "File too large" in done.stderr, len(done.stderr.splitlines())) == (1, True, 1)
+    assert os.listdir(out.parent) == []
+
+
+def test_what_was_never_given_to_dingtalk_cannot_be_had_back(past: Past, out: Path) -> None:
+    """An unknown id, a failed delivery and a notice each have their sentence."""
+    key = UploadKey(past.sandbox.client_id, "file", sha256(CONTENT), "pdf")
+    (bad,) = past.write("a.pdf", key, event=Event.REJECT)
+    (told,) = past.write("b.psd", UploadKey(past.sandbox.client_id, NOTICE, "", ""), event=Event.DOUBT)
+    for command in (("fetch", "-o", str(out)), ("link",)):
+        name, *options = command
+        assert failed(call(past.machine, name, "999", *options), "no delivery 999")
+        assert failed(call(past.machine, name, str(2**70), *options), str(2**70))
+        assert failed(call(past.machine, name, str(bad), *options), f"{bad} is failed")
+        assert failed(call(past.machine, name, str(told), *options), "only told of")
+
+
+# --- recall --------------------------------------------------------------------------------------
+
+
+def test_a_message_to_a_group_is_taken_back(past: Past) -> None:
+    """The group shows it no more; the row stays `sent`, and `why` says what was done."""
+    number = past.send()
+    done = call(past.machine, "recall", str(number))
+    assert (done.exit_code, done.stdout.startswith(f"taken back {number}")) == (0, True), done.stderr
+    assert [message.recalled for message in past.sandbox.messages(past.conversation)] == [True]
+    assert past.history()["state"] == "sent"
+    story = call(past.machine, "why", str(past.home / "报告.pdf")).stdout
+    assert story.splitlines()[-1].endswith(f"#{number} {past.conversation} recalled")
+
+
+def test_a_second_recall_says_that_it_was(past: Past) -> None:
+    """Nothing is asked of DingTalk."""
+    number = past.send()
+    assert call(past.machine, "recall", str(number)).exit_code == 0
+    before = past.sandbox.calls()
+    done = call(past.machine, "recall", str(number))
+    assert (done.exit_code, "already" in done.stdout) == (0, True)
+    assert past.sandbox.calls() == before
+
+
+def test_a_message_to_persons_is_taken_back_from_all(past: Past) -> None:
+    """It is one message: each of them is named, and the others' rows know it too."""
+    first, second = past.by_robot("manager1234", "user2345")
+    done = call(past.machine, "recall", str(second))
+    assert done.exit_code == 0, done.stderr
+    assert all(word in done.stdout for word in ("2 persons", "user:manager1234", "user:user2345"))
+    for user in ("manager1234", "user2345"):
+        assert [message.recalled for message in past.sandbox.person_messages(user)] == [True]
+    assert "already" in call(past.machine, "recall", str(first)).stdout
+
+
+def test_an_old_message_to_a_person_costs_no_call(past: Past) -> None:
+    """After a day DingTalk would refuse it."""
+    (number,) = past.by_robot("user2345")
+    with past.store.writing() as connection:
+        connection.exec_driver_sql("UPDATE deliveries SET sent_at = sent_at - 86401")
+    before = past.sandbox.calls()
+    assert failed(call(past.machine, "recall", str(number)), "24 hours")
+    assert past.sandbox.calls() == before
+
+
+@pytest.mark.parametrize("word", ["chat:chatd1", "webhook:w"])
+def test_what_no_call_takes_back_is_left_to_a_person(past: Past, word: str) -> None:
+    """What went by drive, by `chat/send` or by a webhook: the sentence says who can."""
+    drive, _ = past.by_drive()
+    key = UploadKey(past.sandbox.client_id, "file", sha256(CONTENT), "pdf")
+    (legacy,) = past.write("a.pdf", key, word, process_query_key="msg1")
+    before = past.sandbox.calls()
+    assert failed(call(past.machine, "recall", str(drive)), "by the drive", "owner")
+    assert failed(call(past.machine, "recall", str(legacy)), word, "owner")
+    assert past.sandbox.calls() == before
+
+
+def test_what_was_not_sent_cannot_be_taken_back(past: Past) -> None:
+    """An unknown id, a failed delivery and a doubtful one change nothing."""
+    key = UploadKey(past.sandbox.client_id, "file", sha256(CONTENT), "pdf")
+    (bad,) = past.write("a.pdf", key, event=Event.REJECT)
+    (doubtful,) = past.write("b.pdf", key, event=Event.DOUBT)
+    before = past.sandbox.calls()
+    assert failed(call(past.machine, "recall", "999"), "no delivery 999")
+    assert failed(call(past.machine, "recall", str(bad)), f"{bad} is failed")
+    assert failed(call(past.machine, "recall", str(doubtful)), "was lost")
+    assert past.sandbox.calls() == before
+
+
+def test_what_was_taken_as_sent_has_no_key(past: Past) -> None:
+    """A person settled the doubt; the key was in the answer that was lost."""
+    key = UploadKey(past.sandbox.client_id, "file", sha256(CONTENT), "pdf")
+    (number,) = past.write("a.pdf", key, event=Event.DOUBT)
+    assert call(past.machine, "resolve", str(number), "--sent").exit_code == 0
+    assert failed(call(past.machine, "recall", str(number)), "was lost")
+
+
+def test_dingtalks_refusal_to_take_back_is_told(past: Past) -> None:
+    """A key that it does not take back is no success, and the history has no line of it."""
+    number = past.send()
+    (message,) = past.sandbox.messages(past.conversation)
+    past.client.recall(conversation_id=past.conversation, process_query_keys=[message.process_query_key])
+    assert failed(call(past.machine, "recall", str(number)), "did not take", "已经撤回")
+    assert "recalled" not in call(past.machine, "why", str(past.home / "报告.pdf")).stdout
+
+
+def test_a_lost_answer_to_a_recall_is_a_doubt(past: Past) -> None:
+    """It may have been taken back: that is what is said."""
+    number = past.send()
+    past.sandbox.inject(Fault("robot/groupMessages/recall", FaultKind.CUT_AFTER))
+    assert failed(call(past.machine, "recall", str(number)), "not known", "Look in the chat")
+
+
+# --- All of them ---------------------------------------------------------------------------------
+
+
+def test_every_billed_call_is_counted(past: Past, out: Path) -> None:
+    """What the commands ask, and what DingTalk bills, is the same number."""
+    sent, (drive, _) = past.send(), past.by_drive()
+    billed, used = past.sandbox.billed(), past.used()
+    call(past.machine, "link", str(drive))
+    call(past.machine, "fetch", str(drive), "-o", str(out))
+    call(past.machine, "fetch", str(sent), "-o", str(out), "--force")
+    call(past.machine, "recall", str(sent))
+    assert (past.used() - used, past.sandbox.billed() - billed) == (4, 4)
+
+
+@pytest.mark.parametrize("words", [("link", "1"), ("recall", "1"), ("fetch", "1", "-o", "x")])
+def test_a_machine_without_a_ledger_gets_none(
+    machine: Machine, tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    """There is nothing to be had back, and nothing is made."""
+    assert failed(call(machine, *words), "no delivery 1")
+    assert not (tmp_path / "state").exists()
+
+
+def test_they_speak_chinese_too(past: Past, out: Path) -> None:
+    """The sentences are in the language of the config."""
+    number = past.send()
+    past.machine.settings["language"] = "zh"
+    past.machine.write()
+    assert "已取回" in call(past.machine, "fetch", str(number), "-o", str(out)).stdout
+    assert "已撤回" in call(past.machine, "recall", str(number)).stdout
+
+
+def test_an_archive_is_what_dingwatch_made(past: Past, out: Path) -> None:
+    """Other bytes in its place, even an archive with more in it, are not taken for the file."""
+    number = past.send("a.html")
+    (upload,) = past.sandbox.uploads()
+    for content in (b"no archive", two_entries(past.home)):
+        forged = past.client.upload(name="a.zip", content=content)
+        with past.store.writing() as connection:
+            connection.exec_driver_sql("UPDATE uploads SET media_id = ?", (forged,))
+        assert failed(call(past.machine, "fetch", str(number), "-o", str(out)), "not those sent")
+    assert (os.listdir(out.parent), upload.name) == ([], "a.html.zip")
+
+
+def two_entries(home: Path) -> bytes:
+    """Return an archive of two files."""
+    with zipfile.ZipFile(home / "two.zip", "w") as archive:
+        for name in "ab":
+            archive.writestr(name, CONTENT)
+    return (home / "two.zip").read_bytes()
