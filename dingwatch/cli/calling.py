@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import time
-from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import NoReturn
 
-from dingwatch import quota
 from dingwatch.cli.context import Session
+from dingwatch.cli.metering import Meter
 from dingwatch.cli.online import connected
 from dingwatch.dingtalk import Account, Client
 from dingwatch.dress import NOTICE
-from dingwatch.ledger import LedgerError, Store, calls, sent
+from dingwatch.ledger import Store, sent
 from dingwatch.ledger.commands import NotApplicable
 from dingwatch.ledger.sent import Sent
 from dingwatch.lifecycle import State
@@ -57,20 +55,18 @@ def operator(session: Session, one: Sent) -> str:
 
 
 @contextmanager
-def calling(session: Session, store: Store) -> Iterator[Client]:
+def calling(session: Session) -> Iterator[Client]:
     """Yield a client; its calls are added to the month's."""
     dingtalk = session.config.dingtalk
     account = Account(
         dingtalk.client_id, dingtalk.client_secret, dingtalk.robot_code, dingtalk.api_url, dingtalk.oapi_url
     )
-    made: Counter[str] = Counter()
+    meter = Meter(session)
     try:
-        with connected(account, made) as client:
+        with connected(account, meter.count) as client:
             yield client
     finally:
-        # What came of the calls is worth more than their number: a full disk must not hide it.
-        with suppress(LedgerError), store.writing() as connection:
-            calls.count(store, connection, quota.day(time.time()), made)
+        meter.write()
 
 
 def give_up(session: Session, text: Text, one: Sent, verdict: Verdict) -> NoReturn:

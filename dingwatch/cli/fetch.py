@@ -36,7 +36,7 @@ def fetch(session: Session, number: int, target: Path, *, force: bool) -> int:
     with delivery(session, number) as (store, one):
         require_content(session, one)
         union_id = operator(session, one) if one.route is Route.DRIVE else ""
-        with calling(session, store) as client:
+        with calling(session) as client:
             sources = _sources(client, one, union_id)
             if not sources:
                 session.fail(Back.CONTENT_GONE, id=one.id, path=policy.readable(one.path))

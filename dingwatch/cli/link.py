@@ -31,7 +31,7 @@ def link(session: Session, number: int, *, as_json: bool) -> int:
         if not one.places:
             session.fail(Back.CONTENT_GONE, id=one.id, path=policy.readable(one.path))
         try:
-            with calling(session, store) as client:
+            with calling(session) as client:
                 address = _address(client.storage(union_id), one.places)
         except Failure as failure:
             give_up(session, Back.LINK_FAILED, one, failure.verdict)

@@ -31,7 +31,7 @@ def recall(session: Session, number: int) -> int:
             return 0
         now = time.time()
         key = _key(session, one, now)
-        with calling(session, store) as client:
+        with calling(session) as client:
             _take_back(session, client, one, key)
         path, conversation = policy.readable(one.path), str(one.recipient)
         click.echo(session.say(Back.RECALLED, id=one.id, path=path, conversation=conversation))
