@@ -326,20 +326,45 @@ def _read_all(descriptor: int, size: int) -> bytes:
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
-def zipped(name: str, content: bytes, limit: int) -> bytes:
-    r"""Pack one file; the same name and content give the same archive.
+def zipped(root: Root, path: bytes, version: Fingerprint, sha256: str, name: str, limit: int) -> memoryview:
+    r"""Pack a file while it is read, as `read` does; the same name and content give the same archive.
 
-    To Windows a `\` in an entry's name is a way into another directory.
+    Held in memory is the archive alone. To Windows a `\` in an entry's name is a way into another directory.
 
     Raises:
-        Failure: Rejected(`too_big`) when the archive is larger than `limit` bytes.
+        Failure: Rejected(`too_big`) as soon as the archive is larger than `limit` bytes; else as `read`.
     """
     entry = zipfile.ZipInfo(name.replace("\\", "_"), date_time=(1980, 1, 1, 0, 0, 0))
     entry.compress_type = zipfile.ZIP_DEFLATED
     entry.external_attr = 0o644 << 16
-    packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w") as archive:
-        archive.writestr(entry, content, compresslevel=6)
+    entry.file_size = version.size
+    packed, hasher = io.BytesIO(), hashlib.sha256()
+    with (
+        reading(root, path, version) as descriptor,
+        zipfile.ZipFile(packed, "w") as archive,
+        archive.open(entry, "w") as inside,
+    ):
+        for block in _blocks(descriptor, version.size):
+            hasher.update(block)
+            inside.write(block)
+            _require_within(packed, limit)
+    _require_within(packed, limit)
+    if hasher.hexdigest() != sha256:
+        raise changed()
+    return packed.getbuffer()
+
+
+def _blocks(descriptor: int, size: int) -> Iterator[bytes]:
+    """Read in full blocks, as an archive's bytes may depend on them, and not past what a file should have."""
+    left = size
+    with open(descriptor, "rb", closefd=False) as file:
+        while block := file.read(min(BLOCK, left + 1)):
+            left -= len(block)
+            if left < 0:
+                raise changed()
+            yield block
+
+
+def _require_within(packed: io.BytesIO, limit: int) -> None:
     if packed.tell() > limit:
         raise Failure(Rejected(Cause("too_big", "", "TOO_BIG")))
-    return packed.getvalue()

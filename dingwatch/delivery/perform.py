@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dingwatch import files
 from dingwatch.delivery.jobs import (
     Begin,
     Commit,
@@ -24,7 +23,6 @@ from dingwatch.delivery.storing import Storer
 from dingwatch.dingtalk import MEDIA_LIMIT, Client
 from dingwatch.ledger.begun import Begun
 from dingwatch.model import Cause, Failure, Form, Misconfigured, Route, Scope
-from dingwatch.policy import displayed_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +58,10 @@ class Performer:
         return self.storer
 
     def _upload(self, job: Upload) -> UploadDone:
-        row = job.source
-        content = self.reader.content(row)
-        if job.dress.form is Form.ZIP:
-            content = files.zipped(displayed_name(row.name), content, MEDIA_LIMIT)
-        return UploadDone(self.client.upload(name=job.dress.name, content=content))
+        row, dress = job.source, job.dress
+        zipped = dress.form is Form.ZIP
+        content = self.reader.archive(row, MEDIA_LIMIT) if zipped else self.reader.content(row)
+        return UploadDone(self.client.media.upload(name=dress.name, content=content, kind=dress.key.type))
 
     def _send(self, job: Send) -> SendDone:
         if job.row.route is Route.DRIVE:

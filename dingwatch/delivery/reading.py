@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Final
+from functools import partial
+from typing import Final, TypeVar
 
 from dingwatch import files
 from dingwatch.ledger.outbox import Delivery
-from dingwatch.model import Cause, Failure, FolderDown, NotReached, Scope
+from dingwatch.model import Cause, Failure, Fingerprint, FolderDown, NotReached, Scope
+from dingwatch.policy import displayed_name
 
+T = TypeVar("T")
 THREADS: Final = 4
 SECONDS: Final = 120.0
 """How long the reading of one file into memory may take: the limit of an upload at 170 KB/s."""
@@ -34,8 +37,26 @@ class Reader:
         Raises:
             Failure: Vanished, NotReached, FolderDown (also for a share that hangs), Misconfigured.
         """
+        return self._in_time(row, files.read)
+
+    def archive(self, row: Delivery, limit: int) -> memoryview:
+        """Pack a file, under the name that people see, into an archive of at most `limit` bytes.
+
+        Raises:
+            Failure: Rejected for a larger one; else as `content`.
+        """
+        name = displayed_name(row.name)
+        return self._in_time(row, partial(files.zipped, name=name, limit=limit))
+
+    def _in_time(self, row: Delivery, read: Callable[[files.Root, bytes, Fingerprint, str], T]) -> T:
+        """Have a file read in a thread of its folder's, and wait for so long and no longer."""
+
+        def reading() -> T:
+            with self._beneath_root(row) as (root, path):
+                return read(root, path, row.fingerprint, row.digest)
+
         try:
-            return self._threads_of(row.folder).submit(self._content, row).result(SECONDS)
+            return self._threads_of(row.folder).submit(reading).result(SECONDS)
         except TimeoutError:
             raise Failure(FolderDown(Cause("hangs", "", "FOLDER_DOWN"), Scope.FOLDER)) from None
 
@@ -64,10 +85,6 @@ class Reader:
             if folder not in self._threads:
                 self._threads[folder] = ThreadPoolExecutor(THREADS, "read")
             return self._threads[folder]
-
-    def _content(self, row: Delivery) -> bytes:
-        with self._beneath_root(row) as (root, path):
-            return files.read(root, path, row.fingerprint, row.digest)
 
     @contextmanager
     def _beneath_root(self, row: Delivery) -> Iterator[tuple[files.Root, bytes]]:

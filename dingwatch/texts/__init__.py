@@ -13,6 +13,7 @@ from dingwatch.texts.diagnosis import Diagnosis
 from dingwatch.texts.keys import Keys
 from dingwatch.texts.language import Language, Text, spoken
 from dingwatch.texts.log import Log
+from dingwatch.texts.notices import Notices
 from dingwatch.texts.problems import Problems
 from dingwatch.texts.setup import Setup
 
@@ -26,6 +27,7 @@ __all__ = [
     "Keys",
     "Language",
     "Log",
+    "Notices",
     "Problems",
     "Setup",
     "Text",

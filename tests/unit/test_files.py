@@ -1,6 +1,11 @@
+import hashlib
+import io
 import os
 import socket
+import tracemalloc
+import zipfile
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -125,18 +130,45 @@ def test_an_absent_root_is_a_folder_that_is_down(tmp_path: Path) -> None:
     assert isinstance(caught.value.verdict, FolderDown)
 
 
-def test_an_archive_is_the_same_for_the_same_content() -> None:
-    """Archives are deterministic, so that one content is one upload."""
-    assert files.zipped("网页.html", b"hello" * 100, 10_000) == files.zipped(
-        "网页.html", b"hello" * 100, 10_000
-    )
+def packed(path: Path, name: str, limit: int, digest: str | None = None) -> bytes:
+    """Pack a file, as it is or as it is said to be."""
+    with closing(files.open_root(os.fsencode(path.parent))) as root:
+        fingerprint = files.observe(root, os.fsencode(path.name))
+        digest = digest or hashlib.sha256(path.read_bytes()).hexdigest()
+        return bytes(files.zipped(root, os.fsencode(path.name), fingerprint, digest, name, limit))
 
 
-def test_an_archive_over_the_limit_is_refused_before_a_call() -> None:
-    """What cannot be uploaded costs none."""
+def test_an_archive_is_the_same_for_the_same_content(tmp_path: Path) -> None:
+    """Archives are deterministic, so that one content is one upload; what they hold is the file."""
+    content = os.urandom(1000) * 3000
+    for name in ("a", "b"):
+        (tmp_path / name).write_bytes(content)
+    os.utime(tmp_path / "b", (1, 1))
+    made = packed(tmp_path / "a", "网页.html", 10_000_000)
+    assert made == packed(tmp_path / "b", "网页.html", 10_000_000)
+    with zipfile.ZipFile(io.BytesIO(made)) as archive:
+        assert archive.testzip() is None
+        assert {name: archive.read(name) for name in archive.namelist()} == {"网页.html": content}
+
+
+def test_an_archive_over_the_limit_is_refused_before_it_is_made(tmp_path: Path) -> None:
+    """What cannot be uploaded costs no call, and no memory beyond the limit."""
+    (tmp_path / "a").write_bytes(os.urandom(64 << 20))
+    tracemalloc.start()
     with pytest.raises(Failure) as caught:
-        files.zipped("a", os.urandom(5000), 4000)
+        packed(tmp_path / "a", "a", 1 << 20, "0" * 64)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
     assert isinstance(caught.value.verdict, Rejected)
+    assert peak < 8 << 20
+
+
+def test_what_differs_from_what_settled_is_in_no_archive(tmp_path: Path) -> None:
+    """The bytes that are packed are the bytes that were hashed."""
+    (tmp_path / "a").write_bytes(b"other")
+    with pytest.raises(Failure) as caught:
+        packed(tmp_path / "a", "a", 1 << 20, "0" * 64)
+    assert caught.value.verdict.cause.code == "changed"
 
 
 def test_the_kinds_of_os_errors_have_one_meaning_each() -> None:
