@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from dingwatch.model import Form, Route, UploadKey
@@ -40,6 +40,8 @@ class DressCode:
     """`file`, `image` (pictures inline) or `notice` (a message instead of the file)."""
     large: str = "fail"
     """What becomes of a file over the media limit: `drive`, `notice` or `fail`."""
+    named: bool = False
+    """Whether a recipient is shown the upload's own name: to chats there is no other (KB:1488)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,9 @@ class Dress:
 
 
 def dress(name: bytes, size: int, digest: str, code: DressCode, refused: Collection[str]) -> Dress:
-    """Choose how a file of `size` bytes goes out; `refused` are extensions that no upload may have.
+    """Choose how a file of `size` bytes goes out.
+
+    `refused` is what DingTalk has refused: extensions that no upload may have, and `refused_as_image`.
 
     A name without extension, or with a refused one, goes zipped as `name.ext.zip`. What is larger than
     the media limit, or might be once zipped, goes as the folder says large files do.
@@ -76,19 +80,42 @@ def dress(name: bytes, size: int, digest: str, code: DressCode, refused: Collect
     if large and code.large == "drive":
         return _entry(shown, digest, code.app, DRIVE + code.space)
     if zipped:
-        return _zipped(shown, digest, code.app)
-    as_image = code.send_as == IMAGE and kind in IMAGES
-    return Dress(Form.PLAIN, shown, UploadKey(code.app, IMAGE if as_image else FILE, digest, kind))
+        made = _zipped(shown, digest, code.app)
+    elif code.send_as == IMAGE and kind in IMAGES and not _is_refused_as_image(kind, size, refused):
+        return Dress(Form.PLAIN, shown, UploadKey(code.app, IMAGE, digest, kind))  # shows no name
+    else:
+        made = Dress(Form.PLAIN, shown, UploadKey(code.app, FILE, digest, kind))
+    return _named(made) if code.named else made
 
 
-def worn(name: bytes, digest: str, app: str, form: Form, kind: str) -> Dress:
+def worn(name: bytes, digest: str, app: str, form: Form, kind: str, *, named: bool = False) -> Dress:
     """Return the dress in which a file was uploaded as a `kind`, whatever has been learnt or set since."""
     shown = displayed_name(name)
-    if form is Form.ZIP:
-        return _zipped(shown, digest, app)
     if kind.startswith(DRIVE):
         return _entry(shown, digest, app, kind)
-    return Dress(Form.PLAIN, shown, UploadKey(app, kind, digest, extension(shown)))
+    if form is Form.ZIP:
+        made = _zipped(shown, digest, app)
+    else:
+        made = Dress(Form.PLAIN, shown, UploadKey(app, kind, digest, extension(shown)))
+    return _named(made) if named else made
+
+
+def _named(dress: Dress) -> Dress:
+    return replace(dress, key=replace(dress.key, name=dress.name))
+
+
+_IMAGE_OF: Final = f"{IMAGE}/"
+_IMAGE_FROM: Final = f"{IMAGE}>="
+
+
+def refused_as_image(extension: str, size: int | None) -> str:
+    """Return the word for what is not taken as an image: an extension, or so many bytes and more."""
+    return f"{_IMAGE_OF}{extension}" if size is None else f"{_IMAGE_FROM}{size}"
+
+
+def _is_refused_as_image(extension: str, size: int, refused: Collection[str]) -> bool:
+    sizes = [int(word.removeprefix(_IMAGE_FROM)) for word in refused if word.startswith(_IMAGE_FROM)]
+    return f"{_IMAGE_OF}{extension}" in refused or size >= min(sizes, default=size + 1)
 
 
 def _entry(shown: str, digest: str, app: str, kind: str) -> Dress:

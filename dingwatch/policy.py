@@ -271,6 +271,11 @@ def for_a_person(failures: int) -> float:
     return min(PERSON_FIRST * 2.0 ** min(failures - 1, 40), PERSON_LONGEST)
 
 
+def waited_again(waited: float) -> float:
+    """Return seconds until the next try for a person who may not be written to for now."""
+    return min(max(waited, PERSON_FIRST), PERSON_LONGEST)
+
+
 # --- What a verdict means ------------------------------------------------------------------------
 
 

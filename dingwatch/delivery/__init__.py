@@ -2,6 +2,7 @@
 
 from dingwatch.delivery.holds import Place
 from dingwatch.delivery.jobs import (
+    Announce,
     Begin,
     Commit,
     Done,
@@ -20,9 +21,11 @@ from dingwatch.delivery.loop import DeliveryLoop
 from dingwatch.delivery.memory import Settings, place_of
 from dingwatch.delivery.perform import Performer
 from dingwatch.delivery.reading import Reader
+from dingwatch.delivery.sending import Sender
 from dingwatch.delivery.storing import Operator, Storer
 
 __all__ = [
+    "Announce",
     "Begin",
     "Commit",
     "DeliveryLoop",
@@ -39,6 +42,7 @@ __all__ = [
     "Reader",
     "Send",
     "SendDone",
+    "Sender",
     "Settings",
     "Storer",
     "Upload",

@@ -8,10 +8,10 @@ from typing import Any, Final
 
 from dingwatch import policy
 from dingwatch.delivery import drives
-from dingwatch.delivery.holds import Place, hosts_of
-from dingwatch.delivery.jobs import FetchToken, Send, Upload
-from dingwatch.delivery.memory import Memory, Tick, send_api
-from dingwatch.dingtalk import API_SEND, API_UPLOAD, MEDIA_LIMIT, Host
+from dingwatch.delivery.holds import APP, Place, hosts_of
+from dingwatch.delivery.jobs import Announce, FetchToken, Send, Upload
+from dingwatch.delivery.memory import Memory, Tick, message_api, place_of_rows, send_api
+from dingwatch.dingtalk import API_SEND_PERSONS, API_UPLOAD, MEDIA_LIMIT, MOST_PERSONS, Host
 from dingwatch.dress import Dress, worn
 from dingwatch.dress import dress as dressed
 from dingwatch.ledger import begun, outbox
@@ -20,6 +20,7 @@ from dingwatch.ledger.transitions import Change
 from dingwatch.lifecycle import Event, State
 from dingwatch.model import Cause, Form, Route
 from dingwatch.texts import Log
+from dingwatch.wording import Message, line, notice
 
 FEW: Final = 4
 HOLD_FOR_UPLOAD: Final = 5.0
@@ -103,7 +104,7 @@ def _claim_crashed(memory: Memory, tick: Tick) -> None:
 
 def _waits_for_all(memory: Memory, tick: Tick, row: Delivery) -> bool:
     """Say whether what holds back a row would hold back any other: a token, the API's pause or its pace."""
-    place = Place(API_SEND if row.state is State.UPLOADED else API_UPLOAD)
+    place = Place(send_api(row) if row.state is State.UPLOADED else API_UPLOAD)
     token = any(isinstance(job, FetchToken) for job in (*tick.out, *tick.jobs))
     return token or memory.holds(tick, place) or memory.slot(tick, place) > tick.now
 
@@ -112,13 +113,14 @@ def _waits_for_all(memory: Memory, tick: Tick, row: Delivery) -> bool:
 
 
 def _claim_sends(memory: Memory, tick: Tick) -> None:
-    """Claim the next file of every conversation: one at a time each, earliest settled first."""
-    if not memory.may_send or memory.free_workers(tick) <= 0 or memory.holds(tick, Place(API_SEND)):
+    """Claim the next message of every conversation: one at a time each, earliest settled first."""
+    if not memory.may_send or memory.free_workers(tick) <= 0 or memory.holds(tick, Place(APP)):
         return
-    sending = {place.conversation for place in tick.busy()}
-    for conversation in sorted(memory.may_send - sending):
-        place = Place(API_SEND, conversation)
+    for conversation in sorted(memory.may_send - tick.conversations()):
+        place = Place(message_api(conversation), conversation)
         slot = memory.slot(tick, place)
+        if conversation in tick.conversations():
+            continue  # with another person's message
         if slot > tick.now:
             tick.wakes.append(slot)
         elif memory.free_workers(tick) > 0 and not memory.holds(tick, place):
@@ -133,12 +135,21 @@ def _claim_sends(memory: Memory, tick: Tick) -> None:
 def _ready(memory: Memory, tick: Tick, conversation: str) -> Iterator[Delivery]:
     """Yield a conversation's rows that are uploaded and due, earliest settled first.
 
-    Mostly the first is all that is wanted, so few are asked for at once.
+    Before all others goes the one whose line was sent. Mostly the first is all that is wanted, so few are
+    asked for at once.
     """
     seen: set[int] = set()
+    where = (tick.connection, memory.held(tick.now), tick.now, conversation)
+    announced = memory.announced.get(conversation)
+    if announced is not None:
+        rows = outbox.this_to_send(*where, announced)
+        if not rows:
+            memory.announced.pop(conversation)
+        yield from rows
+        seen.add(announced)
     limit = FEW
     while True:
-        rows = outbox.next_to_send(tick.connection, memory.held(tick.now), tick.now, conversation, limit)
+        rows = outbox.next_to_send(*where, limit)
         yield from (row for row in rows if row.id not in seen)
         if len(rows) < limit:
             return
@@ -148,10 +159,18 @@ def _ready(memory: Memory, tick: Tick, conversation: str) -> Iterator[Delivery]:
 
 def _claim_first(memory: Memory, tick: Tick, rows: Iterable[Delivery]) -> None:
     """Claim the first of a conversation's rows that nothing holds back."""
+    found = _first(memory, tick, rows)
+    if found is not None:
+        _claim_send(memory, tick, *found)
+
+
+def _first(memory: Memory, tick: Tick, rows: Iterable[Delivery]) -> tuple[Delivery, Dress] | None:
+    """Return the first of a conversation's rows that nothing holds back, if it may go now."""
     for row in rows:
         # Its upload was lost by another row, or it was renamed to what it cannot be called: no failure of
         # this one.
-        dress = worn(row.name, row.digest, memory.settings.app, row.form, row.upload_type)
+        named = bool(row.upload_name)
+        dress = worn(row.name, row.digest, memory.settings.app, row.form, row.upload_type, named=named)
         if row.media_id is None or _unfit(row, dress):
             tick.changes.append(Change(row.id, Event.MEDIA_LOST, State.UPLOADED))
             tick.apply()  # this very tick looks for uploads, and would find none for long
@@ -166,33 +185,90 @@ def _claim_first(memory: Memory, tick: Tick, rows: Iterable[Delivery]) -> None:
         ):
             continue
         hold_until = (row.uploaded_at or row.settled_at) + HOLD_FOR_UPLOAD
-        if row.upload_ahead and hold_until > tick.now:
+        if row.upload_ahead and row.announced_at is None and hold_until > tick.now:
             tick.wakes.append(hold_until)
-        else:
-            _claim_send(memory, tick, Send(row, row.media_id, dress))
-        return
+            return None
+        return row, dress
+    return None
 
 
 def _unfit(row: Delivery, dress: Dress) -> bool:
     """Say whether a file was renamed so that what was uploaded cannot go under its name."""
-    if row.route is Route.DRIVE:
-        return dress.key.id != row.upload_key  # the entry shows its own name
+    if row.upload_name:
+        return dress.key.id != row.upload_key  # people are shown the upload's own name
     return row.form is Form.PLAIN and not dress.notice and not dress.key.extension
 
 
-def _claim_send(memory: Memory, tick: Tick, job: Send) -> None:
-    row, place = job.row, Place(send_api(job.row), job.row.conversation)
+def _claim_send(memory: Memory, tick: Tick, row: Delivery, dress: Dress) -> None:
+    """Claim a row's message: the line before its file where that is to come, else the file or notice."""
+    said = _line(memory, tick, row, dress)
+    api = send_api(row) if said is None else message_api(row.conversation)
+    place = Place(api, row.conversation)
     slot = memory.slot(tick, place)
     if slot > tick.now:
         tick.wakes.append(slot)
         return
-    if memory.holds(tick, place) or any(memory.needs_token(tick, host) for host in hosts_of(place.api)):
+    if memory.holds(tick, place) or any(memory.needs_token(tick, host) for host in hosts_of(api)):
         return
-    tick.changes.append(
-        Change(row.id, Event.CLAIM, State.UPLOADED, None, {"claimed_at": tick.now}, row.version)
-    )
-    tick.slots.append(place)
-    tick.jobs.append(job)
+    others = tuple(_others(memory, tick, row, said)) if api == API_SEND_PERSONS else ()
+    if said is None:
+        _claim_file(memory, tick, (row, *others), dress)
+    else:
+        outbox.announce(tick.connection, [one.id for one in (row, *others)], tick.now)
+        memory.announced |= {one.conversation: one.id for one in (row, *others)}
+        tick.jobs.append(Announce(row, said, others))
+    tick.slots.append(place_of_rows(api, (row, *others)))
+
+
+def _claim_file(memory: Memory, tick: Tick, rows: Sequence[Delivery], dress: Dress) -> None:
+    for row in rows:
+        memory.announced.pop(row.conversation, None)
+        tick.changes.append(
+            Change(row.id, Event.CLAIM, State.UPLOADED, None, {"claimed_at": tick.now}, row.version)
+        )
+    row, *others = rows
+    wording = memory.settings.wording_of(row.folder)
+    instead = notice(wording, row.path, row.fingerprint.size) if dress.notice else None
+    tick.jobs.append(Send(row, row.media_id or "", dress, instead, tuple(others)))
+
+
+def _line(memory: Memory, tick: Tick, row: Delivery, dress: Dress) -> Message | None:
+    """Return the line that is to go before a row's file; None where there is none, or it has gone."""
+    wording = memory.settings.wording_of(row.folder)
+    if dress.notice or row.announced_at is not None or wording.template is None:
+        return None
+    changed = outbox.sent_before(tick.connection, row.id)
+    return line(wording, row.path, row.fingerprint.size, changed=changed)
+
+
+def _others(memory: Memory, tick: Tick, row: Delivery, said: Message | None) -> Iterator[Delivery]:
+    """Yield the rows of the same version whose persons can be sent the same in the same call."""
+    if row.id in memory.alone or memory.crashed:
+        return
+    number = 1
+    for conversation in outbox.persons_waiting(tick.connection, tick.now, row.version):
+        place = Place(API_SEND_PERSONS, conversation)
+        if (
+            conversation == row.conversation
+            or conversation in tick.conversations()
+            or memory.holds(tick, place)
+            or memory.slot(tick, place) > tick.now
+        ):
+            continue
+        found = _first(memory, tick, _ready(memory, tick, conversation))
+        if found is None or found[0].id in memory.alone:
+            continue
+        other, dress = found
+        same = (other.version, other.upload_key, other.media_id) == (
+            row.version,
+            row.upload_key,
+            row.media_id,
+        )
+        if same and _line(memory, tick, other, dress) == said:
+            number += 1
+            yield other
+        if number == MOST_PERSONS:
+            return
 
 
 # --- Uploads -----------------------------------------------------------------------------------
@@ -225,8 +301,8 @@ def _free_for_media(memory: Memory, tick: Tick) -> int:
 def _claim_upload(memory: Memory, tick: Tick, rows: Sequence[Delivery]) -> None:
     """Claim all rows of one content: a job, or none where DingTalk has it already."""
     source = rows[0]
-    code = memory.settings.code_of(source.folder)
-    dress = dressed(source.name, source.fingerprint.size, source.digest, code, memory.refused)
+    rows = _of_one_name(memory, tick, rows)
+    dress = _dress_of(memory, source)
     refusal = _preflight(memory, source, dress)
     if refusal is not None:
         _refuse(tick, rows, *refusal)
@@ -239,6 +315,21 @@ def _claim_upload(memory: Memory, tick: Tick, rows: Sequence[Delivery]) -> None:
         drives.claim(memory, tick, rows, dress)
     else:
         _claim_job(memory, tick, rows, dress)
+
+
+def _dress_of(memory: Memory, row: Delivery) -> Dress:
+    code = memory.settings.code_of(row)
+    return dressed(row.name, row.fingerprint.size, row.digest, code, memory.refused)
+
+
+def _of_one_name(memory: Memory, tick: Tick, rows: Sequence[Delivery]) -> Sequence[Delivery]:
+    """Return the rows that can share the first one's upload: those to chats need one of their own name."""
+    named = memory.settings.code_of(rows[0]).named
+    strange = [row for row in rows if memory.settings.code_of(row).named != named]
+    for row in strange:
+        outbox.redress(memory.store, tick.connection, [row.id], _dress_of(memory, row))
+        tick.wakes.append(tick.now)
+    return [row for row in rows if row not in strange]
 
 
 def _claim_had(memory: Memory, tick: Tick, rows: Sequence[Delivery]) -> None:

@@ -29,12 +29,18 @@ class Place:
     api: str
     conversation: str | None = None
     folder: int | None = None
+    others: tuple[str, ...] = ()
+    """More conversations, where one call is for several persons."""
+
+    @property
+    def conversations(self) -> tuple[str, ...]:
+        """All its conversations."""
+        return () if self.conversation is None else (self.conversation, *self.others)
 
     def scopes(self) -> tuple[tuple[Scope, str], ...]:
         """Return the pauses that would hold it back."""
         keys = [(Scope.APP, APP), (Scope.API, self.api)]
-        if self.conversation is not None:
-            keys.append((Scope.CONVERSATION, self.conversation))
+        keys += [(Scope.CONVERSATION, conversation) for conversation in self.conversations]
         if self.folder is not None:
             keys.append((Scope.FOLDER, str(self.folder)))
         return tuple(keys)
@@ -112,8 +118,9 @@ class Paces:
         limits = {}
         if self.per_api is not None:
             limits[Scope.API, place.api] = self.per_api
-        if self.per_conversation is not None and place.conversation is not None:
-            limits[Scope.CONVERSATION, place.conversation] = self.per_conversation
+        if self.per_conversation is not None:
+            for conversation in place.conversations:
+                limits[Scope.CONVERSATION, conversation] = self.per_conversation
         return limits
 
     def next_slot(self, place: Place, now: float) -> float:

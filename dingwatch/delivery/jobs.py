@@ -9,6 +9,7 @@ from dingwatch.dress import Dress
 from dingwatch.ledger.begun import Begun
 from dingwatch.ledger.outbox import Delivery
 from dingwatch.model import Verdict
+from dingwatch.wording import Message
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +71,35 @@ class Commit:
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """Send one uploaded file to one conversation."""
+    """Send one uploaded file, or the notice of it, to one recipient; to several persons in one call."""
 
     row: Delivery
     media_id: str
     dress: Dress
+    notice: Message | None = None
+    """What goes instead of the file."""
+    others: tuple[Delivery, ...] = ()
+    """The rows of the same version for the other persons."""
+
+    @property
+    def rows(self) -> tuple[Delivery, ...]:
+        """All rows that it is for."""
+        return (self.row, *self.others)
+
+
+@dataclass(frozen=True, slots=True)
+class Announce:
+    """Send the line before a file; its rows stay as they are, and their conversations wait for it."""
+
+    row: Delivery
+    line: Message
+    others: tuple[Delivery, ...] = ()
+    """As in `Send`."""
+
+    @property
+    def rows(self) -> tuple[Delivery, ...]:
+        """All rows that it is for."""
+        return (self.row, *self.others)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +112,9 @@ class FetchToken:
 
 DriveJob = Begin | Put | Commit
 """The steps of an upload to the drive."""
-Job = Upload | DriveJob | Send | FetchToken
+ToPeople = Send | Announce
+"""What people get to see: a call that is never made twice, in its conversations' order."""
+Job = Upload | DriveJob | ToPeople | FetchToken
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +140,8 @@ class SendDone:
     space_id: str | None = None
     entry_id: str | None = None
     """Where the conversation's own copy of an entry of the drive is."""
+    missed: tuple[tuple[int, Verdict], ...] = ()
+    """The rows, by their ids, whose persons it has certainly not reached, and why."""
 
 
 @dataclass(frozen=True, slots=True)

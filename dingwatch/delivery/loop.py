@@ -13,10 +13,10 @@ from dingwatch import quota
 from dingwatch.delivery import drives
 from dingwatch.delivery.claims import claim as claim_jobs
 from dingwatch.delivery.holds import Place
-from dingwatch.delivery.jobs import Job, Outcome, Send
-from dingwatch.delivery.memory import Memory, Say, Settings, Tick, place_of
+from dingwatch.delivery.jobs import Job, Outcome, ToPeople
+from dingwatch.delivery.memory import Memory, Say, Settings, Tick, message_api, place_of
 from dingwatch.delivery.outcomes import enter
-from dingwatch.dingtalk import API_SEND, API_UPLOAD, BILLED, Host
+from dingwatch.dingtalk import API_UPLOAD, BILLED, Host
 from dingwatch.ledger import calls, outbox, paces, pauses, transitions
 from dingwatch.ledger.outage import RETRY_SECONDS, Outage
 from dingwatch.ledger.store import LedgerError, Store
@@ -75,6 +75,7 @@ class DeliveryLoop:
                 cause = Cause("internal", "", "POISON")
                 transitions.apply(connection, now, [Change(rows[0].id, Event.REJECT, State.PENDING, cause)])
             memory.crashed = outbox.crashed(connection)
+            memory.announced = outbox.announced(connection)
             self._recover_pace(connection, now)
         if rows:
             self._say(Log.RECOVERED, count=len(rows))
@@ -88,7 +89,7 @@ class DeliveryLoop:
         if longest:
             for state, at, conversation in outbox.recent_claims(connection, now - longest):
                 sends = state is State.SENDING
-                place = Place(API_SEND, conversation) if sends else Place(API_UPLOAD)
+                place = Place(message_api(conversation), conversation) if sends else Place(API_UPLOAD)
                 self._memory.paces.take(place, at)
 
     def poke(self) -> None:
@@ -110,7 +111,7 @@ class DeliveryLoop:
         self._metered_at = float("-inf")
         kept = {outcome.job for outcome in self._kept}  # what became of these is known
         given_up = [
-            Outcome(job, NoAnswer(cause) if isinstance(job, Send) else NotReached(cause))
+            Outcome(job, NoAnswer(cause) if isinstance(job, ToPeople) else NotReached(cause))
             for job in self._in_hand
             if job not in kept
         ]

@@ -7,22 +7,37 @@ written, it is (`stale`).
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from sqlalchemy import Connection
 
 from dingwatch import policy
 from dingwatch.delivery.holds import APP, Paces, Pauses, Place
-from dingwatch.delivery.jobs import Begin, Commit, DriveJob, FetchToken, Job, Put, Send, Upload
+from dingwatch.delivery.jobs import (
+    Announce,
+    Begin,
+    Commit,
+    DriveJob,
+    FetchToken,
+    Job,
+    Put,
+    Send,
+    ToPeople,
+    Upload,
+)
 from dingwatch.dingtalk import (
+    API_CHAT,
     API_COMMIT,
     API_PARTS_BEGIN,
     API_PUT,
     API_SEND,
     API_SEND_ENTRY,
+    API_SEND_ENTRY_TO,
+    API_SEND_PERSONS,
     API_UPLOAD,
     API_UPLOAD_INFO,
+    API_WEBHOOK,
     MEDIA_LIMIT,
     REFUSED_EXTENSIONS,
     Host,
@@ -32,9 +47,10 @@ from dingwatch.ledger import outbox, pauses, transitions
 from dingwatch.ledger.outbox import Delivery, Had, Held
 from dingwatch.ledger.store import Store
 from dingwatch.ledger.transitions import Change
-from dingwatch.model import Route, Scope
+from dingwatch.model import Recipient, RecipientKind, Route, Scope
 from dingwatch.pace import Limit
 from dingwatch.texts import Text
+from dingwatch.wording import Wording
 
 Say = Callable[..., None]
 DRIVE_APIS: Final = frozenset({API_PARTS_BEGIN, API_PUT, API_UPLOAD_INFO, API_COMMIT})
@@ -57,9 +73,19 @@ class Settings:
     unsupported: Mapping[int, str] = field(default_factory=dict)
     """`zip` or `skip` by folder id."""
 
-    def code_of(self, folder: int | None) -> DressCode:
-        """Return how the files of a folder go out."""
-        return self.codes.get(folder) or DressCode(self.app, MEDIA_LIMIT)
+    wordings: Mapping[int | None, Wording] = field(default_factory=dict)
+    """What is said of files, by folder id."""
+
+    def code_of(self, row: Delivery) -> DressCode:
+        """Return how a row's file goes out."""
+        code = self.codes.get(row.folder) or DressCode(self.app, MEDIA_LIMIT)
+        if row.folder is None and Recipient.of(row.conversation).kind is RecipientKind.CHAT:
+            return replace(code, named=True)
+        return code
+
+    def wording_of(self, folder: int | None) -> Wording:
+        """Return what is said of a folder's files."""
+        return self.wordings.get(folder) or Wording()
 
     def unsupported_in(self, folder: int | None) -> str:
         """Say what happens to kinds that DingTalk refuses; what `send` was given goes zipped."""
@@ -111,6 +137,10 @@ class Tick:
         """Return where jobs are at work, those of this tick counted in."""
         return [place for place in (*self.out.values(), *map(place_of, self.jobs)) if place is not None]
 
+    def conversations(self) -> set[str]:
+        """Return the conversations that a message is on its way to."""
+        return {conversation for place in self.busy() for conversation in place.conversations}
+
 
 @dataclass(slots=True)
 class Memory:
@@ -134,6 +164,10 @@ class Memory:
     """Conversations that may have uploaded rows."""
     drives: dict[str, Drive] = field(default_factory=dict)
     """Uploads to the drive that are claimed, by the upload's key."""
+    announced: dict[str, int] = field(default_factory=dict)
+    """By conversation, the row whose line was the last message there: its file is the next."""
+    alone: set[int] = field(default_factory=set)
+    """Rows whose call for several persons was refused for one of them: each goes in a call of its own."""
     may_wait: bool = True
     may_doubt: bool = True
 
@@ -182,17 +216,39 @@ class Memory:
         return True
 
 
-def rows_of(job: Upload | DriveJob | Send) -> Sequence[Delivery]:
+def rows_of(job: Upload | DriveJob | ToPeople) -> Sequence[Delivery]:
     """Return the rows that a job is for."""
-    return (job.row,) if isinstance(job, Send) else job.rows
+    return job.rows
+
+
+_ROBOTS: Final = {
+    RecipientKind.GROUP: API_SEND,
+    RecipientKind.PERSON: API_SEND_PERSONS,
+    RecipientKind.CHAT: API_CHAT,
+    RecipientKind.WEBHOOK: API_WEBHOOK,
+}
+
+
+def message_api(conversation: str) -> str:
+    """Return the API by which a recipient gets messages and media."""
+    return _ROBOTS[Recipient.of(conversation).kind]
 
 
 def send_api(row: Delivery) -> str:
     """Return the API by which a row is sent."""
-    return API_SEND_ENTRY if row.route is Route.DRIVE else API_SEND
+    if row.route is not Route.DRIVE:
+        return message_api(row.conversation)
+    to_person = Recipient.of(row.conversation).kind is RecipientKind.PERSON
+    return API_SEND_ENTRY_TO if to_person else API_SEND_ENTRY
 
 
-def place_of(job: Job) -> Place | None:
+def place_of_rows(api: str, rows: Sequence[Delivery]) -> Place:
+    """Return where a message for these rows stands."""
+    first, *others = (row.conversation for row in rows)
+    return Place(api, first, others=tuple(others))
+
+
+def place_of(job: Job) -> Place | None:  # noqa: PLR0911 (one for each kind of job)
     """Return where a job stands; token calls stand above all places."""
     match job:
         case Upload():
@@ -204,5 +260,7 @@ def place_of(job: Job) -> Place | None:
         case Commit():
             return Place(API_COMMIT, folder=job.source.folder)
         case Send():
-            return Place(send_api(job.row), job.row.conversation)
+            return place_of_rows(send_api(job.row), job.rows)
+        case Announce():
+            return place_of_rows(message_api(job.row.conversation), job.rows)
     return None

@@ -10,6 +10,7 @@ from dingwatch import policy, quota
 from dingwatch.delivery import drives
 from dingwatch.delivery.holds import APP, Place
 from dingwatch.delivery.jobs import (
+    Announce,
     Begin,
     Commit,
     Done,
@@ -21,11 +22,13 @@ from dingwatch.delivery.jobs import (
     PutDone,
     Send,
     SendDone,
+    ToPeople,
     Upload,
     UploadDone,
 )
 from dingwatch.delivery.memory import Memory, Tick, place_of, rows_of, send_api
-from dingwatch.dingtalk import API_PUT, API_SEND, API_UPLOAD, SignatureExpired
+from dingwatch.dingtalk import API_PUT, API_SEND, API_UPLOAD, API_WEBHOOK, SignatureExpired
+from dingwatch.dress import IMAGE, refused_as_image
 from dingwatch.ledger import outbox, paces, pauses
 from dingwatch.ledger.begun import Begun
 from dingwatch.ledger.outbox import Delivery, Had
@@ -39,6 +42,7 @@ from dingwatch.model import (
     NotReached,
     Pause,
     QuotaExhausted,
+    Rejected,
     Route,
     Scope,
     Throttled,
@@ -68,6 +72,8 @@ def enter(memory: Memory, tick: Tick, outcomes: Sequence[Outcome]) -> None:
                 _served(memory, tick, _place(job))
             case Send() as job, SendDone() as done:
                 _sent(memory, tick, job, done)
+            case Announce() as job, SendDone() as done:
+                _announced(memory, tick, job, done)
             case FetchToken() as job, Done():
                 _token_came(memory, tick, job)
             case job, Verdict() as verdict:
@@ -80,7 +86,11 @@ def enter(memory: Memory, tick: Tick, outcomes: Sequence[Outcome]) -> None:
 def _withdraw_overtaken(tick: Tick, outcomes: Sequence[Outcome]) -> None:
     """A newer version could not withdraw what was being sent; when that has failed, it does."""
     refused = [
-        one.job.row.id for one in outcomes if isinstance(one.job, Send) and isinstance(one.result, Verdict)
+        row.id
+        for one in outcomes
+        if isinstance(one.job, Send)
+        and (isinstance(one.result, Verdict) or (isinstance(one.result, SendDone) and one.result.missed))
+        for row in one.job.rows
     ]
     superseded = Cause("superseded", "", "SUPERSEDED")
     tick.changes += [
@@ -96,7 +106,7 @@ def _forget_crash(memory: Memory, job: Job) -> None:
         memory.crashed = [row for row in memory.crashed if row not in ids]
 
 
-def _place(job: Upload | DriveJob | Send) -> Place:
+def _place(job: Upload | DriveJob | ToPeople) -> Place:
     place = place_of(job)
     assert place is not None  # noqa: S101 (only a token call has none)
     return place
@@ -125,26 +135,63 @@ def _uploaded(memory: Memory, tick: Tick, job: Upload | Commit, done: UploadDone
 
 
 def _sent(memory: Memory, tick: Tick, job: Send, done: SendDone) -> None:
+    missed = dict(done.missed)
+    for row in job.rows:
+        memory.may_send.add(row.conversation)
+        if row.id not in missed:
+            _reached(memory, tick, job, row, done)
+        else:
+            _row_failed(memory, tick, row, _in_time(tick, row, missed[row.id]))
+    _served(memory, tick, _place(job))
+
+
+def _reached(memory: Memory, tick: Tick, job: Send, row: Delivery, done: SendDone) -> None:
+    memory.alone.discard(row.id)
     columns = {
-        "sent_at": tick.now,
         "process_query_key": done.process_query_key,
         "space_id": done.space_id,
         "entry_id": done.entry_id,
         "crashes": 0,
         "attempts": ONE_MORE,
-        **NO_CAUSE,
     }
-    memory.may_send.add(job.row.conversation)
-    _served(memory, tick, _place(job))
-    path, conversation = policy.readable(job.row.path), job.row.conversation
-    if job.dress.notice:
-        columns = {"process_query_key": done.process_query_key, "crashes": 0, "attempts": ONE_MORE}
-        cause = Cause("noticed", "", "NOTICED")
-        tick.changes.append(Change(job.row.id, Event.SKIP, State.SENDING, cause, columns))
-        tick.say(Log.NOTICED, path=path, conversation=conversation)
+    if job.notice is not None:
+        change = Change(row.id, Event.SKIP, State.SENDING, Cause("noticed", "", "NOTICED"), columns)
     else:
-        tick.changes.append(Change(job.row.id, Event.SEND_OK, State.SENDING, None, columns))
-        tick.say(Log.SENT, path=path, conversation=conversation)
+        columns |= {"sent_at": tick.now, **NO_CAUSE}
+        change = Change(row.id, Event.SEND_OK, State.SENDING, None, columns)
+    tick.changes.append(change)
+    text = Log.SENT if job.notice is None else Log.NOTICED
+    tick.say(text, path=policy.readable(row.path), conversation=row.conversation)
+
+
+def _in_time(tick: Tick, row: Delivery, verdict: Verdict) -> Verdict:
+    """Who may not be written to for now is tried again after as long as the file has waited already."""
+    if not isinstance(verdict, Throttled):
+        return verdict
+    return replace(verdict, retry_after=policy.waited_again(tick.now - (row.uploaded_at or tick.now)))
+
+
+def _announced(memory: Memory, tick: Tick, job: Announce, done: SendDone) -> None:
+    """The line was sent: the next message there is its file."""
+    _served(memory, tick, _place(job))
+    memory.may_send |= {row.conversation for row in job.rows}
+    missed = dict(done.missed)
+    for row in job.rows:
+        verdict = missed.get(row.id)
+        if isinstance(verdict, Throttled):  # of all others the file says what is wrong
+            _unannounce(memory, tick, [row], _in_time(tick, row, verdict))
+
+
+def _unannounce(memory: Memory, tick: Tick, rows: Sequence[Delivery], verdict: Verdict) -> None:
+    """The line certainly was not sent: it goes again."""
+    own = isinstance(verdict, Throttled) and verdict.scope is Scope.ROW
+    due = tick.now + (verdict.retry_after if isinstance(verdict, Throttled) and own else 0.0)
+    refused = isinstance(verdict, TokenRejected)
+    outbox.unannounce(tick.connection, [row.id for row in rows], due, refused=refused)
+    memory.may_wait |= due > tick.now
+    for row in rows:
+        memory.announced.pop(row.conversation, None)
+        memory.may_send.add(row.conversation)
 
 
 def _token_came(memory: Memory, tick: Tick, job: FetchToken) -> None:
@@ -180,6 +227,9 @@ def _end_pauses(memory: Memory, tick: Tick, ended: Sequence[tuple[Scope, str]]) 
 
 def _failed(memory: Memory, tick: Tick, job: Job, raw: Verdict) -> None:
     verdict = _widened(job, raw)
+    if isinstance(job, ToPeople) and job.others and _is_one_persons(verdict):
+        _part(memory, tick, job, verdict)
+        return
     place = place_of(job) or Place(API_SEND)  # a token's trouble is the app's, whatever the API
     _pause(memory, tick, place, verdict)
     if isinstance(verdict, Throttled):
@@ -191,7 +241,40 @@ def _failed(memory: Memory, tick: Tick, job: Job, raw: Verdict) -> None:
         case Upload() | Begin() | Put() | Commit():
             _upload_failed(memory, tick, job, verdict)
         case Send():
-            _row_failed(memory, tick, job.row, verdict)
+            for row in job.rows:
+                _row_failed(memory, tick, row, verdict)
+        case Announce():
+            _line_failed(memory, tick, job, verdict)
+
+
+def _is_one_persons(verdict: Verdict) -> bool:
+    return verdict.scope is Scope.CONVERSATION and not isinstance(verdict, NoAnswer)
+
+
+def _part(memory: Memory, tick: Tick, job: ToPeople, verdict: Verdict) -> None:
+    """A call for several persons was refused for one of them, and which is not said: each goes alone."""
+    memory.alone |= {row.id for row in job.rows}
+    if isinstance(job, Announce):
+        _unannounce(memory, tick, job.rows, replace(verdict, scope=Scope.ROW))
+        return
+    due = tick.now + (verdict.retry_after if isinstance(verdict, Throttled) else 0.0)
+    memory.may_wait |= due > tick.now
+    for row in job.rows:
+        memory.may_send.add(row.conversation)
+        columns = {"due": due, "attempts": ONE_MORE}
+        tick.changes.append(Change(row.id, Event.RETRY, State.SENDING, verdict.cause, columns))
+
+
+def _line_failed(memory: Memory, tick: Tick, job: Announce, verdict: Verdict) -> None:
+    """A line that may have arrived, or never will, is done with: its file goes without waiting for it."""
+    memory.may_send |= {row.conversation for row in job.rows}
+    if isinstance(verdict, NoAnswer):
+        return
+    if isinstance(verdict, NotReached | Throttled | TokenRejected) or verdict.scope is not Scope.ROW:
+        _unannounce(memory, tick, job.rows, verdict)
+        return
+    for row in job.rows:
+        tick.say_of(Log.LINE_REFUSED, row, verdict.cause.code, verdict.cause.message, verdict.cause.advice)
 
 
 def _widened(job: Job, verdict: Verdict) -> Verdict:
@@ -202,9 +285,18 @@ def _widened(job: Job, verdict: Verdict) -> Verdict:
         return replace(verdict, scope=Scope.APP)
     if isinstance(verdict, SignatureExpired):
         return NotReached(verdict.cause)  # new ones did not help: the clock, or the store
-    if isinstance(job, Send) and isinstance(verdict, TokenRejected) and job.row.failures >= TOKEN_TRIES:
+    if isinstance(job, ToPeople) and isinstance(verdict, TokenRejected) and job.row.failures >= TOKEN_TRIES:
         return Misconfigured(verdict.cause, Scope.APP)
+    if isinstance(job, Send) and place_of(job) == Place(API_WEBHOOK, job.row.conversation):
+        return _of_webhook(verdict)
     return verdict
+
+
+def _of_webhook(verdict: Verdict) -> Verdict:
+    """A custom robot is a world of its own, and what it is sent twice arrives once: there is no doubt."""
+    if isinstance(verdict, NoAnswer):
+        return NotReached(verdict.cause, Scope.CONVERSATION)
+    return replace(verdict, scope=Scope.CONVERSATION) if verdict.scope is Scope.APP else verdict
 
 
 def _pause(memory: Memory, tick: Tick, place: Place, verdict: Verdict) -> None:
@@ -241,6 +333,9 @@ def _upload_failed(memory: Memory, tick: Tick, job: Upload | DriveJob, verdict: 
     outbox.upload_states(tick.connection, [job.dress.key.id], "none")
     memory.may_upload = True
     source = job.source
+    if job.dress.key.type == IMAGE and _is_no_image(verdict):
+        _send_as_file(memory, tick, job, verdict)
+        return
     if isinstance(verdict, TypeRefused) and job.dress.form is Form.PLAIN:
         _refuse_extension(memory, tick, job)
     for row in job.rows:
@@ -249,6 +344,23 @@ def _upload_failed(memory: Memory, tick: Tick, job: Upload | DriveJob, verdict: 
             _row_failed(memory, tick, row, verdict)
         else:  # it waited for another's file; its own may be fine
             _again(memory, tick, row, State.UPLOADING)
+
+
+def _is_no_image(verdict: Verdict) -> bool:
+    return isinstance(verdict, Rejected) and (
+        isinstance(verdict, TypeRefused) or verdict.cause.advice == "TOO_BIG"
+    )
+
+
+def _send_as_file(memory: Memory, tick: Tick, job: Upload | DriveJob, verdict: Verdict) -> None:
+    """Remember what is not taken as an image, and have it go as a file."""
+    size = None if isinstance(verdict, TypeRefused) else job.source.fingerprint.size
+    word = refused_as_image(job.dress.key.extension, size)
+    memory.refused |= {word}
+    outbox.refuse_extension(memory.store, tick.connection, memory.settings.app, word, tick.now)
+    tick.say_of(Log.IMAGE_REFUSED, job.source, verdict.cause.code, verdict.cause.message, "")
+    columns = {"due": tick.now, "attempts": ONE_MORE}
+    tick.changes += [Change(row.id, Event.RETRY, State.UPLOADING, verdict.cause, columns) for row in job.rows]
 
 
 def _refuse_extension(memory: Memory, tick: Tick, job: Upload | DriveJob) -> None:

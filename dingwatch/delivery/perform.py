@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dingwatch.delivery.jobs import (
+    Announce,
     Begin,
     Commit,
     Done,
@@ -19,10 +20,11 @@ from dingwatch.delivery.jobs import (
     UploadDone,
 )
 from dingwatch.delivery.reading import Reader
+from dingwatch.delivery.sending import Sender
 from dingwatch.delivery.storing import Storer
 from dingwatch.dingtalk import MEDIA_LIMIT, Client
 from dingwatch.ledger.begun import Begun
-from dingwatch.model import Cause, Failure, Form, Misconfigured, Route, Scope
+from dingwatch.model import Cause, Failure, Form, Misconfigured, Scope
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,7 @@ class Performer:
 
     client: Client
     reader: Reader
+    sender: Sender
     storer: Storer | None = None
 
     def __call__(self, job: Job) -> Outcome:
@@ -44,8 +47,8 @@ class Performer:
         match job:
             case Upload():
                 return self._upload(job)
-            case Send():
-                return self._send(job)
+            case Send() | Announce():
+                return self.sender(job)
             case FetchToken():
                 self.client.fetch_token(job.host, force=job.force)
                 return Done()
@@ -62,25 +65,3 @@ class Performer:
         zipped = dress.form is Form.ZIP
         content = self.reader.archive(row, MEDIA_LIMIT) if zipped else self.reader.content(row)
         return UploadDone(self.client.media.upload(name=dress.name, content=content, kind=dress.key.type))
-
-    def _send(self, job: Send) -> SendDone:
-        if job.row.route is Route.DRIVE:
-            return self._send_entry(job)
-        key = self.client.send_file(
-            conversation_id=job.row.conversation,
-            media_id=job.media_id,
-            file_name=job.dress.name,
-            file_type=job.dress.key.extension,
-            renew=False,
-        )
-        return SendDone(key)
-
-    def _send_entry(self, job: Send) -> SendDone:
-        chat = self.client.conversation_files(self._drive().operator.union_id)
-        sent = chat.send(
-            conversation_id=job.row.conversation,
-            space_id=job.row.space_id or "",
-            entry_id=job.media_id,
-            renew=False,
-        )
-        return SendDone(None, sent.space_id, sent.id)

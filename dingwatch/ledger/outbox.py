@@ -36,7 +36,7 @@ from dingwatch.ledger.store import Store
 from dingwatch.ledger.transitions import Change, chunks
 from dingwatch.ledger.versions import join, upload_row
 from dingwatch.lifecycle import IN_HAND, IN_WORK, PERHAPS_SEEN, Event, State
-from dingwatch.model import Cause, Fingerprint, Form, Recipient, Route
+from dingwatch.model import Cause, Fingerprint, Form, Recipient, RecipientKind, Route
 from dingwatch.policy import Standing
 
 
@@ -262,20 +262,99 @@ _OLDER_ROWS: Final = (
     _OLDER.c.conversation_id == deliveries.c.conversation_id,
     _in(_OLDER, State.SENDING, State.UNCERTAIN, State.UPLOADED),
 )
-_NEXT: Final = _Free(
-    _WHOLE.add_columns(exists().where(*_OLDER_ROWS).label("older_in_flight"), _AHEAD.label("upload_ahead"))
-    .where(_due(State.UPLOADED), deliveries.c.conversation_id == bindparam("conversation"))
-    .order_by(deliveries.c.settled_at, deliveries.c.id)
-    .limit(bindparam("limit"))
-)
+_UPLOADED: Final = _WHOLE.add_columns(
+    exists().where(*_OLDER_ROWS).label("older_in_flight"), _AHEAD.label("upload_ahead")
+).where(_due(State.UPLOADED), deliveries.c.conversation_id == bindparam("conversation"))
+_NEXT: Final = _Free(_UPLOADED.order_by(deliveries.c.settled_at, deliveries.c.id).limit(bindparam("limit")))
+_THIS: Final = _Free(_UPLOADED.where(deliveries.c.id == bindparam("delivery")))
 
 
 def next_to_send(
-    connection: Connection, held: Held, now: float, conversation: str, limit: int
+    connection: Connection, held: Held, now: float, conversation: str, limit: int = 4
 ) -> list[Delivery]:
     """Return the first rows of one conversation that are uploaded and due, earliest settled first."""
     values = {"now": now, "conversation": conversation, "limit": limit}
     return [_delivery(row) for row in _NEXT.rows(connection, held, values)]
+
+
+def this_to_send(
+    connection: Connection, held: Held, now: float, conversation: str, delivery: int
+) -> list[Delivery]:
+    """Return one row of a conversation, if it is among those that are uploaded and due."""
+    values = {"now": now, "conversation": conversation, "delivery": delivery}
+    return [_delivery(row) for row in _THIS.rows(connection, held, values)]
+
+
+_PERSONS: Final = Prepared(
+    select(deliveries.c.conversation_id)
+    .where(deliveries.c.version_id == bindparam("version"), _due(State.UPLOADED))
+    .where(deliveries.c.route == Route.ROBOT, deliveries.c.conversation_id.like(f"{RecipientKind.PERSON}:%"))
+    .order_by(deliveries.c.id)
+)
+
+
+def persons_waiting(connection: Connection, now: float, version: int) -> list[str]:
+    """Return the persons for whom a version is uploaded and due."""
+    return [row[0] for row in _PERSONS.rows(connection, {"now": now, "version": version})]
+
+
+# --- The line before a file ----------------------------------------------------------------------
+
+_SENT_BEFORE: Final = Prepared(
+    select(_OLDER.c.id)
+    .select_from(deliveries)
+    .join(versions, versions.c.id == deliveries.c.version_id)
+    .join(_OLDER_VERSION, _OLDER_VERSION.c.folder_id == versions.c.folder_id)
+    .join(_OLDER, _OLDER.c.version_id == _OLDER_VERSION.c.id)
+    .where(
+        deliveries.c.id == bindparam("delivery"),
+        _OLDER_VERSION.c.directory == versions.c.directory,
+        _OLDER_VERSION.c.name == versions.c.name,
+        _OLDER_VERSION.c.id < versions.c.id,
+        _OLDER.c.conversation_id == deliveries.c.conversation_id,
+        _OLDER.c.state == State.SENT,
+    )
+    .limit(1)
+)
+
+
+def sent_before(connection: Connection, delivery: int) -> bool:
+    """Say whether an earlier version of a row's path was sent to the same recipient."""
+    return bool(_SENT_BEFORE.rows(connection, {"delivery": delivery}))
+
+
+_ANNOUNCE: Final = Prepared(
+    update(deliveries).where(deliveries.c.id == bindparam("row")).values(announced_at=bindparam("at"))
+)
+_UNANNOUNCE: Final = Prepared(
+    update(deliveries)
+    .where(deliveries.c.id == bindparam("row"))
+    .values(
+        announced_at=None, due=bindparam("to_due"), failures=deliveries.c.failures + bindparam("refusals")
+    )
+)
+
+
+def announce(connection: Connection, ids: Sequence[int], now: float) -> None:
+    """Write down that the line before these files is about to leave: it never leaves twice."""
+    _ANNOUNCE.many(connection, [{"row": i, "at": now} for i in ids])
+
+
+def unannounce(connection: Connection, ids: Sequence[int], due: float, *, refused: bool) -> None:
+    """The line certainly was not sent: it is due again; `refused` counts against the rows."""
+    _UNANNOUNCE.many(connection, [{"row": i, "to_due": due, "refusals": int(refused)} for i in ids])
+
+
+_ANNOUNCED: Final = (
+    select(deliveries.c.conversation_id, deliveries.c.id)
+    .where(deliveries.c.state == State.UPLOADED, deliveries.c.announced_at.is_not(None))
+    .order_by(deliveries.c.announced_at)
+)
+
+
+def announced(connection: Connection) -> dict[str, int]:
+    """Return, by conversation, the row whose line was the last message there."""
+    return {row[0]: row[1] for row in connection.execute(_ANNOUNCED)}
 
 
 _BLOCKERS: Final = (

@@ -24,12 +24,13 @@ from dingwatch.ledger.outage import RETRY_SECONDS
 from dingwatch.lifecycle import IN_WORK, State
 from dingwatch.model import Vanished
 from dingwatch.pace import Limit
-from dingwatch.service.folders import bind_folders, dress_code
+from dingwatch.service.folders import bind_folders, dress_code, webhooks, wording
 from dingwatch.service.gate import Gate
 from dingwatch.service.inbox import Inbox
 from dingwatch.service.ledgers import open_ledger
 from dingwatch.service.places import LOCK_FILE
 from dingwatch.service.speech import log_to_stderr, speaker
+from dingwatch.wording import Wording
 
 STOP_SECONDS: Final = 9.0
 """What is in flight may take this long after a stop; systemd and people were promised ten."""
@@ -74,6 +75,9 @@ class DeliverySide:
             for number, folder in zip(folders, config.folders, strict=False)
         }
         codes[None] = dress_code(config, None, None)
+        wordings: dict[int | None, Wording] = {
+            number: wording(config, folder) for number, folder in zip(folders, config.folders, strict=False)
+        }
         unsupported = {f: c.unsupported for f, c in zip(folders, config.folders, strict=False)}
         self.loop = DeliveryLoop(
             store,
@@ -86,6 +90,7 @@ class DeliverySide:
                 per_conversation=_limit(config.pace.per_conversation),
                 codes=codes,
                 monthly_calls=dingtalk.monthly_calls,
+                wordings=wordings,
                 unsupported=unsupported,
             ),
             token_fresh=self._client.token_fresh,
@@ -94,7 +99,8 @@ class DeliverySide:
             outage=outage,
         )
         self._reader = delivery.Reader(folders)
-        self._perform = delivery.Performer(self._client, self._reader, self._storer(config, store))
+        sender = delivery.Sender(self._client, webhooks(config), dingtalk.operator_union_id)
+        self._perform = delivery.Performer(self._client, self._reader, sender, self._storer(config, store))
         self.inbox = Inbox()
         self._pool = ThreadPoolExecutor(config.delivery.workers + 2, "delivery")
         self._drive_pool = ThreadPoolExecutor(DRIVE_THREADS, "drive")

@@ -7,11 +7,12 @@ from typing import Final
 
 from dingwatch import policy
 from dingwatch.config import Config, Folder
-from dingwatch.dingtalk import MEDIA_LIMIT
+from dingwatch.dingtalk import MEDIA_LIMIT, Webhook
 from dingwatch.dress import DressCode
 from dingwatch.intake import FolderSettings
 from dingwatch.ledger import Store
 from dingwatch.ledger.folders import FolderMark, Mapped, bind
+from dingwatch.wording import Wording
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,22 @@ def dress_code(config: Config, folder: Folder | None, number: int | None) -> Dre
         space=SENT_BY_HAND if number is None else str(number),
         send_as=folder.send_as if folder else "file",
         large=large,
+        named=bool(folder and folder.chat_ids),
     )
+
+
+def wording(config: Config, folder: Folder) -> Wording:
+    """Return what is said of a folder's files."""
+    return Wording(config.language, folder.name, folder.notice_location, folder.message)
+
+
+def webhooks(config: Config) -> dict[str, Webhook]:
+    """Return the custom robots by what the ledger knows them as."""
+    return {
+        one.webhook.id: Webhook.at(one.webhook.address, one.webhook.secret)
+        for one in config.folders
+        if one.webhook is not None
+    }
 
 
 def bind_folders(store: Store, config: Config) -> Folders:

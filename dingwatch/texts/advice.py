@@ -200,6 +200,22 @@ class Advice(Text):
         "请核对 conversation_id：须是本组织的内部群，且机器人在群里。",
         "Check conversation_id: an internal group of the same organisation with the robot in it.",
     )
+    PERSON = (
+        "请核对 user_ids：须是本组织成员的 userId，且在应用的可使用范围内（版本管理与发布）。",
+        "Check user_ids: the userId of a member of the organisation, in the app's visible range.",
+    )
+    FLOW_CONTROLLED = (
+        "机器人给此人的消息被钉钉限流，稍后会自动再试。",
+        "DingTalk limits the robot's messages to this person; it is tried again by itself.",
+    )
+    CHAT = (
+        "请核对 chat_id；新应用没有 chat/send，请改用 conversation_id。",
+        "Check chat_id; new apps are not given chat/send: name a conversation_id instead.",
+    )
+    WEBHOOK_FILES = (
+        "自定义机器人（webhook）只能发通知，不能发文件。",
+        "A custom robot (webhook) carries notices, not files.",
+    )
     SENDING_FORBIDDEN = (
         "群里禁止机器人发消息：请群主在群设置里放开。",
         "Sending is forbidden there: ask the group's owner to allow robots to send.",

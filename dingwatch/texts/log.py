@@ -41,6 +41,14 @@ class Log(Text):
         "钉钉不接受 .{extension} 文件，今后压缩为 zip 发送：{path}",
         "DingTalk refuses .{extension} files; they go zipped from now on: {path}",
     )
+    IMAGE_REFUSED = (
+        "钉钉不把它当作图片接受，改为按文件发送：{path} → {conversation}（{code} {message}）{advice}",
+        "not taken as a picture, goes as a file: {path} → {conversation} ({code} {message}). {advice}",
+    )
+    LINE_REFUSED = (
+        "文件前的说明没有发出，只发送文件：{path} → {conversation}（{code} {message}）{advice}",
+        "goes without the line before it: {path} → {conversation} ({code} {message}). {advice}",
+    )
     PAUSED = (
         "暂停 {scope} {key}，{seconds} 秒后再试（{code} {message}）{advice}",
         "paused {scope} {key}, next try in {seconds} s ({code} {message}). {advice}",

@@ -8,11 +8,11 @@ from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
-from typing import Final
+from typing import Final, Self
 
 from dingwatch.delivery import FetchToken, Job, Send, Upload
 from dingwatch.delivery.memory import rows_of
-from dingwatch.dingtalk import Host
+from dingwatch.dingtalk import Host, RobotMessage, SampleFile
 from dingwatch.ledger.outbox import Delivery
 from dingwatch.model import (
     Cause,
@@ -106,8 +106,21 @@ class Chat:
             self._fail(TOKEN_FAULTS)
             self.fresh[host] = True
 
-    def upload(self, *, name: str, content: bytes, renew: bool = True) -> str:
+    @property
+    def media(self) -> Self:
+        """Where files are uploaded."""
+        return self
+
+    @property
+    def groups(self) -> Self:
+        """Where messages are sent."""
+        return self
+
+    def upload(
+        self, *, name: str, content: bytes | memoryview, kind: str = "file", renew: bool = True
+    ) -> str:
         """Take a file; return its media id."""
+        assert kind == "file"
         self._token(Host.OAPI, renew=renew)
         job = self.job
         assert isinstance(job, Upload)
@@ -117,15 +130,15 @@ class Chat:
         if answer is None or (isinstance(answer, NoAnswer) and self._rng.random() < 0.5):
             self.uploads[job.dress.key.id] += 1
             media = f"@{len(self._media)}"
-            self._media[media] = (digest_of(_unpacked(content)), job.dress.key.id)
+            self._media[media] = (digest_of(_unpacked(bytes(content))), job.dress.key.id)
         if answer is not None:
             raise Failure(answer)
         return media
 
-    def send_file(
-        self, *, conversation_id: str, media_id: str, file_name: str, file_type: str, renew: bool = True
-    ) -> str:
+    def send(self, *, conversation_id: str, message: RobotMessage, renew: bool = True) -> str:
         """Take a message; return its key."""
+        assert isinstance(message, SampleFile)
+        media_id, file_name, file_type = message.media_id, message.file_name, message.file_type
         self._token(Host.API, renew=renew)
         job = self.job
         assert isinstance(job, Send)

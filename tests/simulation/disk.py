@@ -8,6 +8,8 @@ story may go on (`meanwhile`).
 from __future__ import annotations
 
 import hashlib
+import io
+import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -263,8 +265,6 @@ class Disk:
 
     # --- What stands for `dingwatch.files` and `dingwatch.watch` ----------------------------------
 
-    zipped = staticmethod(files.zipped)
-
     def open_root(self, path: bytes) -> Root:
         """Open a root, as files.open_root."""
         tree = self.trees[path]
@@ -326,6 +326,16 @@ class Disk:
         if self.fingerprint(root.tree, inode) != before or digest_of(content) != sha256:
             raise files.changed()
         return content
+
+    def zipped(
+        self, root: Root, path: bytes, version: Fingerprint, sha256: str, name: str, limit: int
+    ) -> memoryview:
+        """Pack a file for its upload, as files.zipped."""
+        packed = io.BytesIO()
+        with zipfile.ZipFile(packed, "w") as archive:
+            archive.writestr(zipfile.ZipInfo(name), self.read(root, path, version, sha256))
+        assert packed.tell() <= limit
+        return packed.getbuffer()
 
     def _read(self, inode: Inode) -> bytes:
         half = len(inode.content) // 2

@@ -18,7 +18,6 @@ from typing import Any, Final, cast
 
 from dingwatch import delivery, intake, policy
 from dingwatch.delivery import DeliveryLoop, FetchToken, Outcome, Send, Settings, Upload
-from dingwatch.delivery import perform as delivery_perform
 from dingwatch.delivery import reading as delivery_reading
 from dingwatch.dingtalk import MEDIA_LIMIT, REFUSED_EXTENSIONS, Client
 from dingwatch.dress import DressCode
@@ -377,7 +376,9 @@ class Life:
             outage=outage,
         )
         self._delivery_perform = delivery.Performer(
-            cast("Client", self.chat), delivery.Reader({one.id: one.root for one in settings})
+            cast("Client", self.chat),
+            delivery.Reader({one.id: one.root for one in settings}),
+            delivery.Sender(cast("Client", self.chat)),
         )
         self.delivery.recover(self.wall)
         self._intake_at = self._delivery_at = self.monotonic
@@ -549,7 +550,6 @@ def on_stage(life: Life, patch: Callable[[object, str, object], None]) -> None:
     patch(intake_perform, "walk", life.disk.walk)
     patch(intake_perform, "mounts", life.disk.mounts)
     patch(intake_perform, "holding", life.disk.holding)
-    patch(delivery_perform, "files", life.disk)
     patch(delivery_reading, "files", life.disk)
 
 
