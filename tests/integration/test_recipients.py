@@ -1,0 +1,435 @@
+"""The service against the sandbox: every kind of recipient, and every way in which a message goes out."""
+
+import json
+import os
+import sqlite3
+import urllib.request
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+from dingwatch.config import Config, Folder, Webhook
+from dingwatch.sandbox import Fault, FaultKind, MediaRules, Message, Sandbox, Settings
+from dingwatch.service import LEDGER_FILE, Service
+from dingwatch.texts import Language, Log
+from tests.security.leaks import Ear
+from tests.support import Heard, config, eventually, folder
+
+PERSONS = "robot/oToMessages/batchSend"
+GROUPS = "robot/groupMessages/send"
+MANAGER, COLLEAGUE = "manager1234", "user2345"
+
+
+def table(setting: Config, *columns: str) -> list[tuple[Any, ...]]:
+    """Return some columns of all deliveries."""
+    with sqlite3.connect(setting.state_dir / LEDGER_FILE) as ledger:
+        ledger.row_factory = sqlite3.Row
+        rows = ledger.execute("SELECT * FROM deliveries ORDER BY id").fetchall()
+    return [tuple(row[column] for column in columns) for row in rows]
+
+
+def states(setting: Config) -> Counter[str]:
+    """Return how many deliveries are in each state."""
+    return Counter(row[0] for row in table(setting, "state"))
+
+
+@contextmanager
+def run(setting: Config, heard: Heard | None = None) -> Iterator[Service]:
+    """Run the service, and see that nothing unexpected ended it."""
+    service = Service(setting, say=heard or Heard())
+    with service:
+        service.ready.wait(20)
+        yield service
+    if service.failed is not None:
+        raise service.failed
+
+
+def setting_of(tmp_path: Path, sandbox: Sandbox, share: Path, *groups: str, **changes: Any) -> Config:  # noqa: ANN401
+    """Return a configuration with one folder."""
+    return config(tmp_path / "state", sandbox, folder(share, *groups, **changes))
+
+
+def with_folder(setting: Config, **changes: Any) -> Config:  # noqa: ANN401
+    """Return a configuration whose folder is set otherwise."""
+    changed: Folder = replace(setting.folders[0], **changes)
+    return replace(setting, folders=(changed,))
+
+
+def seen(sandbox: Sandbox, conversation: str) -> list[dict[str, Any]]:
+    """Return what a member of a conversation sees, as the page asks for it."""
+    address = f"{sandbox.url}/sandbox/messages?conversation_id={quote(conversation)}"
+    with urllib.request.urlopen(address) as answer:  # noqa: S310 (the sandbox's own)
+        found: list[dict[str, Any]] = json.load(answer)
+    return found
+
+
+def shown(messages: tuple[Message, ...]) -> list[str]:
+    """Return what a conversation shows: words, or the name of a file."""
+    return [message.file_name or message.text.partition("\n")[2] for message in messages]
+
+
+# --- Persons -------------------------------------------------------------------------------------
+
+
+def test_persons_get_a_file_in_one_call(tmp_path: Path, share: Path, sandbox: Sandbox) -> None:
+    """One upload and one call for all persons of a folder, and each has the file."""
+    setting = setting_of(tmp_path, sandbox, share, user_ids=(MANAGER, COLLEAGUE))
+    with run(setting):
+        (share / "报告.pdf").write_bytes(b"report")
+        eventually(lambda: states(setting)["sent"] == 2)
+    for person in (MANAGER, COLLEAGUE):
+        assert shown(sandbox.person_messages(person)) == ["报告.pdf"]
+    assert (sandbox.calls()["media/upload"], sandbox.calls()[PERSONS]) == (1, 1)
+    keys = {row[0] for row in table(setting, "process_query_key")}
+    assert keys == {sandbox.person_messages(MANAGER)[0].process_query_key}
+
+
+def test_twenty_persons_are_one_call_and_the_next_another(tmp_path: Path, share: Path) -> None:
+    """DingTalk takes at most twenty at once."""
+    users = {f"user{number:02}": f"union{number}" for number in range(23)}
+    with Sandbox(settings=Settings(users=users)) as sandbox:
+        setting = setting_of(tmp_path, sandbox, share, user_ids=tuple(users))
+        with run(setting):
+            (share / "a.pdf").write_text("a")
+            eventually(lambda: states(setting)["sent"] == 23)
+        assert sandbox.calls()[PERSONS] == 2
+        assert all(len(sandbox.person_messages(user)) == 1 for user in users)
+
+
+def test_one_person_that_is_none_costs_the_others_nothing(
+    tmp_path: Path, share: Path, sandbox: Sandbox
+) -> None:
+    """An invalid user id fails by name, and says what to do; the others have their file."""
+    setting = setting_of(tmp_path, sandbox, share, user_ids=(MANAGER, "nobody", COLLEAGUE))
+    with run(setting):
+        (share / "a.pdf").write_text("a")
+        eventually(lambda: states(setting) == {"sent": 2, "failed": 1})
+    assert table(setting, "conversation_id", "code", "message", "advice")[1] == (
+        "user:nobody",
+        "invalid_user",
+        "nobody",
+        "PERSON",
+    )
+    assert sandbox.calls()[PERSONS] == 1
+
+
+def test_who_is_flow_controlled_gets_it_later(tmp_path: Path, share: Path, sandbox: Sandbox) -> None:
+    """The others have their file at once; for that one it is due again, and is not failed."""
+    sandbox.flow_control(COLLEAGUE)
+    setting = setting_of(tmp_path, sandbox, share, user_ids=(MANAGER, COLLEAGUE))
+    with run(setting):
+        (share / "a.pdf").write_text("a")
+        eventually(lambda: states(setting) == {"sent": 1, "uploaded": 1})
+        waiting = table(setting, "state", "due", "uploaded_at")
+        assert all(59 < due - at < 90 for state, due, at in waiting if state == "uploaded")
+        sandbox.flow_control()
+        with sqlite3.connect(setting.state_dir / LEDGER_FILE) as ledger:
+            ledger.execute("UPDATE deliveries SET due = 0")
+    with run(setting):
+        eventually(lambda: states(setting) == {"sent": 2})
+    assert len(sandbox.person_messages(COLLEAGUE)) == len(sandbox.person_messages(MANAGER)) == 1
+
+
+def test_a_lost_answer_leaves_all_persons_in_doubt(tmp_path: Path, share: Path, sandbox: Sandbox) -> None:
+    """Whom it reached is not known of any of them."""
+    made = setting_of(tmp_path, sandbox, share, user_ids=(MANAGER, COLLEAGUE))
+    setting = replace(made, delivery=replace(made.delivery, on_uncertain="hold"))
+    sandbox.inject(Fault(PERSONS, FaultKind.CUT_AFTER))
+    with run(setting):
+        (share / "a.pdf").write_text("a")
+        eventually(lambda: states(setting) == {"uncertain": 2})
+
+
+def test_a_call_refused_for_one_person_is_made_for_each_alone(
+    tmp_path: Path, share: Path, sandbox: Sandbox
+) -> None:
+    """Which of them is meant is not said, and the others must not wait for that one."""
+    setting = setting_of(tmp_path, sandbox, share, user_ids=(MANAGER, COLLEAGUE))
+    sandbox.inject(Fault(PERSONS, FaultKind.ERROR, code="staffId.notExisted", status=400))
+    with run(setting):
+        (share / "a.pdf").write_text("a")
+        eventually(lambda: states(setting) == {"sent": 2})
+    assert sandbox.calls()[PERSONS] == 3
+
+
+# --- Chats ---------------------------------------------------------------------------------------
+
+
+def test_a_chat_gets_a_file_under_its_own_name(tmp_path: Path, share: Path, sandbox: Sandbox) -> None:
+    """A chat shows the name of the upload: the same content under two names is uploaded twice for it."""
+    chat = sandbox.conversations[0]
+    setting = setting_of(tmp_path, sandbox, share, chat_ids=(chat.chat_id,))
+    with run(setting):
+        for name in ("a.pdf", "二.pdf"):
+            (share / name).write_text("same")
+            eventually(lambda n=name: n in shown(sandbox.messages(chat.id)))  # type: ignore[misc]
+    assert shown(sandbox.messages(chat.id)) == ["a.pdf", "二.pdf"]
+    assert sandbox.calls()["chat/send"] == sandbox.calls()["media/upload"] == 2
+
+
+def test_a_chat_that_is_none_waits_for_a_person(tmp_path: Path, share: Path, sandbox: Sandbox) -> None:
+    """It pauses that chat alone, and says what to look at."""
+    group, heard = sandbox.conversations[0].id, Heard()
+    setting = setting_of(tmp_path, sandbox, share, group, chat_ids=("chatNone",))
+    with run(setting, heard):
+        (share / "a.pdf").write_text("a")
+        eventually(lambda: states(setting)["sent"] == 1 and heard.count(Log.PAUSED) == 1)
+    ((scope, key, advice),) = [
+        (values["scope"], values["key"], values["advice"])
+        for text, values in heard.said
+        if text is Log.PAUSED
+    ]
+    assert (scope, key, advice) == ("conversation", "chat:chatNone", "CHAT")
+
+
+# --- Custom robots -------------------------------------------------------------------------------
+
+
+def webhook(sandbox: Sandbox, number: int = 0) -> Webhook:
+    """Return a custom robot as the config has it."""
+    robot = sandbox.settings.webhooks[number]
+    return Webhook(f"{sandbox.url}/robot/send?access_token={robot.token}", robot.secret or None)
+
+
+def test_a_custom_robot_tells_of_files(tmp_path: Path, share: Path, sandbox: Sandbox) -> None:
+    """Signed, without an upload or a call of the robot's, and its token is nowhere."""
+    robot, heard, ear = webhook(sandbox), Heard(), Ear()
+    setting = setting_of(
+        tmp_path, sandbox, share, webhook=robot, send_as="notice", notice_location=r"\\nas\财务"
+    )
+    with run(replace(setting, language=Language.ZH), heard):
+        (share / "年报.pdf").write_text("a")
+        eventually(lambda: states(setting) == {"skipped": 1})
+    (message,) = seen(sandbox, sandbox.conversations[0].id)
+    assert message["sender"].startswith("robot:")
+    assert message["text"] == "年报.pdf\n新文件：年报.pdf（1 B）\n\n位置：`\\\\nas\\财务\\年报.pdf`"
+    assert sandbox.billed() == 0
+    assert table(setting, "code") == [("noticed",)]
+    for secret in (sandbox.settings.webhooks[0].token, robot.secret or ""):
+        ear.learn(secret, "webhook")
+    for path in setting.state_dir.iterdir():
+        if path.is_file():
+            ear.hear(path.name, path.read_bytes())
+    ear.hear("log", heard.said)
+    assert ear.take() == []
+
+
+def test_a_custom_robots_lost_answer_is_no_doubt(tmp_path: Path, share: Path, sandbox: Sandbox) -> None:
+    """What is sent again under the same uuid arrives once."""
+    setting = setting_of(tmp_path, sandbox, share, webhook=webhook(sandbox, 1), send_as="notice")
+    sandbox.inject(Fault("robot/send", FaultKind.CUT_AFTER, times=5))
+    with run(setting):
+        (share / "a.pdf").write_text("a")
+        eventually(lambda: states(setting) == {"skipped": 1}, 40)
+    assert len(sandbox.messages(sandbox.conversations[1].id)) == 1
+
+
+def test_a_custom_robot_that_refuses_holds_back_nobody_else(
+    tmp_path: Path, share: Path, sandbox: Sandbox
+) -> None:
+    """A wrong signature pauses that robot alone, by what it is known as and not by its token."""
+    wrong = replace(webhook(sandbox), secret="SECwrong000000")
+    heard, group = Heard(), sandbox.conversations[1].id
+    setting = setting_of(tmp_path, sandbox, share, group, webhook=wrong, send_as="notice")
+    with run(setting, heard):
+        (share / "a.pdf").write_text("a")
+        eventually(lambda: states(setting)["skipped"] == 1 and heard.count(Log.PAUSED) == 1)
+    (paused,) = [values["key"] for text, values in heard.said if text is Log.PAUSED]
+    assert paused == f"webhook:{wrong.id}"
+
+
+# --- Notices -------------------------------------------------------------------------------------
+
+
+def test_a_notice_reaches_everybody(tmp_path: Path, share: Path, sandbox: Sandbox) -> None:
+    """Group, person and chat are told of the file in words that its name cannot break out of."""
+    first, second = sandbox.conversations[:2]
+    setting = setting_of(
+        tmp_path, sandbox, share, first.id, user_ids=(MANAGER,), chat_ids=(second.chat_id,), send_as="notice"
+    )
+    with run(setting):
+        (share / "[x](y) **z**.pdf").write_text("a")
+        eventually(lambda: states(setting) == {"skipped": 3})
+    for conversation in (first.id, f"user:{MANAGER}", second.id):
+        (message,) = seen(sandbox, conversation)
+        assert message["text"].endswith(r"New file: [x]\(y) \*\*z\*\*.pdf (1 B)")
+        assert message["media_id"] is None
+    assert sandbox.calls().get("media/upload", 0) == 0
+
+
+def test_a_file_over_the_limit_is_told_of_without_an_operator(
+    tmp_path: Path, share: Path, sandbox: Sandbox
+) -> None:
+    """People learn its size and its place; the row says that it was not sent itself."""
+    group = sandbox.conversations[0].id
+    setting = setting_of(tmp_path, sandbox, share, group, notice_location="/srv/share")
+    with run(setting):
+        with (share / "big.bin.iso").open("wb") as file:
+            file.truncate(25_000_000)
+        eventually(lambda: states(setting) == {"skipped": 1})
+    assert seen(sandbox, group)[0]["text"] == (
+        "big.bin.iso\nNew file: big.bin.iso (25 MB)\n\nFind it at: `/srv/share/big.bin.iso`"
+    )
+
+
+# --- Pictures ------------------------------------------------------------------------------------
+
+
+def test_pictures_are_shown_inline(tmp_path: Path, share: Path, sandbox: Sandbox) -> None:
+    """`send_as: image` shows pictures to all, and sends the rest as files."""
+    first, second = sandbox.conversations[:2]
+    setting = setting_of(
+        tmp_path, sandbox, share, first.id, user_ids=(MANAGER,), chat_ids=(second.chat_id,), send_as="image"
+    )
+    with run(setting):
+        (share / "照片.PNG").write_bytes(b"\x89PNG")
+        eventually(lambda: states(setting) == {"sent": 3})
+        (share / "a.pdf").write_text("a")
+        eventually(lambda: states(setting) == {"sent": 6})
+    kinds = [[m["msg_key"] for m in seen(sandbox, c)] for c in (first.id, f"user:{MANAGER}", second.id)]
+    assert kinds == [["sampleImageMsg", "sampleFile"]] * 2 + [["image", "file"]]
+    assert sandbox.calls()["media/upload"] == 2
+
+
+def test_what_is_refused_as_a_picture_goes_as_a_file(tmp_path: Path, share: Path) -> None:
+    """One refused call for a kind, and one for a size; what is known to be refused costs none."""
+    rules = MediaRules()
+    rules = replace(
+        rules,
+        limits={**rules.limits, "image": 1000},
+        accepted={**rules.accepted, "image": frozenset({"png", "jpg"})},
+    )
+    heard = Heard()
+    with Sandbox(settings=Settings(media=rules)) as sandbox:
+        group = sandbox.conversations[0].id
+        setting = setting_of(tmp_path, sandbox, share, group, send_as="image", unsupported="skip")
+        for round_ in range(2):
+            with run(setting, heard):
+                for name, size in (("a.bmp", 10), ("b.png", 1001), ("c.png", 2000), ("d.jpg", 1000)):
+                    (share / f"{round_}{name}").write_bytes(os.urandom(size))
+                    eventually(
+                        lambda n=f"{round_}{name}": n in [r[0].decode() for r in sent_names(setting)]  # type: ignore[misc]
+                    )
+        kinds = [m["msg_key"] for m in seen(sandbox, group)]
+    assert kinds == ["sampleFile", "sampleFile", "sampleFile", "sampleImageMsg"] * 2
+    assert heard.count(Log.IMAGE_REFUSED) == 2
+    assert sandbox.calls()["media/upload"] == 8 + 2
+
+
+def sent_names(setting: Config) -> list[tuple[bytes]]:
+    """Return the names of the files that were sent."""
+    with sqlite3.connect(setting.state_dir / LEDGER_FILE) as ledger:
+        return list(
+            ledger.execute(
+                "SELECT name FROM versions JOIN deliveries ON version_id = versions.id WHERE state = 'sent'"
+            )
+        )
+
+
+# --- The line before a file ----------------------------------------------------------------------
+
+TEMPLATE = "{name} · {size} · from {folder} · {change}"
+
+
+def test_a_line_goes_before_each_file(tmp_path: Path, share: Path, sandbox: Sandbox) -> None:
+    """To groups, persons and chats; that it is a new version is said of the second one."""
+    first, second = sandbox.conversations[:2]
+    setting = setting_of(
+        tmp_path,
+        sandbox,
+        share,
+        first.id,
+        user_ids=(MANAGER, COLLEAGUE),
+        chat_ids=(second.chat_id,),
+        message=TEMPLATE,
+    )
+    with run(setting):
+        (share / "a.pdf").write_text("one")
+        eventually(lambda: states(setting) == {"sent": 4})
+        (share / "a.pdf").write_text("two, longer")
+        eventually(lambda: states(setting) == {"sent": 8})
+    wanted = ["a.pdf · 3 B · from share", "a.pdf", "a.pdf · 11 B · from share · new version", "a.pdf"]
+    for conversation in (first.id, second.id):
+        assert shown(sandbox.messages(conversation)) == wanted
+    for person in (MANAGER, COLLEAGUE):
+        assert shown(sandbox.person_messages(person)) == wanted
+    assert sandbox.calls()[PERSONS] == sandbox.calls()[GROUPS] == sandbox.calls()["chat/send"] == 4
+
+
+def test_lines_and_files_keep_together(tmp_path: Path, share: Path, sandbox: Sandbox) -> None:
+    """After a line the next message is its file, whatever else waits."""
+    group = sandbox.conversations[0].id
+    setting = setting_of(tmp_path, sandbox, share, group, message="{name}")
+    with run(setting):
+        for number in range(12):
+            (share / f"{number}.pdf").write_bytes(os.urandom(20_000 if number % 3 else 10))
+        eventually(lambda: states(setting) == {"sent": 12})
+    messages = shown(sandbox.messages(group))
+    assert messages[::2] == messages[1::2]
+    assert len(set(messages)) == 12
+
+
+@pytest.mark.parametrize(
+    ("fault", "lines"),
+    [
+        (Fault(GROUPS, FaultKind.THROTTLE), 1),
+        (Fault(GROUPS, FaultKind.CUT_AFTER), 1),
+        (Fault(GROUPS, FaultKind.CUT_BEFORE), 0),
+        (Fault(GROUPS, FaultKind.TOKEN_DEAD), 1),
+        (Fault(GROUPS, FaultKind.ERROR, code="contain.notAllowed.text", status=400), 0),
+    ],
+)
+def test_a_line_is_sent_at_most_once(
+    tmp_path: Path, share: Path, sandbox: Sandbox, fault: Fault, lines: int
+) -> None:
+    """Certainly not sent, it goes again; perhaps sent or refused for good, it does not; the file goes."""
+    group = sandbox.conversations[0].id
+    setting = setting_of(tmp_path, sandbox, share, group, message="before {name}")
+    sandbox.inject(fault)
+    with run(setting):
+        (share / "a.pdf").write_text("a")
+        eventually(lambda: states(setting) == {"sent": 1})
+    assert shown(sandbox.messages(group)) == ["before a.pdf"] * lines + ["a.pdf"]
+
+
+def test_a_person_who_is_flow_controlled_gets_the_line_with_the_file(
+    tmp_path: Path, share: Path, sandbox: Sandbox
+) -> None:
+    """The line waits as the file does, and the others have both."""
+    sandbox.flow_control(COLLEAGUE)
+    setting = setting_of(tmp_path, sandbox, share, user_ids=(MANAGER, COLLEAGUE), message="before {name}")
+    with run(setting):
+        (share / "a.pdf").write_text("a")
+        eventually(lambda: states(setting) == {"sent": 1, "uploaded": 1})
+        sandbox.flow_control()
+        with sqlite3.connect(setting.state_dir / LEDGER_FILE) as ledger:
+            ledger.execute("UPDATE deliveries SET due = 0")
+    with run(setting):
+        eventually(lambda: states(setting) == {"sent": 2})
+    assert shown(sandbox.person_messages(COLLEAGUE)) == ["before a.pdf", "a.pdf"]
+
+
+# --- The drive -----------------------------------------------------------------------------------
+
+
+def test_large_files_go_to_persons_and_chats(tmp_path: Path, share: Path, sandbox: Sandbox) -> None:
+    """By the drive, one by one, and who they are to it is asked once."""
+    chat = sandbox.conversations[0]
+    made = setting_of(tmp_path, sandbox, share, user_ids=(MANAGER, COLLEAGUE), chat_ids=(chat.chat_id,))
+    operator = sandbox.settings.operator_union_id
+    setting = replace(made, dingtalk=replace(made.dingtalk, operator_union_id=operator))
+    with run(setting):
+        for number in range(2):
+            with (share / f"{number}.iso").open("wb") as file:
+                file.truncate(21_000_000 + number)
+            eventually(lambda n=number: states(setting) == {"sent": 3 * (n + 1)}, 60)  # type: ignore[misc]
+    for messages in (*map(sandbox.person_messages, (MANAGER, COLLEAGUE)), sandbox.messages(chat.id)):
+        assert [(m.file_name, m.size) for m in messages] == [("0.iso", 21_000_000), ("1.iso", 21_000_001)]
+    assert sandbox.calls()["topapi/v2/user/get"] == 2
+    assert sandbox.calls()["im/chat/convertToOpenConversationId"] == 1
