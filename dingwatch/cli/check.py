@@ -17,7 +17,7 @@ from dingwatch.cli.context import Session
 from dingwatch.cli.finding import Finding, Mark, failed_text
 from dingwatch.cli.online import online
 from dingwatch.config import ConfigError, Folder
-from dingwatch.dingtalk import BILLED
+from dingwatch.dingtalk import BILLED, MOST_PERSONS
 from dingwatch.ledger import LedgerError, Store, calls, report
 from dingwatch.model import Failure, Verdict
 from dingwatch.service import ledger_url, open_ledger
@@ -154,8 +154,11 @@ def _polls(folder: Folder) -> bool:
 
 
 def _calls(folder: Folder, tree: Tree) -> int:
-    """Count one upload for each file, and one message for each of its conversations."""
-    return tree.files * (1 + len(folder.recipients))
+    """Count one upload for each file, and its messages: 20 persons are one, custom robots are not billed."""
+    messages = len(folder.conversation_ids) + len(folder.chat_ids) + -(-len(folder.user_ids) // MOST_PERSONS)
+    if folder.send_as == "notice":
+        return tree.files * messages
+    return tree.files * (1 + messages * (2 if folder.message else 1))
 
 
 def _folder(session: Session, folder: Folder, tree: Tree, *, looked: bool) -> Iterator[Finding]:
@@ -163,6 +166,9 @@ def _folder(session: Session, folder: Folder, tree: Tree, *, looked: bool) -> It
     how = session.say(Checks.POLLED if _polls(folder) else Checks.EVENTS)
     text = session.say(Checks.FOLDER, name=name, path=folder.path, kind=kind.name, how=how)
     yield Finding(Mark.OK, text)
+    others = folder.recipients[len(folder.conversation_ids) :]
+    if others:
+        yield Finding(Mark.OK, session.say(Checks.RECIPIENTS, name=name, recipients=", ".join(others)))
     if kind.network and folder.watch == "inotify":
         yield Finding(Mark.WARN, session.say(Checks.BLIND, name=name, kind=kind.name))
     for path, verdict in tree.unlisted:

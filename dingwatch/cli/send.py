@@ -24,7 +24,7 @@ from dingwatch.ledger import Store, outbox, pauses, versions
 from dingwatch.ledger.outbox import Delivery
 from dingwatch.ledger.versions import NewVersion
 from dingwatch.lifecycle import State
-from dingwatch.model import Failure, Fingerprint, Scope
+from dingwatch.model import Failure, Fingerprint, Recipient, RecipientKind, Scope
 from dingwatch.service import deliver, dress_code, finished
 from dingwatch.texts import Cli, Text
 
@@ -55,13 +55,21 @@ def send(session: Session, paths: tuple[Path, ...], target: str) -> int:
 
 
 def _conversations(session: Session, target: str) -> tuple[str, ...]:
+    """Return the recipients; a custom robot of a folder is none, for it takes no files."""
     folder = next((one for one in session.config.folders if one.name == target), None)
     if folder is not None:
-        return folder.recipients
-    if not target.startswith("cid"):
+        words = tuple(word for word in folder.recipients if _takes_files(word))
+        return words or session.fail(Cli.NO_FILES, name=target)
+    recipient = Recipient.of(target)
+    known = recipient.kind in {RecipientKind.PERSON, RecipientKind.CHAT} and recipient.id
+    if not (target.startswith("cid") or known):
         names = ", ".join(one.name for one in session.config.folders)
         session.fail(Cli.NO_TARGET, name=target, names=names)
     return (target,)
+
+
+def _takes_files(word: str) -> bool:
+    return Recipient.of(word).kind is not RecipientKind.WEBHOOK
 
 
 def _read_all(session: Session, paths: tuple[Path, ...]) -> list[Given]:

@@ -39,6 +39,7 @@ class Checks(Text):
         "{name}：首次运行会发送 {count} 条消息，约 {calls} 次 API 调用",
         "{name}: the first run sends {count} messages, about {calls} API calls",
     )
+    RECIPIENTS = ("{name}：还发给 {recipients}", "{name}: goes to {recipients} as well")
     KNOWN = (
         "{name}：已在监视，只发送新文件",
         "{name}: has been watched before; only what is new is sent",

@@ -53,7 +53,10 @@ class Cli(Text):
     OPT_BASELINE = ("文件夹里原有的文件。", "The files that were in the folder before.")
     OPT_SENT = ("它已经送达。", "It arrived.")
     OPT_RESEND = ("它没有送达，再发一次。", "It did not arrive: send it once more.")
-    OPT_TO = ("会话 ID 或配置中的文件夹名称。", "A conversation ID, or the name of a folder in the config.")
+    OPT_TO = (
+        "会话 ID、user:userId、chat:chatId，或配置中的文件夹名称。",
+        "A conversation ID, user:ID, chat:ID, or the name of a folder in the config.",
+    )
     OPT_HOST = ("监听地址。", "The address to listen on.")
     OPT_PORT = ("监听端口，0 为任意。", "The port to listen on; 0 takes any.")
     OPT_OVERWRITE = ("覆盖已有的配置。", "Replace a config that is there.")
@@ -104,8 +107,12 @@ class Cli(Text):
     COL_WHY = ("原因", "why")
     NO_FOLDER = ("配置中没有文件夹 {name}；有：{names}", "no folder {name} in the config; there are: {names}")
     NO_TARGET = (
-        "{name} 既不是会话 ID（以 cid 开头），也不是配置中的文件夹；有：{names}",
-        "{name} is neither a conversation ID (cid…) nor a folder of the config; there are: {names}",
+        "{name} 既不是会话 ID（cid…、user:…、chat:…），也不是配置中的文件夹；有：{names}",
+        "{name} is neither a recipient (cid…, user:…, chat:…) nor a folder of the config; there are: {names}",
+    )
+    NO_FILES = (
+        "文件夹 {name} 只有自定义机器人（webhook），它只能发通知；请给出会话 ID。",
+        "folder {name} has a custom robot (webhook) alone, which carries notices, not files: name another.",
     )
     RETRY_WHAT = (
         "请给出编号、--all，或 --folder 名称 --baseline 三者之一。",

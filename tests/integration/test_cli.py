@@ -218,6 +218,41 @@ def test_send_works_with_and_without_the_daemon(machine: Machine, tmp_path: Path
     assert newest["path"].startswith("/")
 
 
+def test_send_reaches_persons_and_chats(machine: Machine, tmp_path: Path, sandbox: Sandbox) -> None:
+    """`user:ID` and `chat:ID` stand for recipients; a folder's custom robot takes no files."""
+    robot = sandbox.settings.webhooks[0]
+    address = f"{sandbox.url}/robot/send?access_token={robot.token}"
+    told = tmp_path / "told"
+    told.mkdir()
+    machine.settings["folders"].append({"path": str(told), "webhook": address, "send_as": "notice"})
+    machine.write()
+    (tmp_path / "one.txt").write_text("one")
+    chat = sandbox.conversations[1]
+    for target in ("user:manager1234", f"chat:{chat.chat_id}"):
+        done = machine.do("send", str(tmp_path / "one.txt"), "--to", target)
+        assert done.returncode == 0, done.stderr
+    assert [m.file_name for m in sandbox.person_messages("manager1234")] == ["one.txt"]
+    assert [m.file_name for m in sandbox.messages(chat.id)] == ["one.txt"]
+    for target in ("told", "user:", "webhook:abc"):
+        assert machine.do("send", str(tmp_path / "one.txt"), "--to", target).returncode == 1
+    assert sandbox.messages(sandbox.conversations[0].id) == ()
+
+
+def test_check_counts_the_calls_of_all_recipients(machine: Machine, tmp_path: Path) -> None:
+    """Twenty persons are one call, a line before each file is another, and custom robots are not billed."""
+    many = tmp_path / "many"
+    many.mkdir()
+    for number in range(2):
+        (many / f"{number}.txt").write_text("x")
+    people = [f"user{number}" for number in range(21)]
+    more = {"user_ids": people, "chat_id": "chatX", "message": "{name}", "existing": "send"}
+    machine.settings["folders"].append({"path": str(many), **more})
+    machine.write()
+    done = machine.do("check", "--offline")
+    assert "user:user20, chat:chatX" in done.stdout
+    assert "44 messages, about 14 API calls" in done.stdout, done.stdout
+
+
 def test_send_refuses_bad_files_before_anything_is_written(machine: Machine, tmp_path: Path) -> None:
     """Missing files and folders are reported together, and nothing is sent."""
     done = machine.do("send", str(tmp_path / "absent"), str(tmp_path), "--to", "share")

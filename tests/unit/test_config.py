@@ -608,6 +608,46 @@ def test_any_pattern_is_accepted_or_refused(write: Writer, pattern: str) -> None
         assert error.problems  # noqa: PT017 - either end is right
 
 
+HOOK = "https://oapi.dingtalk.com/robot/send?access_token=t0k3n-that-nobody-sees"
+
+
+@pytest.mark.parametrize(
+    ("lines", "key", "problem"),
+    [
+        (f"webhook: {HOOK}", "webhook", Problems.WEBHOOK_FILES),
+        (f"webhook: {HOOK}\n    send_as: image", "webhook", Problems.WEBHOOK_FILES),
+        (f"webhook: {HOOK.replace('access_', '')}\n    send_as: notice", "webhook", Problems.WEBHOOK),
+        (f"webhook: {HOOK.replace('https', 'http')}\n    send_as: notice", "webhook", Problems.CLEAR_TEXT),
+        ("webhook_secret: SECt0k3n-that-nobody-sees", "webhook_secret", Problems.WEBHOOK_NONE),
+        ("message: '{name} {colour}'", "message", Problems.TEMPLATE),
+        ("message: '{name:>9}'", "message", Problems.TEMPLATE),
+        ("message: '{name!r}'", "message", Problems.TEMPLATE),
+        ("message: '{name'", "message", Problems.TEMPLATE),
+        ("message: '{}'", "message", Problems.TEMPLATE),
+    ],
+)
+@pytest.mark.parametrize("language", Language)
+def test_what_recipients_cannot_do_is_told(
+    write: Writer, lines: str, key: str, problem: Problems, language: Language
+) -> None:
+    """A custom robot asked for files, and a template with an unknown field, are errors that say so."""
+    (found,) = problems(write(folder(lines)), language=language)
+    assert found.key == f"folders[0].{key}"
+    assert found.text == problem.said(language, fields="name, size, folder, path, change")
+    assert "t0k3n" not in found.text
+
+
+def test_a_folder_may_have_every_kind_of_recipient(write: Writer) -> None:
+    """They stand together; of a webhook the ledger sees a hash, and nobody its token."""
+    config = values(
+        write(folder(f"user_ids: [a, b]\n    chat_id: chatX\n    webhook: {HOOK}\n    send_as: notice"))
+    )
+    (one,) = config.folders
+    assert one.recipients[1:-1] == ("user:a", "user:b", "chat:chatX")
+    assert re.fullmatch(r"webhook:[0-9a-f]{12}", one.recipients[-1])
+    assert "t0k3n" not in repr(config)
+
+
 def test_sentences_match_their_errors() -> None:
     """Both languages of a sentence have the same placeholders."""
     for problem in Problems:
