@@ -33,7 +33,7 @@ def fetch(session: Session, number: int, target: Path, *, force: bool) -> int:
 
     Nothing goes to standard output: bytes are handed over only when all of them have been compared.
     """
-    with delivery(session, number) as (store, one):
+    with delivery(session, number) as (_, one):
         require_content(session, one)
         union_id = operator(session, one) if one.route is Route.DRIVE else ""
         with calling(session) as client:

@@ -23,7 +23,7 @@ def link(session: Session, number: int, *, as_json: bool) -> int:
 
     It is that of the conversation's own copy; where that cannot be had, of the entry of its upload.
     """
-    with delivery(session, number) as (store, one):
+    with delivery(session, number) as (_, one):
         require_content(session, one)
         if one.route is not Route.DRIVE:
             session.fail(Back.LINK_MEDIA, id=one.id)
