@@ -108,10 +108,15 @@ def distinct(conversations: tuple[str, ...]) -> tuple[str, ...]:
     """Refuse no conversation at all, and one twice."""
     if not conversations:
         raise refused(Problems.NO_CONVERSATION)
-    (most, number), *_ = Counter(conversations).most_common(1)
-    if number > 1:
-        raise refused(Problems.SAME_CONVERSATION, written=shown(most))
-    return conversations
+    return once(conversations)
+
+
+def once(recipients: tuple[str, ...]) -> tuple[str, ...]:
+    """Refuse one that is there twice."""
+    for most, number in Counter(recipients).most_common(1):
+        if number > 1:
+            raise refused(Problems.SAME_CONVERSATION, written=shown(most))
+    return recipients
 
 
 def listed(written: object) -> object:

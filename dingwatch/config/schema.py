@@ -31,7 +31,7 @@ Conversation = Annotated[str, AfterValidator(checks.conversation)]
 Conversations = Annotated[
     tuple[Conversation, ...], BeforeValidator(checks.one_or_more), AfterValidator(checks.distinct)
 ]
-Words = Annotated[tuple[Word, ...], BeforeValidator(checks.one_or_more), AfterValidator(checks.distinct)]
+Words = Annotated[tuple[Word, ...], BeforeValidator(checks.one_or_more), AfterValidator(checks.once)]
 Patterns = Annotated[
     tuple[Annotated[str, AfterValidator(checks.pattern)], ...], BeforeValidator(checks.listed)
 ]

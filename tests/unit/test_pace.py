@@ -3,7 +3,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from dingwatch.pace import RESERVE, Lesson, Limit, Pace
@@ -39,14 +39,12 @@ def test_no_window_ever_holds_more_than_the_limit(
     assert fewest(slots, count) >= period
 
 
-@settings(deadline=None)
 @given(LATE)
 def test_no_window_holds_more_though_lost_time_is_made_up_for(late: Sequence[float]) -> None:
     """What was taken late brings the next one forward, never more than fit into a window."""
     assert fewest(used(PER_SECOND, late), PER_SECOND.count) >= PER_SECOND.period
 
 
-@settings(deadline=None)
 @given(LATE)
 def test_at_least_95_percent_of_what_is_allowed_is_used(late: Sequence[float]) -> None:
     """Slots that are taken late cost nothing: the next is spaced from where this one was free."""
@@ -137,7 +135,6 @@ class Server:
         return True
 
 
-@settings(deadline=None)
 @given(st.integers(4, 20))
 def test_a_lower_limit_is_learnt(allowed: int) -> None:
     """A server that allows less than is configured refuses few calls, and most of what it allows is used."""
