@@ -152,7 +152,12 @@ def _secret(document: Document, shape: DingTalkShape, around: Surroundings, find
 
 def _secrets(document: Document, sources: secret.Sources) -> Iterator[Place]:
     """Yield where the file itself holds a secret; the first place speaks for all."""
-    webhooks = [place for place in document.lines if place[-1:] == ("webhook",)]
+    folders = document.tree.get("folders")
+    webhooks: list[Place] = [
+        ("folders", index, "webhook")
+        for index, folder in enumerate(folders if isinstance(folders, list) else ())
+        if isinstance(folder, dict) and folder.get("webhook") is not None
+    ]
     yield from ([secret.PLACE] if sources.written is not None else webhooks)[:1]
 
 
