@@ -19,63 +19,55 @@ from tests.bench.world import ROOT
 
 @dataclass(frozen=True)
 class Strict:
-    """A running sandbox: the block for a config, and its conversations."""
+    """A running sandbox: the block for a config, and the conversations that its robot is in."""
 
     dingtalk: Mapping[str, Any]
     conversations: Sequence[str]
+    session: requests.Session
 
     def calls(self) -> Counter[str]:
         """Return how often each API was called."""
         return Counter(self._get("calls")["calls"])
 
+    def granted(self) -> Counter[str]:
+        """Return how often each API was called and not refused for a limit."""
+        return Counter(self._get("calls")["granted"])
+
     def messages(self, conversation: str) -> list[dict[str, Any]]:
         """Return the newest messages of a conversation, oldest first."""
-        found: list[dict[str, Any]] = self._get("messages", conversation_id=conversation, limit=10_000)
+        found: list[dict[str, Any]] = self._get("messages", conversation_id=conversation, limit="10000")
         return found
 
-    def order(self, fault: Mapping[str, Any]) -> None:
-        """Order a fault."""
-        with _direct() as session:
-            session.post(f"{self.dingtalk['api_url']}/sandbox/faults", json=fault, timeout=60)
+    def limit(self, **changes: int | None) -> None:
+        """Set what DingTalk allows; None is no limit."""
+        url = f"{self.dingtalk['api_url']}/sandbox/limits"
+        self.session.put(url, json=changes, timeout=60).raise_for_status()
 
-    def limit(self, **changes: int) -> None:
-        """Set what DingTalk allows."""
-        with _direct() as session:
-            session.put(f"{self.dingtalk['api_url']}/sandbox/limits", json=changes, timeout=60)
-
-    def _get(self, what: str, **query: object) -> Any:  # noqa: ANN401 (JSON)
-        with _direct() as session:
-            url = f"{self.dingtalk['api_url']}/sandbox/{what}"
-            return session.get(url, params={k: str(v) for k, v in query.items()}, timeout=60).json()
-
-
-def _direct() -> requests.Session:
-    session = requests.Session()
-    session.trust_env = False
-    return session
+    def _get(self, what: str, **query: str) -> Any:  # noqa: ANN401 (JSON)
+        return self.session.get(f"{self.dingtalk['api_url']}/sandbox/{what}", params=query, timeout=60).json()
 
 
 @contextmanager
 def strict() -> Iterator[Strict]:
     """Run `dingwatch sandbox`; it ends with the block."""
-    with subprocess.Popen(
-        [sys.executable, "-m", "dingwatch", "sandbox", "--port", "0"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-        cwd=ROOT,
-    ) as process:
+    with (
+        requests.Session() as session,
+        subprocess.Popen(
+            [sys.executable, "-m", "dingwatch", "sandbox", "--port", "0"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            cwd=ROOT,
+        ) as process,
+    ):
+        session.trust_env = False
         assert process.stdout is not None
         lines = iter(process.stdout.readline, "")
         next(lines)  # the page
         block = yaml.safe_load("".join(takewhile(lambda line: not line.startswith("conversation_id"), lines)))
         try:
-            yield Strict(block["dingtalk"], _conversations(block["dingtalk"]["api_url"]))
+            found = session.get(f"{block['dingtalk']['api_url']}/sandbox/conversations", timeout=60).json()
+            inside = [one["id"] for one in found["conversations"] if one["robot_inside"]]
+            yield Strict(block["dingtalk"], inside, session)
         finally:
             process.terminate()
-
-
-def _conversations(url: str) -> list[str]:
-    with _direct() as session:
-        found = session.get(f"{url}/sandbox/conversations", timeout=60).json()
-    return [one["id"] for one in found["conversations"] if one["robot_inside"]]

@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-import requests
-import yaml
-
+from tests.bench.faithful import Strict, strict
 from tests.bench.process import cpu, until
 from tests.bench.table import show
-from tests.bench.world import ROOT, Share, configure, daemon, drop
+from tests.bench.world import Share, configure, daemon, drop
 
 QPS: Final = 20
 UPLOAD: Final = "media/upload"
@@ -30,65 +24,25 @@ LOOK: Final = 0.02
 
 @dataclass
 class Counters:
-    """The sandbox in a process of its own, and when its counters moved."""
+    """When the sandbox's counters moved."""
 
-    settings: Mapping[str, Any]
-    conversations: Sequence[str]
-    pid: int
-    session: requests.Session
+    far: Strict
     first: dict[str, float] = field(default_factory=dict)
     last: dict[str, tuple[float, int]] = field(default_factory=dict)
 
-    @property
-    def url(self) -> str:
-        """Where it answers."""
-        return str(self.settings["api_url"])
-
-    def limit(self, **limits: int | None) -> None:
-        """Set limits of the gateway."""
-        self.session.put(f"{self.url}/sandbox/limits", json=limits, timeout=10).raise_for_status()
-
-    def look(self) -> tuple[Counter[str], Counter[str]]:
-        """Return the calls that came and those that were granted, by API; note when these moved."""
-        answer = self.session.get(f"{self.url}/sandbox/calls", timeout=10).json()
-        now = time.monotonic()
-        for api, count in answer["granted"].items():
+    def look(self) -> Counter[str]:
+        """Return the calls that were granted, by API; note when these moved."""
+        granted, now = self.far.granted(), time.monotonic()
+        for api, count in granted.items():
             self.first.setdefault(api, now)
             if self.last.get(api, (now, 0))[1] != count:
                 self.last[api] = now, count
-        return Counter(answer["calls"]), Counter(answer["granted"])
+        return granted
 
     def share(self, api: str, qps: int) -> float:
         """Return the share of the allowed rate that was used, from the first granted call to the last."""
         end, count = self.last[api]
         return (count - 1) / (end - self.first[api]) / qps
-
-
-@contextmanager
-def counters() -> Iterator[Counters]:
-    """Run `dingwatch sandbox`; it ends with the block."""
-    with subprocess.Popen(
-        [sys.executable, "-m", "dingwatch", "sandbox", "--port", "0"],
-        stdout=subprocess.PIPE,
-        text=True,
-        cwd=ROOT,
-    ) as process:
-        assert process.stdout is not None
-        block = []
-        for line in process.stdout:
-            if line.startswith("conversation_id: "):
-                break
-            if not line.startswith("page: "):
-                block.append(line)
-        settings = yaml.safe_load("".join(block))["dingtalk"]
-        session = requests.Session()
-        session.trust_env = False
-        try:
-            listed = session.get(f"{settings['api_url']}/sandbox/conversations", timeout=10).json()
-            ids = tuple(one["id"] for one in listed["conversations"])  # the robot is in all but the last
-            yield Counters(settings, ids, process.pid, session)
-        finally:
-            process.terminate()
 
 
 @dataclass(frozen=True)
@@ -107,23 +61,24 @@ class Run:
 
 def run(count: int, conversations: int, qps: int | None) -> Run:
     """Drop files into one folder that goes to so many conversations, and wait for the last message."""
-    with counters() as far, tempfile.TemporaryDirectory() as made:
+    with strict() as far, tempfile.TemporaryDirectory() as made:
         far.limit(qps=qps)
+        counters = Counters(far)
         share = Path(made) / "share"
         share.mkdir()
         pace = {"per_api": f"{QPS}/s" if qps else None, "per_conversation": None}
-        more = {"dingtalk": {**far.settings, "monthly_calls": None}, "pace": pace}
-        config = configure(Path(made), far.url, [Share(share, far.conversations[:conversations])], more)
+        more = {"dingtalk": {**far.dingtalk, "monthly_calls": None}, "pace": pace}
+        config = configure(Path(made), "", [Share(share, far.conversations[:conversations])], more)
         with daemon(config) as pid:
             before = cpu(pid)
             drop([share], count, SIZE)
-            until(lambda: far.look()[1][SEND] >= count * conversations, LOOK)
+            until(lambda: counters.look()[SEND] >= count * conversations, LOOK)
             used = cpu(pid) - before
-        calls, granted = far.look()
+        calls, granted = far.calls(), counters.look()
     messages = count * conversations
     return Run(
-        far.share(UPLOAD, qps or QPS),
-        far.share(SEND, qps or QPS),
+        counters.share(UPLOAD, qps or QPS),
+        counters.share(SEND, qps or QPS),
         (calls - granted)[UPLOAD] + (calls - granted)[SEND],
         (granted[UPLOAD] + granted[SEND]) / messages,
         used / messages * 1000,
