@@ -84,8 +84,7 @@ def _from_media(client: Client, media_id: str, into: Sink, limit: int) -> int:
 def _write(sources: Sequence[Source], one: Sent, file: BinaryIO, told: Callable[[int], None]) -> None:
     """Write the file from the first source that has it: people may have changed or deleted their copy."""
     for source in sources:
-        file.seek(0)
-        file.truncate()
+        file.seek(0)  # never more was written than the right file has, so that it covers all of it
         try:
             _write_from(source, one, file, told)
         except (Failure, Differs) as error:

@@ -1,5 +1,6 @@
 """What was sent, back: addresses, bytes and messages, by commands against the sandbox over HTTP."""
 
+import errno
 import json
 import os
 import random
@@ -10,7 +11,7 @@ import stat
 import subprocess
 import time
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,13 +19,16 @@ import pytest
 import requests
 from click.testing import Result
 
+from dingwatch.cli import arrival
 from dingwatch.dingtalk import (
+    MEDIA_LIMIT,
     Account,
     Client,
     Conflict,
     Content,
     Entry,
     SampleFile,
+    SampleMarkdown,
     SpaceFolder,
     connect,
 )
@@ -276,6 +280,19 @@ def test_without_an_operator_there_is_no_link(past: Past) -> None:
         assert failed(call(past.machine, *words), "operator_union_id")
 
 
+def no_links(_source: object, _target: object) -> None:
+    """Refuse, as FAT does."""
+    raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+
+
+def arrive(target: Path, meanwhile: bytes | None = None) -> None:
+    """Have a file arrive, while somebody else may write one there."""
+    with arrival.beside(target, force=False) as file:
+        file.write(CONTENT)
+        if meanwhile is not None:
+            target.write_bytes(meanwhile)
+
+
 # --- fetch ---------------------------------------------------------------------------------------
 
 
@@ -315,6 +332,18 @@ def test_a_file_of_the_drive_comes_back(past: Past, out: Path) -> None:
         assert done.exit_code == 0, done.stderr
         assert out.read_bytes() == CONTENT
         out.unlink()
+
+
+def test_what_the_service_sent_by_drive_comes_back(past: Past, out: Path) -> None:
+    """A file over the media limit, sent by the command as it is: the ledger has all that both need."""
+    content = CONTENT * (MEDIA_LIMIT // len(CONTENT) + 1)
+    number = past.send("film.mp4", content)
+    (message,) = past.sandbox.messages(past.conversation)
+    assert past.copy_of(number) == (message.space_id, message.entry_id)
+    shown = json.loads(call(past.machine, "link", str(number), "--json").stdout)
+    assert requests.get(shown["url"], headers=shown["headers"], timeout=10).content == content
+    assert call(past.machine, "fetch", str(number), "-o", str(out)).exit_code == 0
+    assert out.read_bytes() == content
 
 
 @pytest.mark.parametrize("changed", [CONTENT[:-1], CONTENT + b"x", CONTENT[:-1] + b"x", CONTENT * 10])
@@ -362,6 +391,20 @@ def test_a_file_is_overwritten_only_when_asked_to(past: Past, out: Path) -> None
     assert (out.read_bytes(), past.sandbox.calls()) == (b"mine", before)
     assert call(past.machine, "fetch", str(number), "-o", str(out), "--force").exit_code == 0
     assert out.read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize("link", [os.link, no_links])
+def test_a_file_that_appears_meanwhile_stays(
+    out: Path, monkeypatch: pytest.MonkeyPatch, link: Callable[..., None]
+) -> None:
+    """It is seen at the last moment too, on file systems with hard links and without."""
+    monkeypatch.setattr(os, "link", link)
+    arrive(out)
+    assert out.read_bytes() == CONTENT
+    out.unlink()
+    with pytest.raises(FileExistsError):
+        arrive(out, meanwhile=b"mine")
+    assert (out.read_bytes(), os.listdir(out.parent)) == (b"mine", [out.name])
 
 
 def test_only_a_regular_file_is_overwritten(past: Past, out: Path) -> None:
@@ -443,6 +486,17 @@ def test_a_message_to_persons_is_taken_back_from_all(past: Past) -> None:
     for user in ("manager1234", "user2345"):
         assert [message.recalled for message in past.sandbox.person_messages(user)] == [True]
     assert "already" in call(past.machine, "recall", str(first)).stdout
+
+
+def test_a_notice_is_taken_back(past: Past) -> None:
+    """Its row is `skipped`, for the file did not go; the message did, and need not stay."""
+    told = SampleMarkdown("film.mp4", "film.mp4 is in the share")
+    key = past.client.groups.send(conversation_id=past.conversation, message=told)
+    upload = UploadKey(past.sandbox.client_id, NOTICE, "", "")
+    (number,) = past.write("film.mp4", upload, event=Event.SKIP, process_query_key=key)
+    assert call(past.machine, "recall", str(number)).exit_code == 0
+    assert [message.recalled for message in past.sandbox.messages(past.conversation)] == [True]
+    assert past.history()["state"] == "skipped"
 
 
 def test_an_old_message_to_a_person_costs_no_call(past: Past) -> None:
