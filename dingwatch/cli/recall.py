@@ -11,6 +11,7 @@ from dingwatch import policy
 from dingwatch.cli.calling import calling, delivery, give_up
 from dingwatch.cli.context import Session, local
 from dingwatch.dingtalk import Client, Recalled
+from dingwatch.dress import NOTICE
 from dingwatch.ledger import sent
 from dingwatch.ledger.sent import Sent
 from dingwatch.lifecycle import State
@@ -19,8 +20,6 @@ from dingwatch.texts import Back
 
 HOURS: Final = 24
 """How long a message to a person can be taken back (KB:0723); for groups KB:0725 names no limit."""
-_WITH_MESSAGE: Final = {State.SENT, State.SKIPPED}
-"""A notice was sent for a row that is `skipped`, whose file was not."""
 
 
 def recall(session: Session, number: int) -> int:
@@ -49,9 +48,10 @@ def _key(session: Session, one: Sent, now: float) -> str:
     That a group's owner can take others' messages back in DingTalk itself is unverified.
     """
     kind = one.recipient.kind
+    noticed = one.state is State.SKIPPED and one.upload_type == NOTICE  # the message went, the file did not
     if one.state is State.UNCERTAIN:
         session.fail(Back.RECALL_NO_KEY, id=one.id)
-    if one.state not in _WITH_MESSAGE:
+    if one.state is not State.SENT and not noticed:
         session.fail(Back.RECALL_NOT_SENT, id=one.id, state=one.state)
     if one.route is Route.DRIVE:
         session.fail(Back.RECALL_DRIVE, id=one.id)

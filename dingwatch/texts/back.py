@@ -98,21 +98,21 @@ class Back(Text):
     RECALL_NO_KEY = (
         (
             "没有改动任何东西：钉钉对 {id} 的回应丢失了，撤回要用的编号也在其中；"
-            "如果消息已到达，请群主在钉钉里撤回。"
+            "如果消息已到达，在群里可以由群主撤回。"
         ),
         (
             "nothing was changed: DingTalk's answer to {id} was lost, and with it the key that takes it back;"
-            " if the message is there, the group's owner can take it back in DingTalk."
+            " if the message is in a group, its owner can take it back in DingTalk."
         ),
     )
     RECALL_DRIVE = (
         (
             "没有改动任何东西：{id} 是经钉盘发送的，钉钉没有撤回它的接口；"
-            "请由 operator_union_id 对应的人或群主在钉钉里撤回消息，并从群文件中删除。"
+            "在群里，operator_union_id 对应的人或群主可以在钉钉里撤回消息，并从群文件中删除它。"
         ),
         (
-            "nothing was changed: {id} went by the drive, and DingTalk has no call that takes it back; the"
-            " person of operator_union_id or the group's owner can take back the message in DingTalk and"
+            "nothing was changed: {id} went by the drive, and DingTalk has no call that takes it back; in a"
+            " group the person of operator_union_id or the owner can take the message back in DingTalk, and"
             " delete the file from the group's files."
         ),
     )

@@ -255,6 +255,22 @@ def test_where_the_copy_is_gone_the_uploads_entry_serves(past: Past) -> None:
     assert requests.get(shown["url"], headers=shown["headers"], timeout=10).content == CONTENT
 
 
+def test_a_persons_copy_is_not_the_operators(past: Past, out: Path) -> None:
+    """What lies in another's chat the operator may not read; what dingwatch uploaded serves instead."""
+    number, entry = past.by_drive()
+    union_id = past.client.contacts.union_id("user2345")
+    copy = past.client.conversation_files(past.operator).send_to_person(
+        union_id=union_id, space_id=entry.space_id, entry_id=entry.id
+    )
+    with past.store.writing() as connection:
+        columns = (copy.space_id, copy.id, number)
+        connection.exec_driver_sql("UPDATE deliveries SET space_id = ?, entry_id = ? WHERE id = ?", columns)
+    shown = json.loads(call(past.machine, "link", str(number), "--json").stdout)
+    assert requests.get(shown["url"], headers=shown["headers"], timeout=10).content == CONTENT
+    assert call(past.machine, "fetch", str(number), "-o", str(out)).exit_code == 0
+    assert past.sandbox.calls()["storage/downloadInfos"] == 4
+
+
 def test_what_went_as_media_has_no_link(past: Past) -> None:
     """The sentence names the command that gets it, and nothing was asked."""
     number = past.send()
@@ -526,9 +542,11 @@ def test_what_was_not_sent_cannot_be_taken_back(past: Past) -> None:
     key = UploadKey(past.sandbox.client_id, "file", sha256(CONTENT), "pdf")
     (bad,) = past.write("a.pdf", key, event=Event.REJECT)
     (doubtful,) = past.write("b.pdf", key, event=Event.DOUBT)
+    (skipped,) = past.write("c.pdf", key, event=Event.SKIP)
     before = past.sandbox.calls()
     assert failed(call(past.machine, "recall", "999"), "no delivery 999")
     assert failed(call(past.machine, "recall", str(bad)), f"{bad} is failed")
+    assert failed(call(past.machine, "recall", str(skipped)), f"{skipped} is skipped")
     assert failed(call(past.machine, "recall", str(doubtful)), "was lost")
     assert past.sandbox.calls() == before
 
