@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from string import Formatter
 from typing import Final
@@ -20,7 +20,8 @@ from dingwatch.texts import Language, Notices
 LONGEST_TITLE: Final = 200
 LONGEST_NAME: Final = 600
 LONGEST_PATH: Final = 900
-"""Bytes in a request; together they fit the 2,048 of a message to a chat (KB:1488) as well."""
+LONGEST_LINE: Final = 1600
+"""Bytes in a request, so that all of a message fits the 2,048 of one to a chat (KB:1488) as well."""
 
 _SEPARATORS: Final = " \t·•|,，、;；-–—/~"
 _BRACKETS: Final = frozenset({"()", "（）", "[]", "【】"})
@@ -76,7 +77,7 @@ def line(wording: Wording, path: bytes, size: int, *, changed: bool) -> Message 
         "path": _fitted(shown, LONGEST_PATH),
         "change": Notices.CHANGED.said(wording.language) if changed else "",
     }
-    text = filled(wording.template, values)
+    text = _cut(filled(wording.template, values), LONGEST_LINE, written=str)
     return Message(_cut(name, LONGEST_TITLE), text) if text else None
 
 
@@ -164,10 +165,10 @@ def _fitted(text: str, longest: int) -> str:
     return escaped(_cut(text, longest))
 
 
-def _cut(text: str, longest: int) -> str:
-    """Take out of a text's middle what is too much, for its markdown to be so many bytes in a request."""
+def _cut(text: str, longest: int, *, written: Callable[[str], str] = escaped) -> str:
+    """Take out of a text's middle what is too much, for it to be so many bytes in a request as `written`."""
     kept, shown = len(text), text
-    while len(json.dumps(escaped(shown), ensure_ascii=False).encode()) > longest:
+    while len(json.dumps(written(shown), ensure_ascii=False).encode()) > longest:
         kept = kept * 9 // 10
         shown = f"{text[: kept // 2]}…{text[len(text) - kept // 2 :]}"
     return shown

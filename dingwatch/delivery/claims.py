@@ -259,11 +259,7 @@ def _others(memory: Memory, tick: Tick, row: Delivery, said: Message | None) -> 
         if found is None or found[0].id in memory.alone:
             continue
         other, dress = found
-        same = (other.version, other.upload_key, other.media_id) == (
-            row.version,
-            row.upload_key,
-            row.media_id,
-        )
+        same = other.version == row.version and other.media_id == row.media_id
         if same and _line(memory, tick, other, dress) == said:
             number += 1
             yield other

@@ -316,7 +316,7 @@ def _pause(memory: Memory, tick: Tick, place: Place, verdict: Verdict) -> None:
 
 def _say_paused(tick: Tick, made: Pause, verdict: Verdict) -> None:
     tick.say(
-        Log.OUT_OF_CALLS if isinstance(verdict, QuotaExhausted) else Log.PAUSED,
+        Log.OUT_OF_CALLS if isinstance(verdict, QuotaExhausted) and made.scope is Scope.APP else Log.PAUSED,
         day=quota.day(made.until),
         scope=made.scope,
         key=made.key,

@@ -87,6 +87,7 @@ LEGACY: Final[Table] = (
     *_each("90001 90003–90014 90017", _throttled(Scope.API, 300.0)),
     *_each("410100 130101 660026", _throttled(Scope.CONVERSATION, 600.0)),
     *_each("90020", _QUOTA),
+    *_each("20001", Meaning(QuotaExhausted, Scope.API, "WEBHOOK_QUOTA")),
     *_each("60020", _IP),
     *_each("43007 60011 88", _PERMISSION),
     *_each("50002 50004", Meaning(Misconfigured, Scope.APP, "NOT_PUBLISHED")),

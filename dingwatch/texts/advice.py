@@ -162,6 +162,10 @@ class Advice(Text):
             " in the developer console, run dingwatch resume."
         ),
     )
+    WEBHOOK_QUOTA = (
+        "本月的 Webhook 与 Stream 调用次数已用完：下个月 1 日自动继续。",
+        "This month's Webhook & Stream calls are used up: notices by webhook go on by themselves on the 1st.",
+    )
     CREDENTIALS = (
         "请核对 client_id 和 client_secret（开发者后台 → 应用 → 凭证与基础信息）。",
         "Check client_id and client_secret (developer console → app → Credentials 凭证与基础信息).",

@@ -244,6 +244,20 @@ def test_a_custom_robot_that_refuses_holds_back_nobody_else(
     assert paused == f"webhook:{wrong.id}"
 
 
+def test_the_calls_of_custom_robots_are_a_quota_of_their_own(
+    tmp_path: Path, share: Path, sandbox: Sandbox
+) -> None:
+    """Used up, it holds their notices until the next month, and nobody else's."""
+    sandbox.limit(monthly_events=0)
+    heard, group = Heard(), sandbox.conversations[1].id
+    setting = setting_of(tmp_path, sandbox, share, group, webhook=webhook(sandbox), send_as="notice")
+    with run(setting, heard):
+        (share / "a.pdf").write_text("a")
+        eventually(lambda: states(setting) == {"skipped": 1, "uploaded": 1} and heard.count(Log.PAUSED) == 1)
+    (paused,) = [(v["scope"], v["key"], v["advice"]) for text, v in heard.said if text is Log.PAUSED]
+    assert paused == ("api", "robot/send", "WEBHOOK_QUOTA")
+
+
 # --- Notices -------------------------------------------------------------------------------------
 
 

@@ -121,6 +121,13 @@ def test_a_line_says_that_a_version_is_new() -> None:
     assert second == Message("a.pdf", "a.pdf · 1.5 KB · 来自 财务 · 新版本")
 
 
+def test_the_longest_line_fits_an_old_message() -> None:
+    """However much a template repeats, a chat takes what comes of it."""
+    made = line(Wording(template="{path} " * 20), ("长" * 80 + "/").encode() * 12, 1, changed=False)
+    assert made is not None
+    assert len(f"{made.title}{made.text}".encode()) < 1900
+
+
 def test_there_is_no_line_without_a_template_or_with_nothing_to_say() -> None:
     """Both cost no call."""
     assert line(Wording(), b"a.pdf", 1, changed=True) is None
