@@ -215,6 +215,23 @@ def test_only_a_line_that_certainly_was_not_sent_goes_again(
     assert isinstance(job, Announce) is again
 
 
+def test_lines_count_against_the_pace_of_the_next_process(saying: Desk) -> None:
+    """A line is a message: after it and its file, two slots are taken."""
+    limit = Limit(3, 60.0, spaced=False)
+    saying.settings = replace(saying.settings, per_conversation=limit)
+    saying.restart()
+    saying.drop("a.pdf")
+    (line,) = saying.upload()
+    (file,) = saying.tick(Outcome(line, SendDone("key")))
+    saying.tick(Outcome(file, SendDone("key")))
+    saying.restart()
+    saying.drop("b.pdf")
+    (line,) = saying.upload()
+    assert saying.tick(Outcome(announce([line]), SendDone("key"))) == []
+    saying.now += 60.1
+    assert isinstance(only(saying.tick(), Send), Send)
+
+
 def test_a_stop_gives_a_line_up_as_perhaps_sent(saying: Desk) -> None:
     """The next life sends the file alone."""
     saying.drop("a.pdf")
