@@ -69,7 +69,8 @@ def claim(memory: Memory, tick: Tick, rows: Sequence[Delivery], dress: Dress) ->
     name = (tick.connection, key.type, key.name, key.id)
     drive = Drive(tuple(rows), dress)
     if (
-        len(tick.drives) >= AT_ONCE
+        key.id in tick.drives  # for another row, which was in hand at a crash and went first
+        or len(tick.drives) >= AT_ONCE
         or uploads.being_committed(*name)
         or uploads.being_sent(*name, memory.held(tick.now), tick.now)
         or not _steps(memory, tick, drive)

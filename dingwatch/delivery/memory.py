@@ -72,7 +72,6 @@ class Settings:
     monthly_calls: int | None = None
     unsupported: Mapping[int, str] = field(default_factory=dict)
     """`zip` or `skip` by folder id."""
-
     wordings: Mapping[int | None, Wording] = field(default_factory=dict)
     """What is said of files, by folder id."""
 

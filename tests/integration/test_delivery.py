@@ -9,7 +9,8 @@ import pytest
 from dingwatch import quota
 from dingwatch.delivery import DeliveryLoop, FetchToken, Outcome, Send, SendDone, Settings, Upload, UploadDone
 from dingwatch.delivery.jobs import Done, Job
-from dingwatch.dingtalk import REFUSED_EXTENSIONS, Host
+from dingwatch.dingtalk import MEDIA_LIMIT, REFUSED_EXTENSIONS, Host
+from dingwatch.dress import DressCode, dress
 from dingwatch.ledger import (
     LedgerError,
     Outage,
@@ -45,7 +46,7 @@ from dingwatch.model import (
 )
 from dingwatch.pace import Limit
 from dingwatch.texts import Calls, Log
-from tests.support import Heard, dressed
+from tests.support import Heard
 
 APP = "app1"
 CAUSE = Cause("code", "message", "UNKNOWN_CODE")
@@ -82,7 +83,8 @@ class Desk:
         """Write down a settled file; return the ids of its deliveries."""
         self.number += 1
         digest = content or f"digest{self.number}"
-        dress = dressed(name.encode(), digest, APP, REFUSED_EXTENSIONS)
+        code = self.settings.codes.get(self.mark.id, DressCode(APP, MEDIA_LIMIT))
+        worn = dress(name.encode(), size, digest, code, REFUSED_EXTENSIONS)
         new = NewVersion(
             folder=self.mark.id,
             path=name.encode(),
@@ -90,7 +92,7 @@ class Desk:
             digest=digest,
             noticed_at=self.now,
             settled_at=self.now + self.number / 1000,
-            dress=dress,
+            dress=worn,
             conversations=conversations or ("cidA",),
         )
         with self.store.writing() as connection:

@@ -1,0 +1,139 @@
+"""The delivery loop with files that go by the drive, step by step on a ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from dingwatch.delivery import (
+    Begin,
+    Commit,
+    Job,
+    Outcome,
+    Put,
+    PutDone,
+    Send,
+    SendDone,
+    Settings,
+    UploadDone,
+)
+from dingwatch.delivery.drives import WHOLE
+from dingwatch.dingtalk import MEDIA_LIMIT
+from dingwatch.dress import DressCode
+from dingwatch.ledger.begun import Begun
+from dingwatch.model import MediaLost, NotReached, Scope, Vanished
+from tests.integration.test_delivery import APP, CAUSE, Desk
+
+SIZE = WHOLE + 1
+BEGUN = Begun("space", "key")
+
+
+@pytest.fixture
+def desk(tmp_path: Path, blank_ledger: Path) -> Iterator[Desk]:
+    """A desk whose folder sends large files by the drive."""
+    code = DressCode(APP, MEDIA_LIMIT, space="1", large="drive")
+    made = Desk(tmp_path, blank_ledger, Settings(APP, codes={1: code}))
+    yield made
+    made.store.close()
+
+
+def success(job: Job) -> Outcome:
+    """Return the outcome of a job that worked."""
+    match job:
+        case Begin():
+            return Outcome(job, BEGUN)
+        case Put():
+            return Outcome(job, PutDone(job.begun or BEGUN))
+        case Commit():
+            return Outcome(job, UploadDone(f"entry of {job.source.id}", "space"))
+        case Send():
+            return Outcome(job, SendDone(None, "copies", f"copy {job.row.id}"))
+    raise AssertionError(job)
+
+
+def work(desk: Desk, jobs: list[Job]) -> list[Job]:
+    """Let everything succeed until there is no more to do; return all the jobs."""
+    done: list[Job] = []
+    while jobs := jobs or desk.tick():
+        done += jobs
+        jobs = desk.tick(*map(success, jobs))
+    return done
+
+
+def of(jobs: list[Job], kind: type[Job]) -> int:
+    """Count the jobs of a kind."""
+    return sum(isinstance(job, kind) for job in jobs)
+
+
+def test_one_upload_for_all_conversations(desk: Desk) -> None:
+    """Begun, five parts put, committed, and sent to each."""
+    rows = desk.drop("a.iso", "cidA", "cidB", size=SIZE)
+    jobs = work(desk, [])
+    assert [of(jobs, kind) for kind in (Begin, Put, Commit, Send)] == [1, 5, 1, 2]
+    assert [desk.state(row) for row in rows] == ["sent", "sent"]
+
+
+def test_rows_of_one_content_share_its_upload_after_a_crash(desk: Desk) -> None:
+    """They are taken up one at a time; the second waits for the upload of the first, and is not lost."""
+    rows = desk.drop("a.iso", "cidA", "cidB", size=SIZE)
+    (begin,) = desk.tick()
+    assert isinstance(begin, Begin)
+    desk.restart()
+    jobs = work(desk, [])
+    assert [desk.state(row) for row in rows] == ["sent", "sent"]
+    assert of(jobs, Commit) == 1
+
+
+def test_a_crash_costs_no_finished_part(desk: Desk) -> None:
+    """What the store has is not put again, and DingTalk's key goes on."""
+    desk.drop("a.iso", size=SIZE)
+    (begin,) = desk.tick()
+    puts = desk.tick(success(begin))
+    desk.tick(success(puts[0]), success(puts[2]))
+    desk.restart()
+    jobs = work(desk, [])
+    assert (of(jobs, Begin), of(jobs, Put)) == (0, 3)
+
+
+@pytest.mark.parametrize(
+    ("verdict", "begun", "puts"),
+    [(NotReached(CAUSE, Scope.ROW), 0, 4), (MediaLost(CAUSE), 1, 5)],
+    ids=["not reached", "lost"],
+)
+def test_what_fails_goes_on_unless_it_was_lost(
+    desk: Desk, verdict: NotReached | MediaLost, begun: int, puts: int
+) -> None:
+    """Parts that come through after one has failed are finished all the same."""
+    desk.drop("a.iso", size=SIZE)
+    (begin,) = desk.tick()
+    first, second, third = desk.tick(success(begin))
+    assert desk.tick(Outcome(first, verdict)) == []
+    assert desk.tick(success(second), Outcome(third, NotReached(CAUSE))) == []
+    desk.now += 60.0
+    jobs = work(desk, [])
+    assert (of(jobs, Begin), of(jobs, Put)) == (begun, puts)
+
+
+def test_a_changed_file_takes_its_parts_along(desk: Desk) -> None:
+    """The same content, settled again, begins anew: nobody knows what the parts hold."""
+    (row,) = desk.drop("a.iso", content="same", size=SIZE)
+    (begin,) = desk.tick()
+    first, *rest = desk.tick(success(begin))
+    desk.tick(Outcome(first, Vanished(CAUSE)), *map(success, rest))
+    assert desk.state(row) == "gone"
+    desk.drop("b.iso", content="same", size=SIZE)
+    jobs = work(desk, [])
+    assert (of(jobs, Begin), of(jobs, Put)) == (1, 5)
+
+
+def test_a_stop_leaves_nothing_in_hand(desk: Desk) -> None:
+    """What was claimed and has no step out waits for the next start, without a crash held against it."""
+    (row,) = desk.drop("a.iso", size=SIZE)
+    (begin,) = desk.tick()
+    desk.loop.tick(desk.now, [success(begin)], claim=False)
+    desk.loop.abandon(desk.now)
+    assert desk.state(row) == "pending"
+    desk.restart()
+    assert of(work(desk, []), Begin) == 0
