@@ -198,12 +198,11 @@ def webhook(sandbox: Sandbox, number: int = 0) -> Webhook:
 
 
 def test_a_custom_robot_tells_of_files(tmp_path: Path, share: Path, sandbox: Sandbox) -> None:
-    """Signed, without an upload or a call of the robot's, and its token is nowhere."""
-    robot, heard, ear = webhook(sandbox), Heard(), Ear()
+    """Signed, without an upload or a call of the robot's."""
     setting = setting_of(
-        tmp_path, sandbox, share, webhook=robot, send_as="notice", notice_location=r"\\nas\财务"
+        tmp_path, sandbox, share, webhook=webhook(sandbox), send_as="notice", notice_location=r"\\nas\财务"
     )
-    with run(replace(setting, language=Language.ZH), heard):
+    with run(replace(setting, language=Language.ZH)):
         (share / "年报.pdf").write_text("a")
         eventually(lambda: states(setting) == {"skipped": 1})
     (message,) = seen(sandbox, sandbox.conversations[0].id)
@@ -211,13 +210,46 @@ def test_a_custom_robot_tells_of_files(tmp_path: Path, share: Path, sandbox: San
     assert message["text"] == "年报.pdf\n新文件：年报.pdf（1 B）\n\n位置：`\\\\nas\\财务\\年报.pdf`"
     assert sandbox.billed() == 0
     assert table(setting, "code") == [("noticed",)]
-    for secret in (sandbox.settings.webhooks[0].token, robot.secret or ""):
-        ear.learn(secret, "webhook")
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault("robot/send", FaultKind.CUT_AFTER),
+        Fault("robot/send", FaultKind.ERROR, code=310000, message="sign not match"),
+        Fault("robot/send", FaultKind.HTML),
+    ],
+)
+def test_a_custom_robots_token_is_nowhere(
+    tmp_path: Path, share: Path, sandbox: Sandbox, caplog: pytest.LogCaptureFixture, fault: Fault
+) -> None:
+    """Neither the log at any level, nor what is said, nor the ledger holds token, secret or signature."""
+    sandbox.inject(fault)
+    robot, heard, ear = webhook(sandbox), Heard(), Ear()
+    setting = setting_of(tmp_path, sandbox, share, webhook=robot, send_as="notice")
+    with run(setting, heard):
+        (share / "a.pdf").write_text("a")
+        eventually(lambda: states(setting) and (pauses(setting) or done(setting)))
+    for secret in (sandbox.settings.webhooks[0].token, robot.secret or "", "sign="):
+        ear.known[secret] = "webhook"
     for path in setting.state_dir.iterdir():
         if path.is_file():
             ear.hear(path.name, path.read_bytes())
-    ear.hear("log", heard.said)
+    ear.hear("said", heard.said)
+    ear.hear("log", caplog.text)
+    ear.hear("config", setting)
     assert ear.take() == []
+
+
+def done(setting: Config) -> bool:
+    """Say whether nothing is left to be sent."""
+    return set(states(setting)) <= {"sent", "skipped"}
+
+
+def pauses(setting: Config) -> list[tuple[str, str]]:
+    """Return (scope, key) of every pause."""
+    with sqlite3.connect(setting.state_dir / LEDGER_FILE) as ledger:
+        return list(ledger.execute("SELECT scope, key FROM pauses"))
 
 
 def test_a_custom_robots_lost_answer_is_no_doubt(tmp_path: Path, share: Path, sandbox: Sandbox) -> None:
