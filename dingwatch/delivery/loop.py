@@ -87,9 +87,15 @@ class DeliveryLoop:
         limits = (self._memory.settings.per_api, self._memory.settings.per_conversation)
         longest = max((limit.period for limit in limits if limit), default=0.0)
         if longest:
-            for state, at, conversation in outbox.recent_claims(connection, now - longest):
-                sends = state is State.SENDING
-                place = Place(message_api(conversation), conversation) if sends else Place(API_UPLOAD)
+            claims = outbox.recent_claims(connection, now - longest)
+            taken = [
+                (at, Place(message_api(where), where) if state is State.SENDING else Place(API_UPLOAD))
+                for state, at, where in claims
+            ]
+            if any(wording.template for wording in self._memory.settings.wordings.values()):
+                lines = outbox.recent_lines(connection, now - longest)
+                taken += [(at, Place(message_api(where), where)) for at, where in lines]
+            for at, place in sorted(taken, key=lambda one: one[0]):
                 self._memory.paces.take(place, at)
 
     def poke(self) -> None:

@@ -525,7 +525,7 @@ def extensions_refused(connection: Connection, app: str) -> frozenset[str]:
 # --- The latest claims -----------------------------------------------------------------------
 
 _RECENT: Final = (
-    select(history.c.after, history.c.at, deliveries.c.conversation_id, deliveries.c.announced_at)
+    select(history.c.after, history.c.at, deliveries.c.conversation_id)
     .join(deliveries, deliveries.c.id == history.c.delivery_id)
     .where(history.c.after.in_((State.UPLOADING, State.SENDING)), history.c.event == Event.CLAIM)
     .where(history.c.at > bindparam("since"))
@@ -534,14 +534,21 @@ _RECENT: Final = (
 
 
 def recent_claims(connection: Connection, since: float) -> list[tuple[State, float, str]]:
-    """Return (state, instant, conversation) of the latest claims, for a pace that survives a restart.
+    """Return (state, instant, conversation) of the latest claims, for a pace that survives a restart."""
+    return [
+        (State(after), at, conversation)
+        for after, at, conversation in connection.execute(_RECENT, {"since": since})
+    ]
 
-    The lines before files that were sent count as well.
-    """
-    found = connection.execute(_RECENT, {"since": since}).all()
-    claims = [(State(after), at, conversation) for after, at, conversation, _ in found]
-    lines = {(State.SENDING, at, where) for after, _, where, at in found if after == State.SENDING and at}
-    return sorted([*claims, *(one for one in lines if one[1] > since)], key=lambda one: one[1])
+
+_RECENT_LINES: Final = select(deliveries.c.announced_at, deliveries.c.conversation_id).where(
+    deliveries.c.announced_at > bindparam("since")
+)
+
+
+def recent_lines(connection: Connection, since: float) -> list[tuple[float, str]]:
+    """Return (instant, conversation) of the latest lines before files; this looks at every delivery."""
+    return [(at, conversation) for at, conversation in connection.execute(_RECENT_LINES, {"since": since})]
 
 
 # --- Recovery ----------------------------------------------------------------------------------

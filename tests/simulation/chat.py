@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from random import Random
 from typing import Final, Self
 
-from dingwatch.delivery import FetchToken, Job, Send, Upload
+from dingwatch.delivery import Announce, FetchToken, Job, Send, Upload
 from dingwatch.delivery.memory import rows_of
-from dingwatch.dingtalk import Host, RobotMessage, SampleFile
+from dingwatch.dingtalk import Host, RobotMessage, SampleFile, SampleMarkdown
 from dingwatch.ledger.outbox import Delivery
 from dingwatch.model import (
     Cause,
@@ -83,6 +83,8 @@ class Chat:
         self.job: Job | None = None
         self.fresh = dict.fromkeys(Host, True)
         self.received: list[Receipt] = []
+        self.lines: Counter[int] = Counter()
+        """By delivery: how often the line before its file arrived."""
         self.uploads: Counter[str] = Counter()
         self.lost: set[str] = set()
         self.faults: defaultdict[int, list[str]] = defaultdict(list)
@@ -137,6 +139,8 @@ class Chat:
 
     def send(self, *, conversation_id: str, message: RobotMessage, renew: bool = True) -> str:
         """Take a message; return its key."""
+        if isinstance(message, SampleMarkdown):
+            return self._take_line(conversation_id, renew=renew)
         assert isinstance(message, SampleFile)
         media_id, file_name, file_type = message.media_id, message.file_name, message.file_type
         self._token(Host.API, renew=renew)
@@ -155,6 +159,18 @@ class Chat:
         if answer is not None:
             raise Failure(answer)
         return f"key{len(self.received)}"
+
+    def _take_line(self, conversation_id: str, *, renew: bool) -> str:
+        self._token(Host.API, renew=renew)
+        job = self.job
+        assert isinstance(job, Announce)
+        assert job.row.conversation == conversation_id
+        answer = self._fails(tuple(fault for fault in SEND_FAULTS if not isinstance(fault, MediaLost)))
+        if answer is None or (isinstance(answer, NoAnswer) and self._rng.random() < 0.5):
+            self.lines[job.row.id] += 1
+        if answer is not None:
+            raise Failure(answer)
+        return f"line{self.lines.total()}"
 
     def _token(self, host: Host, *, renew: bool) -> None:
         assert not renew or host is Host.OAPI
@@ -177,7 +193,7 @@ class Chat:
             return None
         answer = self._rng.choice(faults)
         if isinstance(answer, TokenRejected):
-            self.fresh[Host.API if isinstance(self.job, Send) else Host.OAPI] = False
+            self.fresh[Host.API if isinstance(self.job, Send | Announce) else Host.OAPI] = False
         return answer
 
     # --- What the story does ------------------------------------------------------------------------
@@ -191,7 +207,7 @@ class Chat:
 
     def note(self, job: Job, result: object) -> None:
         """Remember what an answer was that is no success, or that it was never heard (None)."""
-        if isinstance(job, FetchToken) or not (result is None or isinstance(result, Verdict)):
+        if isinstance(job, FetchToken | Announce) or not (result is None or isinstance(result, Verdict)):
             return
         name = type(result).__name__ if result is not None else "dropped"
         if isinstance(job, Upload):

@@ -54,6 +54,7 @@ class Judge:
         self.no_older_version_follows()
         self.uploads_are_few()
         self.the_pace_was_kept()
+        self.lines_are_said_once()
 
     def _wrong(self, text: str, row: object = None) -> Wrong:
         number = row["id"] if isinstance(row, dict) else None
@@ -221,6 +222,12 @@ class Judge:
             for early, late in zip(at, at[limit.count :], strict=False):
                 if late - early < limit.period - 1e-6:
                     raise Wrong(f"too many to {conversation} within {late - early} s")
+
+    def lines_are_said_once(self) -> None:
+        """The line before a file never arrives twice, whatever became of its answer."""
+        for delivery, number in self.life.chat.lines.items():
+            if number > 1:
+                raise self._wrong(f"its line arrived {number} times", self.by_id.get(delivery))
 
 
 def _path(version: dict[str, Any]) -> bytes:

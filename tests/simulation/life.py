@@ -17,7 +17,7 @@ from random import Random
 from typing import Any, Final, cast
 
 from dingwatch import delivery, intake, policy
-from dingwatch.delivery import DeliveryLoop, FetchToken, Outcome, Send, Settings, Upload
+from dingwatch.delivery import Announce, DeliveryLoop, FetchToken, Outcome, Send, Settings, Upload
 from dingwatch.delivery import reading as delivery_reading
 from dingwatch.dingtalk import MEDIA_LIMIT, REFUSED_EXTENSIONS, Client
 from dingwatch.dress import DressCode
@@ -30,6 +30,7 @@ from dingwatch.ledger.folders import Mapped, bind
 from dingwatch.lifecycle import State
 from dingwatch.model import Vanished, WatchKind
 from dingwatch.watch import Notice, Overflow
+from dingwatch.wording import Wording
 from tests.simulation.chat import Chat
 from tests.simulation.disk import Disk, Place, Root, Tree, nothing
 from tests.simulation.edges import Ledger, Watching
@@ -65,6 +66,7 @@ _TIMES: Final[dict[type, tuple[float, ...]]] = {
     TakeBaseline: (0.01, 0.5, 5.0),
     Upload: (0.1, 1.0, 10.0),
     Send: (0.1, 0.5, 3.0, 20.0),
+    Announce: (0.1, 0.5, 3.0, 20.0),
     FetchToken: (0.1, 1.0),
 }
 
@@ -250,7 +252,7 @@ class Life:
             None if plan.next_at is None else self.monotonic + max(plan.next_at - self.wall, 0)
         )
         for job in plan.jobs:
-            if isinstance(job, Send | Upload):
+            if isinstance(job, Send | Announce | Upload):
                 self.claims.append((self.wall, delivery.place_of(job)))
             self._submit(job, partial(self._do_delivery, job))
 
@@ -369,6 +371,7 @@ class Life:
                 per_api=self.shape.per_api,
                 per_conversation=self.shape.per_conversation,
                 unsupported={mark.id: self.shape.unsupported for mark in marks},
+                wordings={mark.id: Wording(template="{name}") for mark in marks if self.shape.lines},
             ),
             token_fresh=self.chat.token_fresh,
             chance=self.rng.random,
@@ -412,7 +415,7 @@ class Life:
         for one in sorted(left):
             if one.job is None:
                 heapq.heappush(self._events, one)
-            elif isinstance(one.job, Upload | Send):
+            elif isinstance(one.job, Upload | Send | Announce):
                 self.chat.note(one.job, None)
                 if not one.done and self.rng.random() < 0.5:
                     self._perform_delivery(one.job)  # its effect happened, and nobody heard of it
@@ -430,7 +433,9 @@ class Life:
         self.tell("asked to stop")
         self.intake, self.intake_in, self.observer = None, [], Watching()
         self._events = [
-            one for one in self._events if one.job is None or isinstance(one.job, Upload | Send | FetchToken)
+            one
+            for one in self._events
+            if one.job is None or isinstance(one.job, Upload | Send | Announce | FetchToken)
         ]
         heapq.heapify(self._events)
         self._stop_at = self.monotonic + STOP_SECONDS
@@ -559,6 +564,8 @@ def _short(one: object) -> str:
         return f"{_short(one.job)} -> {type(one.result).__name__} {getattr(one.result, 'cause', '')}"
     if isinstance(one, Upload):
         return f"Upload {[(r.id, r.path) for r in one.rows]}"
+    if isinstance(one, Announce):
+        return f"Announce {one.row.id} to {one.row.conversation}"
     if isinstance(one, Send):
         return f"Send {one.row.id} {one.row.path!r} to {one.row.conversation}"
     return str(one)[:300]

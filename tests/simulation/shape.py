@@ -30,6 +30,8 @@ class Shape:
     hold_over: int | None
     poked: float
     """How often it is tried whether a tick left work behind."""
+    lines: bool
+    """Whether a line goes before each file."""
 
     @classmethod
     def drawn(cls, seed: int, rng: Random) -> Shape:
@@ -54,4 +56,5 @@ class Shape:
             settle=rng.choice((1.0, 2.0)),
             hold_over=rng.choice((None, None, 3)),
             poked=rng.choice((0.0, 0.3)),
+            lines=rng.random() < 0.3,
         )
