@@ -28,7 +28,7 @@ from dingwatch.intake.jobs import Anew, Check, Listed, Look, Scan, Scanned, Take
 from dingwatch.ledger import LedgerError, Outage, commands, floods
 from dingwatch.ledger.folders import Mapped, bind
 from dingwatch.lifecycle import State
-from dingwatch.model import Vanished, WatchKind
+from dingwatch.model import NoAnswer, Vanished, Verdict, WatchKind
 from dingwatch.watch import Notice, Overflow
 from dingwatch.wording import Wording
 from tests.simulation.chat import Chat
@@ -315,6 +315,8 @@ class Life:
     def _delivery_out(self, outcome: Outcome) -> None:
         self.tell(f"   out: {_short(outcome)}")
         self.chat.note(outcome.job, outcome.result)
+        if isinstance(outcome.job, Announce) and isinstance(outcome.result, Verdict):
+            self._forget_line(outcome.job, outcome.result)
         self.delivery_in.append(outcome)
 
     # --- Start, stop, kill -----------------------------------------------------------------------------
@@ -409,6 +411,12 @@ class Life:
         jobs = loop.tick(self.wall, taken, claim=self._stop_at is None).jobs
         for job in jobs:
             self.chat.note(job, None)
+
+    def _forget_line(self, job: Announce, verdict: Verdict) -> None:
+        """A line that certainly was not sent leaves no trace, and does not count in the next process."""
+        places = [place for _, place in self.claims]
+        if not isinstance(verdict, NoAnswer):
+            del self.claims[len(places) - 1 - places[::-1].index(delivery.place_of(job))]
 
     def _die(self) -> None:
         left, self._events = self._events, []
