@@ -285,20 +285,6 @@ def reading(root: Root, path: bytes, version: Fingerprint) -> Iterator[int]:
             raise changed()
 
 
-def require_unchanged(root: Root, path: bytes, version: Fingerprint, sha256: str) -> None:
-    """Read a version's file through once more, and see that it is still what was hashed when it settled.
-
-    Raises:
-        Failure: Vanished(`changed`) when it is not; else as `observe`.
-    """
-    hasher = hashlib.sha256()
-    with reading(root, path, version) as descriptor:
-        while block := os.read(descriptor, BLOCK):
-            hasher.update(block)
-    if hasher.hexdigest() != sha256:
-        raise changed()
-
-
 def read(root: Root, path: bytes, version: Fingerprint, sha256: str) -> bytes:
     """Read a whole file once; the bytes returned are those that were hashed when it settled.
 

@@ -14,6 +14,9 @@ from typing import Any
 from dingwatch.config import Config, Delivery, DingTalk, Folder, Pace
 from dingwatch.dingtalk import MEDIA_LIMIT
 from dingwatch.dress import Dress, DressCode, dress
+from dingwatch.ledger import outbox
+from dingwatch.lifecycle import State
+from dingwatch.model import Fingerprint
 from dingwatch.sandbox import Message, Sandbox
 from dingwatch.texts import Language, Text
 
@@ -32,6 +35,39 @@ def eventually(condition: Callable[[], object], patience: float = PATIENCE) -> N
 def dressed(name: bytes, digest: str, app: str, refused: Collection[str] = ()) -> Dress:
     """Dress a small file as a folder does that sets nothing."""
     return dress(name, 1, digest, DressCode(app, MEDIA_LIMIT), refused)
+
+
+def row(path: bytes, fingerprint: Fingerprint, digest: str, worn: Dress, folder: int = 1) -> outbox.Delivery:
+    """Return a new delivery of a folder."""
+    return outbox.Delivery(
+        id=1,
+        version=1,
+        folder=folder,
+        path=path,
+        fingerprint=fingerprint,
+        digest=digest,
+        conversation="cid",
+        state=State.PENDING,
+        form=worn.form,
+        route=worn.route,
+        upload_key=worn.key.id,
+        due=0.0,
+        settled_at=0.0,
+        uploaded_at=None,
+        doubts=0,
+        doubted_at=None,
+        failures=0,
+        waited=0.0,
+        media_losses=0,
+        crashes=0,
+        missing_since=None,
+        announced_at=None,
+        upload_state="none",
+        upload_type=worn.key.type,
+        upload_name=worn.key.name,
+        media_id=None,
+        space_id=None,
+    )
 
 
 def folder(path: Path, *conversations: str, **changes: Any) -> Folder:  # noqa: ANN401

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Final, TypeVar
@@ -20,6 +21,10 @@ T = TypeVar("T")
 THREADS: Final = 4
 SECONDS: Final = 120.0
 """How long the reading of one file into memory may take: the limit of an upload at 170 KB/s."""
+PIECE: Final = 1 << 18
+"""Bytes of a larger file that are read, and held, at a time."""
+PIECE_SECONDS: Final = 30.0
+Pieces = Callable[[int, int], Iterator[bytes]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +32,8 @@ class Reader:
     """Reads files of the folders; `roots` are the folders' real paths by their id in the ledger."""
 
     roots: Mapping[int, bytes]
+    patience: float = SECONDS
+    piece_patience: float = PIECE_SECONDS
     _threads: dict[int | None, ThreadPoolExecutor] = field(default_factory=dict)
     """Each folder's own: a share that hangs must not hold the workers of all."""
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -55,24 +62,67 @@ class Reader:
             with self._beneath_root(row) as (root, path):
                 return read(root, path, row.fingerprint, row.digest)
 
-        try:
-            return self._threads_of(row.folder).submit(reading).result(SECONDS)
-        except TimeoutError:
-            raise Failure(FolderDown(Cause("hangs", "", "FOLDER_DOWN"), Scope.FOLDER)) from None
+        return self._wait(row, reading, self.patience)
+
+    # --- Files of any size ---------------------------------------------------------------------
 
     @contextmanager
-    def reading(self, row: Delivery) -> Iterator[int]:
-        """Hold a file open, of any size, as `files.reading` does."""
+    def reading(self, row: Delivery) -> Iterator[Pieces]:
+        """Hold a file open as `files.reading` does; yield what reads `(offset, size)` of it piece by piece.
+
+        Raises:
+            Failure: as `content`; FolderDown for a share that hangs in one piece.
+        """
+        held = ExitStack()
+        descriptor = self._wait(row, lambda: held.enter_context(self._open(row)), self.piece_patience)
+        try:
+            yield partial(self._pieces, row, descriptor)
+        except BaseException:
+            self._threads_of(row.folder).submit(held.close)  # which may hang, and nobody waits for it
+            raise
+        self._wait(row, held.close, self.piece_patience)
+
+    def require_unchanged(self, row: Delivery) -> None:
+        """Read a file through, and see that it is still what settled.
+
+        Raises:
+            Failure: Vanished(`changed`) when it is not; else as `reading`.
+        """
+        hasher = hashlib.sha256()
+        with self.reading(row) as pieces:
+            for piece in pieces(0, row.fingerprint.size):
+                hasher.update(piece)
+        if hasher.hexdigest() != row.digest:
+            raise files.changed()
+
+    @contextmanager
+    def _open(self, row: Delivery) -> Iterator[int]:
         with (
             self._beneath_root(row) as (root, path),
             files.reading(root, path, row.fingerprint) as descriptor,
         ):
             yield descriptor
 
-    def require_unchanged(self, row: Delivery) -> None:
-        """Read a file of any size through, and see that it is still what settled."""
-        with self._beneath_root(row) as (root, path):
-            files.require_unchanged(root, path, row.fingerprint, row.digest)
+    def _pieces(self, row: Delivery, descriptor: int, offset: int, size: int) -> Iterator[bytes]:
+        end = offset + size
+        while offset < end:
+            read = partial(os.pread, descriptor, min(PIECE, end - offset), offset)
+            piece = self._wait(row, read, self.piece_patience)
+            if not piece:
+                return  # it became shorter, which is seen where its bytes are counted
+            offset += len(piece)
+            yield piece
+
+    # --- Threads -------------------------------------------------------------------------------
+
+    def _wait(self, row: Delivery, call: Callable[[], T], seconds: float) -> T:
+        """Have something done in a thread of a folder's, and wait for so long and no longer."""
+        try:
+            return self._threads_of(row.folder).submit(call).result(seconds)
+        except TimeoutError:
+            raise Failure(FolderDown(Cause("hangs", "", "FOLDER_DOWN"), Scope.FOLDER)) from None
+        except OSError as error:
+            raise Failure(files.verdict_of(error)) from None
 
     def close(self) -> None:
         """Begin no more; what hangs is left behind."""

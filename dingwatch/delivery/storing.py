@@ -92,8 +92,9 @@ class Storer:
         return PutDone(begun)
 
     def _put(self, job: Put, address: SignedAddress) -> None:
-        with self.reader.reading(job.source) as descriptor:
-            self._storage.put(address, Content.of_descriptor(descriptor, job.part.size, job.part.offset))
+        part = job.part
+        with self.reader.reading(job.source) as pieces:
+            self._storage.put(address, Content(part.size, lambda: pieces(part.offset, part.size)))
 
     def _address(self, job: Put, begun: Begun) -> SignedAddress:
         """Return where a part goes; those of the next ones are asked for with it, in one call."""

@@ -19,6 +19,7 @@ from sqlalchemy.engine.default import DefaultDialect
 
 from dingwatch import files, policy
 from dingwatch.config import Config
+from dingwatch.delivery import Reader
 from dingwatch.dingtalk.transport import Transport
 from dingwatch.dingtalk.wire import Adapter
 from dingwatch.ledger import folders
@@ -99,7 +100,7 @@ class _Points:
         self._around(Adapter, "send", lambda _self, request: f"effect of {_api(request.url)}", before=False)
         self._around(files, "digest", lambda *_: "digest")
         self._around(files, "read", lambda *_: "reading")
-        self._around(files, "require_unchanged", lambda *_: "reading through")
+        self._around(Reader, "require_unchanged", lambda *_: "reading through")
         self._around(folders, "mark_looked", lambda *_: "baseline")
 
     def _around(self, owner: object, name: str, what: Callable[..., str], *, before: bool = True) -> None:

@@ -8,9 +8,8 @@ from dingwatch.delivery.memory import Drive
 from dingwatch.dingtalk import MOST_ADDRESSES
 from dingwatch.dress import DressCode, dress
 from dingwatch.ledger.begun import Begun
-from dingwatch.ledger.outbox import Delivery
-from dingwatch.lifecycle import State
-from dingwatch.model import Fingerprint, Form, Route
+from dingwatch.model import Fingerprint
+from tests.support import row
 
 BEGUN = Begun("space", "key")
 CODE = DressCode("app", 20, space="7", large="drive")
@@ -19,36 +18,7 @@ CODE = DressCode("app", 20, space="7", large="drive")
 def drive(size: int) -> Drive:
     """Return a claimed upload of a file of so many bytes."""
     dressed = dress(b"a.iso", size, "digest", CODE, ())
-    row = Delivery(
-        id=1,
-        version=1,
-        folder=1,
-        path=b"a.iso",
-        fingerprint=Fingerprint(size, 1, 1, 1, 1),
-        digest="digest",
-        conversation="cid",
-        state=State.PENDING,
-        form=Form.PLAIN,
-        route=Route.DRIVE,
-        upload_key=dressed.key.id,
-        due=0.0,
-        settled_at=0.0,
-        uploaded_at=None,
-        doubts=0,
-        doubted_at=None,
-        failures=0,
-        waited=0.0,
-        media_losses=0,
-        crashes=0,
-        missing_since=None,
-        announced_at=None,
-        upload_state="none",
-        upload_type=dressed.key.type,
-        upload_name=dressed.key.name,
-        media_id=None,
-        space_id=None,
-    )
-    return Drive((row,), dressed)
+    return Drive((row(b"a.iso", Fingerprint(size, 1, 1, 1, 1), "digest", dressed),), dressed)
 
 
 def carried_out(upload: Drive) -> list[DriveJob]:
