@@ -10,6 +10,7 @@ import click
 
 from dingwatch import quota
 from dingwatch.cli.context import Session
+from dingwatch.config import ConfigError
 from dingwatch.dingtalk import BILLED
 from dingwatch.ledger import LedgerError, Store, calls
 from dingwatch.service import ledger_url
@@ -29,6 +30,11 @@ class Meter:
     def write(self) -> None:
         """Add what was counted; a command's result is worth more than its own calls, so nothing is raised."""
         session, now = self._session, time.time()
+        with suppress(ConfigError):  # one that cannot be used has no ledger to add them to
+            session.loaded()
+            self._add(session, now)
+
+    def _add(self, session: Session, now: float) -> None:
         if not session.ledger_served or not session.ledger_exists:
             return
         with (
