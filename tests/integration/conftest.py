@@ -14,7 +14,9 @@ from typing import Any
 
 import pytest
 import yaml
+from click.testing import CliRunner, Result
 
+from dingwatch.cli.app import cli
 from dingwatch.sandbox import Sandbox
 from tests.support import PATIENCE
 
@@ -73,16 +75,21 @@ class Machine:
                 process.kill()
             process.communicate()
 
+    def call(self, *words: str, **environ: str) -> Result:
+        """Run a command to its end in this process, which saves the second in which Python starts."""
+        language = {"LC_ALL": "en_GB.UTF-8", **environ}
+        return CliRunner().invoke(cli, [words[0], "-c", str(self.path), *words[1:]], env=language)
+
     def status(self) -> Settings:
         """Return what `status --json` says."""
-        done = self.do("status", "--json")
-        assert done.returncode == 0, done.stderr
+        done = self.call("status", "--json")
+        assert done.exit_code == 0, done.output
         answer: Settings = json.loads(done.stdout)
         return answer
 
     def history(self, *words: str) -> list[Settings]:
         """Return what `history --json` says."""
-        return [json.loads(line) for line in self.do("history", "--json", *words).stdout.splitlines()]
+        return [json.loads(line) for line in self.call("history", "--json", *words).stdout.splitlines()]
 
 
 @pytest.fixture

@@ -43,7 +43,6 @@ from dingwatch.model import Form, UploadKey
 from dingwatch.sandbox import Fault, FaultKind, Sandbox
 from dingwatch.service import LEDGER_FILE
 from tests.integration.conftest import Machine
-from tests.integration.test_cli_machine import call
 from tests.support import sha256
 
 CONTENT = random.Random(4).randbytes(300_000)  # noqa: S311 (a test's bytes)
@@ -137,13 +136,13 @@ class Past:
     def send(self, name: str = "报告.pdf", content: bytes = CONTENT) -> int:
         """Send a file by the command; return the delivery's id."""
         (self.home / name).write_bytes(content)
-        done = call(self.machine, "send", str(self.home / name), "--to", self.conversation)
+        done = self.machine.call("send", str(self.home / name), "--to", self.conversation)
         assert done.exit_code == 0, done.output
         return int(str(self.history()["id"]))
 
     def history(self) -> dict[str, object]:
         """Return the newest line of `history`."""
-        line: dict[str, object] = json.loads(call(self.machine, "history", "--json", "--limit", "1").stdout)
+        line: dict[str, object] = json.loads(self.machine.call("history", "--json", "--limit", "1").stdout)
         return line
 
     def delete(self, space_id: str, entry_id: str) -> None:
@@ -172,7 +171,7 @@ class Past:
 
     def used(self) -> int:
         """Return how many calls the month has seen, as `status` shows it."""
-        return int(json.loads(call(self.machine, "status", "--json").stdout)["api_calls"]["used"])
+        return int(json.loads(self.machine.call("status", "--json").stdout)["api_calls"]["used"])
 
 
 @pytest.fixture
@@ -213,7 +212,7 @@ def failed(done: Result, *words: str) -> bool:
 def test_a_link_is_a_line_for_a_shell(past: Past, tmp_path: Path) -> None:
     """What is printed can be run as it stands: curl writes the file that was sent."""
     number, _ = past.by_drive("it's; $(touch x) 图.psd")
-    done = call(past.machine, "link", str(number))
+    done = past.machine.call("link", str(number))
     assert done.exit_code == 0, done.stderr
     comment, line = done.stdout.splitlines()
     assert comment.startswith("# ")
@@ -230,7 +229,7 @@ def test_a_link_is_a_line_for_a_shell(past: Past, tmp_path: Path) -> None:
 def test_a_link_says_all_that_opens_it(past: Past) -> None:
     """With its headers the address gives the bytes, without them nothing; its end is an instant to come."""
     number, _ = past.by_drive()
-    done = call(past.machine, "link", str(number), "--json")
+    done = past.machine.call("link", str(number), "--json")
     shown = json.loads(done.stdout)
     assert (shown["id"], shown["size"], shown["sha256"]) == (number, len(CONTENT), sha256(CONTENT))
     assert shown["path"].endswith("设计图.psd")
@@ -243,7 +242,7 @@ def test_a_link_is_that_of_the_conversations_copy(past: Past) -> None:
     """What lies in the folder's own space may be replaced by a newer version; the copy is not."""
     number, entry = past.by_drive()
     past.store_entry(entry.space_id, entry.name, b"newer")
-    shown = json.loads(call(past.machine, "link", str(number), "--json").stdout)
+    shown = json.loads(past.machine.call("link", str(number), "--json").stdout)
     assert requests.get(shown["url"], headers=shown["headers"], timeout=10).content == CONTENT
 
 
@@ -251,7 +250,7 @@ def test_where_the_copy_is_gone_the_uploads_entry_serves(past: Past) -> None:
     """A member may delete a file of the group; what dingwatch uploaded is still there."""
     number, _ = past.by_drive()
     past.delete(*past.copy_of(number))
-    shown = json.loads(call(past.machine, "link", str(number), "--json").stdout)
+    shown = json.loads(past.machine.call("link", str(number), "--json").stdout)
     assert requests.get(shown["url"], headers=shown["headers"], timeout=10).content == CONTENT
 
 
@@ -265,9 +264,9 @@ def test_a_persons_copy_is_not_the_operators(past: Past, out: Path) -> None:
     with past.store.writing() as connection:
         columns = (copy.space_id, copy.id, number)
         connection.exec_driver_sql("UPDATE deliveries SET space_id = ?, entry_id = ? WHERE id = ?", columns)
-    shown = json.loads(call(past.machine, "link", str(number), "--json").stdout)
+    shown = json.loads(past.machine.call("link", str(number), "--json").stdout)
     assert requests.get(shown["url"], headers=shown["headers"], timeout=10).content == CONTENT
-    assert call(past.machine, "fetch", str(number), "-o", str(out)).exit_code == 0
+    assert past.machine.call("fetch", str(number), "-o", str(out)).exit_code == 0
     assert past.sandbox.calls()["storage/downloadInfos"] == 4
 
 
@@ -275,7 +274,7 @@ def test_what_went_as_media_has_no_link(past: Past) -> None:
     """The sentence names the command that gets it, and nothing was asked."""
     number = past.send()
     before = past.sandbox.calls()
-    assert failed(call(past.machine, "link", str(number)), "no link", f"dingwatch fetch {number}")
+    assert failed(past.machine.call("link", str(number)), "no link", f"dingwatch fetch {number}")
     assert past.sandbox.calls() == before
 
 
@@ -284,7 +283,7 @@ def test_a_link_that_is_refused_says_why(past: Past) -> None:
     number, _ = past.by_drive()
     refusal = Fault("storage/downloadInfos", FaultKind.ERROR, code="orgAuthLevelNotEnough", status=403)
     past.sandbox.inject(refusal)
-    assert failed(call(past.machine, "link", str(number)), "orgAuthLevelNotEnough", "certified")
+    assert failed(past.machine.call("link", str(number)), "orgAuthLevelNotEnough", "certified")
 
 
 def test_without_an_operator_there_is_no_link(past: Past) -> None:
@@ -293,7 +292,7 @@ def test_without_an_operator_there_is_no_link(past: Past) -> None:
     past.machine.settings["dingtalk"]["operator_union_id"] = None
     past.machine.write()
     for words in (("link", str(number)), ("fetch", str(number), "-o", "x")):
-        assert failed(call(past.machine, *words), "operator_union_id")
+        assert failed(past.machine.call(*words), "operator_union_id")
 
 
 def no_links(_source: object, _target: object) -> None:
@@ -315,7 +314,7 @@ def arrive(target: Path, meanwhile: bytes | None = None) -> None:
 def test_media_comes_back_whole(past: Past, out: Path) -> None:
     """Byte by byte, as a file like any other, and said to be the one that was sent."""
     number = past.send()
-    done = call(past.machine, "fetch", str(number), "-o", str(out))
+    done = past.machine.call("fetch", str(number), "-o", str(out))
     assert (done.exit_code, "digest" in done.stdout, done.stderr) == (0, True, "")
     assert out.read_bytes() == CONTENT
     assert stat.S_IMODE(out.stat().st_mode) == 0o666 & ~umask()
@@ -334,7 +333,7 @@ def test_an_archive_comes_back_as_the_file_that_it_holds(past: Past, out: Path) 
     number = past.send("网页.html")
     (message,) = past.sandbox.messages(past.conversation)
     assert message.file_name == "网页.html.zip"
-    done = call(past.machine, "fetch", str(number), "-o", str(out))
+    done = past.machine.call("fetch", str(number), "-o", str(out))
     assert (done.exit_code, "unpacked" in done.stdout) == (0, True), done.stderr
     assert out.read_bytes() == CONTENT
 
@@ -344,7 +343,7 @@ def test_a_file_of_the_drive_comes_back(past: Past, out: Path) -> None:
     sent, _ = past.by_drive()
     doubtful, _ = past.by_drive("b.psd", event=Event.DOUBT)
     for number in (sent, doubtful):
-        done = call(past.machine, "fetch", str(number), "-o", str(out), "--force")
+        done = past.machine.call("fetch", str(number), "-o", str(out), "--force")
         assert done.exit_code == 0, done.stderr
         assert out.read_bytes() == CONTENT
         out.unlink()
@@ -356,9 +355,9 @@ def test_what_the_service_sent_by_drive_comes_back(past: Past, out: Path) -> Non
     number = past.send("film.mp4", content)
     (message,) = past.sandbox.messages(past.conversation)
     assert past.copy_of(number) == (message.space_id, message.entry_id)
-    shown = json.loads(call(past.machine, "link", str(number), "--json").stdout)
+    shown = json.loads(past.machine.call("link", str(number), "--json").stdout)
     assert requests.get(shown["url"], headers=shown["headers"], timeout=10).content == content
-    assert call(past.machine, "fetch", str(number), "-o", str(out)).exit_code == 0
+    assert past.machine.call("fetch", str(number), "-o", str(out)).exit_code == 0
     assert out.read_bytes() == content
 
 
@@ -368,7 +367,7 @@ def test_a_copy_that_a_member_changed_is_not_taken(past: Past, out: Path, change
     number, entry = past.by_drive()
     space_id, _ = past.copy_of(number)
     past.store_entry(space_id, entry.name, changed)
-    assert call(past.machine, "fetch", str(number), "-o", str(out)).exit_code == 0
+    assert past.machine.call("fetch", str(number), "-o", str(out)).exit_code == 0
     assert out.read_bytes() == CONTENT
 
 
@@ -377,7 +376,7 @@ def test_bytes_that_are_not_those_that_were_sent_are_no_file(past: Past, out: Pa
     number, entry = past.by_drive()
     past.delete(*past.copy_of(number))
     past.store_entry(entry.space_id, entry.name, CONTENT[::-1])
-    assert failed(call(past.machine, "fetch", str(number), "-o", str(out)), str(number), "not those sent")
+    assert failed(past.machine.call("fetch", str(number), "-o", str(out)), str(number), "not those sent")
     assert os.listdir(out.parent) == []
 
 
@@ -386,7 +385,7 @@ def test_a_download_that_fails_leaves_nothing(past: Past, out: Path, kind: Fault
     """One sentence, exit 1, and no file."""
     number = past.send()
     past.sandbox.inject(Fault("media/downloadFile", kind, times=None))
-    assert failed(call(past.machine, "fetch", str(number), "-o", str(out)), f"{number} was not fetched")
+    assert failed(past.machine.call("fetch", str(number), "-o", str(out)), f"{number} was not fetched")
     assert os.listdir(out.parent) == []
 
 
@@ -395,7 +394,7 @@ def test_what_dingtalk_forgot_cannot_be_fetched(past: Past, out: Path) -> None:
     number = past.send()
     (upload,) = past.sandbox.uploads()
     past.sandbox.forget(upload.media_id)
-    assert failed(call(past.machine, "fetch", str(number), "-o", str(out)), "no longer has")
+    assert failed(past.machine.call("fetch", str(number), "-o", str(out)), "no longer has")
 
 
 def test_a_file_is_overwritten_only_when_asked_to(past: Past, out: Path) -> None:
@@ -403,9 +402,9 @@ def test_a_file_is_overwritten_only_when_asked_to(past: Past, out: Path) -> None
     number = past.send()
     out.write_bytes(b"mine")
     before = past.sandbox.calls()
-    assert failed(call(past.machine, "fetch", str(number), "-o", str(out)), str(out), "--force")
+    assert failed(past.machine.call("fetch", str(number), "-o", str(out)), str(out), "--force")
     assert (out.read_bytes(), past.sandbox.calls()) == (b"mine", before)
-    assert call(past.machine, "fetch", str(number), "-o", str(out), "--force").exit_code == 0
+    assert past.machine.call("fetch", str(number), "-o", str(out), "--force").exit_code == 0
     assert out.read_bytes() == CONTENT
 
 
@@ -428,7 +427,7 @@ def test_only_a_regular_file_is_overwritten(past: Past, out: Path) -> None:
     number = past.send()
     out.symlink_to("elsewhere")
     for place in (str(out), str(out.parent), "-"):
-        assert failed(call(past.machine, "fetch", str(number), "-o", place, "--force"), place)
+        assert failed(past.machine.call("fetch", str(number), "-o", place, "--force"), place)
     assert os.readlink(out) == "elsewhere"
 
 
@@ -437,7 +436,7 @@ def test_a_place_that_cannot_be_written_is_said(past: Past, out: Path) -> None:
     number = past.send()
     before = past.sandbox.calls()
     place = str(out.parent / "absent" / "a.pdf")
-    assert failed(call(past.machine, "fetch", str(number), "-o", place), place, "No such file")
+    assert failed(past.machine.call("fetch", str(number), "-o", place), place, "No such file")
     assert past.sandbox.calls() == before
 
 
@@ -463,10 +462,10 @@ def test_what_was_never_given_to_dingtalk_cannot_be_had_back(past: Past, out: Pa
     (told,) = past.write("b.psd", UploadKey(past.sandbox.client_id, NOTICE, "", ""), event=Event.DOUBT)
     for command in (("fetch", "-o", str(out)), ("link",)):
         name, *options = command
-        assert failed(call(past.machine, name, "999", *options), "no delivery 999")
-        assert failed(call(past.machine, name, str(2**70), *options), str(2**70))
-        assert failed(call(past.machine, name, str(bad), *options), f"{bad} is failed")
-        assert failed(call(past.machine, name, str(told), *options), "only told of")
+        assert failed(past.machine.call(name, "999", *options), "no delivery 999")
+        assert failed(past.machine.call(name, str(2**70), *options), str(2**70))
+        assert failed(past.machine.call(name, str(bad), *options), f"{bad} is failed")
+        assert failed(past.machine.call(name, str(told), *options), "only told of")
 
 
 # --- recall --------------------------------------------------------------------------------------
@@ -475,20 +474,20 @@ def test_what_was_never_given_to_dingtalk_cannot_be_had_back(past: Past, out: Pa
 def test_a_message_to_a_group_is_taken_back(past: Past) -> None:
     """The group shows it no more; the row stays `sent`, and `why` says what was done."""
     number = past.send()
-    done = call(past.machine, "recall", str(number))
+    done = past.machine.call("recall", str(number))
     assert (done.exit_code, done.stdout.startswith(f"taken back {number}")) == (0, True), done.stderr
     assert [message.recalled for message in past.sandbox.messages(past.conversation)] == [True]
     assert past.history()["state"] == "sent"
-    story = call(past.machine, "why", str(past.home / "报告.pdf")).stdout
+    story = past.machine.call("why", str(past.home / "报告.pdf")).stdout
     assert story.splitlines()[-1].endswith(f"#{number} {past.conversation} recalled")
 
 
 def test_a_second_recall_says_that_it_was(past: Past) -> None:
     """Nothing is asked of DingTalk."""
     number = past.send()
-    assert call(past.machine, "recall", str(number)).exit_code == 0
+    assert past.machine.call("recall", str(number)).exit_code == 0
     before = past.sandbox.calls()
-    done = call(past.machine, "recall", str(number))
+    done = past.machine.call("recall", str(number))
     assert (done.exit_code, "already" in done.stdout) == (0, True)
     assert past.sandbox.calls() == before
 
@@ -496,12 +495,12 @@ def test_a_second_recall_says_that_it_was(past: Past) -> None:
 def test_a_message_to_persons_is_taken_back_from_all(past: Past) -> None:
     """It is one message: each of them is named, and the others' rows know it too."""
     first, second = past.by_robot("manager1234", "user2345")
-    done = call(past.machine, "recall", str(second))
+    done = past.machine.call("recall", str(second))
     assert done.exit_code == 0, done.stderr
     assert all(word in done.stdout for word in ("2 persons", "user:manager1234", "user:user2345"))
     for user in ("manager1234", "user2345"):
         assert [message.recalled for message in past.sandbox.person_messages(user)] == [True]
-    assert "already" in call(past.machine, "recall", str(first)).stdout
+    assert "already" in past.machine.call("recall", str(first)).stdout
 
 
 def test_a_notice_is_taken_back(past: Past) -> None:
@@ -510,7 +509,7 @@ def test_a_notice_is_taken_back(past: Past) -> None:
     key = past.client.groups.send(conversation_id=past.conversation, message=told)
     upload = UploadKey(past.sandbox.client_id, NOTICE, "", "")
     (number,) = past.write("film.mp4", upload, event=Event.SKIP, process_query_key=key)
-    assert call(past.machine, "recall", str(number)).exit_code == 0
+    assert past.machine.call("recall", str(number)).exit_code == 0
     assert [message.recalled for message in past.sandbox.messages(past.conversation)] == [True]
     assert past.history()["state"] == "skipped"
 
@@ -521,7 +520,7 @@ def test_an_old_message_to_a_person_costs_no_call(past: Past) -> None:
     with past.store.writing() as connection:
         connection.exec_driver_sql("UPDATE deliveries SET sent_at = sent_at - 86401")
     before = past.sandbox.calls()
-    assert failed(call(past.machine, "recall", str(number)), "24 hours")
+    assert failed(past.machine.call("recall", str(number)), "24 hours")
     assert past.sandbox.calls() == before
 
 
@@ -532,8 +531,8 @@ def test_what_no_call_takes_back_is_left_to_a_person(past: Past, word: str) -> N
     key = UploadKey(past.sandbox.client_id, "file", sha256(CONTENT), "pdf")
     (legacy,) = past.write("a.pdf", key, word, process_query_key="msg1")
     before = past.sandbox.calls()
-    assert failed(call(past.machine, "recall", str(drive)), "by the drive", "owner")
-    assert failed(call(past.machine, "recall", str(legacy)), word, "owner")
+    assert failed(past.machine.call("recall", str(drive)), "by the drive", "owner")
+    assert failed(past.machine.call("recall", str(legacy)), word, "owner")
     assert past.sandbox.calls() == before
 
 
@@ -544,10 +543,10 @@ def test_what_was_not_sent_cannot_be_taken_back(past: Past) -> None:
     (doubtful,) = past.write("b.pdf", key, event=Event.DOUBT)
     (skipped,) = past.write("c.pdf", key, event=Event.SKIP)
     before = past.sandbox.calls()
-    assert failed(call(past.machine, "recall", "999"), "no delivery 999")
-    assert failed(call(past.machine, "recall", str(bad)), f"{bad} is failed")
-    assert failed(call(past.machine, "recall", str(skipped)), f"{skipped} is skipped")
-    assert failed(call(past.machine, "recall", str(doubtful)), "was lost")
+    assert failed(past.machine.call("recall", "999"), "no delivery 999")
+    assert failed(past.machine.call("recall", str(bad)), f"{bad} is failed")
+    assert failed(past.machine.call("recall", str(skipped)), f"{skipped} is skipped")
+    assert failed(past.machine.call("recall", str(doubtful)), "was lost")
     assert past.sandbox.calls() == before
 
 
@@ -555,8 +554,8 @@ def test_what_was_taken_as_sent_has_no_key(past: Past) -> None:
     """A person settled the doubt; the key was in the answer that was lost."""
     key = UploadKey(past.sandbox.client_id, "file", sha256(CONTENT), "pdf")
     (number,) = past.write("a.pdf", key, event=Event.DOUBT)
-    assert call(past.machine, "resolve", str(number), "--sent").exit_code == 0
-    assert failed(call(past.machine, "recall", str(number)), "was lost")
+    assert past.machine.call("resolve", str(number), "--sent").exit_code == 0
+    assert failed(past.machine.call("recall", str(number)), "was lost")
 
 
 def test_dingtalks_refusal_to_take_back_is_told(past: Past) -> None:
@@ -564,15 +563,15 @@ def test_dingtalks_refusal_to_take_back_is_told(past: Past) -> None:
     number = past.send()
     (message,) = past.sandbox.messages(past.conversation)
     past.client.recall(conversation_id=past.conversation, process_query_keys=[message.process_query_key])
-    assert failed(call(past.machine, "recall", str(number)), "did not take", "已经撤回")
-    assert "recalled" not in call(past.machine, "why", str(past.home / "报告.pdf")).stdout
+    assert failed(past.machine.call("recall", str(number)), "did not take", "已经撤回")
+    assert "recalled" not in past.machine.call("why", str(past.home / "报告.pdf")).stdout
 
 
 def test_a_lost_answer_to_a_recall_is_a_doubt(past: Past) -> None:
     """It may have been taken back: that is what is said."""
     number = past.send()
     past.sandbox.inject(Fault("robot/groupMessages/recall", FaultKind.CUT_AFTER))
-    assert failed(call(past.machine, "recall", str(number)), "not known", "Look in the chat")
+    assert failed(past.machine.call("recall", str(number)), "not known", "Look in the chat")
 
 
 # --- All of them ---------------------------------------------------------------------------------
@@ -582,10 +581,10 @@ def test_every_billed_call_is_counted(past: Past, out: Path) -> None:
     """What the commands ask, and what DingTalk bills, is the same number."""
     sent, (drive, _) = past.send(), past.by_drive()
     billed, used = past.sandbox.billed(), past.used()
-    call(past.machine, "link", str(drive))
-    call(past.machine, "fetch", str(drive), "-o", str(out))
-    call(past.machine, "fetch", str(sent), "-o", str(out), "--force")
-    call(past.machine, "recall", str(sent))
+    past.machine.call("link", str(drive))
+    past.machine.call("fetch", str(drive), "-o", str(out))
+    past.machine.call("fetch", str(sent), "-o", str(out), "--force")
+    past.machine.call("recall", str(sent))
     assert (past.used() - used, past.sandbox.billed() - billed) == (4, 4)
 
 
@@ -594,7 +593,7 @@ def test_a_machine_without_a_ledger_gets_none(
     machine: Machine, tmp_path: Path, words: tuple[str, ...]
 ) -> None:
     """There is nothing to be had back, and nothing is made."""
-    assert failed(call(machine, *words), "no delivery 1")
+    assert failed(machine.call(*words), "no delivery 1")
     assert not (tmp_path / "state").exists()
 
 
@@ -603,8 +602,8 @@ def test_they_speak_chinese_too(past: Past, out: Path) -> None:
     number = past.send()
     past.machine.settings["language"] = "zh"
     past.machine.write()
-    assert "已取回" in call(past.machine, "fetch", str(number), "-o", str(out)).stdout
-    assert "已撤回" in call(past.machine, "recall", str(number)).stdout
+    assert "已取回" in past.machine.call("fetch", str(number), "-o", str(out)).stdout
+    assert "已撤回" in past.machine.call("recall", str(number)).stdout
 
 
 def test_an_archive_is_what_dingwatch_made(past: Past, out: Path) -> None:
@@ -615,7 +614,7 @@ def test_an_archive_is_what_dingwatch_made(past: Past, out: Path) -> None:
         forged = past.client.upload(name="a.zip", content=content)
         with past.store.writing() as connection:
             connection.exec_driver_sql("UPDATE uploads SET media_id = ?", (forged,))
-        assert failed(call(past.machine, "fetch", str(number), "-o", str(out)), "not those sent")
+        assert failed(past.machine.call("fetch", str(number), "-o", str(out)), "not those sent")
     assert (os.listdir(out.parent), upload.name) == ([], "a.html.zip")
 
 

@@ -151,7 +151,7 @@ def test_what_left_the_config_is_shown_as_failed_and_comes_back(
     sandbox.inject(Fault(api="media/upload", kind=FaultKind.ERROR, times=None))
     process = machine.start()
     (share / "a.txt").write_text("a")
-    eventually(lambda: sum(machine.status()["totals"].values()) == 1)
+    eventually(machine.history)
     machine.stop(process)
     mapped = machine.settings["folders"][0]["conversation_id"]
     machine.settings["folders"][0]["conversation_id"] = sandbox.conversations[1].id

@@ -13,19 +13,11 @@ from typing import IO
 from urllib.parse import urlsplit
 
 import pytest
-from click.testing import CliRunner, Result
 
-from dingwatch.cli.app import cli
 from dingwatch.dingtalk import API_ROBOTS
 from dingwatch.sandbox import Fault, FaultKind, Sandbox
 from tests.integration.conftest import Machine
 from tests.support import PATIENCE, eventually, sha256
-
-
-def call(machine: Machine, *words: str, **environ: str) -> Result:
-    """Run a command in this process."""
-    language = {"LC_ALL": "en_GB.UTF-8", **environ}
-    return CliRunner().invoke(cli, [words[0], "-c", str(machine.path), *words[1:]], env=language)
 
 
 def run_once(machine: Machine) -> None:
@@ -43,7 +35,7 @@ def test_a_command_without_a_ledger_makes_none(
     machine: Machine, tmp_path: Path, words: tuple[str, ...]
 ) -> None:
     """Zeros and empty lists need no file, and nothing else is left behind either."""
-    done = call(machine, *words)
+    done = machine.call(*words)
     assert done.exit_code == 0, done.output
     assert not (tmp_path / "state").exists()
 
@@ -51,10 +43,10 @@ def test_a_command_without_a_ledger_makes_none(
 @pytest.mark.parametrize("number", ["7", "0", str(2**63), str(10**40)])
 def test_an_id_that_cannot_be_is_unknown(machine: Machine, tmp_path: Path, number: str) -> None:
     """With a ledger and without one, and however large it is."""
-    assert call(machine, "retry", number).exit_code == 1
+    assert machine.call("retry", number).exit_code == 1
     assert not (tmp_path / "state").exists()
     run_once(machine)
-    done = call(machine, "retry", number)
+    done = machine.call("retry", number)
     assert (done.exit_code, number in done.stderr) == (1, True)
 
 
@@ -67,10 +59,10 @@ def test_folders_that_the_service_has_not_seen_yet_disturb_nothing(machine: Mach
         machine.settings["folders"].append({"path": str(tmp_path / name), "conversation_id": conversation})
     machine.write()
     for words in (("history", "--folder", "one"), ("status",), ("retry", "--folder", "two", "--baseline")):
-        done = call(machine, *words)
+        done = machine.call(*words)
         assert done.exit_code == 0, done.output
-    assert call(machine, "retry", "99").exit_code == 1
-    assert call(machine, "history", "--folder", "three").exit_code == 1
+    assert machine.call("retry", "99").exit_code == 1
+    assert machine.call("history", "--folder", "three").exit_code == 1
 
 
 def test_a_ledger_that_is_no_ledger_is_one_line(machine: Machine, tmp_path: Path) -> None:
@@ -89,10 +81,10 @@ def test_a_ledger_in_postgresql_is_not_there_yet(machine: Machine) -> None:
     machine.settings["ledger"] = "postgresql+psycopg://me:secret@localhost/dingwatch"
     machine.write()
     for words in (("status",), ("history",), ("retry", "--all"), ("run",)):
-        done = call(machine, *words)
+        done = machine.call(*words)
         assert done.exit_code == 78, done.output
         assert "not yet" in done.stderr
-    done = call(machine, "check", "--offline")
+    done = machine.call("check", "--offline")
     assert (done.exit_code, "not yet" in done.output, "secret@" in done.output) == (1, True, False)
 
 
@@ -106,10 +98,10 @@ def test_somebody_else_is_told_so(machine: Machine) -> None:
         machine.write()
         machine.path.chmod(0o644)
         Path(made, "state").mkdir(mode=0o700)
-        assert call(machine, "status").exit_code == 0  # imports what somebody else may not be able to read
+        assert machine.call("status").exit_code == 0  # imports what somebody else may not be able to read
         os.seteuid(65534)
         try:
-            done = call(machine, "status")
+            done = machine.call("status")
         finally:
             os.seteuid(0)
     assert done.exit_code == 1, done.output
@@ -127,8 +119,8 @@ def test_hostile_names_are_only_names(machine: Machine, share: Path) -> None:
     process = machine.start()
     eventually(lambda: machine.status()["totals"]["sent"] == 1)
     machine.stop(process)
-    shown = call(machine, "history").output
-    assert "[/red] folder" in call(machine, "status").output
+    shown = machine.call("history").output
+    assert "[/red] folder" in machine.call("status").output
     assert "[bold]" in shown
     assert "\x1b" not in shown
     assert len(shown.splitlines()) == 2
@@ -192,7 +184,7 @@ def test_what_a_folder_left_behind_is_told(
     sandbox.inject(Fault(api="media/upload", kind=FaultKind.ERROR, times=None))
     process = machine.start()
     (share / "a.txt").write_text("a")
-    eventually(lambda: sum(machine.status()["totals"].values()) == 1)
+    eventually(machine.history)
     machine.stop(process)
     (tmp_path / "other").mkdir()
     machine.settings["folders"][0]["path"] = str(tmp_path / "other")
@@ -280,11 +272,11 @@ def test_send_tells_what_it_waits_for(machine: Machine, tmp_path: Path, sandbox:
 def test_check_reports_a_bad_config_and_exits_1(machine: Machine) -> None:
     """Every problem is a failed line with key and line; 78 is for those that cannot go on."""
     machine.path.write_text("langauge: zh\ndingtalk: {client_id: 5}\n", encoding="utf-8")
-    done = call(machine, "check")
+    done = machine.call("check")
     assert done.exit_code == 1
     assert "langauge (line 1)" in done.stdout
     assert all(line.startswith("FAIL") for line in done.stdout.splitlines())
-    assert call(machine, "status").exit_code == 78
+    assert machine.call("status").exit_code == 78
 
 
 def test_check_tells_what_the_first_run_would_do(machine: Machine, share: Path) -> None:
@@ -292,24 +284,24 @@ def test_check_tells_what_the_first_run_would_do(machine: Machine, share: Path) 
     for number in range(3):
         (share / f"{number}.txt").write_text("x")
     (share / ".hidden").write_text("x")
-    assert "the 3 files that are there are not sent" in call(machine, "check", "--offline").output
+    assert "the 3 files that are there are not sent" in machine.call("check", "--offline").output
     machine.settings["folders"][0]["existing"] = "send"
     machine.settings["dingtalk"]["monthly_calls"] = 5
     machine.write()
-    done = call(machine, "check", "--offline")
+    done = machine.call("check", "--offline")
     assert done.exit_code == 0
     assert "sends 3 messages, about 6 API calls" in done.output
     assert any(line.startswith("warn") and "of 5 in" in line for line in done.output.splitlines())
     process = machine.start()
     eventually(lambda: machine.status()["totals"]["sent"] == 3)
     machine.stop(process)
-    assert "only what is new is sent" in call(machine, "check", "--offline").output
+    assert "only what is new is sent" in machine.call("check", "--offline").output
 
 
 def test_check_counts_its_own_calls(machine: Machine, sandbox: Sandbox) -> None:
     """Asking for robots costs a call of the month's, which the meter shows."""
     run_once(machine)
-    assert call(machine, "check").exit_code == 0
+    assert machine.call("check").exit_code == 0
     assert machine.status()["api_calls"]["used"] == sandbox.calls()[API_ROBOTS] == 1
 
 
@@ -326,7 +318,7 @@ def test_check_does_not_call_an_unanswered_question_a_missing_robot(
             code="Forbidden.AccessDenied.AccessTokenPermissionDenied",
         )
     )
-    done = call(machine, "check")
+    done = machine.call("check")
     assert done.exit_code == 1
     assert "cannot be asked for" in done.output
 
@@ -335,7 +327,7 @@ def test_check_does_not_call_an_unanswered_question_a_missing_robot(
 def test_check_names_a_directory_that_cannot_be_read(machine: Machine, share: Path) -> None:
     """What lies in it would never be sent."""
     (share / "closed").mkdir(mode=0o000)
-    done = call(machine, "check", "--offline")
+    done = machine.call("check", "--offline")
     assert (done.exit_code, "closed" in done.output) == (1, True)
 
 
