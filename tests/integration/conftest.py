@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
 import yaml
@@ -21,6 +21,7 @@ from dingwatch.sandbox import Sandbox
 from tests.support import PATIENCE
 
 Settings = dict[str, Any]
+ENGLISH: Final = "en_GB.UTF-8"
 
 
 @dataclass
@@ -40,8 +41,14 @@ class Machine:
         """Return a command line."""
         return [sys.executable, "-m", "dingwatch", words[0], "-c", str(self.path), *words[1:]]
 
-    def do(self, *words: str, language: str = "en_GB.UTF-8") -> subprocess.CompletedProcess[str]:
-        """Run a command to its end."""
+    def do(self, *words: str, language: str = ENGLISH) -> subprocess.CompletedProcess[str]:
+        """Run a command to its end; in a process of its own where it must have one.
+
+        `run` ends its process, and help is in the language in which the program is loaded.
+        """
+        if words[0] != "run" and language == ENGLISH:
+            done = self.call(*words, LANG=language)
+            return subprocess.CompletedProcess(words, done.exit_code, done.stdout, done.stderr)
         environ = {**os.environ, "LANG": language, "LC_ALL": language}
         return subprocess.run(
             self.command(*words), capture_output=True, text=True, timeout=60, check=False, env=environ
@@ -77,7 +84,7 @@ class Machine:
 
     def call(self, *words: str, **environ: str) -> Result:
         """Run a command to its end in this process, which saves the second in which Python starts."""
-        language = {"LC_ALL": "en_GB.UTF-8", **environ}
+        language = {"LC_ALL": ENGLISH, **environ}
         return CliRunner().invoke(cli, [words[0], "-c", str(self.path), *words[1:]], env=language)
 
     def status(self) -> Settings:
