@@ -3,7 +3,7 @@
 An entry has one name in its folder's own space, and a commit overwrites what was there under it. So an entry
 never holds other bytes than those that are sent: nothing is uploaded under a name while another content of
 that name is being sent or is due to be, nothing of that name is sent while an upload is on its way, and what
-was uploaded before under it counts as lost from the commit on.
+was uploaded before under it counts as lost before the commit leaves: its answer may never come.
 
 How far an upload is stands in the ledger after every part; what is in here only says which are claimed.
 """
@@ -102,6 +102,8 @@ def _steps(memory: Memory, tick: Tick, drive: Drive) -> int:
             break
         if memory.holds(tick, place) or memory.needs_token(tick, Host.API):
             break
+        if isinstance(job, Commit):
+            uploads.replaced(tick.connection, job.dress.key.type, job.dress.key.name, key)
         tick.slots.append(place)
         tick.jobs.append(job)
         issued += 1
@@ -126,11 +128,9 @@ def put(tick: Tick, job: Put, made: Begun) -> None:
 
 
 def committed(tick: Tick, job: Commit) -> None:
-    """The entry holds this content, and nothing else any more."""
-    key = job.dress.key
-    uploads.forget(tick.connection, key.id)
-    uploads.replaced(tick.connection, key.type, key.name, key.id)
-    tick.drives.pop(key.id, None)
+    """The entry holds this content."""
+    uploads.forget(tick.connection, job.dress.key.id)
+    tick.drives.pop(job.dress.key.id, None)
 
 
 def given_up(tick: Tick, job: DriveJob, verdict: Verdict) -> None:

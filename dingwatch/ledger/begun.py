@@ -84,7 +84,7 @@ def being_sent(connection: Connection, kind: str, name: str, upload: str, held: 
 
 
 def replaced(connection: Connection, kind: str, name: str, upload: str) -> None:
-    """An entry holds this content now: what else had been uploaded under its name is there no more."""
+    """An entry is to hold this content: what else had been uploaded under its name may be there no more."""
     connection.execute(
         update(uploads)
         .where(_others(kind, name, upload), uploads.c.state == "have")

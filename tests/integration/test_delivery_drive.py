@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
@@ -23,9 +24,10 @@ from dingwatch.delivery.drives import WHOLE
 from dingwatch.dingtalk import MEDIA_LIMIT
 from dingwatch.dress import DressCode
 from dingwatch.ledger.begun import Begun
-from dingwatch.model import MediaLost, NotReached, Scope, Vanished
+from dingwatch.model import MediaLost, Misconfigured, NoAnswer, NotReached, Scope, Vanished
 from tests.integration.test_delivery import APP, CAUSE, Desk
 
+Kind = TypeVar("Kind", Send, Commit)
 SIZE = WHOLE + 1
 BEGUN = Begun("space", "key")
 
@@ -137,3 +139,39 @@ def test_a_stop_leaves_nothing_in_hand(desk: Desk) -> None:
     assert desk.state(row) == "pending"
     desk.restart()
     assert of(work(desk, []), Begin) == 0
+
+
+# --- One entry for one name ----------------------------------------------------------------------
+
+
+def work_until(desk: Desk, kind: type[Kind]) -> Kind:
+    """Let everything succeed until there is a job of this kind, alone; return it."""
+    jobs: list[Job] = []
+    while True:
+        jobs = desk.tick(*map(success, jobs))
+        if jobs and isinstance(jobs[0], kind):
+            (job,) = jobs
+            assert isinstance(job, kind)
+            return job
+
+
+@pytest.mark.parametrize("crash", [False, True], ids=["lost answer", "crash"])
+def test_no_entry_is_sent_that_may_hold_other_bytes(desk: Desk, *, crash: bool) -> None:
+    """A commit of which nobody knows what came of it counts as if it had taken the name."""
+    (row,) = desk.drop("a/plan.iso", "cidA", size=SIZE)
+    send = work_until(desk, Send)
+    desk.tick(Outcome(send, Misconfigured(CAUSE, Scope.CONVERSATION)))
+    desk.drop("b/plan.iso", "cidB", size=SIZE)
+    commit = work_until(desk, Commit)
+    if crash:
+        desk.restart()
+    else:
+        desk.tick(Outcome(commit, NoAnswer(CAUSE)))
+    desk.now += 3600.0
+    holds = commit.source.digest
+    for job in work(desk, []):
+        if isinstance(job, Commit):
+            holds = job.source.digest
+        elif isinstance(job, Send):
+            assert job.row.digest == holds
+    assert desk.state(row) == "sent"
