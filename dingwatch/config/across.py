@@ -40,13 +40,14 @@ def missing(tree: Mapping[str, Any]) -> Iterator[Finding]:
 
 
 RECIPIENTS: Final = ("conversation_id", "user_ids", "chat_id", "webhook")
-"""Keys of which a folder needs one at least."""
+"""Keys of which a folder needs one at least; an empty list of the first is a problem of its own."""
 
 
 def _missing_in_folder(index: int, folder: Mapping[str, Any]) -> Iterator[Finding]:
     if folder.get("path") is None:
         yield Finding(("folders", index, "path"), Problems.MISSING)
-    if all(folder.get(key) is None for key in RECIPIENTS):
+    others = (folder.get(key) for key in RECIPIENTS[1:])
+    if folder.get(RECIPIENTS[0]) is None and all(one is None or one == [] for one in others):
         yield Finding(("folders", index, "conversation_id"), Problems.MISSING)
     if folder.get("webhook") is not None and folder.get("send_as") != "notice":
         yield Finding(("folders", index, "webhook"), Problems.WEBHOOK_FILES)

@@ -637,6 +637,14 @@ def test_what_recipients_cannot_do_is_told(
     assert "t0k3n" not in found.text
 
 
+@pytest.mark.parametrize("lines", ["user_ids: []", "chat_id: []", "user_ids: []\n    chat_id: []"])
+def test_an_empty_list_is_no_recipient(write: Writer, lines: str) -> None:
+    """A folder whose files would go to nobody is an error."""
+    text = folder(lines).replace("    conversation_id: cidA==\n", "")
+    (found,) = problems(write(text))
+    assert (found.key, found.text) == ("folders[0].conversation_id", Problems.MISSING.said(Language.EN))
+
+
 def test_a_folder_may_have_every_kind_of_recipient(write: Writer) -> None:
     """They stand together; of a webhook the ledger sees a hash, and nobody its token."""
     config = values(
