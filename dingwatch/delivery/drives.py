@@ -23,7 +23,7 @@ from dingwatch.ledger.begun import Begun
 from dingwatch.ledger.outbox import Delivery
 from dingwatch.ledger.transitions import Change
 from dingwatch.lifecycle import Event, State
-from dingwatch.model import MediaLost, Vanished, Verdict
+from dingwatch.model import MediaLost, Rejected, Vanished, Verdict
 
 AT_ONCE: Final = 2
 """Uploads to the drive at a time."""
@@ -134,9 +134,9 @@ def committed(tick: Tick, job: Commit) -> None:
 
 
 def given_up(tick: Tick, job: DriveJob, verdict: Verdict) -> None:
-    """A step has failed; its parts stay, unless DingTalk lost them or they may be another content's."""
+    """A step has failed; its parts stay, unless DingTalk has lost or refused them, or they may be others'."""
     tick.drives.pop(job.dress.key.id, None)
-    if isinstance(verdict, MediaLost | Vanished):
+    if isinstance(verdict, MediaLost | Rejected | Vanished):
         uploads.forget(tick.connection, job.dress.key.id)
 
 

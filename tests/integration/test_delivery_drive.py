@@ -23,8 +23,9 @@ from dingwatch.delivery import (
 from dingwatch.delivery.drives import WHOLE
 from dingwatch.dingtalk import MEDIA_LIMIT
 from dingwatch.dress import DressCode
+from dingwatch.ledger import commands
 from dingwatch.ledger.begun import Begun
-from dingwatch.model import MediaLost, Misconfigured, NoAnswer, NotReached, Scope, Vanished
+from dingwatch.model import MediaLost, Misconfigured, NoAnswer, NotReached, Rejected, Scope, Vanished
 from tests.integration.test_delivery import APP, CAUSE, Desk
 
 Kind = TypeVar("Kind", Send, Commit)
@@ -62,6 +63,17 @@ def work(desk: Desk, jobs: list[Job]) -> list[Job]:
         done += jobs
         jobs = desk.tick(*map(success, jobs))
     return done
+
+
+def work_until(desk: Desk, kind: type[Kind]) -> Kind:
+    """Let everything succeed until there is a job of this kind, alone; return it."""
+    jobs: list[Job] = []
+    while True:
+        jobs = desk.tick(*map(success, jobs))
+        if jobs and isinstance(jobs[0], kind):
+            (job,) = jobs
+            assert isinstance(job, kind)
+            return job
 
 
 def of(jobs: list[Job], kind: type[Job]) -> int:
@@ -130,6 +142,18 @@ def test_a_changed_file_takes_its_parts_along(desk: Desk) -> None:
     assert (of(jobs, Begin), of(jobs, Put)) == (1, 5)
 
 
+def test_a_refused_upload_begins_anew_when_a_person_asks(desk: Desk) -> None:
+    """What DingTalk refused with a code that nobody knows may be the upload itself."""
+    (row,) = desk.drop("a.iso", size=SIZE)
+    commit = work_until(desk, Commit)
+    desk.tick(Outcome(commit, Rejected(CAUSE)))
+    assert desk.state(row) == "failed"
+    commands.retry_all(desk.store, desk.now)
+    desk.loop.poke()
+    jobs = work(desk, [])
+    assert (of(jobs, Begin), desk.state(row)) == (1, "sent")
+
+
 def test_a_stop_leaves_nothing_in_hand(desk: Desk) -> None:
     """What was claimed and has no step out waits for the next start, without a crash held against it."""
     (row,) = desk.drop("a.iso", size=SIZE)
@@ -142,17 +166,6 @@ def test_a_stop_leaves_nothing_in_hand(desk: Desk) -> None:
 
 
 # --- One entry for one name ----------------------------------------------------------------------
-
-
-def work_until(desk: Desk, kind: type[Kind]) -> Kind:
-    """Let everything succeed until there is a job of this kind, alone; return it."""
-    jobs: list[Job] = []
-    while True:
-        jobs = desk.tick(*map(success, jobs))
-        if jobs and isinstance(jobs[0], kind):
-            (job,) = jobs
-            assert isinstance(job, kind)
-            return job
 
 
 @pytest.mark.parametrize("crash", [False, True], ids=["lost answer", "crash"])
