@@ -180,9 +180,7 @@ def _first(memory: Memory, tick: Tick, rows: Iterable[Delivery]) -> tuple[Delive
             tick.connection, row, resends=memory.settings.resend_uncertain
         ):
             continue
-        if row.route is Route.DRIVE and begun.being_committed(
-            tick.connection, row.upload_type, row.upload_name, row.upload_key
-        ):
+        if row.route is Route.DRIVE and _drive_waits(memory, tick, row):
             continue
         hold_until = (row.uploaded_at or row.settled_at) + HOLD_FOR_UPLOAD
         if row.upload_ahead and row.announced_at is None and hold_until > tick.now:
@@ -190,6 +188,13 @@ def _first(memory: Memory, tick: Tick, rows: Iterable[Delivery]) -> tuple[Delive
             return None
         return row, dress
     return None
+
+
+def _drive_waits(memory: Memory, tick: Tick, row: Delivery) -> bool:
+    """Say whether an entry may not be sent now, while what goes by the robot may."""
+    return memory.holds(tick, Place(send_api(row), row.conversation)) or begun.being_committed(
+        tick.connection, row.upload_type, row.upload_name, row.upload_key
+    )
 
 
 def _unfit(row: Delivery, dress: Dress) -> bool:

@@ -18,6 +18,7 @@ from dingwatch.delivery import (
     Send,
     SendDone,
     Settings,
+    Upload,
     UploadDone,
 )
 from dingwatch.delivery.drives import WHOLE
@@ -163,6 +164,20 @@ def test_a_stop_leaves_nothing_in_hand(desk: Desk) -> None:
     assert desk.state(row) == "pending"
     desk.restart()
     assert of(work(desk, []), Begin) == 0
+
+
+def test_what_the_drive_may_not_send_holds_nobody_back(desk: Desk) -> None:
+    """While the permission for it is missing, small files of the same conversation go on."""
+    desk.drop("a.iso", size=SIZE)
+    send = work_until(desk, Send)
+    desk.tick(Outcome(send, Misconfigured(CAUSE, Scope.API)))
+    desk.now += 30.0
+    (small,) = desk.drop("b.txt")
+    (upload,) = desk.tick()
+    assert isinstance(upload, Upload)
+    (sent,) = desk.tick(Outcome(upload, UploadDone("@b")))
+    assert isinstance(sent, Send)
+    assert sent.row.id == small
 
 
 # --- One entry for one name ----------------------------------------------------------------------
