@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from dingwatch.dingtalk.names import API_DOWNLOAD_INFO, API_MEDIA, CONVERSATION_FILES, STORAGE
+from dingwatch.dingtalk.names import API_DOWNLOAD_INFO, API_MEDIA, API_USER, CONVERSATION_FILES, STORAGE
 from dingwatch.dingtalk.signed import SignatureExpired
 from dingwatch.model import (
     MediaLost,
@@ -172,12 +172,14 @@ _OF_CONVERSATION: Final = (
 )
 _OF_DOWNLOAD: Final = (*_each("dentryNotExist spaceNotExist", _GONE), *_OF_STORAGE)
 _OF_MEDIA: Final = (*_each("40004 40007", _GONE),)  # (API sheet 2.2)
+_OF_PERSON: Final = (*_each("50002 50004", _RECIPIENT),)  # this one is out of sight, and nobody else
 
 OF_API: Final[Mapping[str, Table]] = {
     **dict.fromkeys(STORAGE, _OF_STORAGE),
     **dict.fromkeys(CONVERSATION_FILES, _OF_CONVERSATION),
     API_DOWNLOAD_INFO: _OF_DOWNLOAD,
     API_MEDIA: _OF_MEDIA,
+    API_USER: _OF_PERSON,
 }
 """What some codes mean in the answer to one API, where that is more than they mean elsewhere."""
 

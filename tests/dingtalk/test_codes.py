@@ -17,6 +17,7 @@ from dingwatch.dingtalk import (
     API_SEND_LINK,
     API_SPACE,
     API_UPLOAD_INFO,
+    API_USER,
     Host,
     SignatureExpired,
 )
@@ -209,6 +210,13 @@ def test_a_code_may_mean_more_to_one_api(where: tuple[str, str], expected: tuple
     api, code = where
     found = verdict(Host.API, 403, {"code": code, "message": "", "requestid": "r"}, api)
     assert ((type(found), found.scope), found.cause.advice) == expected
+
+
+@pytest.mark.parametrize("code", ["50002", "50004"])
+def test_one_person_out_of_sight_is_no_trouble_of_the_app(code: str) -> None:
+    """Who one person is was asked: only what goes to that person waits."""
+    found = verdict(Host.OAPI, 200, {"errcode": int(code), "errmsg": "m"}, API_USER)
+    assert ((type(found), found.scope), found.cause.advice) == (GROUP, "CONVERSATION")
 
 
 @pytest.mark.parametrize("table", TABLES)
