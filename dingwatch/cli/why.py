@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -14,11 +14,12 @@ import click
 
 from dingwatch import files, policy
 from dingwatch.cli.context import Session, local, printable
+from dingwatch.cli.waiting import waits
 from dingwatch.config import Folder
-from dingwatch.ledger import Store, report
-from dingwatch.ledger.report import BASELINE, Decision
+from dingwatch.ledger import Store, pauses, report
+from dingwatch.ledger.report import BASELINE, Decision, Scope
 from dingwatch.lifecycle import IN_WORK, State
-from dingwatch.model import Failure
+from dingwatch.model import Failure, Pause
 from dingwatch.settle import EMPTY_WAIT
 from dingwatch.texts import Cli
 
@@ -36,6 +37,8 @@ class _Known:
     path: bytes
     number: int | None
     story: tuple[Decision, ...]
+    scope: Scope | None = None
+    pauses: tuple[Pause, ...] = ()
 
 
 _Lookup = Callable[[Folder | None, bytes], _Known]
@@ -62,15 +65,16 @@ def _lookup(session: Session) -> Iterator[_Lookup]:
         yield lambda folder, path: _Known(folder, path, None, ())
         return
     with session.store() as store:
-        yield partial(_known, store, session.scope(store).ids)
+        yield partial(_known, store, session.scope(store))
 
 
-def _known(store: Store, ids: Mapping[str, int], folder: Folder | None, path: bytes) -> _Known:
-    number = None if folder is None else ids.get(folder.name)
+def _known(store: Store, scope: Scope, folder: Folder | None, path: bytes) -> _Known:
+    number = None if folder is None else scope.ids.get(folder.name)
     if folder is not None and number is None:
         return _Known(folder, path, None, ())
     with store.reading() as connection:
-        return _Known(folder, path, number, tuple(report.story(connection, number, path)))
+        story = tuple(report.story(connection, number, path))
+        return _Known(folder, path, number, story, scope, tuple(pauses.every(connection)))
 
 
 def _places(folders: Sequence[Folder], path: bytes, known: _Lookup) -> list[_Known]:
@@ -97,6 +101,8 @@ def _tell(session: Session, known: _Known) -> bool:
     name = "–" if known.folder is None else known.folder.name
     click.echo(session.say(Cli.WHY_PATH, path=policy.readable(known.path), folder=name))
     facts = [] if known.folder is None else list(_facts(session, known, known.folder))
+    if known.scope is not None:
+        facts += waits(session, known.number, known.story, known.scope, known.pauses)
     lines = [*(_line(session, one) for one in known.story), *facts]
     for line in lines or [session.say(Cli.WHY_UNKNOWN)]:
         click.echo(f"  {line}")

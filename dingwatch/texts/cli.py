@@ -182,6 +182,10 @@ class Cli(Text):
     )
     WHY_SETTLING = ("{seconds} 秒以来等待它稳定", "has been settling for {seconds} s")
     WHY_WAITS = ("它还不能发送：{reason}。{advice}", "it is held back: {reason}. {advice}")
+    WHY_TURN = (
+        "它在排队：先稳定的文件先发，发送速度受 pace 限制。",
+        "It waits for its turn: what settled earlier goes first, and no faster than pace allows.",
+    )
     LEFT_OUT = (
         "未发送 {path}（{reason}）{advice}",
         "left out: {path} ({reason}). {advice}",

@@ -229,6 +229,38 @@ def test_why_tells_what_a_file_waits_for(machine: Machine, share: Path) -> None:
     eventually(lambda: states(machine)["sent"])
 
 
+def test_why_tells_of_the_pause_that_another_file_met(
+    machine: Machine, share: Path, sandbox: Sandbox
+) -> None:
+    """A file that settled after its conversation was paused met no refusal itself; `why` names the pause."""
+    process = machine.start()
+    sandbox.inject(
+        Fault(API_SEND, FaultKind.ERROR, times=None, status=400, code="resource.not.found", message="robot")
+    )
+    (share / "a.pdf").write_bytes(b"a")
+    eventually(lambda: machine.status()["pauses"])
+    (share / "b.pdf").write_bytes(b"b")
+    eventually(lambda: states(machine).total() == 2)
+    said = machine.do("why", str(share / "b.pdf")).stdout
+    assert "paused: conversation" in said, said
+    assert "not running" not in said
+    machine.stop(process)
+    assert "not running" in machine.do("why", str(share / "b.pdf")).stdout
+
+
+def test_why_tells_that_a_file_waits_for_its_turn(machine: Machine, share: Path) -> None:
+    """What the pace holds back has met no refusal: `why` says that it queues."""
+    machine.settings["pace"] = {"per_conversation": "1/m"}
+    machine.write()
+    machine.start()
+    drop(share, 2)
+    eventually(lambda: states(machine) == {"sent": 1, "uploaded": 1})
+    (waiting,) = [line["path"] for line in machine.history() if line["state"] == "uploaded"]
+    (gone,) = [line["path"] for line in machine.history() if line["state"] == "sent"]
+    assert "turn" in machine.do("why", str(share / waiting)).stdout
+    assert "turn" not in machine.do("why", str(share / gone)).stdout
+
+
 def test_a_failure_tells_dingtalks_own_words(machine: Machine, share: Path, sandbox: Sandbox) -> None:
     """`why` and `history` show code, message and the request id that DingTalk's support asks for."""
     machine.start()
