@@ -17,7 +17,7 @@ from rich.text import Text as Markup
 from sqlalchemy import make_url
 
 from dingwatch import host
-from dingwatch.config import Config, ConfigError, find, load
+from dingwatch.config import Config, ConfigError, Problem, find, load
 from dingwatch.ledger import LedgerError, Store, report
 from dingwatch.ledger.folders import Mapped
 from dingwatch.ledger.report import Scope
@@ -86,11 +86,12 @@ class Session:
         return self._config
 
     def problems(self, error: ConfigError) -> list[str]:
-        """Return one line for each problem of a configuration, with key and line."""
-        return [
-            f"{one.key}{self.say(Cli.CONFIG_LINE, line=one.line) if one.line is not None else ''}: {one.text}"
-            for one in error.problems
-        ]
+        """Return one line for each problem of a configuration, with key and line where it has them."""
+        return [f"{where}: {one.text}" if (where := self._where(one)) else one.text for one in error.problems]
+
+    def _where(self, problem: Problem) -> str:
+        line = "" if problem.line is None else self.say(Cli.CONFIG_LINE, line=problem.line)
+        return f"{problem.key}{line}".strip()
 
     def _refuse(self, error: ConfigError) -> NoReturn:
         click.echo(self.say(Cli.CONFIG_BAD, count=len(error.problems)), err=True)
