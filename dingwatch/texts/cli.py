@@ -220,6 +220,6 @@ class Cli(Text):
         "Put this into a config file; Ctrl-C ends it.",
     )
     PORT_TAKEN = (
-        "无法监听 {host}：{port}：{reason}；请换一个 --port。",
-        "cannot listen on {host}:{port}: {reason}; choose another --port.",
+        "无法监听 {host}:{port}（{reason}）；请换一个 --port 或 --host。",
+        "cannot listen on {host}:{port}: {reason}; choose another --port or --host.",
     )
