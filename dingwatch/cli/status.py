@@ -216,11 +216,14 @@ def _add(table: Table, name: str, watch: str, counts: Counter[str], path: str) -
 
 
 def _trouble(counts: Counter[str]) -> Markup:
-    found = [s for s in (State.FAILED, State.UNCERTAIN, State.SKIPPED) if counts[s]]
-    return Markup(", ").join(cell(f"{s} {counts[s]}", STYLES[s]) for s in found) or cell("–")
+    open_ = counts - Counter({State.SKIPPED: counts[report.NOTICED]})
+    found = [s for s in (State.FAILED, State.UNCERTAIN, State.SKIPPED) if open_[s]]
+    return Markup(", ").join(cell(f"{s} {open_[s]}", STYLES[s]) for s in found) or cell("–")
 
 
 def _notes(session: Session, standing: Standing) -> Iterator[Markup]:
+    if told := sum(counts[report.NOTICED] for _, _, counts in standing.folders):
+        yield cell(session.say(Cli.TOLD, count=told))
     if standing.left:
         yield cell(session.say(Cli.LEFT, count=standing.left), "bold red")
     now = time.time()

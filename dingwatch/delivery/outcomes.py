@@ -32,6 +32,7 @@ from dingwatch.dress import IMAGE, refused_as_image
 from dingwatch.ledger import outbox, paces, pauses
 from dingwatch.ledger.begun import Begun
 from dingwatch.ledger.outbox import Delivery, Had
+from dingwatch.ledger.report import NOTICED
 from dingwatch.ledger.transitions import NO_CAUSE, ONE_MORE, Change
 from dingwatch.lifecycle import Event, State
 from dingwatch.model import (
@@ -155,7 +156,7 @@ def _reached(memory: Memory, tick: Tick, job: Send, row: Delivery, done: SendDon
         "attempts": ONE_MORE,
     }
     if job.notice is not None:
-        change = Change(row.id, Event.SKIP, State.SENDING, Cause("noticed", "", "NOTICED"), columns)
+        change = Change(row.id, Event.SKIP, State.SENDING, Cause(NOTICED, "", "NOTICED"), columns)
     else:
         columns |= {"sent_at": tick.now, **NO_CAUSE}
         change = Change(row.id, Event.SEND_OK, State.SENDING, None, columns)

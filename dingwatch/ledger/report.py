@@ -28,6 +28,8 @@ from dingwatch.model import Cause
 from dingwatch.policy import readable
 
 BASELINE: Final = "baseline"
+NOTICED: Final = "noticed"
+"""The code of what was skipped because people got a message instead."""
 UNMAPPED: Final = Cause("unmapped", "", "UNMAPPED")
 _STAYS: Final = (State.SENT, State.GONE)
 """States that are shown as they are, even where folder or conversation left the configuration."""
@@ -98,7 +100,10 @@ class Line:
 
 
 def counts(connection: Connection, scope: Scope) -> dict[int | None, Counter[str]]:
-    """Count deliveries by folder (None: what `send` was given) and state, and baseline versions."""
+    """Count deliveries by folder (None: what `send` was given) and state, and baseline versions.
+
+    `noticed` are those of the skipped of which a message told people, as the configuration wants it.
+    """
     found: dict[int | None, Counter[str]] = {}
     by_state = select(
         deliveries.c.folder_id, deliveries.c.conversation_id, deliveries.c.state, func.count()
@@ -106,6 +111,14 @@ def counts(connection: Connection, scope: Scope) -> dict[int | None, Counter[str
     for folder, conversation, state, number in connection.execute(by_state):
         unmapped = not scope.maps(folder, conversation) and state not in _STAYS
         found.setdefault(folder, Counter())[State.FAILED if unmapped else state] += number
+    told = (
+        select(deliveries.c.folder_id, deliveries.c.conversation_id, func.count())
+        .where(deliveries.c.state == State.SKIPPED, deliveries.c.code == NOTICED)
+        .group_by(deliveries.c.folder_id, deliveries.c.conversation_id)
+    )
+    for folder, conversation, number in connection.execute(told):
+        if scope.maps(folder, conversation):
+            found.setdefault(folder, Counter())[NOTICED] += number
     old = select(versions.c.folder_id, func.count()).where(IS_BASELINE).group_by(versions.c.folder_id)
     for folder, number in connection.execute(old):
         found.setdefault(folder, Counter())[BASELINE] += number
@@ -264,6 +277,7 @@ def _cause(row: Row[Any]) -> Cause | None:
 
 __all__ = [
     "BASELINE",
+    "NOTICED",
     "UNMAPPED",
     "Decision",
     "Line",

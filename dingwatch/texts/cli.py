@@ -89,6 +89,10 @@ class Cli(Text):
         "{count} 个文件所属的文件夹已不在配置中，没有发送；见 dingwatch history --state failed",
         "{count} files of folders that left the config are not sent: dingwatch history --state failed",
     )
+    TOLD = (
+        "{count} 项按配置只发了通知，没有发送文件（skipped，noticed）",
+        "{count} went as notices instead of files, as configured (skipped, noticed)",
+    )
     DIRECT = ("（send 命令）", "(by send)")
     RESUMED = ("立即重试：{scope} {key}（{cause}）", "tried again at once: {scope} {key} ({cause})")
     NOT_PAUSED = ("没有暂停的内容。", "nothing is paused")

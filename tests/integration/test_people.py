@@ -130,6 +130,26 @@ def test_a_folder_that_nobody_knows_is_not_released(machine: Machine) -> None:
         assert (done.returncode, "share" in done.stderr) == (1, True)
 
 
+# --- Notices -------------------------------------------------------------------------------------
+
+
+def test_a_notice_that_was_wanted_needs_no_look(machine: Machine, share: Path) -> None:
+    """`status` lists no trouble for it, and says how many there were; other skipped files it lists."""
+    machine.settings["folders"][0]["send_as"] = "notice"
+    machine.write()
+    process = machine.start()
+    drop(share, 2)
+    eventually(lambda: states(machine)["skipped"] == 2)
+    machine.stop(process)
+    said = machine.do("status").stdout
+    assert "skipped 2" not in said
+    assert "2 went as notices" in said
+    assert machine.status()["totals"]["skipped"] == 2
+    with closing(sqlite3.connect(Path(machine.settings["state_dir"]) / "ledger.db")) as ledger, ledger:
+        ledger.execute("UPDATE deliveries SET code = 'empty' WHERE id = (SELECT max(id) FROM deliveries)")
+    assert "skipped 1" in machine.do("status").stdout
+
+
 # --- Why -----------------------------------------------------------------------------------------
 
 
