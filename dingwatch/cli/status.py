@@ -239,7 +239,11 @@ def _notes(session: Session, standing: Standing) -> Iterator[Markup]:
 def _calls_notes(session: Session, standing: Standing) -> Iterator[Markup]:
     use = standing.use
     text, values = quota.told(use)
-    yield cell(session.say(text, **values), "bold red" if quota.crossed(0, use.used, use.limit) else "")
+    refused = any(pause.cause.advice == "QUOTA" and pause.until > time.time() for pause in standing.pauses)
+    if refused:  # whatever was counted here: other apps count too
+        text = Calls.REFUSED
+    serious = refused or quota.crossed(0, use.used, use.limit) is not None
+    yield cell(session.say(text, **values), "bold red" if serious else "")
     if count := standing.webhook_calls:
         values = {"month": use.month, "used": count, "limit": quota.WEBHOOK_LIMIT}
         yield cell(session.say(Calls.WEBHOOK, **values))

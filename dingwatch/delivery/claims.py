@@ -123,13 +123,23 @@ def _claim_sends(memory: Memory, tick: Tick) -> None:
             continue  # with another person's message
         if slot > tick.now:
             tick.wakes.append(slot)
-        elif memory.free_workers(tick) > 0 and not memory.holds(tick, place):
-            rows = _ready(memory, tick, conversation)
-            first = next(rows, None)
-            if first is None:
-                memory.may_send.discard(conversation)
-            else:
-                _claim_first(memory, tick, chain([first], rows))
+        elif memory.free_workers(tick) <= 0:
+            return
+        elif memory.holds(tick, place):
+            # What holds the robot need not hold the drive.
+            where = (tick.connection, memory.held(tick.now), tick.now, conversation)
+            _claim_first(memory, tick, outbox.next_entry_to_send(*where))
+        else:
+            _claim_next(memory, tick, conversation)
+
+
+def _claim_next(memory: Memory, tick: Tick, conversation: str) -> None:
+    rows = _ready(memory, tick, conversation)
+    first = next(rows, None)
+    if first is None:
+        memory.may_send.discard(conversation)
+    else:
+        _claim_first(memory, tick, chain([first], rows))
 
 
 def _ready(memory: Memory, tick: Tick, conversation: str) -> Iterator[Delivery]:
@@ -302,8 +312,8 @@ def _free_for_media(memory: Memory, tick: Tick) -> int:
 def _claim_upload(memory: Memory, tick: Tick, rows: Sequence[Delivery]) -> None:
     """Claim all rows of one content: a job, or none where DingTalk has it already."""
     source = rows[0]
-    rows = _of_one_name(memory, tick, rows)
     dress = _dress_of(memory, source)
+    rows = _dressed_alike(memory, tick, rows, dress)
     refusal = _preflight(memory, source, dress)
     if refusal is not None:
         _refuse(tick, rows, *refusal)
@@ -323,14 +333,14 @@ def _dress_of(memory: Memory, row: Delivery) -> Dress:
     return dressed(row.name, row.fingerprint.size, row.digest, code, memory.refused)
 
 
-def _of_one_name(memory: Memory, tick: Tick, rows: Sequence[Delivery]) -> Sequence[Delivery]:
-    """Return the rows that can share the first one's upload: those to chats need one of their own name."""
-    named = memory.settings.code_of(rows[0]).named
-    strange = [row for row in rows if memory.settings.code_of(row).named != named]
-    for row in strange:
-        outbox.redress(memory.store, tick.connection, [row.id], _dress_of(memory, row))
-        tick.wakes.append(tick.now)
-    return [row for row in rows if row not in strange]
+def _dressed_alike(memory: Memory, tick: Tick, rows: Sequence[Delivery], dress: Dress) -> list[Delivery]:
+    """Return the rows that share the first one's upload; other folders may have other settings by now."""
+    own = {row.id: _dress_of(memory, row) for row in rows}
+    for row in rows:
+        if own[row.id].key != dress.key:
+            outbox.redress(memory.store, tick.connection, [row.id], own[row.id])
+            tick.wakes.append(tick.now)
+    return [row for row in rows if own[row.id].key == dress.key]
 
 
 def _claim_had(memory: Memory, tick: Tick, rows: Sequence[Delivery]) -> None:

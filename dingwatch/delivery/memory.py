@@ -6,6 +6,7 @@ written, it is (`stale`).
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
@@ -167,6 +168,10 @@ class Memory:
     """By conversation, the row whose line was the last message there: its file is the next."""
     alone: set[int] = field(default_factory=set)
     """Rows whose call for several persons was refused for one of them: each goes in a call of its own."""
+    tokens_refused: Counter[Host] = field(default_factory=Counter)
+    """How many new tokens of a host were refused in a row."""
+    doubted_tokens: set[Host] = field(default_factory=set)
+    """Hosts whose token in use is counted among them."""
     may_wait: bool = True
     may_doubt: bool = True
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
 from dingwatch import policy, quota
 from dingwatch.delivery import drives
-from dingwatch.delivery.holds import APP, Place
+from dingwatch.delivery.holds import APP, Place, hosts_of
 from dingwatch.delivery.jobs import (
     Announce,
     Begin,
@@ -26,8 +26,8 @@ from dingwatch.delivery.jobs import (
     Upload,
     UploadDone,
 )
-from dingwatch.delivery.memory import Memory, Tick, place_of, rows_of, send_api
-from dingwatch.dingtalk import API_PUT, API_SEND, API_UPLOAD, API_WEBHOOK, SignatureExpired
+from dingwatch.delivery.memory import DRIVE_APIS, Memory, Tick, place_of, rows_of, send_api
+from dingwatch.dingtalk import API_SEND, API_UPLOAD, API_WEBHOOK, Host, SignatureExpired
 from dingwatch.dress import IMAGE, refused_as_image
 from dingwatch.ledger import outbox, paces, pauses
 from dingwatch.ledger.begun import Begun
@@ -55,7 +55,7 @@ from dingwatch.policy import Consequence, Rules
 from dingwatch.texts import Log
 
 TOKEN_TRIES: Final = 3
-"""Tokens refused in a row for one row, after which a person must look at it."""
+"""New tokens refused in a row, after which a person must look at it."""
 
 
 def enter(memory: Memory, tick: Tick, outcomes: Sequence[Outcome]) -> None:
@@ -196,6 +196,7 @@ def _unannounce(memory: Memory, tick: Tick, rows: Sequence[Delivery], verdict: V
 
 
 def _token_came(memory: Memory, tick: Tick, job: FetchToken) -> None:
+    memory.doubted_tokens.discard(job.host)
     memory.pauses.proven[job.host] = tick.now
     memory.served_at[job.host] = tick.now
     app = memory.pauses.known.get((Scope.APP, APP))
@@ -206,6 +207,9 @@ def _token_came(memory: Memory, tick: Tick, job: FetchToken) -> None:
 def _served(memory: Memory, tick: Tick, place: Place) -> None:
     """A call came through: the pauses over it end, and its API is known to serve."""
     memory.served_at[place.api] = tick.now
+    for host in hosts_of(place.api):
+        memory.tokens_refused[host] = 0
+        memory.doubted_tokens.discard(host)
     over = ((key, memory.pauses.known.get(key)) for key in place.scopes())
     _end_pauses(memory, tick, [key for key, pause in over if pause and not _must_last(pause, tick.now)])
 
@@ -227,7 +231,8 @@ def _end_pauses(memory: Memory, tick: Tick, ended: Sequence[tuple[Scope, str]]) 
 
 
 def _failed(memory: Memory, tick: Tick, job: Job, raw: Verdict) -> None:
-    verdict = _widened(job, raw)
+    _count_refused(memory, job, raw)
+    verdict = _widened(memory, job, raw)
     if isinstance(job, ToPeople) and job.others and _is_one_persons(verdict):
         _part(memory, tick, job, verdict)
         return
@@ -278,7 +283,21 @@ def _line_failed(memory: Memory, tick: Tick, job: Announce, verdict: Verdict) ->
         tick.say_of(Log.LINE_REFUSED, row, verdict.cause.code, verdict.cause.message, verdict.cause.advice)
 
 
-def _widened(job: Job, verdict: Verdict) -> Verdict:
+def _count_refused(memory: Memory, job: Job, verdict: Verdict) -> None:
+    """Count each token once, however many were in flight with it."""
+    if not isinstance(verdict, TokenRejected) or isinstance(verdict, SignatureExpired):
+        return
+    hosts = set(_hosts_of(job)) - memory.doubted_tokens
+    memory.tokens_refused.update(hosts)
+    memory.doubted_tokens |= hosts
+
+
+def _hosts_of(job: Job) -> tuple[Host, ...]:
+    place = place_of(job)
+    return hosts_of(place.api) if place else ()
+
+
+def _widened(memory: Memory, job: Job, verdict: Verdict) -> Verdict:
     """A token that cannot be had, or is refused again and again, is the whole app's trouble."""
     if isinstance(job, FetchToken):
         if isinstance(verdict, NoAnswer):
@@ -286,7 +305,8 @@ def _widened(job: Job, verdict: Verdict) -> Verdict:
         return replace(verdict, scope=Scope.APP)
     if isinstance(verdict, SignatureExpired):
         return NotReached(verdict.cause)  # new ones did not help: the clock, or the store
-    if isinstance(job, ToPeople) and isinstance(verdict, TokenRejected) and job.row.failures >= TOKEN_TRIES:
+    refused = max((memory.tokens_refused[host] for host in _hosts_of(job)), default=0)
+    if isinstance(verdict, TokenRejected) and refused > TOKEN_TRIES:
         return Misconfigured(verdict.cause, Scope.APP)
     if isinstance(job, Send) and place_of(job) == Place(API_WEBHOOK, job.row.conversation):
         return _of_webhook(verdict)
@@ -388,8 +408,8 @@ def _row_failed(memory: Memory, tick: Tick, row: Delivery, verdict: Verdict) -> 
     ):
         _again(memory, tick, row, claimed)  # it was moved or touched under our hands: once more where it is
         return
-    api = _api_of(row, claimed)
-    alone = row.failures == 0 or memory.served_at.get(api, float("-inf")) > row.due
+    served_at = max(memory.served_at.get(api, float("-inf")) for api in _apis_of(row, claimed))
+    alone = row.failures == 0 or served_at > row.due
     rules = Rules(memory.settings.give_up_after, memory.settings.unsupported_in(row.folder))
     standing = replace(row.standing, state=claimed)
     result = policy.consequence(verdict, standing, tick.now, memory.chance(), rules, alone=alone)
@@ -397,10 +417,11 @@ def _row_failed(memory: Memory, tick: Tick, row: Delivery, verdict: Verdict) -> 
     _say_consequence(tick, row, claimed, result, verdict)
 
 
-def _api_of(row: Delivery, claimed: State) -> str:
+def _apis_of(row: Delivery, claimed: State) -> Collection[str]:
+    """Return the APIs of which any that serves others shows that a row's trouble is its own."""
     if claimed is State.SENDING:
-        return send_api(row)
-    return API_PUT if row.route is Route.DRIVE else API_UPLOAD
+        return {send_api(row)}
+    return DRIVE_APIS if row.route is Route.DRIVE else {API_UPLOAD}
 
 
 def _write_consequence(

@@ -19,7 +19,7 @@ from dingwatch.dingtalk import (
 )
 from dingwatch.dress import DRIVE
 from dingwatch.ledger.begun import Begun
-from dingwatch.model import Failure
+from dingwatch.model import Failure, MediaLost
 
 SCENE = "dingwatch"
 
@@ -45,6 +45,14 @@ class Storer:
 
     def __call__(self, job: DriveJob) -> Begun | PutDone | UploadDone:
         """Carry out one step; raises Failure."""
+        try:
+            return self._do(job)
+        except Failure as failure:
+            if isinstance(failure.verdict, MediaLost):
+                self._forget(job)
+            raise
+
+    def _do(self, job: DriveJob) -> Begun | PutDone | UploadDone:
         match job:
             case Begin():
                 return self._begin(job)
@@ -53,19 +61,26 @@ class Storer:
             case Commit():
                 return self._commit(job)
 
+    def _forget(self, job: DriveJob) -> None:
+        """DingTalk has lost an upload, or the space that it was for."""
+        with self._lock:
+            self._spaces.pop(job.dress.key.type, None)
+            if not isinstance(job, Begin) and job.begun is not None:
+                self._addresses.pop(job.begun.key, None)
+
     @property
     def _storage(self) -> Storage:
         return self.client.storage(self.operator.union_id)
 
     def _space(self, job: DriveJob) -> str:
         """Return the id of the folder's own space; asked for once, and made if there is none."""
-        name = job.dress.key.type.removeprefix(DRIVE)
+        kind = job.dress.key.type
         with self._lock:
-            if name not in self._spaces:
-                scene_id = f"{self.operator.ledger}-{name}"
+            if kind not in self._spaces:
+                scene_id = f"{self.operator.ledger}-{kind.removeprefix(DRIVE)}"
                 space = self._storage.space(scene=SCENE, scene_id=scene_id, name=f"{SCENE} {scene_id}")
-                self._spaces[name] = space.id
-            return self._spaces[name]
+                self._spaces[kind] = space.id
+            return self._spaces[kind]
 
     def _begin(self, job: Begin) -> Begun:
         space = self._space(job)

@@ -159,10 +159,12 @@ NEW: Final[Table] = (
 _GONE: Final = Meaning(Rejected, Scope.ROW, "CONTENT_GONE")
 # What is said to a unionId that is nobody's is not documented [?].
 _OPERATOR: Final = (*_each("paramError.unionId", Meaning(Misconfigured, Scope.API, "OPERATOR")),)
-_OF_STORAGE: Final = (
+_RIGHTS: Final = (
     *_OPERATOR,
     *_each("permissionDenied", Meaning(Misconfigured, Scope.API, "OPERATOR")),
 )
+# Somebody deleted the space: an upload begins anew, in a new one.
+_OF_STORAGE: Final = (*_each("spaceNotExist", _LOST), *_RIGHTS)
 _OF_CONVERSATION: Final = (
     *_OPERATOR,
     *_each(
@@ -170,7 +172,7 @@ _OF_CONVERSATION: Final = (
         Meaning(Misconfigured, Scope.CONVERSATION, "OPERATOR_IN_GROUP"),
     ),
 )
-_OF_DOWNLOAD: Final = (*_each("dentryNotExist spaceNotExist", _GONE), *_OF_STORAGE)
+_OF_DOWNLOAD: Final = (*_each("dentryNotExist spaceNotExist", _GONE), *_RIGHTS)
 _OF_MEDIA: Final = (*_each("40004 40007", _GONE),)  # (API sheet 2.2)
 _OF_PERSON: Final = (*_each("50002 50004", _RECIPIENT),)  # this one is out of sight, and nobody else
 

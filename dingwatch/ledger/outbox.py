@@ -266,6 +266,11 @@ _UPLOADED: Final = _WHOLE.add_columns(
     exists().where(*_OLDER_ROWS).label("older_in_flight"), _AHEAD.label("upload_ahead")
 ).where(_due(State.UPLOADED), deliveries.c.conversation_id == bindparam("conversation"))
 _NEXT: Final = _Free(_UPLOADED.order_by(deliveries.c.settled_at, deliveries.c.id).limit(bindparam("limit")))
+_NEXT_ENTRY: Final = _Free(
+    _UPLOADED.where(deliveries.c.route == Route.DRIVE)
+    .order_by(deliveries.c.settled_at, deliveries.c.id)
+    .limit(bindparam("limit"))
+)
 _THIS: Final = _Free(_UPLOADED.where(deliveries.c.id == bindparam("delivery")))
 
 
@@ -275,6 +280,14 @@ def next_to_send(
     """Return the first rows of one conversation that are uploaded and due, earliest settled first."""
     values = {"now": now, "conversation": conversation, "limit": limit}
     return [_delivery(row) for row in _NEXT.rows(connection, held, values)]
+
+
+def next_entry_to_send(
+    connection: Connection, held: Held, now: float, conversation: str, limit: int = 4
+) -> list[Delivery]:
+    """Return the first of them that go by the drive."""
+    values = {"now": now, "conversation": conversation, "limit": limit}
+    return [_delivery(row) for row in _NEXT_ENTRY.rows(connection, held, values)]
 
 
 def this_to_send(

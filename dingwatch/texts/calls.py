@@ -33,6 +33,10 @@ class Calls(Text):
             " buy more in the developer console, or wait for the 1st"
         ),
     )
+    REFUSED = (
+        "{month} 已用 API 调用 {used}；钉钉说本月的额度已用完",
+        "API calls in {month}: {used}; DingTalk says that the month's calls are used up",
+    )
     WEBHOOK = (
         "{month} 已用 Webhook 调用 {used} / {limit}（单独计额）",
         "webhook calls in {month}: {used} of {limit}, a quota of their own",

@@ -272,9 +272,9 @@ def test_send_tells_what_it_waits_for(machine: Machine, tmp_path: Path, sandbox:
 def test_a_problem_of_the_whole_file_has_no_empty_key(machine: Machine) -> None:
     """What is wrong with no one key is told by its line, or by the sentence alone."""
     machine.path.write_text("folders: [", encoding="utf-8")
-    assert "\n  (line 1): " in call(machine, "status").output
+    assert "\n  (line 1): " in machine.call("status").output
     machine.path.write_text("", encoding="utf-8")
-    assert "\n  The file has no keys" in call(machine, "status").output
+    assert "\n  The file has no keys" in machine.call("status").output
 
 
 def test_check_reports_a_bad_config_and_exits_1(machine: Machine) -> None:

@@ -40,6 +40,7 @@ from dingwatch.model import (
     Rejected,
     Scope,
     Throttled,
+    TokenRejected,
     TypeRefused,
     Vanished,
     Verdict,
@@ -833,3 +834,39 @@ def test_a_poke_during_a_tick_is_for_the_next_one(desk: Desk) -> None:
         desk.tick()
     assert memory.stale
     assert desk.state(row) == "uploading"
+
+
+def refuse_tokens(desk: Desk, times: int) -> Send:
+    """Have a send's token refused so many times, each time after a new one came; return the send."""
+    (send,) = desk.upload() or desk.tick()
+    for _ in range(times):
+        assert isinstance(send, Send)
+        desk.fresh[Host.API] = False
+        (fetch,) = desk.tick(Outcome(send, TokenRejected(CAUSE, Scope.APP)))
+        desk.fresh[Host.API] = True
+        (send,) = desk.tick(Outcome(fetch, Done()))
+    assert isinstance(send, Send)
+    return send
+
+
+def test_one_token_after_another_refused_is_the_apps_trouble(desk: Desk) -> None:
+    """No storm of calls: a person must look at the credentials."""
+    desk.drop("a.pdf")
+    send = refuse_tokens(desk, 3)
+    assert desk.pauses() == []
+    desk.tick(Outcome(send, TokenRejected(CAUSE, Scope.APP)))
+    assert [scope for scope, _ in desk.pauses()] == ["app"]
+
+
+def test_a_dead_token_says_nothing_of_a_row_that_was_refused_before(desk: Desk) -> None:
+    """Its own failures had nothing to do with tokens, and a call that came through proves the token."""
+    desk.drop("a.pdf")
+    for _ in range(4):
+        (send,) = desk.upload() or desk.tick()
+        desk.tick(Outcome(send, NotReached(CAUSE, Scope.ROW)))
+        desk.now += 600.0
+    send = refuse_tokens(desk, 2)
+    desk.tick(Outcome(send, SendDone("key")))
+    desk.drop("b.pdf")
+    refuse_tokens(desk, 3)
+    assert desk.pauses() == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -11,6 +12,8 @@ import pytest
 from dingwatch.delivery import (
     Begin,
     Commit,
+    Done,
+    FetchToken,
     Job,
     Outcome,
     Put,
@@ -26,7 +29,15 @@ from dingwatch.dingtalk import MEDIA_LIMIT
 from dingwatch.dress import DressCode
 from dingwatch.ledger import commands
 from dingwatch.ledger.begun import Begun
-from dingwatch.model import MediaLost, Misconfigured, NoAnswer, NotReached, Rejected, Scope, Vanished
+from dingwatch.model import (
+    MediaLost,
+    Misconfigured,
+    NoAnswer,
+    NotReached,
+    Rejected,
+    Scope,
+    Vanished,
+)
 from tests.integration.test_delivery import APP, CAUSE, Desk
 
 Kind = TypeVar("Kind", Send, Commit)
@@ -48,6 +59,10 @@ def success(job: Job) -> Outcome:
     match job:
         case Begin():
             return Outcome(job, BEGUN)
+        case FetchToken():
+            return Outcome(job, Done())
+        case Upload():
+            return Outcome(job, UploadDone(f"@{job.source.id}"))
         case Put():
             return Outcome(job, PutDone(job.begun or BEGUN))
         case Commit():
@@ -60,7 +75,7 @@ def success(job: Job) -> Outcome:
 def work(desk: Desk, jobs: list[Job]) -> list[Job]:
     """Let everything succeed until there is no more to do; return all the jobs."""
     done: list[Job] = []
-    while jobs := jobs or desk.tick():
+    while jobs := jobs or desk.tick() or desk.tick() or desk.tick():  # some give no job, and want another
         done += jobs
         jobs = desk.tick(*map(success, jobs))
     return done
@@ -153,6 +168,59 @@ def test_a_refused_upload_begins_anew_when_a_person_asks(desk: Desk) -> None:
     desk.loop.poke()
     jobs = work(desk, [])
     assert (of(jobs, Begin), desk.state(row)) == (1, "sent")
+
+
+def test_a_robots_pause_does_not_hold_the_drive(desk: Desk) -> None:
+    """Whoever may not send by the robot may still send an entry to the same conversation."""
+    (small,) = desk.drop("a.pdf")
+    (upload,) = desk.tick()
+    desk.drop("b.pdf")
+    jobs = desk.tick(Outcome(upload, UploadDone("@a")))
+    send = next(job for job in jobs if isinstance(job, Send))
+    desk.tick(
+        *(success(job) for job in jobs if job is not send), Outcome(send, Misconfigured(CAUSE, Scope.API))
+    )
+    (large,) = desk.drop("a.iso", size=SIZE)
+    work(desk, [])
+    assert (desk.state(small), desk.state(large)) == ("uploaded", "sent")
+
+
+def test_an_upload_that_alone_gets_no_answer_is_given_up(tmp_path: Path, blank_ledger: Path) -> None:
+    """Others come through meanwhile, each in one piece: it is no outage, and every try costs a call."""
+    code = DressCode(APP, MEDIA_LIMIT, space="1", large="drive")
+    desk = Desk(tmp_path, blank_ledger, Settings(APP, codes={1: code}, give_up_after=60.0))
+    (row,) = desk.drop("a.iso", size=MEDIA_LIMIT + 1)
+    for number in range(60):
+        desk.now += 3600.0
+        desk.drop(f"{number}.iso", size=MEDIA_LIMIT + 1)
+        jobs = desk.tick()
+        while jobs:
+            jobs = desk.tick(*(unanswered(job, row) for job in jobs))
+    assert desk.state(row) == "failed"
+    desk.store.close()
+
+
+def unanswered(job: Job, row: int) -> Outcome:
+    """Return what comes of a job: no answer to the commit of one row, success for all others."""
+    if isinstance(job, Commit) and job.source.id == row:
+        return Outcome(job, NoAnswer(CAUSE, Scope.API))
+    return success(job)
+
+
+def test_notices_follow_their_own_folders_settings(desk: Desk) -> None:
+    """They share one key in the ledger; a folder that sends files by now does so."""
+    notices = DressCode(APP, MEDIA_LIMIT, large="notice")
+    desk.settings = replace(desk.settings, codes={1: notices, None: notices})
+    first = desk.drop("a.iso", size=SIZE)[0]
+    second = desk.drop("b.iso", size=SIZE)[0]
+    with desk.store.writing() as connection:
+        connection.exec_driver_sql("UPDATE deliveries SET folder_id = NULL WHERE id = ?", (second,))
+        connection.exec_driver_sql("UPDATE versions SET folder_id = NULL WHERE name = ?", (b"b.iso",))
+    drive = DressCode(APP, MEDIA_LIMIT, space="send", large="drive")
+    desk.settings = replace(desk.settings, codes={1: notices, None: drive})
+    desk.restart()
+    work(desk, [])
+    assert (desk.state(first), desk.state(second)) == ("skipped", "sent")
 
 
 def test_a_stop_leaves_nothing_in_hand(desk: Desk) -> None:

@@ -202,6 +202,17 @@ def test_an_upload_that_dingtalk_lost_begins_anew(drive: Config, share: Path, sa
     assert sandbox.calls()["storage/multiPartUploadInfos/init"] == 2
 
 
+def test_a_space_that_is_gone_is_made_anew(drive: Config, share: Path, sandbox: Sandbox) -> None:
+    """Somebody deleted it while its upload was on the way."""
+    gone = Fault("storage/commit", FaultKind.ERROR, code="spaceNotExist", status=404)
+    sandbox.inject(gone)
+    with run(drive):
+        digest = drop(share / "a.iso", content(41))
+        eventually(sent(sandbox, 1), 60.0)
+    assert digests(messages(sandbox)) == [digest]
+    assert sandbox.calls()["storage/spaces"] == 2
+
+
 def test_a_lost_answer_to_the_commit_sends_once(drive: Config, share: Path, sandbox: Sandbox) -> None:
     """Nothing says whether there is an entry; none of its bytes reach the chat twice."""
     sandbox.inject(Fault("storage/commit", FaultKind.CUT_AFTER))
