@@ -84,6 +84,7 @@ class Cli(Text):
     NOT_RUNNING = ("服务没有运行", "the service is not running")
     PAUSE = ("暂停：{scope}，下次尝试 {until}。{reason}", "paused: {scope}, next try {until}. {reason}")
     PAUSE_REASON = ("{cause}：{key}。{advice}", "{cause}: {key}. {advice}")
+    HISTORY_WHY = ("{cause}。{advice}", "{cause}. {advice}")
     AT_ONCE = ("立即", "at once")
     LEFT = (
         "{count} 个文件所属的文件夹已不在配置中，没有发送；见 dingwatch history --state failed",
