@@ -13,60 +13,43 @@ from dingwatch.wording import Message
 
 
 @dataclass(frozen=True, slots=True)
-class Upload:
+class _OfContent:
+    """A job for one content; `rows` are all deliveries that wait for it."""
+
+    rows: tuple[Delivery, ...]
+    dress: Dress
+
+    @property
+    def source(self) -> Delivery:
+        """The row whose file is read."""
+        return self.rows[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Upload(_OfContent):
     """Read one file, whole, and upload it; `rows` are all deliveries that wait for this content."""
 
-    rows: tuple[Delivery, ...]
-    dress: Dress
-
-    @property
-    def source(self) -> Delivery:
-        """The row whose file is read."""
-        return self.rows[0]
-
 
 @dataclass(frozen=True, slots=True)
-class Begin:
+class Begin(_OfContent):
     """Begin an upload to the drive, in parts."""
 
-    rows: tuple[Delivery, ...]
-    dress: Dress
-
-    @property
-    def source(self) -> Delivery:
-        """The row whose file is read."""
-        return self.rows[0]
-
 
 @dataclass(frozen=True, slots=True)
-class Put:
+class Put(_OfContent):
     """Hand one part of a begun upload to the store; without a begun one, begin and hand over all of it."""
 
-    rows: tuple[Delivery, ...]
-    dress: Dress
     part: Part
     begun: Begun | None
     ahead: tuple[int, ...] = ()
     """Numbers of the parts whose addresses will be needed next, this one's first."""
 
-    @property
-    def source(self) -> Delivery:
-        """The row whose file is read."""
-        return self.rows[0]
-
 
 @dataclass(frozen=True, slots=True)
-class Commit:
+class Commit(_OfContent):
     """Make an entry of an upload whose parts are all at the store."""
 
-    rows: tuple[Delivery, ...]
-    dress: Dress
     begun: Begun
-
-    @property
-    def source(self) -> Delivery:
-        """The row whose file is read."""
-        return self.rows[0]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,13 +1,11 @@
-"""What outcomes mean: for the rows, their upload, the pauses over them, and the log."""
+"""Enters outcomes: what success means for the rows, their upload and the pauses over them."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from dataclasses import replace
-from typing import Any, Final
+from collections.abc import Sequence
 
-from dingwatch import policy, quota
-from dingwatch.delivery import drives
+from dingwatch import policy
+from dingwatch.delivery import drives, failures
 from dingwatch.delivery.holds import APP, Place, hosts_of
 from dingwatch.delivery.jobs import (
     Announce,
@@ -26,10 +24,8 @@ from dingwatch.delivery.jobs import (
     Upload,
     UploadDone,
 )
-from dingwatch.delivery.memory import DRIVE_APIS, Memory, Tick, place_of, rows_of, send_api
-from dingwatch.dingtalk import API_SEND, API_UPLOAD, API_WEBHOOK, Host, SignatureExpired
-from dingwatch.dress import IMAGE, refused_as_image
-from dingwatch.ledger import outbox, paces, pauses
+from dingwatch.delivery.memory import Memory, Tick, place_of, rows_of
+from dingwatch.ledger import outbox, pauses
 from dingwatch.ledger.begun import Begun
 from dingwatch.ledger.outbox import Delivery, Had
 from dingwatch.ledger.report import NOTICED
@@ -37,25 +33,12 @@ from dingwatch.ledger.transitions import NO_CAUSE, ONE_MORE, Change
 from dingwatch.lifecycle import Event, State
 from dingwatch.model import (
     Cause,
-    Form,
-    Misconfigured,
-    NoAnswer,
-    NotReached,
     Pause,
-    QuotaExhausted,
-    Rejected,
-    Route,
     Scope,
     Throttled,
-    TokenRejected,
-    TypeRefused,
     Verdict,
 )
-from dingwatch.policy import Consequence, Rules
 from dingwatch.texts import Log
-
-TOKEN_TRIES: Final = 3
-"""New tokens refused in a row, after which a person must look at it."""
 
 
 def enter(memory: Memory, tick: Tick, outcomes: Sequence[Outcome]) -> None:
@@ -78,7 +61,7 @@ def enter(memory: Memory, tick: Tick, outcomes: Sequence[Outcome]) -> None:
             case FetchToken() as job, Done():
                 _token_came(memory, tick, job)
             case job, Verdict() as verdict:
-                _failed(memory, tick, job, verdict)
+                failures.failed(memory, tick, job, verdict)
     outbox.uploaded(tick.connection, tick.had, tick.now)
     tick.apply()
     _withdraw_overtaken(tick, outcomes)
@@ -113,9 +96,6 @@ def _place(job: Upload | DriveJob | ToPeople) -> Place:
     return place
 
 
-# --- Success -----------------------------------------------------------------------------------
-
-
 def _uploaded(memory: Memory, tick: Tick, job: Upload | Commit, done: UploadDone) -> None:
     columns = {
         "uploaded_at": tick.now,
@@ -142,7 +122,7 @@ def _sent(memory: Memory, tick: Tick, job: Send, done: SendDone) -> None:
         if row.id not in missed:
             _reached(memory, tick, job, row, done)
         else:
-            _row_failed(memory, tick, row, _in_time(tick, row, missed[row.id]))
+            failures.row_failed(memory, tick, row, failures.in_time(tick, row, missed[row.id]))
     _served(memory, tick, _place(job))
 
 
@@ -165,13 +145,6 @@ def _reached(memory: Memory, tick: Tick, job: Send, row: Delivery, done: SendDon
     tick.say(text, path=policy.readable(row.path), conversation=row.conversation)
 
 
-def _in_time(tick: Tick, row: Delivery, verdict: Verdict) -> Verdict:
-    """Who may not be written to for now is tried again after as long as the file has waited already."""
-    if not isinstance(verdict, Throttled):
-        return verdict
-    return replace(verdict, retry_after=policy.waited_again(tick.now - (row.uploaded_at or tick.now)))
-
-
 def _announced(memory: Memory, tick: Tick, job: Announce, done: SendDone) -> None:
     """The line was sent: the next message there is its file."""
     _served(memory, tick, _place(job))
@@ -180,19 +153,7 @@ def _announced(memory: Memory, tick: Tick, job: Announce, done: SendDone) -> Non
     for row in job.rows:
         verdict = missed.get(row.id)
         if isinstance(verdict, Throttled):  # of all others the file says what is wrong
-            _unannounce(memory, tick, [row], _in_time(tick, row, verdict))
-
-
-def _unannounce(memory: Memory, tick: Tick, rows: Sequence[Delivery], verdict: Verdict) -> None:
-    """The line certainly was not sent: it goes again."""
-    own = isinstance(verdict, Throttled) and verdict.scope is Scope.ROW
-    due = tick.now + (verdict.retry_after if isinstance(verdict, Throttled) and own else 0.0)
-    refused = isinstance(verdict, TokenRejected)
-    outbox.unannounce(tick.connection, [row.id for row in rows], due, refused=refused)
-    memory.may_wait |= due > tick.now
-    for row in rows:
-        memory.announced.pop(row.conversation, None)
-        memory.may_send.add(row.conversation)
+            failures.unannounce(memory, tick, [row], failures.in_time(tick, row, verdict))
 
 
 def _token_came(memory: Memory, tick: Tick, job: FetchToken) -> None:
@@ -225,241 +186,3 @@ def _end_pauses(memory: Memory, tick: Tick, ended: Sequence[tuple[Scope, str]]) 
         pause = memory.pauses.known.pop(key)
         if pause.failures > 1 or pause.scope is not Scope.API:
             tick.say(Log.RESUMED, scope=pause.scope, key=pause.key)
-
-
-# --- Failure -----------------------------------------------------------------------------------
-
-
-def _failed(memory: Memory, tick: Tick, job: Job, raw: Verdict) -> None:
-    _count_refused(memory, job, raw)
-    verdict = _widened(memory, job, raw)
-    if isinstance(job, ToPeople) and job.others and _is_one_persons(verdict):
-        _part(memory, tick, job, verdict)
-        return
-    place = place_of(job) or Place(API_SEND)  # a token's trouble is the app's, whatever the API
-    _pause(memory, tick, place, verdict)
-    if isinstance(verdict, Throttled):
-        lessons = memory.paces.throttled(place, verdict.scope, tick.now)
-        paces.keep(memory.store, tick.connection, lessons)
-    match job:
-        case Begin() | Put() | Commit() if not drives.is_current(tick, job):
-            pass  # its claim was given up meanwhile
-        case Upload() | Begin() | Put() | Commit():
-            _upload_failed(memory, tick, job, verdict)
-        case Send():
-            for row in job.rows:
-                _row_failed(memory, tick, row, verdict)
-        case Announce():
-            _line_failed(memory, tick, job, verdict)
-
-
-def _is_one_persons(verdict: Verdict) -> bool:
-    return verdict.scope is Scope.CONVERSATION and not isinstance(verdict, NoAnswer)
-
-
-def _part(memory: Memory, tick: Tick, job: ToPeople, verdict: Verdict) -> None:
-    """A call for several persons was refused for one of them, and which is not said: each goes alone."""
-    memory.alone |= {row.id for row in job.rows}
-    if isinstance(job, Announce):
-        _unannounce(memory, tick, job.rows, replace(verdict, scope=Scope.ROW))
-        return
-    due = tick.now + (verdict.retry_after if isinstance(verdict, Throttled) else 0.0)
-    memory.may_wait |= due > tick.now
-    for row in job.rows:
-        memory.may_send.add(row.conversation)
-        columns = {"due": due, "attempts": ONE_MORE}
-        tick.changes.append(Change(row.id, Event.RETRY, State.SENDING, verdict.cause, columns))
-
-
-def _line_failed(memory: Memory, tick: Tick, job: Announce, verdict: Verdict) -> None:
-    """A line that may have arrived, or never will, is done with: its file goes without waiting for it."""
-    memory.may_send |= {row.conversation for row in job.rows}
-    if isinstance(verdict, NoAnswer):
-        return
-    if isinstance(verdict, NotReached | Throttled | TokenRejected) or verdict.scope is not Scope.ROW:
-        _unannounce(memory, tick, job.rows, verdict)
-        return
-    for row in job.rows:
-        tick.say_of(Log.LINE_REFUSED, row, verdict.cause.code, verdict.cause.message, verdict.cause.advice)
-
-
-def _count_refused(memory: Memory, job: Job, verdict: Verdict) -> None:
-    """Count each token once, however many were in flight with it."""
-    if not isinstance(verdict, TokenRejected) or isinstance(verdict, SignatureExpired):
-        return
-    hosts = set(_hosts_of(job)) - memory.doubted_tokens
-    memory.tokens_refused.update(hosts)
-    memory.doubted_tokens |= hosts
-
-
-def _hosts_of(job: Job) -> tuple[Host, ...]:
-    place = place_of(job)
-    return hosts_of(place.api) if place else ()
-
-
-def _widened(memory: Memory, job: Job, verdict: Verdict) -> Verdict:
-    """A token that cannot be had, or is refused again and again, is the whole app's trouble."""
-    if isinstance(job, FetchToken):
-        if isinstance(verdict, NoAnswer):
-            return NotReached(verdict.cause, Scope.APP)
-        return replace(verdict, scope=Scope.APP)
-    if isinstance(verdict, SignatureExpired):
-        return NotReached(verdict.cause)  # new ones did not help: the clock, or the store
-    refused = max((memory.tokens_refused[host] for host in _hosts_of(job)), default=0)
-    if isinstance(verdict, TokenRejected) and refused > TOKEN_TRIES:
-        return Misconfigured(verdict.cause, Scope.APP)
-    if isinstance(job, Send) and place_of(job) == Place(API_WEBHOOK, job.row.conversation):
-        return _of_webhook(verdict)
-    return verdict
-
-
-def _of_webhook(verdict: Verdict) -> Verdict:
-    """A custom robot is a world of its own, and what it is sent twice arrives once: there is no doubt."""
-    if isinstance(verdict, NoAnswer):
-        return NotReached(verdict.cause, Scope.CONVERSATION)
-    return replace(verdict, scope=Scope.CONVERSATION) if verdict.scope is Scope.APP else verdict
-
-
-def _pause(memory: Memory, tick: Tick, place: Place, verdict: Verdict) -> None:
-    key = (verdict.scope, place.key(verdict.scope))
-    before = memory.pauses.known.get(key)
-    if before is not None and before.until > tick.now:
-        return  # those in flight together say the same thing once
-    made = policy.pause_after(verdict, key[1], before, tick.now, memory.chance())
-    if made is None or made.cause.code == "stopped":
-        return
-    memory.pauses.known[key] = made
-    pauses.put(memory.store, tick.connection, [made])
-    resumed = made.fixed and before is not None and before.failures == 0  # a person asked, and is answered
-    if before is None or before.cause.code != made.cause.code or resumed:
-        _say_paused(tick, made, verdict)
-
-
-def _say_paused(tick: Tick, made: Pause, verdict: Verdict) -> None:
-    tick.say(
-        Log.OUT_OF_CALLS if isinstance(verdict, QuotaExhausted) and made.scope is Scope.APP else Log.PAUSED,
-        day=quota.day(made.until),
-        scope=made.scope,
-        key=made.key,
-        seconds=round(made.until - tick.now, 1),
-        code=made.cause.code,
-        message=made.cause.message,
-        advice=made.cause.advice,
-    )
-
-
-def _upload_failed(memory: Memory, tick: Tick, job: Upload | DriveJob, verdict: Verdict) -> None:
-    if isinstance(job, DriveJob):
-        drives.given_up(tick, job, verdict)
-    outbox.upload_states(tick.connection, [job.dress.key.id], "none")
-    memory.may_upload = True
-    source = job.source
-    if job.dress.key.type == IMAGE and _is_no_image(verdict):
-        _send_as_file(memory, tick, job, verdict)
-        return
-    if isinstance(verdict, TypeRefused) and job.dress.form is Form.PLAIN:
-        _refuse_extension(memory, tick, job)
-    for row in job.rows:
-        same_file = (row.folder, row.path) == (source.folder, source.path)
-        if same_file or not isinstance(verdict, policy.OWN_FILE):
-            _row_failed(memory, tick, row, verdict)
-        else:  # it waited for another's file; its own may be fine
-            _again(memory, tick, row, State.UPLOADING)
-
-
-def _is_no_image(verdict: Verdict) -> bool:
-    return isinstance(verdict, Rejected) and (
-        isinstance(verdict, TypeRefused) or verdict.cause.advice == "TOO_BIG"
-    )
-
-
-def _send_as_file(memory: Memory, tick: Tick, job: Upload | DriveJob, verdict: Verdict) -> None:
-    """Remember what is not taken as an image, and have it go as a file."""
-    size = None if isinstance(verdict, TypeRefused) else job.source.fingerprint.size
-    word = refused_as_image(job.dress.key.extension, size)
-    memory.refused |= {word}
-    outbox.refuse_extension(memory.store, tick.connection, memory.settings.app, word, tick.now)
-    tick.say_of(Log.IMAGE_REFUSED, job.source, verdict.cause.code, verdict.cause.message, "")
-    columns = {"due": tick.now, "attempts": ONE_MORE}
-    tick.changes += [Change(row.id, Event.RETRY, State.UPLOADING, verdict.cause, columns) for row in job.rows]
-
-
-def _refuse_extension(memory: Memory, tick: Tick, job: Upload | DriveJob) -> None:
-    extension = job.dress.key.extension
-    memory.refused |= {extension}
-    outbox.refuse_extension(memory.store, tick.connection, memory.settings.app, extension, tick.now)
-    tick.say(Log.EXTENSION_REFUSED, extension=extension, path=policy.readable(job.source.path))
-
-
-def _again(memory: Memory, tick: Tick, row: Delivery, claimed: State) -> None:
-    memory.may_upload = True
-    memory.may_send.add(row.conversation)
-    tick.changes.append(Change(row.id, Event.RETRY, claimed, None, {"due": tick.now}))
-
-
-def _row_failed(memory: Memory, tick: Tick, row: Delivery, verdict: Verdict) -> None:
-    claimed = State.UPLOADING if row.state is State.PENDING else State.SENDING
-    current = outbox.by_id(tick.connection, [row.id]).get(row.id)
-    if current is None or current.state is not claimed:
-        return
-    if isinstance(verdict, policy.OWN_FILE) and (current.path, current.fingerprint) != (
-        row.path,
-        row.fingerprint,
-    ):
-        _again(memory, tick, row, claimed)  # it was moved or touched under our hands: once more where it is
-        return
-    served_at = max(memory.served_at.get(api, float("-inf")) for api in _apis_of(row, claimed))
-    alone = row.failures == 0 or served_at > row.due
-    rules = Rules(memory.settings.give_up_after, memory.settings.unsupported_in(row.folder))
-    standing = replace(row.standing, state=claimed)
-    result = policy.consequence(verdict, standing, tick.now, memory.chance(), rules, alone=alone)
-    _write_consequence(memory, tick, row, claimed, result)
-    _say_consequence(tick, row, claimed, result, verdict)
-
-
-def _apis_of(row: Delivery, claimed: State) -> Collection[str]:
-    """Return the APIs of which any that serves others shows that a row's trouble is its own."""
-    if claimed is State.SENDING:
-        return {send_api(row)}
-    return DRIVE_APIS if row.route is Route.DRIVE else {API_UPLOAD}
-
-
-def _write_consequence(
-    memory: Memory, tick: Tick, row: Delivery, claimed: State, result: Consequence
-) -> None:
-    columns: dict[str, Any] = {
-        "due": result.due,
-        "failures": result.standing.failures,
-        "waited": result.standing.waited,
-        "media_losses": result.standing.media_losses,
-    }
-    if result.answered:
-        columns["attempts"] = ONE_MORE
-    if result.event is Event.DOUBT and claimed is State.SENDING:
-        columns |= {"doubts": row.doubts + 1, "doubted_at": tick.now}
-        memory.may_doubt = True
-    if result.event is Event.MEDIA_LOST:
-        outbox.media_lost(tick.connection, row.upload_key, row.media_id)
-    memory.may_wait |= result.due > tick.now
-    memory.may_upload = True
-    memory.may_send.add(row.conversation)
-    tick.changes.append(Change(row.id, result.event, claimed, result.cause, columns))
-
-
-_SAID: Final = {
-    Event.REJECT: Log.FAILED,
-    Event.SKIP: Log.SKIPPED,
-    Event.VANISH: Log.WITHDRAWN,
-}
-
-
-def _say_consequence(
-    tick: Tick, row: Delivery, claimed: State, result: Consequence, verdict: Verdict
-) -> None:
-    text = _SAID.get(result.event)
-    if result.event is Event.DOUBT and claimed is State.SENDING:
-        text = Log.DOUBTED
-    elif result.event is Event.RETRY and verdict.scope is Scope.ROW and result.cause.code != "stopped":
-        text = Log.RETRYING
-    if text is not None and not isinstance(verdict, TypeRefused):
-        tick.say_of(text, row, result.cause.code, result.cause.message, result.cause.advice)
