@@ -15,8 +15,9 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, Trans
 from dingwatch import policy
 from dingwatch.cli import arrival
 from dingwatch.cli.arrival import Differs, Taken
-from dingwatch.cli.calling import calling, delivery, elsewhere, give_up, operator, require_content
 from dingwatch.cli.context import Session
+from dingwatch.cli.delivered import delivery, elsewhere, give_up, operator, require_content
+from dingwatch.cli.online import calling
 from dingwatch.dingtalk import MEDIA_LIMIT, Client, Sink, Storage
 from dingwatch.ledger.sent import Place, Sent
 from dingwatch.model import Failure, Form, Route

@@ -9,8 +9,9 @@ from collections.abc import Sequence
 import click
 
 from dingwatch import policy
-from dingwatch.cli.calling import calling, delivery, elsewhere, give_up, operator, require_content
 from dingwatch.cli.context import Session, local, printable
+from dingwatch.cli.delivered import delivery, elsewhere, give_up, operator, require_content
+from dingwatch.cli.online import calling
 from dingwatch.cli.status import instant
 from dingwatch.dingtalk import SignedAddress, Storage
 from dingwatch.ledger.sent import Place, Sent

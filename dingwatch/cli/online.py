@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Final
 
 from dingwatch.cli import diagnosis
@@ -13,6 +14,7 @@ from dingwatch.cli.metering import Meter
 from dingwatch.config import DingTalk
 from dingwatch.dingtalk import Account, Client, Host, proxy_of
 from dingwatch.model import Failure, Scope
+from dingwatch.service import account_of
 from dingwatch.texts import Checks
 
 MOST_SKEW: Final = 300.0
@@ -32,18 +34,21 @@ def connected(account: Account, count: Callable[[str], None]) -> Client:
     )
 
 
-def online(session: Session) -> Iterator[Finding]:
-    """Ask for a token of each host, for the robots of each conversation, and what the operator may do."""
-    dingtalk = session.config.dingtalk
-    account = Account(
-        dingtalk.client_id, dingtalk.client_secret, dingtalk.robot_code, dingtalk.api_url, dingtalk.oapi_url
-    )
+@contextmanager
+def calling(session: Session) -> Iterator[Client]:
+    """Yield a client of the configuration's app; its calls are added to the month's."""
     meter = Meter(session)
     try:
-        with connected(account, meter.count) as client:
-            yield from _asked(session, client, dingtalk)
+        with connected(account_of(session.config.dingtalk), meter.count) as client:
+            yield client
     finally:
         meter.write()
+
+
+def online(session: Session) -> Iterator[Finding]:
+    """Ask for a token of each host, for the robots of each conversation, and what the operator may do."""
+    with calling(session) as client:
+        yield from _asked(session, client, session.config.dingtalk)
 
 
 def _asked(session: Session, client: Client, dingtalk: DingTalk) -> Iterator[Finding]:

@@ -8,8 +8,9 @@ from typing import Final
 import click
 
 from dingwatch import policy
-from dingwatch.cli.calling import calling, delivery, give_up
 from dingwatch.cli.context import Session, local
+from dingwatch.cli.delivered import delivery, give_up
+from dingwatch.cli.online import calling
 from dingwatch.dingtalk import Client, Recalled
 from dingwatch.dress import NOTICE
 from dingwatch.ledger import sent

@@ -7,7 +7,7 @@ with its story in the log: nothing resurrects itself in the process, the next st
 
 from dingwatch.service.daemon import EXIT_BUG, Service, serve
 from dingwatch.service.delivering import deliver, finished
-from dingwatch.service.folders import dress_code
+from dingwatch.service.folders import account_of, dress_code
 from dingwatch.service.gate import Gate
 from dingwatch.service.ledgers import open_ledger, require_present
 from dingwatch.service.places import LEDGER_FILE, LOCK_FILE, ledger_url
@@ -19,6 +19,7 @@ __all__ = [
     "LOCK_FILE",
     "Gate",
     "Service",
+    "account_of",
     "deliver",
     "dress_code",
     "finished",

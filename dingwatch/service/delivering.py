@@ -16,7 +16,7 @@ from dingwatch import delivery, host
 from dingwatch.config import Config, Rate
 from dingwatch.delivery import DeliveryLoop, Outcome, place_of
 from dingwatch.delivery.drives import THREADS as DRIVE_THREADS
-from dingwatch.dingtalk import Account, Client
+from dingwatch.dingtalk import Client
 from dingwatch.dress import DressCode
 from dingwatch.intake.jobs import Anew
 from dingwatch.ledger import LedgerError, Outage, Store, outbox
@@ -24,7 +24,7 @@ from dingwatch.ledger.outage import RETRY_SECONDS
 from dingwatch.lifecycle import IN_WORK, State
 from dingwatch.model import Vanished
 from dingwatch.pace import Limit
-from dingwatch.service.folders import bind_folders, dress_code, webhooks, wording
+from dingwatch.service.folders import account_of, bind_folders, dress_code, webhooks, wording
 from dingwatch.service.gate import Gate
 from dingwatch.service.inbox import Inbox
 from dingwatch.service.ledgers import open_ledger
@@ -56,13 +56,7 @@ class DeliverySide:
         self._gate = Gate(_limit(config.pace.per_api), self._stopping)
         dingtalk = config.dingtalk
         self._client = Client(
-            Account(
-                dingtalk.client_id,
-                dingtalk.client_secret,
-                dingtalk.robot_code,
-                dingtalk.api_url,
-                dingtalk.oapi_url,
-            ),
+            account_of(dingtalk),
             gate=self._gate,
             count=self._count,
             sleep=self._sleep,

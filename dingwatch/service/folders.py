@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from dingwatch import policy
-from dingwatch.config import Config, Folder
-from dingwatch.dingtalk import MEDIA_LIMIT, Webhook
+from dingwatch.config import Config, DingTalk, Folder
+from dingwatch.dingtalk import MEDIA_LIMIT, Account, Webhook
 from dingwatch.dress import DressCode
 from dingwatch.intake import FolderSettings
 from dingwatch.ledger import Store
@@ -30,6 +30,13 @@ class Folders:
 
 SENT_BY_HAND: Final = "send"
 """The name of the space in the drive for what `send` was given."""
+
+
+def account_of(dingtalk: DingTalk) -> Account:
+    """Return whose calls they are."""
+    return Account(
+        dingtalk.client_id, dingtalk.client_secret, dingtalk.robot_code, dingtalk.api_url, dingtalk.oapi_url
+    )
 
 
 def dress_code(config: Config, folder: Folder | None, number: int | None) -> DressCode:

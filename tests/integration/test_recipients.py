@@ -5,8 +5,6 @@ import os
 import sqlite3
 import urllib.request
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,8 +14,9 @@ import pytest
 
 from dingwatch.config import Config, Folder, Webhook
 from dingwatch.sandbox import Fault, FaultKind, MediaRules, Message, Sandbox, Settings
-from dingwatch.service import LEDGER_FILE, Service
+from dingwatch.service import LEDGER_FILE
 from dingwatch.texts import Language, Log
+from tests.integration.test_service import run
 from tests.security.leaks import Ear
 from tests.support import Heard, config, eventually, folder
 
@@ -37,17 +36,6 @@ def table(setting: Config, *columns: str) -> list[tuple[Any, ...]]:
 def states(setting: Config) -> Counter[str]:
     """Return how many deliveries are in each state."""
     return Counter(row[0] for row in table(setting, "state"))
-
-
-@contextmanager
-def run(setting: Config, heard: Heard | None = None) -> Iterator[Service]:
-    """Run the service, and see that nothing unexpected ended it."""
-    service = Service(setting, say=heard or Heard())
-    with service:
-        service.ready.wait(20)
-        yield service
-    if service.failed is not None:
-        raise service.failed
 
 
 def setting_of(tmp_path: Path, sandbox: Sandbox, share: Path, *groups: str, **changes: Any) -> Config:  # noqa: ANN401

@@ -1,4 +1,4 @@
-"""What commands about one delivery share: the delivery itself, and a client whose calls are counted."""
+"""What commands about one delivery share: the delivery itself, and how they give it up."""
 
 from __future__ import annotations
 
@@ -7,9 +7,6 @@ from contextlib import contextmanager
 from typing import NoReturn
 
 from dingwatch.cli.context import Session
-from dingwatch.cli.metering import Meter
-from dingwatch.cli.online import connected
-from dingwatch.dingtalk import Account, Client
 from dingwatch.dress import NOTICE
 from dingwatch.ledger import Store, sent
 from dingwatch.ledger.commands import NotApplicable
@@ -52,21 +49,6 @@ def operator(session: Session, one: Sent) -> str:
     if union_id is None:
         session.fail(Back.NO_OPERATOR, id=one.id)
     return union_id
-
-
-@contextmanager
-def calling(session: Session) -> Iterator[Client]:
-    """Yield a client; its calls are added to the month's."""
-    dingtalk = session.config.dingtalk
-    account = Account(
-        dingtalk.client_id, dingtalk.client_secret, dingtalk.robot_code, dingtalk.api_url, dingtalk.oapi_url
-    )
-    meter = Meter(session)
-    try:
-        with connected(account, meter.count) as client:
-            yield client
-    finally:
-        meter.write()
 
 
 def give_up(session: Session, text: Text, one: Sent, verdict: Verdict) -> NoReturn:
