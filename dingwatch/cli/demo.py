@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import signal
 import tempfile
+import threading
 from pathlib import Path
-from types import FrameType
 
 from dingwatch.cli.context import Session, print_line
 from dingwatch.config import Config, Delivery, DingTalk, Folder, Pace
-from dingwatch.host import Latch
+from dingwatch.host import when_asked_to_stop
 from dingwatch.sandbox import Sandbox
 from dingwatch.service import Service, log_to_stderr
 from dingwatch.texts import Cli, Language, Log
@@ -43,13 +42,13 @@ class _Stops:
 
     def __init__(self) -> None:
         self._came = False
-        self._events: list[Latch] = []
+        self._events: list[threading.Event] = []
 
-    def __call__(self, _number: int, _frame: FrameType | None) -> None:
+    def __call__(self) -> None:
         self._came = True
         self.wake()
 
-    def wake(self, *events: Latch) -> None:
+    def wake(self, *events: threading.Event) -> None:
         self._events += events
         if self._came:
             for event in self._events:
@@ -58,8 +57,7 @@ class _Stops:
 
 def _stops_on_signal() -> _Stops:
     stops = _Stops()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, stops)
+    when_asked_to_stop(stops)
     return stops
 
 

@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-import signal
-from types import FrameType
+import threading
 
 import click
 
 from dingwatch.cli.context import Session, print_line
-from dingwatch.host import Latch
+from dingwatch.host import when_asked_to_stop
 from dingwatch.sandbox import Sandbox, config_block, conversation_lines
 from dingwatch.texts import Cli
 
 
 def sandbox(session: Session, host: str, port: int) -> int:
     """Serve until a signal."""
-    asked = Latch()
-
-    def stop(_number: int, _frame: FrameType | None) -> None:
-        asked.set()
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, stop)
+    asked = threading.Event()
+    when_asked_to_stop(asked.set)
     running = Sandbox(host, port)
     try:
         running.start()

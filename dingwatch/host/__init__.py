@@ -1,15 +1,14 @@
 """Pieces of the host system (Linux). Nothing starts in a constructor."""
 
 from dingwatch.host.door import SOCKET, Door, NoDaemon, ask
-from dingwatch.host.latch import Latch
 from dingwatch.host.lock import Lock, Locked, lock_holder
 from dingwatch.host.owner import become_owner_of
+from dingwatch.host.signals import when_asked_to_stop
 from dingwatch.host.systemd import notify
 
 __all__ = [
     "SOCKET",
     "Door",
-    "Latch",
     "Lock",
     "Locked",
     "NoDaemon",
@@ -17,4 +16,5 @@ __all__ = [
     "become_owner_of",
     "lock_holder",
     "notify",
+    "when_asked_to_stop",
 ]

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-import signal
 import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
-from types import FrameType, TracebackType
+from types import TracebackType
 from typing import Final, Self
 
 from dingwatch import host, policy
@@ -39,8 +38,8 @@ class Service:
         self._lock = host.Lock(config.state_dir / LOCK_FILE)
         self._store: Store | None = None
         self._door: host.Door | None = None
-        self.ready = host.Latch()
-        self.ended = host.Latch()
+        self.ready = threading.Event()
+        self.ended = threading.Event()
         self.failed: BaseException | None = None
 
     def start(self) -> None:
@@ -163,15 +162,14 @@ def serve(config: Config, environ: Mapping[str, str]) -> int:
     """Run the service in the foreground until SIGTERM or SIGINT; return the exit code."""
     log_to_stderr()
     service = Service(config)
-    asked = host.Latch()
+    asked = threading.Event()
 
-    def on_signal(_number: int, _frame: FrameType | None) -> None:
+    def stop() -> None:
         asked.set()
         service.ended.set()
         service.ready.set()
 
-    signal.signal(signal.SIGTERM, on_signal)
-    signal.signal(signal.SIGINT, on_signal)
+    host.when_asked_to_stop(stop)
     service.start()
     service.ready.wait()
     if not asked.is_set() and service.failed is None:
