@@ -404,3 +404,37 @@ def test_owner_is_left_alone(tmp_path: Path) -> None:
     become_owner_of(tmp_path)
     become_owner_of(tmp_path / "no")
     assert os.geteuid() == tmp_path.stat().st_uid
+
+
+ROUNDS = 60_000
+_ASKED = f"""
+import os, random, signal, threading, time
+from dingwatch.host import when_asked_to_stop
+
+heard, told = os.pipe()
+waiting = os.getpid()
+if os.fork() == 0:
+    os.close(told)
+    while os.read(heard, 1):
+        end = time.perf_counter_ns() + random.randrange(30_000)
+        while time.perf_counter_ns() < end:
+            pass
+        os.kill(waiting, random.choice([signal.SIGTERM, signal.SIGINT]))
+    os._exit(0)
+
+asked = threading.Event()
+when_asked_to_stop(asked.set)
+for _ in range({ROUNDS}):
+    os.write(told, b"x")
+    asked.wait()
+    asked.clear()
+"""
+
+
+def test_a_signal_may_come_at_any_instant() -> None:
+    """Whatever the main thread is about to do, a wait that another process's signal is to end does end.
+
+    With a handler in the main thread some of these rounds never ended: one in some ten thousand.
+    """
+    done = subprocess.run([sys.executable, "-c", _ASKED], timeout=60, check=False)
+    assert done.returncode == 0
