@@ -103,6 +103,8 @@ class Life:
         self._last_tick = 0.0
         self._stop_at: float | None = None
         self._noticed: set[tuple[int, bytes]] = set()
+        self._looked: set[int] = set()
+        """Folders into which a scan has looked since the end began; only its outcome counts."""
         self._scanned: set[int] = set()
         self._reset()
 
@@ -119,6 +121,7 @@ class Life:
         self._stop_at = None
         self.chat.stopping = False
         self._noticed.clear()
+        self._looked.clear()
         self._scanned.clear()
 
     @property
@@ -214,7 +217,7 @@ class Life:
         self._noticed |= {
             (one.folder, one.path) for one in taken if isinstance(one, Notice) and one.folder in away
         }
-        self._scanned |= {one.folder for one in taken if isinstance(one, Scanned)}
+        self._scanned |= {one.folder for one in taken if isinstance(one, Scanned)} & self._looked
 
     def _note_listings(self, loop: IntakeLoop, taken: Sequence[Input]) -> None:
         """What a first look lists may be a baseline."""
@@ -292,6 +295,8 @@ class Life:
 
     def _do_intake(self, job: intake.Job, back: float) -> None:
         result = self._intake_perform(job)
+        if isinstance(job, Scan):
+            self._looked.add(job.folder)
         self.after(back, partial(self._intake_out, result), job, done=True)
 
     def _intake_out(self, result: Input) -> None:
@@ -494,6 +499,7 @@ class Life:
         self.calm, self.full = True, False
         self.chat.rate, self.chat.out = 0.0, False
         self.disk.hinder, self.disk.meanwhile = nothing, nothing
+        self._looked.clear()
         self._scanned.clear()
         self.tell("calm")
         if self.intake is None and self._stop_at is None and not self._events:
