@@ -173,8 +173,11 @@ def _in(rows: FromClause, *states: State) -> ColumnElement[bool]:
 
 
 def _due(state: State) -> ColumnElement[bool]:
-    """Rows of this state that are due and mapped."""
-    return and_(deliveries.c.state == state, deliveries.c.due <= bindparam("now"), _MAPPED)
+    """Rows of this state that are due and mapped.
+
+    Most rows that wait are due: by an index of their dues all of them would be read, and sorted, each time.
+    """
+    return and_(deliveries.c.state == state, deliveries.c.due + 0 <= bindparam("now"), _MAPPED)
 
 
 _NOT_HELD: Final = and_(
