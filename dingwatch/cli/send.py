@@ -46,8 +46,8 @@ def send(session: Session, paths: tuple[Path, ...], target: str) -> int:
     given = _read_all(session, paths)
     with session.store() as store:
         ids = _write(session, store, given, conversations)
-        session.poke()
         try:
+            session.poke()
             rows = _await(session, store, ids)
         except KeyboardInterrupt:
             session.fail(Cli.SEND_ENDED)

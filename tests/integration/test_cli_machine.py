@@ -243,7 +243,7 @@ def test_send_that_is_interrupted_keeps_the_file(machine: Machine, tmp_path: Pat
         env={**os.environ, "LC_ALL": "en_GB.UTF-8"},
     )
     machine.running.append(sending)
-    eventually(machine.history)
+    eventually(lambda: any(row["attempts"] for row in machine.history()))
     sending.send_signal(signal.SIGINT)
     _, said = sending.communicate(timeout=PATIENCE)
     assert (sending.returncode, "stays in the ledger" in said) == (1, True), said
