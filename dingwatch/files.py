@@ -14,11 +14,13 @@ import io
 import os
 import signal
 import stat
+import threading
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, TypeVar
 
 from dingwatch.model import (
     Cause,
@@ -35,7 +37,11 @@ from dingwatch.model import (
 )
 from dingwatch.policy import readable
 
+T = TypeVar("T")
+
 BLOCK: Final = 1 << 20
+ANSWER_SECONDS: Final = 3.0
+"""After which one look counts as one at a share that hangs, where nothing else can go on meanwhile."""
 _PARENT: Final = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _HOLD: Final = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ: Final = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
@@ -71,6 +77,11 @@ def _not_regular() -> Failure:
 def changed() -> Failure:
     """Return the failure of a file that is not what it was."""
     return Failure(Vanished(Cause("changed", "", "FILE_CHANGED")))
+
+
+def hangs() -> Failure:
+    """Return the failure of a share that does not answer."""
+    return _down("hangs")
 
 
 def fingerprint_of(status: os.stat_result) -> Fingerprint:
@@ -138,6 +149,27 @@ def open_root(path: bytes) -> Root:
         raise _down(errno.errorcode.get(error.errno or 0, "EUNKNOWN")) from None
     mounted = status.st_dev != parent.st_dev or path == b"/"
     return Root(path, held, (status.st_dev, status.st_ino), mounted)
+
+
+def in_time(call: Callable[[], T], seconds: float = ANSWER_SECONDS) -> T:
+    """Return what a call that touches a folder returns, for callers with no threads of their own to lose.
+
+    Raises:
+        Failure: FolderDown(`hangs`) when it has not come back by then; and whatever the call raises.
+    """
+    answer: Future[T] = Future()
+
+    def run() -> None:
+        try:
+            answer.set_result(call())
+        except BaseException as error:  # noqa: BLE001 (raised where it is waited for)
+            answer.set_exception(error)
+
+    threading.Thread(target=run, name="in time", daemon=True).start()
+    try:
+        return answer.result(seconds)
+    except TimeoutError:
+        raise hangs() from None
 
 
 @contextmanager

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -24,6 +25,8 @@ from dingwatch.service import ledger_url, open_ledger
 from dingwatch.texts import Checks
 from dingwatch.watch import kind_of, walk
 
+LISTING_SECONDS: Final = 30.0
+"""For one directory; a million names take some seconds."""
 WATCH_LIMIT: Final = Path("/proc/sys/fs/inotify/max_user_watches")
 
 
@@ -139,8 +142,9 @@ def _tree(folder: Folder) -> Tree:
     chosen = policy.path_filter(folder.include, folder.exclude, recursive=folder.recursive)
     directories = found = 0
     unlisted = []
-    with closing(files.open_root(folder.root)) as root:
-        for directory in walk(root, chosen.prunes):
+    with closing(files.in_time(partial(files.open_root, folder.root))) as root:
+        listing = walk(root, chosen.prunes)
+        while (directory := files.in_time(partial(next, listing, None), LISTING_SECONDS)) is not None:
             directories += 1
             prefix = directory.path + b"/" if directory.path else b""
             found += sum(chosen.accepts(prefix + entry.name) for entry in directory.entries)

@@ -16,6 +16,7 @@ from dingwatch import files, policy
 from dingwatch.cli.context import Session, local, printable
 from dingwatch.cli.waiting import waits
 from dingwatch.config import Folder
+from dingwatch.config.links import real_paths
 from dingwatch.ledger import Store, pauses, report
 from dingwatch.ledger.report import BASELINE, Decision, Scope
 from dingwatch.lifecycle import IN_WORK, State
@@ -47,7 +48,7 @@ _Lookup = Callable[[Folder | None, bytes], _Known]
 def why(session: Session, written: str) -> int:
     """Tell the story of one path, in every folder that it lies in."""
     path = os.fsencode(written)
-    if not os.path.lexists(path):  # as `history` shows a name that is not UTF-8
+    if b"\\x" in path and not os.path.lexists(path):  # as `history` shows a name that is not UTF-8
         path = re.sub(rb"\\x([0-9a-f]{2})", lambda found: bytes.fromhex(found[1].decode()), path)
     with _lookup(session) as known:
         places = _places(session.config.folders, path, known) if written else []
@@ -80,7 +81,7 @@ def _known(store: Store, scope: Scope, folder: Folder | None, path: bytes) -> _K
 def _places(folders: Sequence[Folder], path: bytes, known: _Lookup) -> list[_Known]:
     """Find where a path lies; one that is relative may be meant from a folder's root."""
     directory, name = os.path.split(os.path.abspath(path))
-    whole = os.path.join(os.path.realpath(directory), name)
+    whole = os.path.join(*real_paths([directory]), name)
     within = [
         known(one, whole[len(one.root.rstrip(b"/")) + 1 :])
         for one in folders
@@ -92,8 +93,16 @@ def _places(folders: Sequence[Folder], path: bytes, known: _Lookup) -> list[_Kno
     inner = os.path.normpath(path)
     if within or os.path.isabs(path) or inner.startswith(b".."):
         return within
-    found = [known(one, inner) for one in folders]
-    return [one for one in found if one.story or os.path.lexists(os.path.join(one.folder.root, inner))]  # type: ignore[union-attr]
+    found = [(known(one, inner), one.root) for one in folders]
+    return [one for one, root in found if one.story or _lies(root, inner)]
+
+
+def _lies(root: bytes, path: bytes) -> bool:
+    """Say whether something lies there, as far as a share that may hang tells."""
+    try:
+        return files.in_time(partial(os.path.lexists, os.path.join(root, path)))
+    except Failure:
+        return False
 
 
 def _tell(session: Session, known: _Known) -> bool:
@@ -151,8 +160,7 @@ def _settling(session: Session, number: int, path: bytes) -> Iterator[str]:
 def _present(session: Session, known: _Known, folder: Folder) -> Iterator[str]:
     """Say what lies at the path."""
     try:
-        with closing(files.open_root(folder.root)) as root:
-            size = files.observe(root, known.path).size
+        size = files.in_time(partial(_size, folder.root, known.path))
     except Failure as failure:
         cause = failure.verdict.cause
         if cause.code != "absent" or _waits(known.story):
@@ -166,6 +174,11 @@ def _present(session: Session, known: _Known, folder: Folder) -> Iterator[str]:
         yield session.say(Cli.WHY_NOT_WATCHED)
     elif not known.story:
         yield session.say(Cli.WHY_NEW)
+
+
+def _size(root_path: bytes, path: bytes) -> int:
+    with closing(files.open_root(root_path)) as root:
+        return files.observe(root, path).size
 
 
 def _waits(story: tuple[Decision, ...]) -> bool:

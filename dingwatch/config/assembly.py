@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -13,6 +13,7 @@ from dingwatch.config.across import Spot, around_state, clashes, missing
 from dingwatch.config.checks import is_loopback
 from dingwatch.config.document import Document
 from dingwatch.config.findings import Finding, Place, problems
+from dingwatch.config.links import real_paths
 from dingwatch.config.schema import ConfigShape, DingTalkShape, FolderShape, validate
 from dingwatch.config.values import Config, ConfigError, Delivery, DingTalk, Folder, Pace, Webhook, recipients
 from dingwatch.texts import Language, Problems, spoken
@@ -53,8 +54,7 @@ def assembled(document: Document, around: Surroundings) -> Config:
     findings = [*document.findings, *(f for f in wrong if f.place not in reported), *missing(document.tree)]
 
     client_secret = _secret(document, shape.dingtalk, around, findings)
-    state_dir = _state_dir(shape, around.environ, findings)
-    places = [_folder_place(i, folder, around.environ, findings) for i, folder in enumerate(shape.folders)]
+    state_dir, *places = _located(_paths(shape, around.environ), around.environ, findings)
     wrong_places = {finding.place for finding in findings}
     spots = [_spot(i, folder, places[i], wrong_places) for i, folder in enumerate(shape.folders)]
     findings += clashes(spots, document.lines)
@@ -102,33 +102,40 @@ class _Location:
     root: bytes
 
 
+def _paths(shape: ConfigShape, environ: Mapping[str, str]) -> Iterator[tuple[Place, str | None]]:
+    """Yield the state directory and then each folder's path, as written; None where none is."""
+    # systemd separates several state directories by colons; the first one is the unit's own.
+    given = shape.state_dir or environ.get("STATE_DIRECTORY", "").partition(":")[0]
+    fallback = "/var/lib/dingwatch" if os.geteuid() == 0 else "~/.local/state/dingwatch"
+    yield ("state_dir",), given or fallback
+    for index, folder in enumerate(shape.folders):
+        yield ("folders", index, "path"), folder.path
+
+
 def _located(
-    place: Place, written: str, environ: Mapping[str, str], findings: list[Finding]
-) -> _Location | None:
+    paths: Iterable[tuple[Place, str | None]], environ: Mapping[str, str], findings: list[Finding]
+) -> list[_Location | None]:
+    """Find where each path really is; None for one that is missing or wrong, which the findings tell."""
+    found = [
+        None if written is None else _absolute(place, written, environ, findings) for place, written in paths
+    ]
+    roots = iter(real_paths(os.fsencode(path) for path in found if path is not None))
+    return [None if path is None else _Location(path, next(roots)) for path in found]
+
+
+def _absolute(place: Place, written: str, environ: Mapping[str, str], findings: list[Finding]) -> Path | None:
     path = Path(expanded(written, environ))
     if not path.is_absolute():  # `~nobody`, or a home directory that is no absolute path
         findings.append(Finding(place, Problems.RELATIVE))
         return None
     try:
-        return _Location(path, os.path.realpath(os.fsencode(path)))
-    except ValueError:  # characters that the locale's encoding does not have
+        unusable = b"\0" in os.fsencode(path)
+    except UnicodeEncodeError:  # characters that the locale's encoding does not have
+        unusable = True
+    if unusable:
         findings.append(Finding(place, Problems.CONTROL))
         return None
-
-
-def _state_dir(shape: ConfigShape, environ: Mapping[str, str], findings: list[Finding]) -> _Location | None:
-    # systemd separates several state directories by colons; the first one is the unit's own.
-    given = shape.state_dir or environ.get("STATE_DIRECTORY", "").partition(":")[0]
-    fallback = "/var/lib/dingwatch" if os.geteuid() == 0 else "~/.local/state/dingwatch"
-    return _located(("state_dir",), given or fallback, environ, findings)
-
-
-def _folder_place(
-    index: int, folder: FolderShape, environ: Mapping[str, str], findings: list[Finding]
-) -> _Location | None:
-    if folder.path is None:
-        return None
-    return _located(("folders", index, "path"), folder.path, environ, findings)
+    return path
 
 
 # --- The secret --------------------------------------------------------------------------------

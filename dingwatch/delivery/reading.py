@@ -14,7 +14,7 @@ from typing import Final, TypeVar
 
 from dingwatch import files
 from dingwatch.ledger.outbox import Delivery
-from dingwatch.model import Cause, Failure, Fingerprint, FolderDown, NotReached, Scope
+from dingwatch.model import Failure, Fingerprint, NotReached
 from dingwatch.policy import displayed_name
 
 T = TypeVar("T")
@@ -120,7 +120,7 @@ class Reader:
         try:
             return self._threads_of(row.folder).submit(call).result(seconds)
         except TimeoutError:
-            raise Failure(FolderDown(Cause("hangs", "", "FOLDER_DOWN"), Scope.FOLDER)) from None
+            raise files.hangs() from None
         except OSError as error:
             raise Failure(files.verdict_of(error)) from None
 

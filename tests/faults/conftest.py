@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import os
 import shutil
+import signal
 import subprocess
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -92,6 +94,21 @@ def unmount(place: Path, *, check: bool = True) -> None:
 
 def _tool(name: str) -> str:
     return shutil.which(name) or pytest.skip(f"there is no {name} here")
+
+
+@pytest.fixture
+def server(tmp_path: Path, share: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A file system at the shared folder; the process that serves it."""
+    command = shutil.which("bindfs")
+    if command is None or os.geteuid() != 0:
+        pytest.skip("needs bindfs and root")
+    (tmp_path / "behind").mkdir()
+    with subprocess.Popen([command, "-f", tmp_path / "behind", share]) as process:
+        eventually(share.is_mount)
+        yield process
+        process.send_signal(signal.SIGCONT)
+        subprocess.run(["/usr/bin/env", "umount", "-l", share], check=True)
+        process.kill()
 
 
 class Confined(Machine):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
@@ -16,25 +15,11 @@ from dingwatch import files
 from dingwatch.delivery import Reader
 from dingwatch.ledger.outbox import Delivery
 from dingwatch.model import Failure, FolderDown, Vanished
-from tests.support import dressed, eventually, row, sha256
+from tests.support import dressed, row, sha256
 
 SIZE = 8 << 20
 """More than any file system reads ahead."""
 CONTENT = os.urandom(SIZE)
-
-
-@pytest.fixture
-def server(tmp_path: Path, share: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """A file system at the shared folder; the process that serves it."""
-    command = shutil.which("bindfs")
-    if command is None or os.geteuid() != 0:
-        pytest.skip("needs bindfs and root")
-    (tmp_path / "behind").mkdir()
-    with subprocess.Popen([command, "-f", tmp_path / "behind", share]) as process:
-        eventually(share.is_mount)
-        yield process
-        subprocess.run(["/usr/bin/env", "umount", "-l", share], check=True)
-        process.kill()
 
 
 @pytest.fixture

@@ -1,0 +1,74 @@
+"""The start, and every command, while one share of several hangs: a FUSE mount that is stopped."""
+
+import os
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from dingwatch.config.links import real_paths
+from dingwatch.sandbox import Sandbox
+from tests.faults.conftest import Confined
+from tests.support import eventually
+
+
+@pytest.fixture
+def two_folders(confined: Confined, share: Path, tmp_path: Path, server: subprocess.Popen[bytes]) -> Confined:
+    """A machine with a folder on a share that hangs, written as a link to it, and one on a local disk."""
+    first = confined.settings["folders"][0]
+    (tmp_path / "link").symlink_to(share)
+    (tmp_path / "local").mkdir()
+    confined.settings["folders"] = [
+        {**first, "name": "share", "path": str(tmp_path / "link")},
+        {**first, "name": "local", "path": str(tmp_path / "local")},
+    ]
+    confined.write()
+    server.send_signal(signal.SIGSTOP)
+    return confined
+
+
+def test_what_lies_beyond_stays_as_written(
+    share: Path, tmp_path: Path, server: subprocess.Popen[bytes]
+) -> None:
+    """Links are resolved as far as they can be; other paths do not wait for the one that hangs."""
+    (tmp_path / "link").symlink_to(share)
+    (tmp_path / "other").symlink_to("local")
+    server.send_signal(signal.SIGSTOP)
+    paths = [os.fsencode(tmp_path / "link" / "deep" / "..."), os.fsencode(tmp_path / "other")]
+    assert real_paths(paths, 0.2) == [os.fsencode(share / "deep" / "..."), os.fsencode(tmp_path / "local")]
+
+
+def test_a_share_that_hangs_at_the_start_holds_up_no_other_folder(
+    two_folders: Confined, share: Path, tmp_path: Path, sandbox: Sandbox, server: subprocess.Popen[bytes]
+) -> None:
+    """The other folder's files arrive; when the share answers again, so do its own, under the name it had."""
+    service = subprocess.Popen(
+        two_folders.command("run"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    two_folders.running.append(service)
+    eventually(lambda: two_folders.status()["folders"][1]["watch"] == "inotify")
+    (tmp_path / "local" / "a.txt").write_text("a")
+    eventually(lambda: names(sandbox) == ["a.txt"])
+    server.send_signal(signal.SIGCONT)
+    eventually(lambda: two_folders.status()["folders"][0]["watch"] == "poll")
+    (share / "b.txt").write_text("b")
+    eventually(lambda: names(sandbox) == ["a.txt", "b.txt"], 30.0)
+    assert two_folders.stop(service) == 0
+
+
+def names(sandbox: Sandbox) -> list[str]:
+    """Return the names of what was sent."""
+    return [str(message.file_name) for message in sandbox.messages(sandbox.conversations[0].id)]
+
+
+def test_commands_answer(two_folders: Confined, tmp_path: Path, share: Path) -> None:
+    """What somebody types to find out says it: which folder hangs, and that the other one is fine."""
+    assert [one["name"] for one in two_folders.status()["folders"]] == ["share", "local"]
+    assert two_folders.history() == []
+    checked = two_folders.call("check", "--offline")
+    assert checked.exit_code == 1
+    assert f"share: {tmp_path / 'link'} cannot be watched (hangs)" in checked.output
+    assert "local: " in checked.output
+    assert "(hangs)" in two_folders.call("why", str(share / "a.txt")).output
+    assert "lies in no watched folder" in two_folders.call("why", "a.txt").output

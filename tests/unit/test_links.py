@@ -1,0 +1,62 @@
+"""Where paths really are."""
+
+import errno
+import os
+import tempfile
+from pathlib import Path
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dingwatch.config.links import real_paths
+
+NAMES = st.sampled_from(["a", "b", "c"])
+STEPS = st.lists(st.one_of(NAMES, st.sampled_from(["..", ".", ""])), min_size=1, max_size=4)
+TARGETS = st.one_of(st.none(), st.tuples(st.booleans(), STEPS))
+"""Of a name: a directory, or a link, from the top or from where it lies, to a path that may not be there."""
+
+
+def lay(top: Path, targets: dict[tuple[str, ...], tuple[bool, list[str]] | None]) -> None:
+    """Lay directories and links, the shallow ones first; what no longer fits is left out."""
+    for parts, target in sorted(targets.items(), key=lambda item: len(item[0])):
+        place = top.joinpath(*parts)
+        if not place.parent.is_dir() or os.path.lexists(place):
+            continue
+        if target is None:
+            place.mkdir()
+        else:
+            from_the_top, steps = target
+            place.symlink_to(os.path.join(top, *steps) if from_the_top else os.path.join(*steps) or ".")
+
+
+@given(
+    st.dictionaries(st.lists(NAMES, min_size=1, max_size=3).map(tuple), TARGETS, max_size=8),
+    st.lists(STEPS, min_size=1, max_size=5),
+)
+def test_links_lead_where_the_system_says(
+    targets: dict[tuple[str, ...], tuple[bool, list[str]] | None], asked: list[list[str]]
+) -> None:
+    """Links, chains of links and what is not there are resolved as the standard library does it."""
+    with tempfile.TemporaryDirectory() as made:
+        top = Path(made)
+        lay(top, targets)
+        paths = [os.fsencode(os.path.join(top, *steps)) for steps in asked]
+        ends = [path for path in paths if not circles(path)]
+        assert real_paths(ends) == [os.path.realpath(path) for path in ends]
+
+
+def circles(path: bytes) -> bool:
+    """Say whether the links of a path have no end."""
+    try:
+        os.stat(path)
+    except OSError as error:
+        return error.errno == errno.ELOOP
+    return False
+
+
+def test_links_in_a_circle_come_to_an_end(tmp_path: Path) -> None:
+    """Such a path stays as it is written; its folder is reported when it is opened."""
+    (tmp_path / "a").symlink_to("b")
+    (tmp_path / "b").symlink_to("a")
+    written = os.fsencode(tmp_path / "a" / "c")
+    assert real_paths([written]) == [written]
