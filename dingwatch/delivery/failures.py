@@ -21,7 +21,7 @@ from dingwatch.delivery.jobs import (
     ToPeople,
     Upload,
 )
-from dingwatch.delivery.memory import DRIVE_APIS, Memory, Tick, place_of, send_api
+from dingwatch.delivery.memory import DRIVE_APIS, Memory, Tick, place_of, place_of_rows, send_api
 from dingwatch.dingtalk import API_SEND, API_UPLOAD, API_WEBHOOK, Host, SignatureExpired
 from dingwatch.dress import IMAGE, refused_as_image
 from dingwatch.ledger import outbox, paces, pauses
@@ -287,7 +287,20 @@ def _say_consequence(
         tick.say_of(text, row, result.cause.code, result.cause.message, result.cause.advice)
 
 
-def in_time(tick: Tick, row: Delivery, verdict: Verdict) -> Verdict:
+def person_missed(memory: Memory, tick: Tick, row: Delivery, verdict: Verdict) -> None:
+    """Enter what a call that reached others says of one person."""
+    _pause(memory, tick, place_of_rows(send_api(row), [row]), verdict)
+    row_failed(memory, tick, row, _in_time(tick, row, verdict))
+
+
+def line_missed(memory: Memory, tick: Tick, row: Delivery, verdict: Verdict) -> None:
+    """Enter the same of a line; of what is neither a limit nor the person's, the file says what is wrong."""
+    _pause(memory, tick, place_of_rows(send_api(row), [row]), verdict)
+    if isinstance(verdict, Throttled) or verdict.scope is not Scope.ROW:
+        unannounce(memory, tick, [row], _in_time(tick, row, verdict))
+
+
+def _in_time(tick: Tick, row: Delivery, verdict: Verdict) -> Verdict:
     """Who may not be written to for now is tried again after as long as the file has waited already."""
     if not isinstance(verdict, Throttled):
         return verdict

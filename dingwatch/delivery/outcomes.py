@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from dingwatch import policy
 from dingwatch.delivery import drives, failures
@@ -35,7 +36,6 @@ from dingwatch.model import (
     Cause,
     Pause,
     Scope,
-    Throttled,
     Verdict,
 )
 from dingwatch.texts import Log
@@ -116,14 +116,21 @@ def _uploaded(memory: Memory, tick: Tick, job: Upload | Commit, done: UploadDone
 
 
 def _sent(memory: Memory, tick: Tick, job: Send, done: SendDone) -> None:
+    _served(memory, tick, _reached_place(job, done))
     missed = dict(done.missed)
     for row in job.rows:
         memory.may_send.add(row.conversation)
         if row.id not in missed:
             _reached(memory, tick, job, row, done)
         else:
-            failures.row_failed(memory, tick, row, failures.in_time(tick, row, missed[row.id]))
-    _served(memory, tick, _place(job))
+            failures.person_missed(memory, tick, row, missed[row.id])
+
+
+def _reached_place(job: ToPeople, done: SendDone) -> Place:
+    """Return the place of a call without the persons whom it did not reach."""
+    missed = dict(done.missed)
+    reached = [row.conversation for row in job.rows if row.id not in missed]
+    return replace(_place(job), conversation=next(iter(reached), None), others=tuple(reached[1:]))
 
 
 def _reached(memory: Memory, tick: Tick, job: Send, row: Delivery, done: SendDone) -> None:
@@ -147,13 +154,12 @@ def _reached(memory: Memory, tick: Tick, job: Send, row: Delivery, done: SendDon
 
 def _announced(memory: Memory, tick: Tick, job: Announce, done: SendDone) -> None:
     """The line was sent: the next message there is its file."""
-    _served(memory, tick, _place(job))
+    _served(memory, tick, _reached_place(job, done))
     memory.may_send |= {row.conversation for row in job.rows}
     missed = dict(done.missed)
     for row in job.rows:
-        verdict = missed.get(row.id)
-        if isinstance(verdict, Throttled):  # of all others the file says what is wrong
-            failures.unannounce(memory, tick, [row], failures.in_time(tick, row, verdict))
+        if row.id in missed:
+            failures.line_missed(memory, tick, row, missed[row.id])
 
 
 def _token_came(memory: Memory, tick: Tick, job: FetchToken) -> None:

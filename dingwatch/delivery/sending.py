@@ -178,7 +178,7 @@ def _uuid(row: Delivery) -> str:
 def _missed(sent: SentToPersons, rows: Mapping[str, Delivery]) -> Iterator[tuple[int, Verdict]]:
     """Yield the rows whose persons were not reached; what `filtered` means is unverified [?]."""
     verdicts: Sequence[tuple[tuple[str, ...], Callable[[str], Verdict]]] = (
-        (sent.invalid, lambda one: Rejected(Cause("invalid_user", one, "PERSON"))),
+        (sent.invalid, lambda one: Misconfigured(Cause("invalid_user", one, "PERSON"), Scope.CONVERSATION)),
         (sent.filtered, lambda one: Rejected(Cause("filtered_user", one, "PERSON"))),
         (sent.flow_controlled, lambda one: Throttled(Cause("flow_controlled", one, "FLOW_CONTROLLED"))),
     )

@@ -13,7 +13,7 @@ from urllib.parse import quote
 import pytest
 
 from dingwatch.config import Config, Folder, Webhook
-from dingwatch.sandbox import Fault, FaultKind, MediaRules, Message, Sandbox, Settings
+from dingwatch.sandbox import Fault, FaultKind, Guesses, MediaRules, Message, Sandbox, Settings
 from dingwatch.service import LEDGER_FILE
 from dingwatch.texts import Language, Log
 from tests.integration.test_service import run
@@ -93,18 +93,42 @@ def test_twenty_persons_are_one_call_and_the_next_another(tmp_path: Path, share:
 def test_one_person_that_is_none_costs_the_others_nothing(
     tmp_path: Path, share: Path, sandbox: Sandbox
 ) -> None:
-    """An invalid user id fails by name, and says what to do; the others have their file."""
+    """An invalid user id pauses that person alone, by name and with what to do; no later call is for it."""
     setting = setting_of(tmp_path, sandbox, share, user_ids=(MANAGER, "nobody", COLLEAGUE))
-    with run(setting):
-        (share / "a.pdf").write_text("a")
-        eventually(lambda: states(setting) == {"sent": 2, "failed": 1})
+    heard = Heard()
+    with run(setting, heard):
+        for calls, name in enumerate(("a.pdf", "b.pdf"), 1):
+            (share / name).write_text(name)
+            eventually(lambda n=2 * calls: states(setting)["sent"] == n)  # type: ignore[misc]
+            assert sandbox.calls()[PERSONS] == calls
+    assert states(setting) == {"sent": 4, "uploaded": 1, "pending": 1}
     assert table(setting, "conversation_id", "code", "message", "advice")[1] == (
         "user:nobody",
         "invalid_user",
         "nobody",
         "PERSON",
     )
+    paused = [(values["scope"], values["key"]) for text, values in heard.said if text is Log.PAUSED]
+    assert paused == [("conversation", "user:nobody")]
+
+
+def test_who_is_a_member_again_gets_what_came_meanwhile(
+    tmp_path: Path, share: Path, sandbox: Sandbox
+) -> None:
+    """A restart asks at once, with the oldest file, and the others follow."""
+    setting = setting_of(tmp_path, sandbox, share, user_ids=("nobody",))
+    heard = Heard()
+    with run(setting, heard):
+        for name in ("a.pdf", "b.pdf"):
+            (share / name).write_text(name)
+            eventually(lambda: heard.count(Log.PAUSED) == 1)
+        eventually(lambda: states(setting) == {"uploaded": 1, "pending": 1})
     assert sandbox.calls()[PERSONS] == 1
+    guesses = Guesses(unknown_media_code="miss.param.file")
+    with Sandbox(settings=Settings(users={"nobody": "union"}, guesses=guesses)) as other:
+        with run(setting_of(tmp_path, other, share, user_ids=("nobody",))):
+            eventually(lambda: states(setting) == {"sent": 2})
+        assert other.calls()["media/upload"] == 2  # DingTalk has forgotten the first one's upload meanwhile
 
 
 def test_who_is_flow_controlled_gets_it_later(tmp_path: Path, share: Path, sandbox: Sandbox) -> None:
