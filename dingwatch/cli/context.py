@@ -22,8 +22,9 @@ from dingwatch.ledger import LedgerError, Store, report
 from dingwatch.ledger.folders import Mapped
 from dingwatch.ledger.report import Scope
 from dingwatch.lifecycle import State
+from dingwatch.model import Cause
 from dingwatch.service import ledger_url, require_present
-from dingwatch.texts import Advice, Cli, Language, Text, spoken
+from dingwatch.texts import Advice, Cli, Language, Text, spoken, worded
 
 EXIT_CONFIG: Final = 78
 """EX_CONFIG: systemd is told not to restart on it."""
@@ -57,7 +58,18 @@ class Session:
         shown = {
             name: printable(value) if isinstance(value, str) else value for name, value in values.items()
         }
+        if "scope" in shown:
+            shown["scope"] = self.word(str(shown["scope"]))
         return text.said(self.language, **shown)
+
+    def reason(self, cause: Cause) -> str:
+        """Return a cause in DingTalk's own words, with the id of the request: its support asks for that."""
+        request = f" ({self.word('request id')} {cause.request_id})" if cause.request_id else ""
+        return f"{cause.code} {cause.message}".strip() + request
+
+    def word(self, word: str) -> str:
+        """Return a word of the ledger in the user's language."""
+        return worded(word, self.language)
 
     def advice(self, name: str) -> str:
         """Return the advice that a cause names."""
@@ -145,9 +157,7 @@ class Session:
             Cli.LEDGER_FAILED,
             exit_code=exit_code,
             path=self.config.state_dir,
-            reason=f"{cause.code} {cause.message}".strip()
-            if cause
-            else getattr(error, "strerror", None) or type(error).__name__,
+            reason=self.reason(cause) if cause else getattr(error, "strerror", None) or type(error).__name__,
             advice=self.advice(cause.advice if cause else "LEDGER_UNWRITABLE"),
         )
 
@@ -164,9 +174,9 @@ class Session:
         except (host.NoDaemon, PermissionError):  # who may not knock may not read the ledger either
             return None
 
-    def poke(self) -> None:
-        """Have the running daemon look at what was written."""
-        self.ask("wake")
+    def poke(self) -> bool:
+        """Have the running daemon look at what was written; return whether one runs."""
+        return self.ask("wake") is not None
 
 
 def printable(text: str) -> str:

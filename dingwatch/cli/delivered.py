@@ -54,6 +54,4 @@ def operator(session: Session, one: Sent) -> str:
 def give_up(session: Session, text: Text, one: Sent, verdict: Verdict) -> NoReturn:
     """End the command with what DingTalk said, and what a person can do."""
     cause = verdict.cause
-    request = f" (request id {cause.request_id})" if cause.request_id else ""
-    reason = f"{cause.code} {cause.message}".strip() + request
-    session.fail(text, id=one.id, reason=reason, advice=session.advice(cause.advice))
+    session.fail(text, id=one.id, reason=session.reason(cause), advice=session.advice(cause.advice))

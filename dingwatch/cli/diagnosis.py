@@ -20,9 +20,7 @@ _UNHEARD: Final = {"UNREACHABLE", "NO_ANSWER", "GATE_PAGE", "ADDRESS"}
 def told(session: Session, text: Text, verdict: Verdict, url: str, **values: object) -> str:
     """Say what did not work with a call to an address, why, and what a person can do."""
     cause = verdict.cause
-    request = f" [request id {cause.request_id}]" if cause.request_id else ""
-    reason = f"{cause.code} {cause.message}".strip() + request
-    return session.say(text, reason=reason, advice=advice(session, cause, url), **values)
+    return session.say(text, reason=session.reason(cause), advice=advice(session, cause, url), **values)
 
 
 def advice(session: Session, cause: Cause, url: str) -> str:

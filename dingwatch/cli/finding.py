@@ -29,5 +29,4 @@ class Finding:
 def failed_text(session: Session, text: Checks, verdict: Verdict, **values: object) -> str:
     """Say what did not work, why, and what a person can do."""
     cause = verdict.cause
-    reason = f"{cause.code} {cause.message}".strip()
-    return session.say(text, reason=reason, advice=session.advice(cause.advice), **values)
+    return session.say(text, reason=session.reason(cause), advice=session.advice(cause.advice), **values)

@@ -94,7 +94,5 @@ def _show(session: Session, lines: list[Line]) -> None:
 
 
 def _why(session: Session, error: Cause) -> str:
-    """Return the last cause for people; DingTalk's support asks for the request id."""
-    request = f" (request id {error.request_id})" if error.request_id else ""
-    cause = f"{error.code} {error.message}".rstrip() + request
-    return session.say(Cli.HISTORY_WHY, cause=cause, advice=session.advice(error.advice))
+    """Return the last cause for people."""
+    return session.say(Cli.HISTORY_WHY, cause=session.reason(error), advice=session.advice(error.advice))

@@ -16,10 +16,10 @@ def resume(session: Session) -> int:
     if session.ledger_exists:
         with session.store() as store, store.writing() as connection:
             found = pauses.resume(connection)
-    session.poke()
+    said = Cli.RESUMED if session.poke() else Cli.RESUMED_LATER
     for pause in found:
-        cause = f"{pause.cause.code} {pause.cause.message}".strip()
-        click.echo(session.say(Cli.RESUMED, scope=pause.scope, key=pause.key, cause=cause))
+        cause = session.reason(pause.cause)
+        click.echo(session.say(said, scope=pause.scope, key=pause.key, cause=cause))
     if not found:
         click.echo(session.say(Cli.NOT_PAUSED))
     return 0

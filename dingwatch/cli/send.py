@@ -195,7 +195,7 @@ def _report(session: Session, store: Store, rows: list[Delivery]) -> int:
                 id=row.id,
                 path=policy.readable(row.path),
                 conversation=row.conversation,
-                reason=f"{cause.code} {cause.message}".strip() if cause else str(row.state),
+                reason=session.reason(cause) if cause else str(row.state),
                 advice=session.advice(cause.advice) if cause else "",
             )
         )

@@ -166,10 +166,8 @@ def instant(at: float) -> str:
 
 def _reason(session: Session, pause: Pause) -> str:
     """Say why something is paused, what is, and what a person can do."""
-    cause = f"{pause.cause.code} {pause.cause.message}".strip()
-    return session.say(
-        Cli.PAUSE_REASON, cause=cause, key=pause.key, advice=session.advice(pause.cause.advice)
-    ).strip()
+    cause, advice = session.reason(pause.cause), session.advice(pause.cause.advice)
+    return session.say(Cli.PAUSE_REASON, cause=cause, key=pause.key, advice=advice).strip()
 
 
 def paused(session: Session, pause: Pause, now: float) -> str:

@@ -122,13 +122,13 @@ def _line(session: Session, one: Decision) -> str:
     when = local(one.at)
     if one.event == BASELINE:
         return session.say(Cli.WHY_BASELINE, when=when, id=one.id)
-    line = " ".join(part for part in (when, f"#{one.id}", one.conversation_id, one.event) if part)
+    line = " ".join(
+        part for part in (when, f"#{one.id}", one.conversation_id, session.word(one.event)) if part
+    )
     line += f" → {one.after or one.other}" if one.after or one.event == "moved away" else ""
     line += f" ← {one.other}" if one.event == "moved" else ""
     if one.cause is not None:
-        request = f" request id {one.cause.request_id}" if one.cause.request_id else ""
-        line += f" ({one.cause.code} {one.cause.message}".rstrip() + f"{request}) "
-        line += session.advice(one.cause.advice)
+        line += f" ({session.reason(one.cause)}) {session.advice(one.cause.advice)}"
     return printable(line.rstrip())
 
 

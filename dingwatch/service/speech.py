@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable
 from typing import Final
 
-from dingwatch.texts import Advice, Language, Log, Text
+from dingwatch.texts import Advice, Language, Log, Text, worded
 
 logger = logging.getLogger("dingwatch")
 
@@ -20,6 +20,8 @@ def speaker(language: Language) -> Callable[..., None]:
     def say(text: Text, **values: object) -> None:
         if "advice" in values:
             values["advice"] = Advice[str(values["advice"])].said(language)
+        if "scope" in values:
+            values["scope"] = worded(str(values["scope"]), language)
         level = logging.INFO if text in _ORDINARY else logging.WARNING
         logger.log(level, "%s", _one_line(text.said(language, **values)))
 

@@ -16,6 +16,7 @@ from dingwatch.texts.log import Log
 from dingwatch.texts.notices import Notices
 from dingwatch.texts.problems import Problems
 from dingwatch.texts.setup import Setup
+from dingwatch.texts.words import Words, worded
 
 __all__ = [
     "Advice",
@@ -31,5 +32,7 @@ __all__ = [
     "Problems",
     "Setup",
     "Text",
+    "Words",
     "spoken",
+    "worded",
 ]

@@ -85,7 +85,7 @@ class Back(Text):
     RECALLED = ("已撤回 {id}：{path} → {conversation}", "taken back {id}: {path} → {conversation}")
     RECALLED_FROM_ALL = (
         "这是同时发给 {count} 人的一条消息，所有人的都已撤回：{conversations}",
-        "it was one message to {count} persons, and is taken back from all of them: {conversations}",
+        "it was one message to {count:person|persons}, and is taken back from all of them: {conversations}",
     )
     RECALLED_BEFORE = (
         "{id} 已在 {when} 撤回，没有再做什么。",

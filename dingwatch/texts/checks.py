@@ -8,7 +8,7 @@ from dingwatch.texts.language import Text
 class Checks(Text):
     """What `check` finds."""
 
-    CONFIG = ("配置正确，{count} 个文件夹", "the config is fine, {count} folders")
+    CONFIG = ("配置正确，{count} 个文件夹", "the config is fine, {count:folder|folders}")
     STATE = ("state_dir {path} 可写", "state_dir {path} can be written")
     STATE_BAD = (
         "state_dir {path} 不可写；请修改权限，或用服务的用户运行本检查",
@@ -33,11 +33,11 @@ class Checks(Text):
     )
     BASELINE = (
         "{name}：首次运行时原有的 {count} 个文件不发送",
-        "{name}: at the first run the {count} files that are there are not sent",
+        "{name}: the first run does not send what is there already: {count:file|files}",
     )
     BACKLOG = (
         "{name}：首次运行会发送 {count} 条消息，约 {calls} 次 API 调用",
-        "{name}: the first run sends {count} messages, about {calls} API calls",
+        "{name}: the first run sends {count:message|messages}, about {calls:API call|API calls}",
     )
     RECIPIENTS = ("{name}：还发给 {recipients}", "{name}: goes to {recipients} as well")
     KNOWN = (

@@ -66,7 +66,7 @@ class Cli(Text):
     )
     OPT_WAIT = ("等待有人 @ 机器人的秒数。", "For how many seconds to wait for a mention of the robot.")
     NOT_YET = ("“{command}”尚未实现（not yet）。", "not yet: {command} comes with a later version.")
-    CONFIG_BAD = ("配置有 {count} 处问题：", "the config has {count} problems:")
+    CONFIG_BAD = ("配置有 {count} 处问题：", "the config has {count:problem|problems}:")
     CONFIG_LINE = ("（第 {line} 行）", " (line {line})")
     LEDGER_FAILED = (
         "无法使用 {path} 中的账本：{reason}。{advice}",
@@ -88,7 +88,7 @@ class Cli(Text):
     AT_ONCE = ("立即", "at once")
     LEFT = (
         "{count} 个文件所属的文件夹已不在配置中，没有发送；见 dingwatch history --state failed",
-        "{count} files of folders that left the config are not sent: dingwatch history --state failed",
+        "{count:file|files} of folders that left the config not sent: dingwatch history --state failed",
     )
     TOLD = (
         "{count} 项按配置只发了通知，没有发送文件（skipped，noticed）",
@@ -96,6 +96,10 @@ class Cli(Text):
     )
     DIRECT = ("（send 命令）", "(by send)")
     RESUMED = ("立即重试：{scope} {key}（{cause}）", "tried again at once: {scope} {key} ({cause})")
+    RESUMED_LATER = (
+        "服务启动后立即重试：{scope} {key}（{cause}）",
+        "tried again as soon as the service runs: {scope} {key} ({cause})",
+    )
     NOT_PAUSED = ("没有暂停的内容。", "nothing is paused")
     ONE_FORMAT = ("--json 和 --metrics 只能用一个。", "give --json or --metrics, not both.")
     COL_FOLDER = ("文件夹", "folder")

@@ -26,5 +26,15 @@ class Text(Enum):
         self.en = en
 
     def said(self, language: Language, **values: object) -> str:
-        """Fill in the values and return the sentence in one language."""
-        return (self.zh if language is Language.ZH else self.en).format(**values)
+        """Fill in the values and return the sentence in one language.
+
+        A whole number takes its noun as a format: `{count:file|files}`.
+        """
+        shown = {name: _Number(one) if type(one) is int else one for name, one in values.items()}
+        return (self.zh if language is Language.ZH else self.en).format(**shown)
+
+
+class _Number(int):
+    def __format__(self, nouns: str) -> str:
+        one, bar, many = nouns.partition("|")
+        return f"{int(self)} {one if self == 1 else many}" if bar else format(int(self), nouns)

@@ -60,7 +60,7 @@ class Log(Text):
     RESUMED = ("恢复 {scope} {key}", "resumed {scope} {key}")
     RECOVERED = (
         "上次没有正常结束，正在恢复 {count} 项未完成的投递",
-        "the last run did not end cleanly; taking up {count} unfinished deliveries",
+        "the last run did not end cleanly; taking up {count:unfinished delivery|unfinished deliveries}",
     )
     LEDGER_DOWN = (
         "账本暂时不可用（{code} {message}），不发送任何文件。{advice}",
@@ -107,10 +107,10 @@ class Log(Text):
     FOLDER_BACK = ("文件夹 {folder} 已恢复监视：{path}", "folder {folder} is watched again: {path}")
     BASELINE = (
         "文件夹 {folder} 里原有 {count} 个文件，按配置不发送",
-        "folder {folder}: {count} files were there before and are not sent (existing: skip)",
+        "folder {folder}: not sent, for it was there before: {count:file|files} (existing: skip)",
     )
     QUEUED = ("等待发送：{path}", "queued: {path}")
-    READY = ("正在监视 {count} 个文件夹", "watching {count} folders")
+    READY = ("正在监视 {count} 个文件夹", "watching {count:folder|folders}")
     BUG = (
         "程序内部错误，服务停止；重新启动后会继续未完成的工作",
         "an internal error stopped the service; after a restart it goes on with what was unfinished",

@@ -191,7 +191,7 @@ def test_what_a_folder_left_behind_is_told(
     machine.write()
     (line,) = machine.history("--folder", "share", "--state", "failed")
     assert (line["folder"], line["error"]["code"]) == ("share", "unmapped")
-    assert "1 files of folders that left" in machine.do("status").stdout
+    assert "1 file of folders that left" in machine.do("status").stdout
 
 
 # --- retry ---------------------------------------------------------------------------------------
@@ -292,7 +292,7 @@ def test_check_tells_what_the_first_run_would_do(machine: Machine, share: Path) 
     for number in range(3):
         (share / f"{number}.txt").write_text("x")
     (share / ".hidden").write_text("x")
-    assert "the 3 files that are there are not sent" in machine.call("check", "--offline").output
+    assert "does not send what is there already: 3 files" in machine.call("check", "--offline").output
     machine.settings["folders"][0]["existing"] = "send"
     machine.settings["dingtalk"]["monthly_calls"] = 5
     machine.write()

@@ -15,8 +15,9 @@ import yaml
 from dingwatch import texts
 from dingwatch.cli.app import cli
 from dingwatch.config.schema import SECTIONS
-from dingwatch.lifecycle import State, diagram
-from dingwatch.texts import Language, Text, spoken
+from dingwatch.lifecycle import Event, State, diagram
+from dingwatch.model import Scope
+from dingwatch.texts import Language, Log, Text, spoken, worded
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
@@ -189,6 +190,18 @@ def sentences() -> Iterator[Text]:
     for kind in vars(texts).values():
         if isinstance(kind, type) and issubclass(kind, Enum) and issubclass(kind, Text):
             yield from kind
+
+
+@pytest.mark.parametrize("word", [*Event, *(scope for scope in Scope if scope is not Scope.ROW)])
+def test_every_word_of_the_ledger_has_a_chinese_one(word: str) -> None:
+    """What `why`, `status` and the log show of a delivery's life and of pauses is Chinese in Chinese."""
+    assert re.search("[一-鿿]", worded(word, Language.ZH))
+
+
+@pytest.mark.parametrize(("count", "said"), [(0, "0 folders"), (1, "1 folder"), (2, "2 folders")])
+def test_nouns_follow_their_number(count: int, said: str) -> None:
+    """One folder is not "1 folders"."""
+    assert Log.READY.said(Language.EN, count=count) == f"watching {said}"
 
 
 def placeholders(text: str) -> set[str | None]:
