@@ -14,7 +14,7 @@ from typing import Any
 from dingwatch.config import Config, Delivery, DingTalk, Folder, Pace
 from dingwatch.dingtalk import MEDIA_LIMIT
 from dingwatch.dress import Dress, DressCode, dress
-from dingwatch.ledger import outbox
+from dingwatch.ledger import delivery
 from dingwatch.lifecycle import State
 from dingwatch.model import Fingerprint
 from dingwatch.sandbox import Message, Sandbox
@@ -37,9 +37,11 @@ def dressed(name: bytes, digest: str, app: str, refused: Collection[str] = ()) -
     return dress(name, 1, digest, DressCode(app, MEDIA_LIMIT), refused)
 
 
-def row(path: bytes, fingerprint: Fingerprint, digest: str, worn: Dress, folder: int = 1) -> outbox.Delivery:
+def row(
+    path: bytes, fingerprint: Fingerprint, digest: str, worn: Dress, folder: int = 1
+) -> delivery.Delivery:
     """Return a new delivery of a folder."""
-    return outbox.Delivery(
+    return delivery.Delivery(
         id=1,
         version=1,
         folder=folder,

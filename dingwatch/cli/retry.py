@@ -13,7 +13,7 @@ from dingwatch.cli.context import Session
 from dingwatch.config import Folder
 from dingwatch.dingtalk import REFUSED_EXTENSIONS
 from dingwatch.dress import dress
-from dingwatch.ledger import Store, commands, outbox
+from dingwatch.ledger import Store, commands, extensions
 from dingwatch.ledger.commands import Chosen, NotApplicable
 from dingwatch.ledger.report import UNMAPPED
 from dingwatch.model import Cause, Failure, Version
@@ -116,7 +116,7 @@ def _read_folder(
 ) -> None:
     code = dress_code(session.config, folder, versions[0].folder)
     with store.reading() as connection:
-        refused = outbox.extensions_refused(connection, code.app) | REFUSED_EXTENSIONS
+        refused = extensions.refused(connection, code.app) | REFUSED_EXTENSIONS
     try:
         root = files.open_root(folder.root)
     except Failure as failure:

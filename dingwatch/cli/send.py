@@ -20,8 +20,8 @@ from dingwatch.cli.context import Session
 from dingwatch.cli.status import paused
 from dingwatch.dingtalk import REFUSED_EXTENSIONS
 from dingwatch.dress import dress
-from dingwatch.ledger import Store, outbox, pauses, versions
-from dingwatch.ledger.outbox import Delivery
+from dingwatch.ledger import Store, extensions, pauses, versions
+from dingwatch.ledger.delivery import Delivery, by_id, causes
 from dingwatch.ledger.versions import NewVersion
 from dingwatch.lifecycle import State
 from dingwatch.model import Failure, Fingerprint, Recipient, RecipientKind, Scope
@@ -106,7 +106,7 @@ def _write(session: Session, store: Store, given: list[Given], conversations: tu
     now = time.time()
     code = dress_code(session.config, None, None)
     with store.writing() as connection:
-        refused = outbox.extensions_refused(connection, code.app) | REFUSED_EXTENSIONS
+        refused = extensions.refused(connection, code.app) | REFUSED_EXTENSIONS
         new = [
             NewVersion(
                 folder=None,
@@ -177,7 +177,7 @@ class Told:
 
 def _rows(store: Store, ids: list[int]) -> list[Delivery]:
     with store.reading() as connection:
-        found = outbox.by_id(connection, ids)
+        found = by_id(connection, ids)
     return [found[i] for i in ids]
 
 
@@ -186,9 +186,9 @@ _SAID: dict[State, Text] = {State.SENT: Cli.FILE_SENT, State.UNCERTAIN: Cli.FILE
 
 def _report(session: Session, store: Store, rows: list[Delivery]) -> int:
     with store.reading() as connection:
-        causes = outbox.causes(connection, [row.id for row in rows])
+        found = causes(connection, [row.id for row in rows])
     for row in rows:
-        cause = causes.get(row.id)
+        cause = found.get(row.id)
         click.echo(
             session.say(
                 _SAID.get(row.state, Cli.FILE_NOT_SENT),

@@ -8,9 +8,11 @@ from dingwatch.delivery.holds import Place
 from dingwatch.delivery.jobs import FetchToken, Upload
 from dingwatch.delivery.memory import Memory, Tick, send_api
 from dingwatch.dingtalk import API_UPLOAD, Host
-from dingwatch.ledger import outbox
-from dingwatch.ledger.outbox import Delivery
+from dingwatch.ledger import send_queue
+from dingwatch.ledger.delivery import Delivery, by_id
+from dingwatch.ledger.due import next_due
 from dingwatch.ledger.transitions import Change
+from dingwatch.ledger.uploads import upload_states
 from dingwatch.lifecycle import Event, State
 from dingwatch.texts import Log
 
@@ -28,7 +30,7 @@ def claim(memory: Memory, tick: Tick) -> None:
         uploads.claim(memory, tick)
         drives.go_on(memory, tick)
     busy = [job.dress.key.id for job in tick.jobs if isinstance(job, Upload)]
-    outbox.upload_states(tick.connection, busy, "busy")
+    upload_states(tick.connection, busy, "busy")
     tick.apply()
     _wakes(memory, tick)
 
@@ -38,12 +40,12 @@ def _wakes(memory: Memory, tick: Tick) -> None:
     if end is not None:
         tick.wakes.append(end)
     if memory.may_wait:
-        due = outbox.next_due(tick.connection, tick.now)
+        due = next_due(tick.connection, tick.now)
         memory.may_wait = due is not None
         if due is not None:
             tick.wakes.append(due)
             memory.may_upload = True
-            memory.may_send |= set(outbox.conversations_waiting(tick.connection))
+            memory.may_send |= set(send_queue.conversations_waiting(tick.connection))
 
 
 # --- Doubts and crashes --------------------------------------------------------------------------
@@ -53,7 +55,7 @@ def _requeue_doubted(memory: Memory, tick: Tick) -> None:
     """Send doubted rows once more, when a call that is safe to repeat has shown that DingTalk answers."""
     if not memory.settings.resend_uncertain or not memory.may_doubt:
         return
-    rows = outbox.doubted_once(tick.connection)
+    rows = send_queue.doubted_once(tick.connection)
     memory.may_doubt = bool(rows)
     for row in rows:
         _requeue_when_ready(memory, tick, row, row.doubted_at or 0.0)
@@ -75,7 +77,7 @@ def _requeue_when_ready(memory: Memory, tick: Tick, row: Delivery, doubted_at: f
 
 def _claim_crashed(memory: Memory, tick: Tick) -> None:
     """After a crash what was in hand goes first and one at a time, so that a culprit stands alone."""
-    rows = outbox.by_id(tick.connection, memory.crashed)
+    rows = by_id(tick.connection, memory.crashed)
     unfinished = {State.PENDING, State.UPLOADED, State.UPLOADING, State.SENDING}
     memory.crashed = [row for row in memory.crashed if row in rows and rows[row].state in unfinished]
     if not memory.crashed or tick.busy():

@@ -18,10 +18,10 @@ from dingwatch.delivery.memory import Drive, Memory, Tick, place_of
 from dingwatch.dingtalk import MOST_ADDRESSES, Host, Part, parts_of
 from dingwatch.dress import Dress
 from dingwatch.ledger import begun as uploads
-from dingwatch.ledger import outbox
 from dingwatch.ledger.begun import Begun
-from dingwatch.ledger.outbox import Delivery
+from dingwatch.ledger.delivery import Delivery
 from dingwatch.ledger.transitions import Change
+from dingwatch.ledger.uploads import upload_states
 from dingwatch.lifecycle import Event, State
 from dingwatch.model import MediaLost, Rejected, Vanished, Verdict
 
@@ -78,7 +78,7 @@ def claim(memory: Memory, tick: Tick, rows: Sequence[Delivery], dress: Dress) ->
         return
     columns = {"claimed_at": tick.now}
     tick.changes += [Change(row.id, Event.CLAIM, State.PENDING, None, columns, row.version) for row in rows]
-    outbox.upload_states(tick.connection, [key.id], "busy")
+    upload_states(tick.connection, [key.id], "busy")
     tick.drives[key.id] = drive
 
 
@@ -145,7 +145,7 @@ def release(tick: Tick) -> None:
     rows = [row for drive in tick.drives.values() for row in drive.rows]
     tick.changes += [Change(row.id, Event.RETRY, State.UPLOADING, None, {"due": tick.now}) for row in rows]
     tick.apply()
-    outbox.upload_states(tick.connection, list(tick.drives), "none")
+    upload_states(tick.connection, list(tick.drives), "none")
     tick.drives.clear()
 
 

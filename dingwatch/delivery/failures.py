@@ -24,9 +24,10 @@ from dingwatch.delivery.jobs import (
 from dingwatch.delivery.memory import DRIVE_APIS, Memory, Tick, place_of, place_of_rows, send_api
 from dingwatch.dingtalk import API_SEND, API_UPLOAD, API_WEBHOOK, Host, SignatureExpired
 from dingwatch.dress import IMAGE, refused_as_image
-from dingwatch.ledger import outbox, paces, pauses
-from dingwatch.ledger.outbox import Delivery
+from dingwatch.ledger import announcements, extensions, paces, pauses
+from dingwatch.ledger.delivery import Delivery, by_id
 from dingwatch.ledger.transitions import ONE_MORE, Change
+from dingwatch.ledger.uploads import media_lost, upload_states
 from dingwatch.lifecycle import Event, State
 from dingwatch.model import (
     Form,
@@ -172,7 +173,7 @@ def _say_paused(tick: Tick, made: Pause, verdict: Verdict) -> None:
 def _upload_failed(memory: Memory, tick: Tick, job: Upload | DriveJob, verdict: Verdict) -> None:
     if isinstance(job, DriveJob):
         drives.given_up(tick, job, verdict)
-    outbox.upload_states(tick.connection, [job.dress.key.id], "none")
+    upload_states(tick.connection, [job.dress.key.id], "none")
     memory.may_upload = True
     source = job.source
     if job.dress.key.type == IMAGE and _is_no_image(verdict):
@@ -199,7 +200,7 @@ def _send_as_file(memory: Memory, tick: Tick, job: Upload | DriveJob, verdict: V
     size = None if isinstance(verdict, TypeRefused) else job.source.fingerprint.size
     word = refused_as_image(job.dress.key.extension, size)
     memory.refused |= {word}
-    outbox.refuse_extension(memory.store, tick.connection, memory.settings.app, word, tick.now)
+    extensions.refuse(memory.store, tick.connection, memory.settings.app, word, tick.now)
     tick.say_of(Log.IMAGE_REFUSED, job.source, verdict.cause.code, verdict.cause.message, "")
     columns = {"due": tick.now, "attempts": ONE_MORE}
     tick.changes += [Change(row.id, Event.RETRY, State.UPLOADING, verdict.cause, columns) for row in job.rows]
@@ -208,7 +209,7 @@ def _send_as_file(memory: Memory, tick: Tick, job: Upload | DriveJob, verdict: V
 def _refuse_extension(memory: Memory, tick: Tick, job: Upload | DriveJob) -> None:
     extension = job.dress.key.extension
     memory.refused |= {extension}
-    outbox.refuse_extension(memory.store, tick.connection, memory.settings.app, extension, tick.now)
+    extensions.refuse(memory.store, tick.connection, memory.settings.app, extension, tick.now)
     tick.say(Log.EXTENSION_REFUSED, extension=extension, path=policy.readable(job.source.path))
 
 
@@ -221,7 +222,7 @@ def _again(memory: Memory, tick: Tick, row: Delivery, claimed: State) -> None:
 def row_failed(memory: Memory, tick: Tick, row: Delivery, verdict: Verdict) -> None:
     """Write down what a verdict means for one row, if it is still where it was claimed."""
     claimed = State.UPLOADING if row.state is State.PENDING else State.SENDING
-    current = outbox.by_id(tick.connection, [row.id]).get(row.id)
+    current = by_id(tick.connection, [row.id]).get(row.id)
     if current is None or current.state is not claimed:
         return
     if isinstance(verdict, policy.OWN_FILE) and (current.path, current.fingerprint) != (
@@ -261,7 +262,7 @@ def _write_consequence(
         columns |= {"doubts": row.doubts + 1, "doubted_at": tick.now}
         memory.may_doubt = True
     if result.event is Event.MEDIA_LOST:
-        outbox.media_lost(tick.connection, row.upload_key, row.media_id)
+        media_lost(tick.connection, row.upload_key, row.media_id)
     memory.may_wait |= result.due > tick.now
     memory.may_upload = True
     memory.may_send.add(row.conversation)
@@ -312,7 +313,7 @@ def unannounce(memory: Memory, tick: Tick, rows: Sequence[Delivery], verdict: Ve
     own = isinstance(verdict, Throttled) and verdict.scope is Scope.ROW
     due = tick.now + (verdict.retry_after if isinstance(verdict, Throttled) and own else 0.0)
     refused = isinstance(verdict, TokenRejected)
-    outbox.unannounce(tick.connection, [row.id for row in rows], due, refused=refused)
+    announcements.unannounce(tick.connection, [row.id for row in rows], due, refused=refused)
     memory.may_wait |= due > tick.now
     for row in rows:
         memory.announced.pop(row.conversation, None)

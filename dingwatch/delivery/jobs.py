@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from dingwatch.dingtalk import Host, Part
 from dingwatch.dress import Dress
 from dingwatch.ledger.begun import Begun
-from dingwatch.ledger.outbox import Delivery
+from dingwatch.ledger.delivery import Delivery
 from dingwatch.model import Verdict
 from dingwatch.wording import Message
 

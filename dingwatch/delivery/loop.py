@@ -17,7 +17,7 @@ from dingwatch.delivery.jobs import Job, Outcome, ToPeople
 from dingwatch.delivery.memory import Memory, Say, Settings, Tick, message_api, place_of
 from dingwatch.delivery.outcomes import enter
 from dingwatch.dingtalk import API_UPLOAD, BILLED, Host
-from dingwatch.ledger import calls, outbox, paces, pauses, transitions
+from dingwatch.ledger import announcements, calls, paces, pauses, recovery, transitions
 from dingwatch.ledger.outage import RETRY_SECONDS, Outage
 from dingwatch.ledger.store import LedgerError, Store
 from dingwatch.ledger.transitions import Change
@@ -69,13 +69,13 @@ class DeliveryLoop:
         """Repair what a process that died left behind; call once before the first tick."""
         memory = self._memory
         with self._store.writing() as connection:
-            rows = outbox.recover(connection, now)
+            rows = recovery.recover(connection, now)
             pauses.probe(connection)
             if len(rows) == 1 and rows[0].state is State.UPLOADING and rows[0].crashes + 1 >= POISON:
                 cause = Cause("internal", "", "POISON")
                 transitions.apply(connection, now, [Change(rows[0].id, Event.REJECT, State.PENDING, cause)])
-            memory.crashed = outbox.crashed(connection)
-            memory.announced = outbox.announced(connection)
+            memory.crashed = recovery.crashed(connection)
+            memory.announced = announcements.announced(connection)
             self._recover_pace(connection, now)
         if rows:
             self._say(Log.RECOVERED, count=len(rows))
@@ -87,13 +87,13 @@ class DeliveryLoop:
         limits = (self._memory.settings.per_api, self._memory.settings.per_conversation)
         longest = max((limit.period for limit in limits if limit), default=0.0)
         if longest:
-            claims = outbox.recent_claims(connection, now - longest)
+            claims = paces.recent_claims(connection, now - longest)
             taken = [
                 (at, Place(message_api(where), where) if state is State.SENDING else Place(API_UPLOAD))
                 for state, at, where in claims
             ]
             if any(wording.template for wording in self._memory.settings.wordings.values()):
-                lines = outbox.recent_lines(connection, now - longest)
+                lines = paces.recent_lines(connection, now - longest)
                 taken += [(at, Place(message_api(where), where)) for at, where in lines]
             for at, place in sorted(taken, key=lambda one: one[0]):
                 self._memory.paces.take(place, at)

@@ -44,10 +44,12 @@ from dingwatch.dingtalk import (
     Host,
 )
 from dingwatch.dress import Dress, DressCode
-from dingwatch.ledger import outbox, pauses, transitions
-from dingwatch.ledger.outbox import Delivery, Had, Held
+from dingwatch.ledger import extensions, pauses, send_queue, transitions
+from dingwatch.ledger.delivery import Delivery
+from dingwatch.ledger.due import Held
 from dingwatch.ledger.store import Store
 from dingwatch.ledger.transitions import Change
+from dingwatch.ledger.uploads import Had
 from dingwatch.model import Recipient, RecipientKind, Route, Scope
 from dingwatch.pace import Limit
 from dingwatch.texts import Text
@@ -183,11 +185,11 @@ class Memory:
         stale, self.stale = self.stale, False  # a poke from now on is for the next tick
         if stale:
             self.pauses.load(pauses.every(tick.connection))
-            self.refused |= outbox.extensions_refused(tick.connection, self.settings.app)
+            self.refused |= extensions.refused(tick.connection, self.settings.app)
             self.may_wait = self.may_doubt = True
         if stale or self.pauses.known:  # what a pause held needs nothing written to be work
             self.may_upload = True
-            self.may_send = set(outbox.conversations_waiting(tick.connection))
+            self.may_send = set(send_queue.conversations_waiting(tick.connection))
 
     def held(self, now: float) -> Held:
         """Return what pauses keep from being claimed."""

@@ -26,11 +26,12 @@ from dingwatch.delivery.jobs import (
     UploadDone,
 )
 from dingwatch.delivery.memory import Memory, Tick, place_of, rows_of
-from dingwatch.ledger import outbox, pauses
+from dingwatch.ledger import ordering, pauses
 from dingwatch.ledger.begun import Begun
-from dingwatch.ledger.outbox import Delivery, Had
+from dingwatch.ledger.delivery import Delivery
 from dingwatch.ledger.report import NOTICED
 from dingwatch.ledger.transitions import NO_CAUSE, ONE_MORE, Change
+from dingwatch.ledger.uploads import Had, uploaded
 from dingwatch.lifecycle import Event, State
 from dingwatch.model import (
     Cause,
@@ -62,7 +63,7 @@ def enter(memory: Memory, tick: Tick, outcomes: Sequence[Outcome]) -> None:
                 _token_came(memory, tick, job)
             case job, Verdict() as verdict:
                 failures.failed(memory, tick, job, verdict)
-    outbox.uploaded(tick.connection, tick.had, tick.now)
+    uploaded(tick.connection, tick.had, tick.now)
     tick.apply()
     _withdraw_overtaken(tick, outcomes)
 
@@ -78,7 +79,7 @@ def _withdraw_overtaken(tick: Tick, outcomes: Sequence[Outcome]) -> None:
     ]
     superseded = Cause("superseded", "", "SUPERSEDED")
     tick.changes += [
-        Change(row, Event.VANISH, None, superseded) for row in outbox.overtaken(tick.connection, refused)
+        Change(row, Event.VANISH, None, superseded) for row in ordering.overtaken(tick.connection, refused)
     ]
     tick.apply()
 

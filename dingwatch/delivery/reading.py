@@ -13,7 +13,7 @@ from functools import partial
 from typing import Final, TypeVar
 
 from dingwatch import files
-from dingwatch.ledger.outbox import Delivery
+from dingwatch.ledger.delivery import Delivery
 from dingwatch.model import Failure, Fingerprint, NotReached
 from dingwatch.policy import displayed_name
 

@@ -23,7 +23,7 @@ from dingwatch.dingtalk import (
     markdown_message,
 )
 from dingwatch.dress import IMAGE
-from dingwatch.ledger.outbox import Delivery
+from dingwatch.ledger.delivery import Delivery
 from dingwatch.model import (
     Cause,
     Failure,

@@ -11,8 +11,8 @@ from dingwatch.delivery.jobs import Announce, Send
 from dingwatch.delivery.memory import Memory, Tick, message_api, place_of_rows, send_api
 from dingwatch.dingtalk import API_SEND_PERSONS, MOST_PERSONS
 from dingwatch.dress import Dress, worn
-from dingwatch.ledger import begun, outbox
-from dingwatch.ledger.outbox import Delivery
+from dingwatch.ledger import announcements, begun, ordering, send_queue
+from dingwatch.ledger.delivery import Delivery
 from dingwatch.ledger.transitions import Change
 from dingwatch.lifecycle import Event, State
 from dingwatch.model import Form, Route
@@ -39,7 +39,7 @@ def claim(memory: Memory, tick: Tick) -> None:
         elif memory.holds(tick, place):
             # What holds the robot need not hold the drive.
             where = (tick.connection, memory.held(tick.now), tick.now, conversation)
-            claim_first(memory, tick, outbox.next_entry_to_send(*where))
+            claim_first(memory, tick, send_queue.next_entry_to_send(*where))
         else:
             _claim_next(memory, tick, conversation)
 
@@ -63,14 +63,14 @@ def _ready(memory: Memory, tick: Tick, conversation: str) -> Iterator[Delivery]:
     where = (tick.connection, memory.held(tick.now), tick.now, conversation)
     announced = memory.announced.get(conversation)
     if announced is not None:
-        rows = outbox.this_to_send(*where, announced)
+        rows = send_queue.this_to_send(*where, announced)
         if not rows:
             memory.announced.pop(conversation)
         yield from rows
         seen.add(announced)
     limit = FEW
     while True:
-        rows = outbox.next_to_send(*where, limit)
+        rows = send_queue.next_to_send(*where, limit)
         yield from (row for row in rows if row.id not in seen)
         if len(rows) < limit:
             return
@@ -97,7 +97,7 @@ def _first(memory: Memory, tick: Tick, rows: Iterable[Delivery]) -> tuple[Delive
             tick.apply()  # this very tick looks for uploads, and would find none for long
             memory.may_upload = True
             continue
-        if row.older_in_flight and outbox.older_blocks(
+        if row.older_in_flight and ordering.older_blocks(
             tick.connection, row, resends=memory.settings.resend_uncertain
         ):
             continue
@@ -140,7 +140,7 @@ def _claim_send(memory: Memory, tick: Tick, row: Delivery, dress: Dress) -> None
     if said is None:
         _claim_file(memory, tick, (row, *others), dress)
     else:
-        outbox.announce(tick.connection, [one.id for one in (row, *others)], tick.now)
+        announcements.announce(tick.connection, [one.id for one in (row, *others)], tick.now)
         memory.announced |= {one.conversation: one.id for one in (row, *others)}
         tick.jobs.append(Announce(row, said, others))
     tick.slots.append(place_of_rows(api, (row, *others)))
@@ -163,7 +163,7 @@ def _line(memory: Memory, tick: Tick, row: Delivery, dress: Dress) -> Message | 
     wording = memory.settings.wording_of(row.folder)
     if dress.notice or row.announced_at is not None or wording.template is None:
         return None
-    changed = outbox.sent_before(tick.connection, row.id)
+    changed = ordering.sent_before(tick.connection, row.id)
     return line(wording, row.path, row.fingerprint.size, changed=changed)
 
 
@@ -172,7 +172,7 @@ def _others(memory: Memory, tick: Tick, row: Delivery, said: Message | None) -> 
     if row.id in memory.alone or memory.crashed:
         return
     number = 1
-    for conversation in outbox.persons_waiting(tick.connection, tick.now, row.version):
+    for conversation in send_queue.persons_waiting(tick.connection, tick.now, row.version):
         place = Place(API_SEND_PERSONS, conversation)
         if (
             conversation == row.conversation

@@ -12,9 +12,10 @@ from dingwatch.delivery.memory import Memory, Tick
 from dingwatch.dingtalk import API_UPLOAD, MEDIA_LIMIT, Host
 from dingwatch.dress import Dress
 from dingwatch.dress import dress as dressed
-from dingwatch.ledger import outbox
-from dingwatch.ledger.outbox import Delivery
+from dingwatch.ledger import upload_queue
+from dingwatch.ledger.delivery import Delivery
 from dingwatch.ledger.transitions import Change
+from dingwatch.ledger.uploads import redress
 from dingwatch.lifecycle import Event, State
 from dingwatch.model import Cause, Form, Route
 from dingwatch.texts import Log
@@ -29,7 +30,7 @@ def claim(memory: Memory, tick: Tick) -> None:
         rows
         for route, number in free.items()
         if number > 0
-        for rows in outbox.to_upload(tick.connection, memory.held(tick.now), tick.now, number, route)
+        for rows in upload_queue.to_upload(tick.connection, memory.held(tick.now), tick.now, number, route)
     ]
     memory.may_upload = bool(contents) or min(free.values()) <= 0
     for rows in contents:
@@ -54,7 +55,7 @@ def claim_content(memory: Memory, tick: Tick, rows: Sequence[Delivery]) -> None:
     if refusal is not None:
         _refuse(tick, rows, *refusal)
     elif dress.key.id != source.upload_key:
-        outbox.redress(memory.store, tick.connection, [source.id], dress)
+        redress(memory.store, tick.connection, [source.id], dress)
         tick.wakes.append(tick.now)
     elif source.upload_state == "have" or dress.notice:
         _claim_had(memory, tick, rows)
@@ -74,7 +75,7 @@ def _dressed_alike(memory: Memory, tick: Tick, rows: Sequence[Delivery], dress: 
     own = {row.id: _dress_of(memory, row) for row in rows}
     for row in rows:
         if own[row.id].key != dress.key:
-            outbox.redress(memory.store, tick.connection, [row.id], own[row.id])
+            redress(memory.store, tick.connection, [row.id], own[row.id])
             tick.wakes.append(tick.now)
     return [row for row in rows if own[row.id].key == dress.key]
 

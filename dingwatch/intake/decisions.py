@@ -17,7 +17,7 @@ from dingwatch.intake.candidates import Key, Settled
 from dingwatch.intake.folder import Folder
 from dingwatch.intake.instant import Instant
 from dingwatch.intake.jobs import Examine, Examined, Listed
-from dingwatch.ledger import floods, outbox, versions
+from dingwatch.ledger import extensions, floods, versions
 from dingwatch.ledger import folders as bound
 from dingwatch.ledger.store import Store
 from dingwatch.ledger.transitions import chunks
@@ -127,7 +127,7 @@ class Decisions:
     ) -> None:
         if not examined:
             return
-        self._refused |= outbox.extensions_refused(connection, self._app)
+        self._refused |= extensions.refused(connection, self._app)
         places = {(one.job.folder, known.path) for one in examined for known in one.movable}
         here = self._here(connection, sorted(places | {(one.job.folder, one.job.path) for one in examined}))
         taken: set[int] = set()

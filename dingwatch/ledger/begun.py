@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, Connection, delete, exists, insert, select, update
 
-from dingwatch.ledger.outbox import Held, is_free
+from dingwatch.ledger.due import Held, is_free
 from dingwatch.ledger.schema import deliveries, parts, uploads
 from dingwatch.lifecycle import State
 

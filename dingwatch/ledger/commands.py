@@ -9,7 +9,8 @@ from typing import Any, Final
 from sqlalchemy import Connection, Row, select, update
 
 from dingwatch.dress import Dress
-from dingwatch.ledger import floods, outbox, pauses, transitions
+from dingwatch.ledger import floods, pauses, transitions
+from dingwatch.ledger.delivery import by_id
 from dingwatch.ledger.schema import IS_BASELINE, deliveries, versions
 from dingwatch.ledger.store import Store
 from dingwatch.ledger.transitions import AFRESH, NO_CAUSE, Change, chunks
@@ -97,7 +98,7 @@ def resolve(store: Store, delivery: int, *, sent: bool, now: float) -> None:
         NotApplicable: there is no such delivery, or it is not uncertain; nothing was changed then.
     """
     with store.writing() as connection:
-        row = outbox.by_id(connection, [delivery]).get(delivery) if delivery <= LARGEST_ID else None
+        row = by_id(connection, [delivery]).get(delivery) if delivery <= LARGEST_ID else None
         if row is None or row.state is not State.UNCERTAIN:
             raise NotApplicable([delivery])
         if sent:

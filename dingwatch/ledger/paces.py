@@ -1,13 +1,15 @@
-"""What refusals have taught about the pace, so that a restart does not have to be taught again."""
+"""What the pace must know after a restart: what refusals have taught, and when the latest messages left."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 
-from dingwatch.ledger.schema import paces
+from dingwatch.ledger.schema import deliveries, history, paces
 from dingwatch.ledger.store import Store
+from dingwatch.lifecycle import Event, State
 from dingwatch.model import Scope
 from dingwatch.pace import Lesson
 
@@ -25,3 +27,30 @@ def keep(store: Store, connection: Connection, lessons: Mapping[tuple[Scope, str
         for (scope, key), lesson in lessons.items()
     ]
     store.upsert(connection, paces, rows)
+
+
+_RECENT: Final = (
+    select(history.c.after, history.c.at, deliveries.c.conversation_id)
+    .join(deliveries, deliveries.c.id == history.c.delivery_id)
+    .where(history.c.after.in_((State.UPLOADING, State.SENDING)), history.c.event == Event.CLAIM)
+    .where(history.c.at > bindparam("since"))
+    .order_by(history.c.at)
+)
+
+
+def recent_claims(connection: Connection, since: float) -> list[tuple[State, float, str]]:
+    """Return (state, instant, conversation) of the latest claims, for a pace that survives a restart."""
+    return [
+        (State(after), at, conversation)
+        for after, at, conversation in connection.execute(_RECENT, {"since": since})
+    ]
+
+
+_RECENT_LINES: Final = select(deliveries.c.announced_at, deliveries.c.conversation_id).where(
+    deliveries.c.announced_at > bindparam("since")
+)
+
+
+def recent_lines(connection: Connection, since: float) -> list[tuple[float, str]]:
+    """Return (instant, conversation) of the latest lines before files; this looks at every delivery."""
+    return [(at, conversation) for at, conversation in connection.execute(_RECENT_LINES, {"since": since})]

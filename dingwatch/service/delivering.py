@@ -19,7 +19,8 @@ from dingwatch.delivery.drives import THREADS as DRIVE_THREADS
 from dingwatch.dingtalk import Client
 from dingwatch.dress import DressCode
 from dingwatch.intake.jobs import Anew
-from dingwatch.ledger import LedgerError, Outage, Store, outbox
+from dingwatch.ledger import LedgerError, Outage, Store
+from dingwatch.ledger.delivery import Delivery, by_id
 from dingwatch.ledger.outage import RETRY_SECONDS
 from dingwatch.lifecycle import IN_WORK, State
 from dingwatch.model import Vanished
@@ -201,7 +202,7 @@ def _deliver(config: Config, store: Store, ids: Sequence[int], progress: Callabl
 
     def beat() -> None:
         with store.reading() as connection:
-            rows = outbox.by_id(connection, ids).values()
+            rows = by_id(connection, ids).values()
         done = sum(finished(config, row) for row in rows)
         progress(done)
         if done == len(rows):
@@ -210,7 +211,7 @@ def _deliver(config: Config, store: Store, ids: Sequence[int], progress: Callabl
     side.run(stop, beat)
 
 
-def finished(config: Config, row: outbox.Delivery) -> bool:
+def finished(config: Config, row: Delivery) -> bool:
     """Say whether nothing more will happen to a row by itself."""
     resent = row.state is State.UNCERTAIN and config.delivery.on_uncertain == "resend" and row.doubts == 1
     return row.state not in IN_WORK and not resent

@@ -13,7 +13,7 @@ import pytest
 
 from dingwatch import files
 from dingwatch.delivery import Reader
-from dingwatch.ledger.outbox import Delivery
+from dingwatch.ledger.delivery import Delivery
 from dingwatch.model import Failure, FolderDown, Vanished
 from tests.support import dressed, row, sha256
 

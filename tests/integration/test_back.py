@@ -34,9 +34,9 @@ from dingwatch.dingtalk import (
 )
 from dingwatch.dress import DRIVE, NOTICE, Dress
 from dingwatch.files import fingerprint_of
-from dingwatch.ledger import Store, outbox, sqlite_url, transitions, versions
-from dingwatch.ledger.outbox import Had
+from dingwatch.ledger import Store, sqlite_url, transitions, versions
 from dingwatch.ledger.transitions import Change
+from dingwatch.ledger.uploads import Had, uploaded
 from dingwatch.ledger.versions import NewVersion
 from dingwatch.lifecycle import Event
 from dingwatch.model import Form, UploadKey
@@ -96,7 +96,7 @@ class Past:
     def had(self, key: UploadKey, media_id: str, space_id: str | None) -> None:
         """Write down what DingTalk has of an upload."""
         with self.store.writing() as connection:
-            outbox.uploaded(connection, [Had(key.id, media_id, space_id)], time.time())
+            uploaded(connection, [Had(key.id, media_id, space_id)], time.time())
 
     def store_entry(self, space_id: str, name: str, content: bytes) -> Entry:
         """Put a file into the drive, whatever is there under its name."""

@@ -16,12 +16,12 @@ from dingwatch.ledger import (
     Outage,
     Store,
     commands,
-    outbox,
     pauses,
     sqlite_url,
     transitions,
     versions,
 )
+from dingwatch.ledger.delivery import by_id
 from dingwatch.ledger.folders import Mapped, bind
 from dingwatch.ledger.transitions import Change
 from dingwatch.ledger.versions import NewVersion
@@ -645,7 +645,7 @@ def test_a_file_renamed_to_a_name_that_only_an_archive_can_have_is_uploaded_anew
     (send,) = desk.upload()
     assert isinstance(send, Send)
     with desk.store.writing() as connection:
-        version = outbox.by_id(connection, [row])[row]
+        version = by_id(connection, [row])[row]
         moved = versions.Renewed(version.version, b"b", version.fingerprint, "moved")
         versions.renew(connection, [moved], desk.now)
     upload = only([*desk.tick(Outcome(send, SendDone("key"))), *desk.tick(), *desk.tick()], Upload)

@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection, text
 
-from dingwatch.ledger import Store, calls, commands, outbox, report, sqlite_url, transitions, versions
+from dingwatch.ledger import Store, calls, commands, report, sqlite_url, transitions, versions
 from dingwatch.ledger.commands import Chosen, NotApplicable
+from dingwatch.ledger.delivery import by_id
 from dingwatch.ledger.folders import Mapped, bind
 from dingwatch.ledger.report import Scope
 from dingwatch.ledger.transitions import Change
@@ -217,7 +218,7 @@ def test_a_retried_delivery_begins_afresh(store: Store) -> None:
     fail(store, number)
     commands.retry(store, [number], [], 500.0)
     with store.reading() as connection:
-        row = outbox.by_id(connection, [number])[number]
+        row = by_id(connection, [number])[number]
         events = list(connection.execute(text("SELECT event, before, after FROM history ORDER BY id")))
     assert (row.state, row.failures, row.due) == (State.PENDING, 0, 500.0)
     assert [tuple(event) for event in events][-1] == ("requeue", "failed", "pending")

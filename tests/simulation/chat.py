@@ -13,7 +13,7 @@ from typing import Final, Self
 from dingwatch.delivery import Announce, FetchToken, Job, Send, Upload
 from dingwatch.delivery.memory import rows_of
 from dingwatch.dingtalk import Host, RobotMessage, SampleFile, SampleMarkdown
-from dingwatch.ledger.outbox import Delivery
+from dingwatch.ledger.delivery import Delivery
 from dingwatch.model import (
     Cause,
     Failure,
