@@ -64,7 +64,8 @@ def _findings(session: Session, *, offline: bool) -> Iterator[Finding]:
         for problem in session.problems(error):
             yield Finding(Mark.FAIL, session.say(Checks.CONFIG_BAD, problem=problem))
         return
-    yield Finding(Mark.OK, session.say(Checks.CONFIG, count=len(config.folders)))
+    folders = len(config.folders)
+    yield Finding(Mark.OK if folders else Mark.WARN, session.say(Checks.CONFIG, count=folders))
     yield from _state(session)
     before = _before(session)
     trees: list[tuple[Folder, Tree]] = []

@@ -27,8 +27,8 @@ class Advice(Text):
     )
     NOT_REGULAR = ("只发送普通文件。", "Only regular files are sent.")
     FOLDER_DOWN = (
-        "请检查文件夹的路径、权限和挂载；恢复后会自动继续。",
-        "Check the folder's path, permissions and mount; it goes on by itself.",
+        "请检查文件夹的路径、权限和挂载；恢复后服务会自动继续。",
+        "Check the folder's path, permissions and mount; the service goes on by itself.",
     )
     WATCHES = (
         (
@@ -134,8 +134,8 @@ class Advice(Text):
         "SQLite is not safe on a network file system: set state_dir to a local disk.",
     )
     UNREACHABLE = (
-        "连不上钉钉：请检查网络、DNS、代理和防火墙；恢复后会自动继续。",
-        "DingTalk cannot be reached: check network, DNS, proxy and firewall; it goes on by itself.",
+        "连不上钉钉：请检查网络、DNS、代理和防火墙；恢复后服务会自动继续。",
+        "DingTalk cannot be reached: check network, DNS, proxy and firewall; the service goes on by itself.",
     )
     CERTIFICATE = (
         "无法验证对方的证书：请检查系统时间和 CA 证书；公司代理的证书用 REQUESTS_CA_BUNDLE 指定。",

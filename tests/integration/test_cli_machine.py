@@ -287,6 +287,14 @@ def test_check_reports_a_bad_config_and_exits_1(machine: Machine) -> None:
     assert machine.call("status").exit_code == 78
 
 
+def test_check_warns_of_a_config_without_folders(machine: Machine) -> None:
+    """It is no mistake, for `send` needs none, and hardly what somebody wants."""
+    machine.settings["folders"] = []
+    machine.write()
+    checked = machine.call("check", "--offline")
+    assert (checked.exit_code, checked.output.splitlines()[0]) == (0, "warn  the config is fine, 0 folders")
+
+
 def test_check_tells_what_the_first_run_would_do(machine: Machine, share: Path) -> None:
     """Baselines or messages, the month's calls against the plan, and nothing once it has run."""
     for number in range(3):
