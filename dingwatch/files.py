@@ -86,7 +86,13 @@ def hangs() -> Failure:
 
 def fingerprint_of(status: os.stat_result) -> Fingerprint:
     """Take the five fields from a stat."""
-    return Fingerprint(status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino, status.st_dev)
+    times = _signed(status.st_mtime_ns), _signed(status.st_ctime_ns)
+    return Fingerprint(status.st_size, *times, status.st_ino, status.st_dev)
+
+
+def _signed(nanoseconds: int) -> int:
+    """Fold a time into 64 bits, as wide as the ledger's columns: a file may be dated after 2262."""
+    return (nanoseconds + (1 << 63)) % (1 << 64) - (1 << 63)
 
 
 class _Descriptor:

@@ -20,6 +20,10 @@ from dingwatch.service import EXIT_BUG, log_to_stderr, tell_bug
 from dingwatch.texts import Back, Cli, Text
 
 P = ParamSpec("P")
+CONFIG = click.Path(path_type=Path, readable=False)
+"""Whether it can be read shows when it is: a bad config is exit code 78, however it was named."""
+MOST = 2**63 - 1
+"""Of rows: what the ledger can count."""
 STATES = [*(str(state) for state in State), "baseline"]
 
 
@@ -43,7 +47,7 @@ def command(
 
     def decorate(function: Callable[Concatenate[Session, P], int | None]) -> click.Command:
         @cli.command(function.__name__.rstrip("_"), help=_help(text))
-        @click.option("-c", "--config", "path", type=click.Path(path_type=Path), help=_help(Cli.OPT_CONFIG))
+        @click.option("-c", "--config", "path", type=CONFIG, help=_help(Cli.OPT_CONFIG))
         @functools.wraps(function)
         def wrapped(path: Path | None, **options: Any) -> None:  # noqa: ANN401 (click gives what was declared)
             session = Session(path, own_language(), secret_needed=secret)
@@ -87,7 +91,9 @@ def status_(session: Session, *, as_json: bool, as_metrics: bool) -> int:
 @click.option("--json", "as_json", is_flag=True, help=_help(Cli.OPT_JSON))
 @click.option("--folder", metavar="NAME", help=_help(Cli.OPT_FOLDER))
 @click.option("--state", type=click.Choice(STATES), help=_help(Cli.OPT_STATE))
-@click.option("--limit", type=click.IntRange(min=0), default=20, show_default=True, help=_help(Cli.OPT_LIMIT))
+@click.option(
+    "--limit", type=click.IntRange(0, MOST), default=20, show_default=True, help=_help(Cli.OPT_LIMIT)
+)
 def history_(session: Session, *, as_json: bool, folder: str | None, state: str | None, limit: int) -> int:
     """Show what was sent and what was not."""
     return history.history(session, as_json=as_json, folder=folder, state=state, limit=limit)
@@ -234,7 +240,8 @@ def main() -> None:
     """Run the command line."""
     for stream in (sys.stdout, sys.stderr):
         # A terminal that cannot show a Chinese name must not end the command.
-        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+        if stream is not None:  # as it is when it was closed before the start
+            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     try:
         cli(prog_name="dingwatch")
     except Exception as error:  # noqa: BLE001 (told here, for Python's own story may hold a secret)

@@ -140,7 +140,7 @@ def _facts(session: Session, known: _Known, folder: Folder) -> Iterator[str]:
         yield session.say(Cli.WHY_EXCLUDED, pattern=pattern)
     elif not chosen.accepts(known.path):
         yield session.say(Cli.WHY_NOT_INCLUDED)
-    yield from _present(session, known, folder)
+    yield from _present(session, known, folder, chosen=chosen.accepts(known.path))
     if known.number is not None:
         yield from _settling(session, known.number, known.path)
 
@@ -157,7 +157,7 @@ def _settling(session: Session, number: int, path: bytes) -> Iterator[str]:
             )
 
 
-def _present(session: Session, known: _Known, folder: Folder) -> Iterator[str]:
+def _present(session: Session, known: _Known, folder: Folder, *, chosen: bool) -> Iterator[str]:
     """Say what lies at the path."""
     try:
         size = files.in_time(partial(_size, folder.root, known.path))
@@ -172,7 +172,7 @@ def _present(session: Session, known: _Known, folder: Folder) -> Iterator[str]:
         yield session.say(Cli.WHY_EMPTY, minutes=round(EMPTY_WAIT / 60))
     if known.number is None:
         yield session.say(Cli.WHY_NOT_WATCHED)
-    elif not known.story:
+    elif not known.story and chosen:
         yield session.say(Cli.WHY_NEW)
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from sqlalchemy import Connection
 
-from dingwatch import quota
+from dingwatch import policy, quota
 from dingwatch.delivery import drives
 from dingwatch.delivery.claims import claim as claim_jobs
 from dingwatch.delivery.holds import Place
@@ -18,6 +18,7 @@ from dingwatch.delivery.memory import Memory, Say, Settings, Tick, message_api, 
 from dingwatch.delivery.outcomes import enter
 from dingwatch.dingtalk import API_UPLOAD, BILLED, Host
 from dingwatch.ledger import announcements, calls, paces, pauses, recovery, transitions
+from dingwatch.ledger.delivery import Delivery
 from dingwatch.ledger.outage import RETRY_SECONDS, Outage
 from dingwatch.ledger.store import LedgerError, Store
 from dingwatch.ledger.transitions import Change
@@ -79,6 +80,22 @@ class DeliveryLoop:
             self._recover_pace(connection, now)
         if rows:
             self._say(Log.RECOVERED, count=len(rows))
+
+    def sent_unread(self) -> list[Delivery]:
+        """Return the rows that would be sent without another look at their file."""
+        with self._store.reading() as connection:
+            return recovery.sent_unread(connection)
+
+    def withdraw(self, missing: Iterable[tuple[Delivery, Cause]], now: float) -> None:
+        """Give up what its owner took back, or replaced, while no process ran."""
+        found = list(missing)
+        changes = [Change(row.id, Event.VANISH, row.state, cause) for row, cause in found]
+        with self._store.writing() as connection:
+            transitions.apply(connection, now, changes)
+        for row, cause in found:
+            values = {"code": cause.code, "message": cause.message, "advice": cause.advice}
+            path = policy.readable(row.path)
+            self._say(Log.WITHDRAWN, path=path, conversation=row.conversation, **values)
 
     def _recover_pace(self, connection: Connection, now: float) -> None:
         """Take up the pace where the last process left it."""

@@ -5,16 +5,16 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Final, TypeVar
 
 from dingwatch import files
 from dingwatch.ledger.delivery import Delivery
-from dingwatch.model import Failure, Fingerprint, NotReached
+from dingwatch.model import Cause, Failure, Fingerprint, NotReached, Vanished
 from dingwatch.policy import displayed_name
 
 T = TypeVar("T")
@@ -94,6 +94,23 @@ class Reader:
                 hasher.update(piece)
         if hasher.hexdigest() != row.digest:
             raise files.changed()
+
+    def taken_back(self, rows: Sequence[Delivery]) -> Iterator[tuple[Delivery, Cause]]:
+        """Yield the rows of one folder whose file is gone or another; none when that cannot be known."""
+        with suppress(Failure):
+            yield from self._wait(rows[0], lambda: list(self._missing(rows)), self.patience)
+
+    def _missing(self, rows: Sequence[Delivery]) -> Iterator[tuple[Delivery, Cause]]:
+        for row in rows:
+            try:
+                with self._beneath_root(row) as (root, path):
+                    found = files.observe(root, path)
+            except Failure as failure:
+                if isinstance(failure.verdict, Vanished):
+                    yield row, Cause("withdrawn", "", "FILE_GONE")
+                continue
+            if not found.known_as(row.fingerprint.size, row.fingerprint.mtime_ns):
+                yield row, files.changed().verdict.cause
 
     @contextmanager
     def _open(self, row: Delivery) -> Iterator[int]:

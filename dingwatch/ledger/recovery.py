@@ -10,10 +10,11 @@ from dingwatch.ledger import transitions
 from dingwatch.ledger.delivery import WHOLE, Delivery, delivery_of
 from dingwatch.ledger.due import MAPPED
 from dingwatch.ledger.floods import HELD
-from dingwatch.ledger.schema import deliveries, uploads
+from dingwatch.ledger.schema import deliveries, pauses, uploads
 from dingwatch.ledger.transitions import Change
 from dingwatch.lifecycle import IN_HAND, Event, State
 from dingwatch.model import Cause
+from dingwatch.policy import PERSON_LONGEST
 
 
 def recover(connection: Connection, now: float) -> list[Delivery]:
@@ -40,8 +41,26 @@ def recover(connection: Connection, now: float) -> list[Delivery]:
         for row in rows
     ]
     transitions.apply(connection, now, changes)
+    _set_clock_back(connection, now)
     connection.execute(update(uploads).where(uploads.c.state == "busy").values(state="none"))
     return rows
+
+
+def _set_clock_back(connection: Connection, now: float) -> None:
+    """What waits for longer than anything ever waits was written before the clock was set back."""
+    beyond = (deliveries.c.due > now + PERSON_LONGEST, deliveries.c.due < HELD)
+    connection.execute(update(deliveries).where(*beyond).values(due=now))
+    connection.execute(update(deliveries).where(deliveries.c.doubted_at > now).values(doubted_at=now))
+    connection.execute(update(pauses).where(pauses.c.since > now).values(until=0.0, failures=0))
+
+
+def sent_unread(connection: Connection) -> list[Delivery]:
+    """Return the rows of folders that go without their file being read again, and did not go perhaps."""
+    known = (deliveries.c.state == State.UPLOADED) | (
+        (deliveries.c.state == State.PENDING) & (uploads.c.state == "have")
+    )
+    mine = (deliveries.c.folder_id.is_not(None), deliveries.c.doubts == 0, deliveries.c.due < HELD, MAPPED)
+    return [delivery_of(row) for row in connection.execute(WHOLE.where(known, *mine))]
 
 
 _CRASHED: Final = (

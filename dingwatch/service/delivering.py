@@ -137,11 +137,21 @@ class DeliverySide:
         while not stop.is_set():
             try:
                 self.loop.recover(time.time())
+                self._withdraw()
             except LedgerError as error:
                 self._outage.began(self.loop, error)  # its first tick will end it
                 stop.wait(RETRY_SECONDS)
             else:
                 return
+
+    def _withdraw(self) -> None:
+        """Look once more at the files that are sent without being read: intake has not yet been there."""
+        folders: dict[int | None, list[Delivery]] = {}
+        for row in self.loop.sent_unread():
+            folders.setdefault(row.folder, []).append(row)
+        missing = [found for rows in folders.values() for found in self._reader.taken_back(rows)]
+        if missing:
+            self.loop.withdraw(missing, time.time())
 
     def _submit(self, jobs: Sequence[delivery.Job]) -> None:
         for job in jobs:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from typing import Final
 
 from dingwatch import intake
 from dingwatch.config import Config
@@ -17,6 +18,9 @@ from dingwatch.ledger import Outage, Store
 from dingwatch.service.folders import Folders
 from dingwatch.service.inbox import Inbox
 from dingwatch.watch import Observer
+
+LARGE: Final = 64 << 20
+"""Bytes; what is read within a second or two."""
 
 
 class IntakeSide:
@@ -87,6 +91,8 @@ def _kind(job: intake.Job) -> tuple[str, int]:
     match job:
         case Arm() | Check():
             return "root", 1
+        case Examine() if job.fingerprint.size > LARGE:
+            return "large file", 1  # minutes of reading, for which the small ones beside it do not wait
         case Look() | Examine():
             return "file", 2
     return "scan", 1

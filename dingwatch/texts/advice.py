@@ -30,6 +30,10 @@ class Advice(Text):
         "请检查文件夹的路径、权限和挂载；恢复后服务会自动继续。",
         "Check the folder's path, permissions and mount; the service goes on by itself.",
     )
+    TOO_DEEP = (
+        "目录层数太多，收不到内核事件；用定时扫描代替。",
+        "Its directories are nested too deep for the kernel's events; it is polled instead.",
+    )
     WATCHES = (
         (
             "请提高内核上限，例如 sysctl -w fs.inotify.max_user_watches=1048576"

@@ -9,7 +9,7 @@ class Cli(Text):
     """What the commands say."""
 
     HELP = (
-        "监视文件夹，把每个新文件完整地、一次地、几秒内发到钉钉会话。",
+        "监视文件夹，几秒内把每个新文件完整发到钉钉会话，不丢失，不重复。",
         "Watches folders and sends each new file to a DingTalk conversation: whole, once, within seconds.",
     )
     RUN = ("在前台运行服务。", "Run the service in the foreground.")
@@ -20,7 +20,7 @@ class Cli(Text):
     STATUS = ("显示服务和各文件夹的状态。", "Show how the service and its folders stand.")
     HISTORY = ("显示发送记录，最新的在前。", "Show what was sent and what was not, newest first.")
     RETRY = (
-        "重新发送失败、跳过、撤回或原有的文件。",
+        "重新发送失败、跳过、已移走或原有的文件。",
         "Put what failed, was skipped or gone, or was there before, to work.",
     )
     RESOLVE = ("由人确认不确定的投递。", "Settle an uncertain delivery by hand.")

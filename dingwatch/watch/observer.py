@@ -157,6 +157,8 @@ class Observer:
             watch = self._living().schedule(
                 handler, os.fsdecode(root), recursive=recursive, event_filter=_EVENTS
             )
+        except RecursionError:  # watchdog walks a tree by recursion (7.1, before Python 3.12)
+            raise Failure(Misconfigured(Cause("too_deep", "", "TOO_DEEP"))) from None
         except OSError as error:
             code = errno.errorcode.get(error.errno or 0, type(error).__name__)
             if error.errno in _EXHAUSTED:

@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import sqlite3
+import subprocess
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -482,3 +483,19 @@ def test_a_directory_is_moved_while_its_files_settle(watched: Watched, share: Pa
         os.sync()
         (share / "e0" / "last.txt").write_text("last")
         watched.arrives(*(f"{number}.txt" for number in range(5)), "last.txt")
+
+
+def test_a_tree_too_deep_to_be_watched_is_polled(watched: Watched, share: Path) -> None:
+    """Watchdog walks by recursion, which ends at some depth; the service does not, and files arrive."""
+    os.makedirs(share / "/".join(["d"] * 300))
+    here = share / "/".join(["d"] * 300)
+    for _ in range(900):
+        here /= "d"
+        here.mkdir()
+    try:
+        with watched.running(rescan=1.0):
+            watched.becomes(WatchKind.POLL)
+            (share / "a.txt").write_text("a")
+            watched.arrives("a.txt")
+    finally:
+        subprocess.run(["/bin/rm", "-rf", share / "d"], check=True)  # Python's own walks by recursion too

@@ -445,3 +445,58 @@ def test_a_conversation_that_fails_delays_no_other(tmp_path: Path, share: Path, 
     assert sandbox.calls()["robot/groupMessages/send"] <= 12
     assert states(setting)["sent"] == 10
     assert states(setting)["failed"] == 0
+
+
+# --- What strangers found ------------------------------------------------------------------------
+
+REFUSED = Fault("robot/groupMessages/send", FaultKind.ERROR, code="bot.stopped", status=400, times=None)
+"""Only a person can end it: what is uploaded stays so."""
+
+
+def test_a_file_from_the_far_future_is_a_file(one: Config, share: Path, sandbox: Sandbox) -> None:
+    """One date that no column holds must not stop the service, nor the files beside it."""
+    (share / "before.txt").write_text("before")
+    os.utime(share / "before.txt", (13_569_465_600, 13_569_465_600))  # the year 2400
+    with run(one):
+        (share / "after.txt").write_text("after")
+        os.utime(share / "after.txt", (13_569_465_600, 13_569_465_600))
+        eventually(sent(sandbox, 1))
+    with run(one):
+        (share / "b.txt").write_text("b")
+        eventually(sent(sandbox, 2))
+    assert names(sandbox) == ["after.txt", "b.txt"]
+
+
+@pytest.mark.parametrize("replaced", [False, True])
+def test_what_its_owner_took_back_while_nothing_ran_is_not_sent(
+    one: Config, share: Path, sandbox: Sandbox, *, replaced: bool
+) -> None:
+    """Also where its content is at DingTalk already, and would be sent without another look."""
+    sandbox.inject(REFUSED)
+    with run(one):
+        (share / "a.txt").write_text("draft")
+        eventually(lambda: states(one) == {"uploaded": 1} and pauses(one))
+    (share / "a.txt").unlink()
+    if replaced:
+        (share / "a.txt").write_text("final version")
+    (share / "b.txt").write_text("another")
+    sandbox.clear_faults()
+    wanted = {"another", *(["final version"] if replaced else [])}
+    with run(one):
+        eventually(lambda: states(one) == {"gone": 1, "sent": len(wanted)})
+    shown = sandbox.messages(sandbox.conversations[0].id)
+    assert {message.sha256 for message in shown} == {sha256(text.encode()) for text in wanted}
+
+
+def test_a_clock_that_was_set_back_keeps_nothing_waiting(one: Config, share: Path, sandbox: Sandbox) -> None:
+    """A restart sees that nothing waits for so long, whatever was written before."""
+    sandbox.inject(REFUSED)
+    with run(one):
+        (share / "a.txt").write_text("a")
+        eventually(lambda: states(one) == {"uploaded": 1} and pauses(one))
+    with sqlite3.connect(one.state_dir / LEDGER_FILE) as ledger:
+        ledger.execute("UPDATE deliveries SET due = due + 172800")
+        ledger.execute("UPDATE pauses SET until = until + 172800, since = since + 172800, fixed = 1")
+    sandbox.clear_faults()
+    with run(one):
+        eventually(sent(sandbox, 1))

@@ -176,3 +176,16 @@ def test_the_kinds_of_os_errors_have_one_meaning_each() -> None:
     assert isinstance(files.verdict_of(PermissionError(13, "no")), Misconfigured)
     assert isinstance(files.verdict_of(OSError(116, "stale")), FolderDown)
     assert files.verdict_of(OSError(16, "busy")).cause.code == "EBUSY"
+
+
+@pytest.mark.parametrize("year", [1902, 1970, 2200, 2262, 2300, 2400])
+def test_any_date_fits_the_ledger(tmp_path: Path, year: int) -> None:
+    """A file may be dated as it likes: its times stay within 64 bits, and apart from those a second later."""
+    seconds = round((year - 1970) * 365.2425 * 86400)
+    found = []
+    for at in (seconds, seconds + 1):
+        (tmp_path / "a").touch()
+        os.utime(tmp_path / "a", (at, at))
+        found.append(files.fingerprint_of((tmp_path / "a").stat()).mtime_ns)
+    assert all(-(1 << 63) <= one < 1 << 63 for one in found)
+    assert found[0] != found[1]
