@@ -106,6 +106,21 @@ class Sweep:
         shutil.rmtree(at)
 
 
+TURNS = 3
+
+
+def sweep_of(sweep: Sweep, tell: Tell) -> Sweep:
+    """Kill at one point after the other until there is none left, and tell what came of it."""
+    begun = time.monotonic()
+    with ThreadPoolExecutor(LANES) as lanes:
+        for lane in [lanes.submit(sweep.lane) for _ in range(LANES)]:
+            lane.result()
+    seconds = time.monotonic() - begun
+    what = f"{sweep.story.__name__}, {sweep.on_uncertain}"
+    tell(f"{what}: killed at {sweep.points.total()} points: {sweep.sum}, {seconds:.0f} s")
+    return sweep
+
+
 @pytest.mark.sweep
 @pytest.mark.parametrize(
     ("on_uncertain", "story", "kinds"),
@@ -115,15 +130,14 @@ def test_killed_at_every_point(
     tmp_path: Path, on_uncertain: OnUncertain, story: Story, kinds: set[str], tell: Tell
 ) -> None:
     """Wherever the process is killed, the next one sends every file whole, and twice only when marked."""
-    begun = time.monotonic()
-    sweep = Sweep(tmp_path, on_uncertain, story)
-    with ThreadPoolExecutor(LANES) as lanes:
-        for lane in [lanes.submit(sweep.lane) for _ in range(LANES)]:
-            lane.result()
-    seconds = time.monotonic() - begun
-    what = f"{story.__name__}, {on_uncertain}"
-    tell(f"{what}: killed at {sweep.points.total()} points: {sweep.sum}, {seconds:.0f} s")
-    assert set(sweep.points) >= kinds
+    reached: set[str] = set()
+    for number in range(TURNS):
+        (tmp_path / str(number)).mkdir()
+        sweep = sweep_of(Sweep(tmp_path / str(number), on_uncertain, story), tell)
+        reached |= set(sweep.points)
+        if reached >= kinds:  # threads take turns by chance: now and then one kind is never the n-th point
+            break
+    assert reached >= kinds
     if on_uncertain == "hold":
         assert sweep.sum.counts["twice (marked)"] == 0
 
