@@ -5,16 +5,16 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Final, TypeVar
 
 from dingwatch import files
 from dingwatch.ledger.delivery import Delivery
-from dingwatch.model import Cause, Failure, Fingerprint, NotReached, Vanished
+from dingwatch.model import Cause, Failure, Fingerprint, FolderDown, NotReached, Vanished
 from dingwatch.policy import displayed_name
 
 T = TypeVar("T")
@@ -34,6 +34,7 @@ class Reader:
     roots: Mapping[int, bytes]
     patience: float = SECONDS
     piece_patience: float = PIECE_SECONDS
+    look_patience: float = files.ANSWER_SECONDS
     _threads: dict[int | None, ThreadPoolExecutor] = field(default_factory=dict)
     """Each folder's own: a share that hangs must not hold the workers of all."""
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -95,22 +96,23 @@ class Reader:
         if hasher.hexdigest() != row.digest:
             raise files.changed()
 
-    def taken_back(self, rows: Sequence[Delivery]) -> Iterator[tuple[Delivery, Cause]]:
-        """Yield the rows of one folder whose file is gone or another; none when that cannot be known."""
-        with suppress(Failure):
-            yield from self._wait(rows[0], lambda: list(self._missing(rows)), self.patience)
-
-    def _missing(self, rows: Sequence[Delivery]) -> Iterator[tuple[Delivery, Cause]]:
+    def taken_back(self, rows: Iterable[Delivery]) -> Iterator[tuple[Delivery, Cause]]:
+        """Yield the rows of one folder whose file is gone or another, as far as that can be known."""
         for row in rows:
             try:
-                with self._beneath_root(row) as (root, path):
-                    found = files.observe(root, path)
+                found = self._wait(row, partial(self._look, row), self.look_patience)
             except Failure as failure:
+                if isinstance(failure.verdict, FolderDown):
+                    return
                 if isinstance(failure.verdict, Vanished):
                     yield row, Cause("withdrawn", "", "FILE_GONE")
-                continue
-            if not found.known_as(row.fingerprint.size, row.fingerprint.mtime_ns):
-                yield row, files.changed().verdict.cause
+            else:
+                if not found.known_as(row.fingerprint.size, row.fingerprint.mtime_ns):
+                    yield row, files.changed().verdict.cause
+
+    def _look(self, row: Delivery) -> Fingerprint:
+        with self._beneath_root(row) as (root, path):
+            return files.observe(root, path)
 
     @contextmanager
     def _open(self, row: Delivery) -> Iterator[int]:

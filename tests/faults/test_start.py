@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from dingwatch.config.links import real_paths
-from dingwatch.sandbox import Sandbox
+from dingwatch.sandbox import Fault, FaultKind, Sandbox
 from tests.faults.conftest import Confined
 from tests.support import eventually
 
@@ -55,6 +55,29 @@ def test_a_share_that_hangs_at_the_start_holds_up_no_other_folder(
     (share / "b.txt").write_text("b")
     eventually(lambda: names(sandbox) == ["a.txt", "b.txt"], 30.0)
     assert two_folders.stop(service) == 0
+
+
+def test_a_share_that_hangs_with_files_waiting_holds_up_no_other_folder(
+    two_folders: Confined, share: Path, tmp_path: Path, sandbox: Sandbox, server: subprocess.Popen[bytes]
+) -> None:
+    """What waits there is looked at once more before it is sent; that look keeps nobody else waiting."""
+    server.send_signal(signal.SIGCONT)
+    sandbox.inject(
+        Fault("robot/groupMessages/send", FaultKind.ERROR, code="bot.stopped", status=400, times=None)
+    )
+    service = two_folders.start()
+    (share / "a.txt").write_text("a")
+    eventually(lambda: [line["state"] for line in two_folders.history()] == ["uploaded"])
+    assert two_folders.stop(service) == 0
+    sandbox.clear_faults()
+    server.send_signal(signal.SIGSTOP)
+    two_folders.running.append(
+        subprocess.Popen(
+            two_folders.command("run"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+    )
+    (tmp_path / "local" / "b.txt").write_text("b")
+    eventually(lambda: "b.txt" in names(sandbox))
 
 
 def names(sandbox: Sandbox) -> list[str]:
