@@ -114,7 +114,7 @@ def _ledger(session: Session) -> Iterator[Finding]:
             return
         store = open_ledger(session.config)
     except LedgerError as error:
-        reason, advice = f"{error.cause.code} {error.cause.message}", session.advice(error.cause.advice)
+        reason, advice = session.reason(error.cause), session.advice(error.cause.advice)
         yield Finding(Mark.FAIL, session.say(Checks.LEDGER_BAD, reason=reason, advice=advice))
         return
     with closing(store), store.reading() as connection:

@@ -41,12 +41,12 @@ def recover(connection: Connection, now: float) -> list[Delivery]:
         for row in rows
     ]
     transitions.apply(connection, now, changes)
-    _set_clock_back(connection, now)
+    _bring_forward(connection, now)
     connection.execute(update(uploads).where(uploads.c.state == "busy").values(state="none"))
     return rows
 
 
-def _set_clock_back(connection: Connection, now: float) -> None:
+def _bring_forward(connection: Connection, now: float) -> None:
     """What waits for longer than anything ever waits was written before the clock was set back."""
     beyond = (deliveries.c.due > now + PERSON_LONGEST, deliveries.c.due < HELD)
     connection.execute(update(deliveries).where(*beyond).values(due=now))
