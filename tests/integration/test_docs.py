@@ -3,9 +3,11 @@ import os
 import re
 import string
 import subprocess
+import sys
 import tomllib
 from collections.abc import Iterator
 from enum import Enum
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import click
@@ -169,6 +171,42 @@ def test_every_dependency_has_its_reason() -> None:
     ]
     text = page("CONTRIBUTING.md")
     assert [one for one in wanted if re.split(r"[\[<>=]", one)[0] not in text] == []
+
+
+def imported(source: str) -> Iterator[str]:
+    """Return the top-level names that a module imports, those by `import_module` too."""
+    for node in ast.walk(ast.parse(source)):
+        match node:
+            case ast.Import(names):
+                yield from (one.name.partition(".")[0] for one in names)
+            case ast.ImportFrom(str(module), level=0):
+                yield module.partition(".")[0]
+            case ast.Call(ast.Attribute(attr="import_module"), [ast.Constant(str(module))]):
+                yield module.partition(".")[0]
+
+
+def distribution(requirement: str) -> str:
+    """Return the normalized name of what a requirement asks for."""
+    return re.sub(r"[-_.]+", "-", re.split(r"[\[<>=~!; ]", requirement)[0]).lower()
+
+
+def test_every_library_that_is_imported_is_declared() -> None:
+    """What another library brings today may be gone tomorrow: each import has a requirement of its own."""
+    project, brought_by = PROJECT["project"], packages_distributions()
+    requirements = [
+        *project["dependencies"],
+        *(one for e in project["optional-dependencies"].values() for one in e),
+    ]
+    declared = {distribution(one) for one in requirements}
+    foreign = {
+        name
+        for path in ROOT.glob("dingwatch/**/*.py")
+        for name in imported(path.read_text(encoding="utf-8"))
+        if name not in {"dingwatch", *sys.stdlib_module_names}
+    }
+    assert {"requests", "websockets", "yaml"} <= foreign
+    undeclared = {name for name in foreign if declared.isdisjoint(map(distribution, brought_by[name]))}
+    assert undeclared == set()
 
 
 def test_the_changelog_knows_the_version() -> None:
