@@ -13,10 +13,10 @@ from typing import Any
 
 from dingwatch.config import Config, Delivery, DingTalk, Folder, Pace
 from dingwatch.dingtalk import MEDIA_LIMIT
-from dingwatch.dress import Dress, DressCode, dress
 from dingwatch.ledger import delivery
 from dingwatch.lifecycle import State
 from dingwatch.model import Fingerprint
+from dingwatch.payload import Dress, DressCode, dress
 from dingwatch.sandbox import Message, Sandbox
 from dingwatch.texts import Language, Text
 

@@ -7,12 +7,12 @@ from contextlib import contextmanager
 from typing import NoReturn
 
 from dingwatch.cli.context import Session
-from dingwatch.dress import NOTICE
 from dingwatch.ledger import Store, sent
 from dingwatch.ledger.commands import NotApplicable
 from dingwatch.ledger.sent import Sent
 from dingwatch.lifecycle import State
 from dingwatch.model import MediaLost, Rejected, Verdict
+from dingwatch.payload import NOTICE
 from dingwatch.texts import Back, Text
 
 

@@ -13,11 +13,11 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
 from dingwatch import policy
-from dingwatch.cli import arrival
-from dingwatch.cli.arrival import Differs, Taken
+from dingwatch.cli import verified_download
 from dingwatch.cli.context import Session
 from dingwatch.cli.delivered import delivery, elsewhere, give_up, operator, require_content
 from dingwatch.cli.online import calling
+from dingwatch.cli.verified_download import Differs, Taken
 from dingwatch.dingtalk import MEDIA_LIMIT, Client, Sink, Storage
 from dingwatch.ledger.sent import Place, Sent
 from dingwatch.model import Failure, Form, Route
@@ -51,7 +51,7 @@ def fetch(session: Session, number: int, target: Path, *, force: bool) -> int:
 def _fetch(session: Session, sources: Sequence[Source], one: Sent, target: Path, *, force: bool) -> None:
     """Have the file at its place, or end the command with the reason why it is not there."""
     try:
-        with arrival.beside(target, force=force) as file, _shown(session, one) as told:
+        with verified_download.beside(target, force=force) as file, _shown(session, one) as told:
             _write(sources, one, file, told)
     except Failure as failure:
         give_up(session, Back.FETCH_FAILED, one, failure.verdict)
@@ -97,11 +97,11 @@ def _write(sources: Sequence[Source], one: Sent, file: BinaryIO, told: Callable[
 
 
 def _write_from(source: Source, one: Sent, file: BinaryIO, told: Callable[[int], None]) -> None:
-    sink = arrival.Compared(file, one.size, one.digest, told)
+    sink = verified_download.Compared(file, one.size, one.digest, told)
     if one.form is Form.PLAIN:
         source(sink, one.size + SPARE)
     else:
-        with arrival.unpacked(sink) as archive:
+        with verified_download.unpacked(sink) as archive:
             source(archive, MEDIA_LIMIT)
     sink.require_same()
 

@@ -17,8 +17,8 @@ from dingwatch.cli.context import Session
 from dingwatch.cli.dialogue import Dialogue
 from dingwatch.cli.find_conversation import conversation_of
 from dingwatch.cli.finding import Finding, Mark
+from dingwatch.cli.init_config import Choices, config_text, problems_of, write_all
 from dingwatch.cli.metering import Meter
-from dingwatch.cli.setup_config import Choices, config_text, problems_of, write_all
 from dingwatch.config.assembly import expanded
 from dingwatch.config.secret import ENVIRONMENT
 from dingwatch.dingtalk import Account, Client, Host

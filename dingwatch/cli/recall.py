@@ -12,11 +12,11 @@ from dingwatch.cli.context import Session, local
 from dingwatch.cli.delivered import delivery, give_up
 from dingwatch.cli.online import calling
 from dingwatch.dingtalk import Client, Recalled
-from dingwatch.dress import NOTICE
 from dingwatch.ledger import sent
 from dingwatch.ledger.sent import Sent
 from dingwatch.lifecycle import State
 from dingwatch.model import Failure, NoAnswer, RecipientKind, Route
+from dingwatch.payload import NOTICE
 from dingwatch.texts import Back
 
 HOURS: Final = 24

@@ -12,11 +12,11 @@ from dingwatch import files, policy
 from dingwatch.cli.context import Session
 from dingwatch.config import Folder
 from dingwatch.dingtalk import REFUSED_EXTENSIONS
-from dingwatch.dress import dress
 from dingwatch.ledger import Store, commands, extensions
 from dingwatch.ledger.commands import Chosen, NotApplicable
 from dingwatch.ledger.report import UNMAPPED
 from dingwatch.model import Cause, Failure, Version
+from dingwatch.payload import dress
 from dingwatch.service import dress_code
 from dingwatch.texts import Cli, Text
 

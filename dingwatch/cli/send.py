@@ -19,12 +19,12 @@ from dingwatch import files, host, policy
 from dingwatch.cli.context import Session
 from dingwatch.cli.status import paused
 from dingwatch.dingtalk import REFUSED_EXTENSIONS
-from dingwatch.dress import dress
 from dingwatch.ledger import Store, extensions, pauses, versions
 from dingwatch.ledger.delivery import Delivery, by_id, causes
 from dingwatch.ledger.versions import NewVersion
 from dingwatch.lifecycle import State
 from dingwatch.model import Failure, Fingerprint, Recipient, RecipientKind, Scope
+from dingwatch.payload import dress
 from dingwatch.service import deliver, dress_code, finished
 from dingwatch.texts import Cli, Text
 

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 from dingwatch import host
 from dingwatch.cli.context import Session, printable
 from dingwatch.cli.status import paused
-from dingwatch.delivery.holds import Place
-from dingwatch.delivery.memory import message_api
+from dingwatch.delivery.limits import Place
+from dingwatch.delivery.state import message_api
 from dingwatch.dingtalk import API_UPLOAD
 from dingwatch.ledger.report import UNMAPPED, Decision, Scope
 from dingwatch.lifecycle import State

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from dingwatch.config import secret
-from dingwatch.config.across import Spot, around_state, clashes, missing
 from dingwatch.config.checks import is_loopback
+from dingwatch.config.cross_checks import Spot, around_state, clashes, missing
 from dingwatch.config.document import Document
 from dingwatch.config.findings import Finding, Place, problems
 from dingwatch.config.links import real_paths

@@ -1,6 +1,7 @@
 """From the ledger to the conversation: claims, uploads, sends, and what their outcomes mean."""
 
-from dingwatch.delivery.holds import Place
+from dingwatch.delivery.drive_upload import Operator, Storer
+from dingwatch.delivery.execute import Performer
 from dingwatch.delivery.jobs import (
     Announce,
     Begin,
@@ -17,12 +18,11 @@ from dingwatch.delivery.jobs import (
     Upload,
     UploadDone,
 )
+from dingwatch.delivery.limits import Place
 from dingwatch.delivery.loop import DeliveryLoop
-from dingwatch.delivery.memory import Settings, place_of
-from dingwatch.delivery.perform import Performer
 from dingwatch.delivery.reading import Reader
-from dingwatch.delivery.sending import Sender
-from dingwatch.delivery.storing import Operator, Storer
+from dingwatch.delivery.senders import Sender
+from dingwatch.delivery.state import Settings, place_of
 
 __all__ = [
     "Announce",

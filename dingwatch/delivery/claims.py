@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dingwatch import policy
 from dingwatch.delivery import drives, sends, uploads
-from dingwatch.delivery.holds import Place
 from dingwatch.delivery.jobs import FetchToken, Upload
-from dingwatch.delivery.memory import Memory, Tick, send_api
+from dingwatch.delivery.limits import Place
+from dingwatch.delivery.state import Memory, Tick, send_api
 from dingwatch.dingtalk import API_UPLOAD, Host
 from dingwatch.ledger import send_queue
 from dingwatch.ledger.delivery import Delivery, by_id

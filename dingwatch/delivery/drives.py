@@ -14,16 +14,16 @@ from collections.abc import Collection, Sequence
 from typing import Final
 
 from dingwatch.delivery.jobs import Begin, Commit, DriveJob, Put
-from dingwatch.delivery.memory import Drive, Memory, Tick, place_of
+from dingwatch.delivery.state import Drive, Memory, Tick, place_of
 from dingwatch.dingtalk import MOST_ADDRESSES, Host, Part, parts_of
-from dingwatch.dress import Dress
-from dingwatch.ledger import begun as uploads
-from dingwatch.ledger.begun import Begun
+from dingwatch.ledger import upload_sessions as uploads
 from dingwatch.ledger.delivery import Delivery
 from dingwatch.ledger.transitions import Change
+from dingwatch.ledger.upload_sessions import Begun
 from dingwatch.ledger.uploads import upload_states
 from dingwatch.lifecycle import Event, State
 from dingwatch.model import MediaLost, Rejected, Vanished, Verdict
+from dingwatch.payload import Dress
 
 AT_ONCE: Final = 2
 """Uploads to the drive at a time."""

@@ -8,7 +8,6 @@ from typing import Any, Final
 
 from dingwatch import policy, quota
 from dingwatch.delivery import drives
-from dingwatch.delivery.holds import Place, hosts_of
 from dingwatch.delivery.jobs import (
     Announce,
     Begin,
@@ -21,10 +20,10 @@ from dingwatch.delivery.jobs import (
     ToPeople,
     Upload,
 )
-from dingwatch.delivery.memory import DRIVE_APIS, Memory, Tick, place_of, place_of_rows, send_api
+from dingwatch.delivery.limits import Place, hosts_of
+from dingwatch.delivery.state import DRIVE_APIS, Memory, Tick, place_of, place_of_rows, send_api
 from dingwatch.dingtalk import API_SEND, API_UPLOAD, API_WEBHOOK, Host, SignatureExpired
-from dingwatch.dress import IMAGE, refused_as_image
-from dingwatch.ledger import announcements, extensions, paces, pauses
+from dingwatch.ledger import captions, extensions, learned_rates, pauses
 from dingwatch.ledger.delivery import Delivery, by_id
 from dingwatch.ledger.transitions import ONE_MORE, Change
 from dingwatch.ledger.uploads import media_lost, upload_states
@@ -44,6 +43,7 @@ from dingwatch.model import (
     TypeRefused,
     Verdict,
 )
+from dingwatch.payload import IMAGE, refused_as_image
 from dingwatch.policy import Consequence, Rules
 from dingwatch.texts import Log
 
@@ -62,7 +62,7 @@ def failed(memory: Memory, tick: Tick, job: Job, raw: Verdict) -> None:
     _pause(memory, tick, place, verdict)
     if isinstance(verdict, Throttled):
         lessons = memory.paces.throttled(place, verdict.scope, tick.now)
-        paces.keep(memory.store, tick.connection, lessons)
+        learned_rates.keep(memory.store, tick.connection, lessons)
     match job:
         case Begin() | Put() | Commit() if not drives.is_current(tick, job):
             pass  # its claim was given up meanwhile
@@ -313,7 +313,7 @@ def unannounce(memory: Memory, tick: Tick, rows: Sequence[Delivery], verdict: Ve
     own = isinstance(verdict, Throttled) and verdict.scope is Scope.ROW
     due = tick.now + (verdict.retry_after if isinstance(verdict, Throttled) and own else 0.0)
     refused = isinstance(verdict, TokenRejected)
-    announcements.unannounce(tick.connection, [row.id for row in rows], due, refused=refused)
+    captions.unannounce(tick.connection, [row.id for row in rows], due, refused=refused)
     memory.may_wait |= due > tick.now
     for row in rows:
         memory.announced.pop(row.conversation, None)

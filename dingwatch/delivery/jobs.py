@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dingwatch.dingtalk import Host, Part
-from dingwatch.dress import Dress
-from dingwatch.ledger.begun import Begun
 from dingwatch.ledger.delivery import Delivery
+from dingwatch.ledger.upload_sessions import Begun
 from dingwatch.model import Verdict
-from dingwatch.wording import Message
+from dingwatch.notice_text import Message
+from dingwatch.payload import Dress
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,12 +12,12 @@ from sqlalchemy import Connection
 from dingwatch import policy, quota
 from dingwatch.delivery import drives
 from dingwatch.delivery.claims import claim as claim_jobs
-from dingwatch.delivery.holds import Place
 from dingwatch.delivery.jobs import Job, Outcome, ToPeople
-from dingwatch.delivery.memory import Memory, Say, Settings, Tick, message_api, place_of
+from dingwatch.delivery.limits import Place
 from dingwatch.delivery.outcomes import enter
+from dingwatch.delivery.state import Memory, Say, Settings, Tick, message_api, place_of
 from dingwatch.dingtalk import API_UPLOAD, BILLED, Host
-from dingwatch.ledger import announcements, calls, paces, pauses, recovery, transitions
+from dingwatch.ledger import calls, captions, learned_rates, pauses, recovery, transitions
 from dingwatch.ledger.delivery import Delivery
 from dingwatch.ledger.outage import RETRY_SECONDS, Outage
 from dingwatch.ledger.store import LedgerError, Store
@@ -76,7 +76,7 @@ class DeliveryLoop:
                 cause = Cause("internal", "", "POISON")
                 transitions.apply(connection, now, [Change(rows[0].id, Event.REJECT, State.PENDING, cause)])
             memory.crashed = recovery.crashed(connection)
-            memory.announced = announcements.announced(connection)
+            memory.announced = captions.announced(connection)
             self._recover_pace(connection, now)
         if rows:
             self._say(Log.RECOVERED, count=len(rows))
@@ -99,18 +99,18 @@ class DeliveryLoop:
 
     def _recover_pace(self, connection: Connection, now: float) -> None:
         """Take up the pace where the last process left it."""
-        for key, lesson in paces.kept(connection).items():
+        for key, lesson in learned_rates.kept(connection).items():
             self._memory.paces.learn(key, lesson)
         limits = (self._memory.settings.per_api, self._memory.settings.per_conversation)
         longest = max((limit.period for limit in limits if limit), default=0.0)
         if longest:
-            claims = paces.recent_claims(connection, now - longest)
+            claims = learned_rates.recent_claims(connection, now - longest)
             taken = [
                 (at, Place(message_api(where), where) if state is State.SENDING else Place(API_UPLOAD))
                 for state, at, where in claims
             ]
             if any(wording.template for wording in self._memory.settings.wordings.values()):
-                lines = paces.recent_lines(connection, now - longest)
+                lines = learned_rates.recent_lines(connection, now - longest)
                 taken += [(at, Place(message_api(where), where)) for at, where in lines]
             for at, place in sorted(taken, key=lambda one: one[0]):
                 self._memory.paces.take(place, at)

@@ -7,7 +7,6 @@ from dataclasses import replace
 
 from dingwatch import policy
 from dingwatch.delivery import drives, failures
-from dingwatch.delivery.holds import APP, Place, hosts_of
 from dingwatch.delivery.jobs import (
     Announce,
     Begin,
@@ -25,12 +24,13 @@ from dingwatch.delivery.jobs import (
     Upload,
     UploadDone,
 )
-from dingwatch.delivery.memory import Memory, Tick, place_of, rows_of
+from dingwatch.delivery.limits import APP, Place, hosts_of
+from dingwatch.delivery.state import Memory, Tick, place_of, rows_of
 from dingwatch.ledger import ordering, pauses
-from dingwatch.ledger.begun import Begun
 from dingwatch.ledger.delivery import Delivery
 from dingwatch.ledger.report import NOTICED
 from dingwatch.ledger.transitions import NO_CAUSE, ONE_MORE, Change
+from dingwatch.ledger.upload_sessions import Begun
 from dingwatch.ledger.uploads import Had, uploaded
 from dingwatch.lifecycle import Event, State
 from dingwatch.model import (

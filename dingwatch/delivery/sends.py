@@ -6,17 +6,17 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from typing import Final
 
-from dingwatch.delivery.holds import APP, Place, hosts_of
 from dingwatch.delivery.jobs import Announce, Send
-from dingwatch.delivery.memory import Memory, Tick, message_api, place_of_rows, send_api
+from dingwatch.delivery.limits import APP, Place, hosts_of
+from dingwatch.delivery.state import Memory, Tick, message_api, place_of_rows, send_api
 from dingwatch.dingtalk import API_SEND_PERSONS, MOST_PERSONS
-from dingwatch.dress import Dress, worn
-from dingwatch.ledger import announcements, begun, ordering, send_queue
+from dingwatch.ledger import captions, ordering, send_queue, upload_sessions
 from dingwatch.ledger.delivery import Delivery
 from dingwatch.ledger.transitions import Change
 from dingwatch.lifecycle import Event, State
 from dingwatch.model import Form, Route
-from dingwatch.wording import Message, line, notice
+from dingwatch.notice_text import Message, line, notice
+from dingwatch.payload import Dress, worn
 
 FEW: Final = 4
 HOLD_FOR_UPLOAD: Final = 5.0
@@ -113,7 +113,7 @@ def _first(memory: Memory, tick: Tick, rows: Iterable[Delivery]) -> tuple[Delive
 
 def _drive_waits(memory: Memory, tick: Tick, row: Delivery) -> bool:
     """Say whether an entry may not be sent now, while what goes by the robot may."""
-    return memory.holds(tick, Place(send_api(row), row.conversation)) or begun.being_committed(
+    return memory.holds(tick, Place(send_api(row), row.conversation)) or upload_sessions.being_committed(
         tick.connection, row.upload_type, row.upload_name, row.upload_key
     )
 
@@ -140,7 +140,7 @@ def _claim_send(memory: Memory, tick: Tick, row: Delivery, dress: Dress) -> None
     if said is None:
         _claim_file(memory, tick, (row, *others), dress)
     else:
-        announcements.announce(tick.connection, [one.id for one in (row, *others)], tick.now)
+        captions.announce(tick.connection, [one.id for one in (row, *others)], tick.now)
         memory.announced |= {one.conversation: one.id for one in (row, *others)}
         tick.jobs.append(Announce(row, said, others))
     tick.slots.append(place_of_rows(api, (row, *others)))

@@ -6,18 +6,18 @@ from collections.abc import Sequence
 from typing import Any
 
 from dingwatch.delivery import drives
-from dingwatch.delivery.holds import Place
 from dingwatch.delivery.jobs import Upload
-from dingwatch.delivery.memory import Memory, Tick
+from dingwatch.delivery.limits import Place
+from dingwatch.delivery.state import Memory, Tick
 from dingwatch.dingtalk import API_UPLOAD, MEDIA_LIMIT, Host
-from dingwatch.dress import Dress
-from dingwatch.dress import dress as dressed
 from dingwatch.ledger import upload_queue
 from dingwatch.ledger.delivery import Delivery
 from dingwatch.ledger.transitions import Change
 from dingwatch.ledger.uploads import redress
 from dingwatch.lifecycle import Event, State
 from dingwatch.model import Cause, Form, Route
+from dingwatch.payload import Dress
+from dingwatch.payload import dress as dressed
 from dingwatch.texts import Log
 
 

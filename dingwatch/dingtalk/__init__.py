@@ -4,19 +4,7 @@ Usable by itself, without the service: see `recipe` for a file in a few lines, a
 """
 
 from dingwatch.dingtalk.account import Account
-from dingwatch.dingtalk.channel import Channel
-from dingwatch.dingtalk.client import Client
-from dingwatch.dingtalk.content import Content
-from dingwatch.dingtalk.conversation_files import ConversationFiles, SentEntry
-from dingwatch.dingtalk.legacy import (
-    LegacyMessage,
-    file_message,
-    image_message,
-    markdown_message,
-    text_message,
-)
-from dingwatch.dingtalk.messages import RobotMessage, SampleFile, SampleImage, SampleMarkdown
-from dingwatch.dingtalk.names import (
+from dingwatch.dingtalk.apis import (
     API_CHAT,
     API_COMMIT,
     API_COMMIT_V2,
@@ -53,6 +41,29 @@ from dingwatch.dingtalk.names import (
     WEBHOOK_BILLED,
     Host,
 )
+from dingwatch.dingtalk.channel import Channel
+from dingwatch.dingtalk.client import Client
+from dingwatch.dingtalk.content import Content
+from dingwatch.dingtalk.conversation_files import ConversationFiles, SentEntry
+from dingwatch.dingtalk.drive import (
+    ROOT,
+    BegunUpload,
+    Conflict,
+    Entry,
+    FolderUuid,
+    PreCheck,
+    Space,
+    SpaceFolder,
+    Storage,
+)
+from dingwatch.dingtalk.legacy import (
+    LegacyMessage,
+    file_message,
+    image_message,
+    markdown_message,
+    text_message,
+)
+from dingwatch.dingtalk.messages import RobotMessage, SampleFile, SampleImage, SampleMarkdown
 from dingwatch.dingtalk.parts import (
     LARGEST_PART,
     MOST_ADDRESSES,
@@ -64,25 +75,14 @@ from dingwatch.dingtalk.parts import (
 )
 from dingwatch.dingtalk.persons import MOST_PERSONS, ReadStatus, SentToPersons
 from dingwatch.dingtalk.proxies import proxy_of
-from dingwatch.dingtalk.recipe import (
+from dingwatch.dingtalk.robot import Delivered, Recalled
+from dingwatch.dingtalk.signed import SignatureExpired, SignedAddress
+from dingwatch.dingtalk.simple import (
     connect,
     get_media,
     send_to_conversation,
     send_to_group,
     upload_media,
-)
-from dingwatch.dingtalk.robot import Delivered, Recalled
-from dingwatch.dingtalk.signed import SignatureExpired, SignedAddress
-from dingwatch.dingtalk.storage import (
-    ROOT,
-    BegunUpload,
-    Conflict,
-    Entry,
-    FolderUuid,
-    PreCheck,
-    Space,
-    SpaceFolder,
-    Storage,
 )
 from dingwatch.dingtalk.transport import Sink, Timeouts
 from dingwatch.dingtalk.webhook import Webhook, WebhookRobot

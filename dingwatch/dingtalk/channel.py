@@ -12,8 +12,8 @@ from urllib.parse import quote, quote_plus
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
 from dingwatch.dingtalk.answers import without
+from dingwatch.dingtalk.apis import Host
 from dingwatch.dingtalk.errors import OK, result_of, verdict_of_store
-from dingwatch.dingtalk.names import Host
 from dingwatch.dingtalk.transport import Answer, Sink, Timeouts, Transport
 from dingwatch.dingtalk.wire import Body, Elsewhere, Stream
 from dingwatch.model import Failure, Scope, Verdict

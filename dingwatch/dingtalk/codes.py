@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from dingwatch.dingtalk.names import API_DOWNLOAD_INFO, API_MEDIA, API_USER, CONVERSATION_FILES, STORAGE
+from dingwatch.dingtalk.apis import API_DOWNLOAD_INFO, API_MEDIA, API_USER, CONVERSATION_FILES, STORAGE
 from dingwatch.dingtalk.signed import SignatureExpired
 from dingwatch.model import (
     MediaLost,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dingwatch.dingtalk import answers
-from dingwatch.dingtalk.names import API_USER
+from dingwatch.dingtalk.apis import API_USER
 from dingwatch.dingtalk.session import Members, Session
 from dingwatch.model import NoAnswer, NotReached
 

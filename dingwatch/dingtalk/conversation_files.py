@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from dingwatch.dingtalk import answers
-from dingwatch.dingtalk.names import API_CONVERSATION_SPACE, API_SEND_ENTRY, API_SEND_ENTRY_TO, API_SEND_LINK
+from dingwatch.dingtalk.apis import API_CONVERSATION_SPACE, API_SEND_ENTRY, API_SEND_ENTRY_TO, API_SEND_LINK
 from dingwatch.dingtalk.session import Session
 
 _PATH = "/v1.0/convFile"

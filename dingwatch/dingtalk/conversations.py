@@ -5,7 +5,7 @@ from __future__ import annotations
 from urllib.parse import quote
 
 from dingwatch.dingtalk import answers
-from dingwatch.dingtalk.names import API_CONVERT
+from dingwatch.dingtalk.apis import API_CONVERT
 from dingwatch.dingtalk.session import Session
 
 

@@ -18,9 +18,9 @@ from typing import Any, Final
 
 from urllib3.exceptions import ProxyError
 
+from dingwatch.dingtalk.apis import Host
 from dingwatch.dingtalk.codes import LEGACY, NEW, OF_API, STORE, Meaning, Table, meaning_of
 from dingwatch.dingtalk.exceptions import ADDRESS, BEFORE, is_one_of
-from dingwatch.dingtalk.names import Host
 from dingwatch.dingtalk.signed import SignatureExpired
 from dingwatch.model import (
     Cause,

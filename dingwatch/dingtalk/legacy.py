@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dingwatch.dingtalk import answers
-from dingwatch.dingtalk.names import API_CHAT, API_TO_CONVERSATION
+from dingwatch.dingtalk.apis import API_CHAT, API_TO_CONVERSATION
 from dingwatch.dingtalk.session import Session
 
 

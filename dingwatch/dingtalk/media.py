@@ -5,8 +5,8 @@ from __future__ import annotations
 import secrets
 
 from dingwatch.dingtalk import answers
+from dingwatch.dingtalk.apis import API_MEDIA, API_UPLOAD, MEDIA_LIMIT, Host
 from dingwatch.dingtalk.channel import Call
-from dingwatch.dingtalk.names import API_MEDIA, API_UPLOAD, MEDIA_LIMIT, Host
 from dingwatch.dingtalk.session import Session
 from dingwatch.dingtalk.transport import Sink, multipart
 from dingwatch.model import NotReached

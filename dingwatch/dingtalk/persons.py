@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from dingwatch.dingtalk import answers
+from dingwatch.dingtalk.apis import API_READ_STATUS, API_RECALL_PERSONS, API_SEND_PERSONS
 from dingwatch.dingtalk.messages import RobotMessage
-from dingwatch.dingtalk.names import API_READ_STATUS, API_RECALL_PERSONS, API_SEND_PERSONS
 from dingwatch.dingtalk.robot import Recalled, recalled
 from dingwatch.dingtalk.session import Session
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from dingwatch.dingtalk import answers
+from dingwatch.dingtalk.apis import API_QUERY, API_RECALL, API_ROBOTS, API_SEND
 from dingwatch.dingtalk.messages import RobotMessage
-from dingwatch.dingtalk.names import API_QUERY, API_RECALL, API_ROBOTS, API_SEND
 from dingwatch.dingtalk.session import Session
 
 _PATH = "/v1.0/robot/groupMessages"

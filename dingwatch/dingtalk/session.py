@@ -8,8 +8,8 @@ from urllib.parse import urlencode
 
 from dingwatch.dingtalk import answers
 from dingwatch.dingtalk.account import Account
+from dingwatch.dingtalk.apis import API_TOKEN, Host
 from dingwatch.dingtalk.channel import JSON, Call, Channel, json_body
-from dingwatch.dingtalk.names import API_TOKEN, Host
 from dingwatch.dingtalk.tokens import Tokens
 from dingwatch.model import Cause, Failure, Misconfigured, NoAnswer, NotReached, Scope, TokenRejected
 

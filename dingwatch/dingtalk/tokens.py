@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
-from dingwatch.dingtalk.names import Host
+from dingwatch.dingtalk.apis import Host
 from dingwatch.model import Failure, Verdict
 
 RENEW_AHEAD: Final = 600.0

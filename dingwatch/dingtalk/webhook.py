@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from typing import Self
 from urllib.parse import parse_qs, urlencode, urlsplit, urlunsplit
 
+from dingwatch.dingtalk.apis import API_WEBHOOK, Host
 from dingwatch.dingtalk.channel import JSON, Call, Channel, json_body
-from dingwatch.dingtalk.names import API_WEBHOOK, Host
 from dingwatch.model import NoAnswer, NotReached
 
 

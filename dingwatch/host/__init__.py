@@ -1,6 +1,6 @@
 """Pieces of the host system (Linux). Nothing starts in a constructor."""
 
-from dingwatch.host.door import SOCKET, Door, NoDaemon, ask
+from dingwatch.host.control_socket import SOCKET, Door, NoDaemon, ask
 from dingwatch.host.lock import Lock, Locked, lock_holder
 from dingwatch.host.owner import become_owner_of
 from dingwatch.host.signals import when_asked_to_stop

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from sqlalchemy import Connection
 
 from dingwatch import policy, settle
-from dingwatch.dress import dress
 from dingwatch.intake.candidates import Key, Settled
 from dingwatch.intake.folder import Folder
 from dingwatch.intake.instant import Instant
@@ -23,6 +22,7 @@ from dingwatch.ledger.store import Store
 from dingwatch.ledger.transitions import chunks
 from dingwatch.ledger.versions import NewVersion, Renewed
 from dingwatch.model import Cause, Fingerprint
+from dingwatch.payload import dress
 from dingwatch.policy import Known, Moved, New, Read, Returned, Touched, Unchanged
 
 HOUR = 3600.0

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from dingwatch.dress import DressCode
 from dingwatch.model import Home, WatchKind
+from dingwatch.payload import DressCode
 from dingwatch.policy import Filter
 
 NETWORK_QUIET = 10.0

@@ -8,7 +8,6 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Row, select, update
 
-from dingwatch.dress import Dress
 from dingwatch.ledger import floods, pauses, transitions
 from dingwatch.ledger.delivery import by_id
 from dingwatch.ledger.schema import IS_BASELINE, deliveries, versions
@@ -17,6 +16,7 @@ from dingwatch.ledger.transitions import AFRESH, NO_CAUSE, Change, chunks
 from dingwatch.ledger.versions import NewVersion, add_deliveries, join
 from dingwatch.lifecycle import TABLE, Event, State
 from dingwatch.model import Fingerprint, Version
+from dingwatch.payload import Dress
 
 RETRIED: Final = (State.FAILED, State.SKIPPED, State.GONE)
 LARGEST_ID: Final = 2**63 - 1

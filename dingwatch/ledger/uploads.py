@@ -8,11 +8,11 @@ from typing import Final
 
 from sqlalchemy import Connection, bindparam, update
 
-from dingwatch.dress import Dress
 from dingwatch.ledger.prepared import Prepared
 from dingwatch.ledger.schema import deliveries, uploads
 from dingwatch.ledger.store import Store
 from dingwatch.ledger.versions import upload_row
+from dingwatch.payload import Dress
 
 _SET: Final = Prepared(
     update(uploads)

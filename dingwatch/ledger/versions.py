@@ -9,7 +9,6 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, bindparam, case, exists, insert, select, update
 
-from dingwatch.dress import NOTICE, Dress
 from dingwatch.ledger import transitions
 from dingwatch.ledger.floods import HELD
 from dingwatch.ledger.prepared import Prepared
@@ -18,6 +17,7 @@ from dingwatch.ledger.store import Store
 from dingwatch.ledger.transitions import AFRESH, Change, chunks
 from dingwatch.lifecycle import Event, State
 from dingwatch.model import Cause, Fingerprint
+from dingwatch.payload import NOTICE, Dress
 from dingwatch.policy import Known, readable
 
 

@@ -10,8 +10,8 @@ from dingwatch.service.delivering import deliver, finished
 from dingwatch.service.folders import account_of, dress_code
 from dingwatch.service.gate import Gate
 from dingwatch.service.ledgers import open_ledger, require_present
-from dingwatch.service.places import LEDGER_FILE, LOCK_FILE, ledger_url
-from dingwatch.service.speech import log_to_stderr, tell_bug
+from dingwatch.service.log import log_to_stderr, tell_bug
+from dingwatch.service.paths import LEDGER_FILE, LOCK_FILE, ledger_url
 
 __all__ = [
     "EXIT_BUG",

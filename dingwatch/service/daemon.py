@@ -19,8 +19,8 @@ from dingwatch.service.delivering import DeliverySide
 from dingwatch.service.folders import bind_folders
 from dingwatch.service.intaking import IntakeSide
 from dingwatch.service.ledgers import Backups, open_ledger
-from dingwatch.service.places import LOCK_FILE
-from dingwatch.service.speech import log_to_stderr, speaker, tell_bug
+from dingwatch.service.log import log_to_stderr, speaker, tell_bug
+from dingwatch.service.paths import LOCK_FILE
 from dingwatch.texts import Log
 
 EXIT_BUG: Final = 70

@@ -17,21 +17,21 @@ from dingwatch.config import Config, Rate
 from dingwatch.delivery import DeliveryLoop, Outcome, place_of
 from dingwatch.delivery.drives import THREADS as DRIVE_THREADS
 from dingwatch.dingtalk import Client
-from dingwatch.dress import DressCode
 from dingwatch.intake.jobs import Anew
 from dingwatch.ledger import LedgerError, Outage, Store
 from dingwatch.ledger.delivery import Delivery, by_id
 from dingwatch.ledger.outage import RETRY_SECONDS
 from dingwatch.lifecycle import IN_WORK, State
 from dingwatch.model import Vanished
+from dingwatch.notice_text import Wording
 from dingwatch.pace import Limit
+from dingwatch.payload import DressCode
 from dingwatch.service.folders import account_of, bind_folders, dress_code, webhooks, wording
 from dingwatch.service.gate import Gate
 from dingwatch.service.inbox import Inbox
 from dingwatch.service.ledgers import open_ledger
-from dingwatch.service.places import LOCK_FILE
-from dingwatch.service.speech import log_to_stderr, speaker
-from dingwatch.wording import Wording
+from dingwatch.service.log import log_to_stderr, speaker
+from dingwatch.service.paths import LOCK_FILE
 
 STOP_SECONDS: Final = 9.0
 """What is in flight may take this long after a stop; systemd and people were promised ten."""

@@ -8,11 +8,11 @@ from typing import Final
 from dingwatch import policy
 from dingwatch.config import Config, DingTalk, Folder
 from dingwatch.dingtalk import MEDIA_LIMIT, Account, Webhook
-from dingwatch.dress import DressCode
 from dingwatch.intake import FolderSettings
 from dingwatch.ledger import Store
 from dingwatch.ledger.folders import FolderMark, Mapped, bind
-from dingwatch.wording import Wording
+from dingwatch.notice_text import Wording
+from dingwatch.payload import DressCode
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from dingwatch import quota
 from dingwatch.config import Config
 from dingwatch.ledger import LedgerError, Store, integrity
 from dingwatch.model import Cause
-from dingwatch.service.places import ledger_url
+from dingwatch.service.paths import ledger_url
 from dingwatch.texts import Log
 from dingwatch.watch import kind_of
 

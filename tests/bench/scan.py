@@ -14,11 +14,11 @@ from pathlib import Path
 
 from dingwatch import policy
 from dingwatch.dingtalk import MEDIA_LIMIT
-from dingwatch.dress import DressCode
 from dingwatch.intake import FolderSettings, Performer
 from dingwatch.intake.jobs import Arm, Found, Input, Scan
 from dingwatch.ledger import Store, sqlite_url
 from dingwatch.ledger.folders import Mapped, bind
+from dingwatch.payload import DressCode
 from dingwatch.watch import Observer
 
 

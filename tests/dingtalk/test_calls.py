@@ -21,8 +21,8 @@ from dingwatch.dingtalk import (
     Client,
     Host,
     SampleMarkdown,
+    apis,
     file_message,
-    names,
 )
 from dingwatch.model import (
     Cause,
@@ -216,7 +216,7 @@ def test_whose_rights_are_missing_depends_on_the_call(
 def test_every_api_is_in_the_catalogue() -> None:
     """A name that is added needs a case here, or a test of its own, and a place in the bill."""
     every = {
-        value for name, value in vars(names).items() if name.startswith("API_") and isinstance(value, str)
+        value for name, value in vars(apis).items() if name.startswith("API_") and isinstance(value, str)
     }
     elsewhere = {API_UPLOAD, API_MEDIA, API_PUT, API_GET, API_WEBHOOK}
     assert {case.api for case in CASES} == every - elsewhere

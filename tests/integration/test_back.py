@@ -19,7 +19,7 @@ import pytest
 import requests
 from click.testing import Result
 
-from dingwatch.cli import arrival
+from dingwatch.cli import verified_download
 from dingwatch.dingtalk import (
     MEDIA_LIMIT,
     Account,
@@ -32,7 +32,6 @@ from dingwatch.dingtalk import (
     SpaceFolder,
     connect,
 )
-from dingwatch.dress import DRIVE, NOTICE, Dress
 from dingwatch.files import fingerprint_of
 from dingwatch.ledger import Store, sqlite_url, transitions, versions
 from dingwatch.ledger.transitions import Change
@@ -40,6 +39,7 @@ from dingwatch.ledger.uploads import Had, uploaded
 from dingwatch.ledger.versions import NewVersion
 from dingwatch.lifecycle import Event
 from dingwatch.model import Form, UploadKey
+from dingwatch.payload import DRIVE, NOTICE, Dress
 from dingwatch.sandbox import Fault, FaultKind, Sandbox
 from dingwatch.service import LEDGER_FILE
 from tests.integration.conftest import Machine
@@ -302,7 +302,7 @@ def no_links(_source: object, _target: object) -> None:
 
 def arrive(target: Path, meanwhile: bytes | None = None) -> None:
     """Have a file arrive, while somebody else may write one there."""
-    with arrival.beside(target, force=False) as file:
+    with verified_download.beside(target, force=False) as file:
         file.write(CONTENT)
         if meanwhile is not None:
             target.write_bytes(meanwhile)

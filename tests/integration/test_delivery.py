@@ -10,7 +10,6 @@ from dingwatch import quota
 from dingwatch.delivery import DeliveryLoop, FetchToken, Outcome, Send, SendDone, Settings, Upload, UploadDone
 from dingwatch.delivery.jobs import Done, Job
 from dingwatch.dingtalk import MEDIA_LIMIT, REFUSED_EXTENSIONS, Host
-from dingwatch.dress import DressCode, dress
 from dingwatch.ledger import (
     LedgerError,
     Outage,
@@ -46,6 +45,7 @@ from dingwatch.model import (
     Verdict,
 )
 from dingwatch.pace import Limit
+from dingwatch.payload import DressCode, dress
 from dingwatch.texts import Calls, Log
 from tests.support import Heard
 

@@ -26,9 +26,8 @@ from dingwatch.delivery import (
 )
 from dingwatch.delivery.drives import WHOLE
 from dingwatch.dingtalk import MEDIA_LIMIT
-from dingwatch.dress import DressCode
 from dingwatch.ledger import commands
-from dingwatch.ledger.begun import Begun
+from dingwatch.ledger.upload_sessions import Begun
 from dingwatch.model import (
     MediaLost,
     Misconfigured,
@@ -38,6 +37,7 @@ from dingwatch.model import (
     Scope,
     Vanished,
 )
+from dingwatch.payload import DressCode
 from tests.integration.test_delivery import APP, CAUSE, Desk
 
 Kind = TypeVar("Kind", Send, Commit)

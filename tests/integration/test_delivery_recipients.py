@@ -9,7 +9,6 @@ import pytest
 from dingwatch.delivery import Announce, Outcome, Send, SendDone, Settings, Upload, UploadDone
 from dingwatch.delivery.jobs import Done, Job
 from dingwatch.dingtalk import MEDIA_LIMIT
-from dingwatch.dress import DressCode
 from dingwatch.ledger.folders import Mapped, bind
 from dingwatch.model import (
     Cause,
@@ -23,8 +22,9 @@ from dingwatch.model import (
     TypeRefused,
     Verdict,
 )
+from dingwatch.notice_text import Wording
 from dingwatch.pace import Limit
-from dingwatch.wording import Wording
+from dingwatch.payload import DressCode
 from tests.integration.test_delivery import APP, CAUSE, Desk, only
 
 PERSONS = ("user:a", "user:b", "user:c")

@@ -22,7 +22,7 @@ from dingwatch.cli import init
 from dingwatch.cli.app import cli
 from dingwatch.cli.context import Session
 from dingwatch.cli.init import SERVICE, place_of
-from dingwatch.cli.setup_config import Choices, config_text, problems_of, write_all
+from dingwatch.cli.init_config import Choices, config_text, problems_of, write_all
 from dingwatch.config import load
 from dingwatch.config.schema import SECTIONS
 from dingwatch.dingtalk import API_UPLOAD

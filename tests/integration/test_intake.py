@@ -9,7 +9,6 @@ import pytest
 
 from dingwatch import policy
 from dingwatch.dingtalk import MEDIA_LIMIT
-from dingwatch.dress import DressCode
 from dingwatch.intake import FolderSettings, Input, Instant, IntakeLoop, Job, Performer
 from dingwatch.intake.jobs import (
     Anew,
@@ -30,6 +29,7 @@ from dingwatch.intake.watches import HUNG
 from dingwatch.ledger import Outage, Store, commands, floods, sqlite_url
 from dingwatch.ledger.folders import Mapped, bind, mark_homes
 from dingwatch.model import Cause, Home, Misconfigured, WatchKind
+from dingwatch.payload import DressCode
 from dingwatch.settle import EMPTY_WAIT
 from dingwatch.texts import Log
 from dingwatch.watch import Notice, Observer, Overflow

@@ -11,7 +11,7 @@ from random import Random
 from typing import Final, Self
 
 from dingwatch.delivery import Announce, FetchToken, Job, Send, Upload
-from dingwatch.delivery.memory import rows_of
+from dingwatch.delivery.state import rows_of
 from dingwatch.dingtalk import Host, RobotMessage, SampleFile, SampleMarkdown
 from dingwatch.ledger.delivery import Delivery
 from dingwatch.model import (

@@ -20,17 +20,17 @@ from dingwatch import delivery, intake, policy
 from dingwatch.delivery import Announce, DeliveryLoop, FetchToken, Outcome, Send, Settings, Upload
 from dingwatch.delivery import reading as delivery_reading
 from dingwatch.dingtalk import MEDIA_LIMIT, REFUSED_EXTENSIONS, Client
-from dingwatch.dress import DressCode
 from dingwatch.intake import FolderSettings, Input, Instant, IntakeLoop
-from dingwatch.intake import perform as intake_perform
+from dingwatch.intake import execute as intake_perform
 from dingwatch.intake.folder import Phase
 from dingwatch.intake.jobs import Anew, Check, Listed, Look, Scan, Scanned, TakeBaseline
 from dingwatch.ledger import LedgerError, Outage, commands, floods
 from dingwatch.ledger.folders import Mapped, bind
 from dingwatch.lifecycle import State
 from dingwatch.model import NoAnswer, Vanished, Verdict, WatchKind
+from dingwatch.notice_text import Wording
+from dingwatch.payload import DressCode
 from dingwatch.watch import Notice, Overflow
-from dingwatch.wording import Wording
 from tests.simulation.chat import Chat
 from tests.simulation.disk import Disk, Place, Root, Tree, nothing
 from tests.simulation.edges import Ledger, Watching

@@ -4,11 +4,11 @@ import pytest
 
 from dingwatch.delivery.drives import PARTS_AT_ONCE, WHOLE, next_steps, parts_for
 from dingwatch.delivery.jobs import Begin, Commit, DriveJob, Put
-from dingwatch.delivery.memory import Drive
+from dingwatch.delivery.state import Drive
 from dingwatch.dingtalk import MOST_ADDRESSES
-from dingwatch.dress import DressCode, dress
-from dingwatch.ledger.begun import Begun
+from dingwatch.ledger.upload_sessions import Begun
 from dingwatch.model import Fingerprint
+from dingwatch.payload import DressCode, dress
 from tests.support import row
 
 BEGUN = Begun("space", "key")

@@ -4,8 +4,7 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from dingwatch.texts import Language
-from dingwatch.wording import (
+from dingwatch.notice_text import (
     LONGEST_NAME,
     Message,
     Wording,
@@ -16,6 +15,7 @@ from dingwatch.wording import (
     line,
     notice,
 )
+from dingwatch.texts import Language
 
 SHARE = Wording(Language.ZH, "财务", r"\\nas\财务", "{name} · {size} · 来自 {folder} · {change}")
 HOSTILE = [

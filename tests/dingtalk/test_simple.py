@@ -1,4 +1,4 @@
-"""The recipe for scripts: its own example is run, and it takes care of what a script forgets."""
+"""The simple for scripts: its own example is run, and it takes care of what a script forgets."""
 
 import doctest
 import time
@@ -13,9 +13,9 @@ from dingwatch.dingtalk import (
     Client,
     connect,
     get_media,
-    recipe,
     send_to_conversation,
     send_to_group,
+    simple,
     upload_media,
 )
 from dingwatch.model import Failure, Rejected
@@ -69,7 +69,7 @@ def report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_the_example_in_the_documentation_works(account: Account, report: Path) -> None:
     """A file goes up, to a group, and comes back, in the lines that stand there."""
-    [example] = doctest.DocTestFinder(recurse=False).find(recipe, globs={"account": account})
+    [example] = doctest.DocTestFinder(recurse=False).find(simple, globs={"account": account})
     assert len(example.examples) == 3
     failed, tried = doctest.DocTestRunner(verbose=False).run(example, clear_globs=False)
     assert (failed, tried) == (0, 3)

@@ -20,9 +20,9 @@ import os
 from typing import Protocol
 
 from dingwatch.dingtalk.account import Account
+from dingwatch.dingtalk.apis import MEDIA_LIMIT
 from dingwatch.dingtalk.client import Client
 from dingwatch.dingtalk.legacy import file_message
-from dingwatch.dingtalk.names import MEDIA_LIMIT
 from dingwatch.model import Cause, Failure, Rejected
 
 Path = str | os.PathLike[str]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from dingwatch.delivery.drive_upload import Storer
 from dingwatch.delivery.jobs import (
     Announce,
     Begin,
@@ -20,10 +21,9 @@ from dingwatch.delivery.jobs import (
     UploadDone,
 )
 from dingwatch.delivery.reading import Reader
-from dingwatch.delivery.sending import Sender
-from dingwatch.delivery.storing import Storer
+from dingwatch.delivery.senders import Sender
 from dingwatch.dingtalk import MEDIA_LIMIT, Client
-from dingwatch.ledger.begun import Begun
+from dingwatch.ledger.upload_sessions import Begun
 from dingwatch.model import Cause, Failure, Form, Misconfigured, Scope
 
 

@@ -17,9 +17,9 @@ from dingwatch.dingtalk import (
     SpaceFolder,
     Storage,
 )
-from dingwatch.dress import DRIVE
-from dingwatch.ledger.begun import Begun
+from dingwatch.ledger.upload_sessions import Begun
 from dingwatch.model import Failure, MediaLost
+from dingwatch.payload import DRIVE
 
 SCENE = "dingwatch"
 

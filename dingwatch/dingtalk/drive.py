@@ -16,9 +16,7 @@ from typing import Any
 from urllib.parse import quote
 
 from dingwatch.dingtalk import answers
-from dingwatch.dingtalk.channel import Call
-from dingwatch.dingtalk.content import Content
-from dingwatch.dingtalk.names import (
+from dingwatch.dingtalk.apis import (
     API_COMMIT,
     API_COMMIT_V2,
     API_DENTRY_UUID,
@@ -31,6 +29,8 @@ from dingwatch.dingtalk.names import (
     API_UPLOAD_INFO,
     API_UPLOAD_INFO_V2,
 )
+from dingwatch.dingtalk.channel import Call
+from dingwatch.dingtalk.content import Content
 from dingwatch.dingtalk.parts import MOST_ADDRESSES
 from dingwatch.dingtalk.session import Session
 from dingwatch.dingtalk.signed import SignedAddress, signed_address

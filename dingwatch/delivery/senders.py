@@ -22,7 +22,6 @@ from dingwatch.dingtalk import (
     image_message,
     markdown_message,
 )
-from dingwatch.dress import IMAGE
 from dingwatch.ledger.delivery import Delivery
 from dingwatch.model import (
     Cause,
@@ -38,7 +37,8 @@ from dingwatch.model import (
     Throttled,
     Verdict,
 )
-from dingwatch.wording import Message
+from dingwatch.notice_text import Message
+from dingwatch.payload import IMAGE
 
 _ADVICE: Final = {RecipientKind.PERSON: "PERSON", RecipientKind.CHAT: "CHAT"}
 """What is told, of these recipients, instead of how a group's id is found."""

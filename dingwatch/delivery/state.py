@@ -14,7 +14,6 @@ from typing import Final
 from sqlalchemy import Connection
 
 from dingwatch import policy
-from dingwatch.delivery.holds import APP, Paces, Pauses, Place
 from dingwatch.delivery.jobs import (
     Announce,
     Begin,
@@ -27,6 +26,7 @@ from dingwatch.delivery.jobs import (
     ToPeople,
     Upload,
 )
+from dingwatch.delivery.limits import APP, Paces, Pauses, Place
 from dingwatch.dingtalk import (
     API_CHAT,
     API_COMMIT,
@@ -43,7 +43,6 @@ from dingwatch.dingtalk import (
     REFUSED_EXTENSIONS,
     Host,
 )
-from dingwatch.dress import Dress, DressCode
 from dingwatch.ledger import extensions, pauses, send_queue, transitions
 from dingwatch.ledger.delivery import Delivery
 from dingwatch.ledger.due import Held
@@ -51,9 +50,10 @@ from dingwatch.ledger.store import Store
 from dingwatch.ledger.transitions import Change
 from dingwatch.ledger.uploads import Had
 from dingwatch.model import Recipient, RecipientKind, Route, Scope
+from dingwatch.notice_text import Wording
 from dingwatch.pace import Limit
+from dingwatch.payload import Dress, DressCode
 from dingwatch.texts import Text
-from dingwatch.wording import Wording
 
 Say = Callable[..., None]
 DRIVE_APIS: Final = frozenset({API_PARTS_BEGIN, API_PUT, API_UPLOAD_INFO, API_COMMIT})
