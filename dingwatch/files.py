@@ -35,7 +35,7 @@ from dingwatch.model import (
     Vanished,
     Verdict,
 )
-from dingwatch.policy import readable
+from dingwatch.names import readable
 
 T = TypeVar("T")
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from string import Formatter
 from typing import Final
 
-from dingwatch.policy import displayed_name
+from dingwatch.names import displayed_name
 from dingwatch.texts import Language, Notices
 
 LONGEST_TITLE: Final = 200

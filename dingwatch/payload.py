@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from dingwatch.model import Form, Route, UploadKey
-from dingwatch.policy import displayed_name, extension
+from dingwatch.names import displayed_name, extension
 
 FILE: Final = "file"
 IMAGE: Final = "image"

@@ -1,23 +1,18 @@
-"""Decisions: filters and names, what is new, what a verdict means and backoff.
+"""Policy: what a verdict means for a row and its pauses, and how long to wait.
 
-Pure functions from values to values. No clock and no chance in here: `now` (wall-clock seconds) and
-`chance` (a number in [0, 1)) come in as arguments.
+Pure functions from values to values. `now` (wall-clock seconds) and `chance` (a number in [0, 1)) come in
+as arguments.
 """
 
 from __future__ import annotations
 
-import unicodedata
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from pathspec import GitIgnoreSpec
-
 from dingwatch import quota
-from dingwatch.lifecycle import IN_WORK, PERHAPS_SEEN, WITHDRAWABLE, Event, State
+from dingwatch.lifecycle import Event, State
 from dingwatch.model import (
     Cause,
-    Fingerprint,
     FolderDown,
     Form,
     MediaLost,
@@ -34,217 +29,6 @@ from dingwatch.model import (
     Vanished,
     Verdict,
 )
-
-# --- Filters -----------------------------------------------------------------------------------
-
-BUILT_IN_EXCLUDES: Final = (
-    ".*", "~*", "*~", "*.tmp", "*.temp", "*.part", "*.partial", "*.crdownload", "*.download", "*.filepart",
-    "*.swp", "*.swx", "Thumbs.db", "desktop.ini", "@eaDir", "#recycle", "$RECYCLE.BIN", "lost+found",
-    "__MACOSX", "System Volume Information",
-)  # fmt: skip
-
-
-def caseless(pattern: str) -> str:
-    """Return a gitignore pattern that matches in any case: `*.tmp` becomes `*.[tT][mM][pP]`."""
-    escaped = f"\\{pattern}" if pattern.startswith("#") else pattern
-    return "".join(f"[{c.lower()}{c.upper()}]" if c.isalpha() else c for c in escaped)
-
-
-@dataclass(frozen=True, slots=True)
-class Filter:
-    """Which paths of a folder count, by gitignore patterns."""
-
-    excluded: GitIgnoreSpec
-    included: GitIgnoreSpec | None
-    recursive: bool
-    patterns: tuple[str, ...] = ()
-    """The exclude patterns as people write them, in the order of `excluded`."""
-
-    def prunes(self, directory: bytes) -> bool:
-        """Say whether nothing beneath this directory (relative path) can count."""
-        return not self.recursive or self.excluded.match_file(_text(directory) + "/")
-
-    def accepts(self, path: bytes) -> bool:
-        """Say whether the file at this relative path counts."""
-        if not self.recursive and b"/" in path:
-            return False
-        name = _text(path)
-        if self.excluded.match_file(name):
-            return False
-        return self.included is None or self.included.match_file(name)
-
-    def excluding(self, path: bytes) -> str | None:
-        """Return the exclude pattern that keeps a path out; None when none does."""
-        found = self.excluded.check_file(_text(path))
-        return self.patterns[found.index] if found.include and found.index is not None else None
-
-
-def path_filter(include: Sequence[str], exclude: Sequence[str], *, recursive: bool) -> Filter:
-    """Build a folder's filter; `!pattern` in `exclude` takes a pattern out of the built-in list."""
-    taken_out = {pattern[1:].casefold() for pattern in exclude if pattern.startswith("!")}
-    built_in = [pattern for pattern in BUILT_IN_EXCLUDES if pattern.casefold() not in taken_out]
-    return Filter(
-        GitIgnoreSpec.from_lines([*map(caseless, built_in), *exclude]),
-        GitIgnoreSpec.from_lines(include) if include else None,
-        recursive,
-        (*built_in, *exclude),
-    )
-
-
-# --- Names -------------------------------------------------------------------------------------
-
-_BIDI: Final = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-_LONGEST_EXTENSION: Final = 16
-
-
-def _text(path: bytes) -> str:
-    return path.decode("utf-8", "surrogateescape")
-
-
-def readable(path: bytes) -> str:
-    r"""Return a path for people and JSON; bytes that are not UTF-8 are shown as `\xNN`."""
-    return path.decode("utf-8", "backslashreplace")
-
-
-def displayed_name(name: bytes) -> str:
-    """Return the name a conversation sees: the file's own, only control and bidi characters replaced.
-
-    A name that is not UTF-8 most likely came from an old Windows or archive in Chinese.
-    """
-    try:
-        text = name.decode("utf-8")
-    except UnicodeDecodeError:
-        text = name.decode("gb18030", "replace")
-    return "".join("_" if unicodedata.category(c) in {"Cc", "Zl", "Zp"} or c in _BIDI else c for c in text)
-
-
-def extension(name: str) -> str:
-    """Return the lower-case extension without its dot; empty when there is none."""
-    stem, dot, last = name.rpartition(".")
-    plausible = dot and stem.strip(".") and last.isalnum() and len(last) <= _LONGEST_EXTENSION
-    return last.lower() if plausible else ""
-
-
-# --- Novelty -----------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Known:
-    """What the ledger knows of a version, for deciding whether a file is new."""
-
-    id: int
-    path: bytes
-    size: int
-    mtime_ns: int
-    inode: int
-    digest: str | None
-    baseline: bool
-    states: frozenset[State]
-    noticed_at: float
-
-    @property
-    def counts(self) -> bool:
-        """Whether it makes its content known: baseline, in work, sent or uncertain."""
-        return self.baseline or bool(self.states & (IN_WORK | PERHAPS_SEEN))
-
-    def same_as(self, fingerprint: Fingerprint) -> bool:
-        """Compare by what the ledger holds to: size and mtime."""
-        return fingerprint.known_as(self.size, self.mtime_ns)
-
-
-@dataclass(frozen=True, slots=True)
-class Unchanged:
-    """A known version: nothing is to be done."""
-
-    version: int
-
-
-@dataclass(frozen=True, slots=True)
-class Returned:
-    """A known version that was gone is there again: its gone deliveries are work again."""
-
-    version: int
-
-
-@dataclass(frozen=True, slots=True)
-class Touched:
-    """The same content with a new mtime: known by that from now on."""
-
-    version: int
-
-
-@dataclass(frozen=True, slots=True)
-class Moved:
-    """A known version under a new path; what else was known there is superseded."""
-
-    version: int
-    supersedes: tuple[int, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class New:
-    """A version to be written; `ignored` when only the folder's `on_change` keeps it from being sent."""
-
-    supersedes: tuple[int, ...] = ()
-    ignored: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Read:
-    """Cannot be decided before the digest is known."""
-
-
-Novelty = Unchanged | Returned | Touched | Moved | New | Read
-
-
-def novelty(
-    fingerprint: Fingerprint,
-    digest: str | None,
-    here: Sequence[Known],
-    movable: Sequence[Known],
-    *,
-    on_change: str,
-) -> Novelty:
-    """Decide what a settled file is.
-
-    Args:
-        fingerprint: what it settled with.
-        digest: its sha256, or None when it has not been read.
-        here: the known versions of its path, oldest first.
-        movable: known versions elsewhere in the folder whose own path no longer holds them.
-        on_change: the folder's `send` or `ignore`.
-    """
-    same = _same_state(fingerprint, digest, here)
-    there = next((known for known in same if State.GONE not in known.states), None)
-    if there is not None:
-        return Unchanged(there.id)
-    older = tuple(known.id for known in here if known.states & WITHDRAWABLE)
-    for known in reversed(movable):
-        if known.counts and known.same_as(fingerprint) and _is(known, fingerprint, digest):
-            return Moved(known.id, older)
-    if same:
-        return Returned(same[0].id)
-    if digest is None:
-        return Read()
-    newest = next((known for known in reversed(here) if known.counts), None)
-    if newest is not None and newest.digest == digest:
-        return Touched(newest.id)
-    seen_before = any(known.baseline or known.states & PERHAPS_SEEN for known in here)
-    return New(older, ignored=seen_before and on_change == "ignore")
-
-
-def _same_state(fingerprint: Fingerprint, digest: str | None, here: Sequence[Known]) -> list[Known]:
-    """Find what is known by size and mtime, newest first; once the file was read, digests must not differ."""
-    return [
-        known
-        for known in reversed(here)
-        if known.same_as(fingerprint) and (digest is None or known.digest in {None, digest})
-    ]
-
-
-def _is(known: Known, fingerprint: Fingerprint, digest: str | None) -> bool:
-    return known.inode == fingerprint.inode or (digest is not None and known.digest == digest)
-
 
 # --- Backoff -----------------------------------------------------------------------------------
 

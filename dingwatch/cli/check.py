@@ -13,7 +13,7 @@ from typing import Final
 
 import click
 
-from dingwatch import files, policy, quota
+from dingwatch import files, filters, names, quota
 from dingwatch.cli.context import Session
 from dingwatch.cli.finding import Finding, Mark, failed_text
 from dingwatch.cli.online import online
@@ -140,7 +140,7 @@ def _before(session: Session) -> Before:
 
 def _tree(folder: Folder) -> Tree:
     """Walk a folder; raise Failure when it cannot be listed."""
-    chosen = policy.path_filter(folder.include, folder.exclude, recursive=folder.recursive)
+    chosen = filters.path_filter(folder.include, folder.exclude, recursive=folder.recursive)
     directories = found = 0
     unlisted = []
     with closing(files.in_time(partial(files.open_root, folder.root))) as root:
@@ -177,7 +177,7 @@ def _folder(session: Session, folder: Folder, tree: Tree, *, looked: bool) -> It
     if kind.network and folder.watch == "inotify":
         yield Finding(Mark.WARN, session.say(Checks.BLIND, name=name, kind=kind.name))
     for path, verdict in tree.unlisted:
-        text = failed_text(session, Checks.UNLISTED, verdict, name=name, path=policy.readable(path) or ".")
+        text = failed_text(session, Checks.UNLISTED, verdict, name=name, path=names.readable(path) or ".")
         yield Finding(Mark.FAIL, text)
     if looked:
         yield Finding(Mark.OK, session.say(Checks.KNOWN, name=name))

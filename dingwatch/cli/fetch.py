@@ -12,7 +12,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
-from dingwatch import policy
+from dingwatch import names
 from dingwatch.cli import verified_download
 from dingwatch.cli.context import Session
 from dingwatch.cli.delivered import delivery, elsewhere, give_up, operator, require_content
@@ -40,10 +40,10 @@ def fetch(session: Session, number: int, target: Path, *, force: bool) -> int:
         with calling(session) as client:
             sources = _sources(client, one, union_id)
             if not sources:
-                session.fail(Back.CONTENT_GONE, id=one.id, path=policy.readable(one.path))
+                session.fail(Back.CONTENT_GONE, id=one.id, path=names.readable(one.path))
             _fetch(session, sources, one, target, force=force)
     said = Back.FETCHED if one.form is Form.PLAIN else Back.FETCHED_UNPACKED
-    path = policy.readable(one.path)
+    path = names.readable(one.path)
     click.echo(session.say(said, id=one.id, path=path, file=str(target), size=one.size))
     return 0
 

@@ -6,7 +6,7 @@ import json
 
 from rich.table import Table
 
-from dingwatch import policy
+from dingwatch import names
 from dingwatch.cli.context import STYLES, Session, cell, console, local, print_line
 from dingwatch.cli.status import instant
 from dingwatch.ledger import Store, report
@@ -57,7 +57,7 @@ def _values(session: Session, line: Line) -> dict[str, object]:
     return {
         "id": line.id,
         "folder": line.folder,
-        "path": policy.readable(line.path),
+        "path": names.readable(line.path),
         "conversation_id": line.conversation_id,
         "state": line.state,
         "size": line.size,
@@ -86,7 +86,7 @@ def _show(session: Session, lines: list[Line]) -> None:
             cell(local(line.noticed_at)),
             cell(line.state, STYLES.get(line.state, "")),
             cell(line.folder or "–"),
-            cell(policy.readable(line.path)),
+            cell(names.readable(line.path)),
             cell(line.conversation_id or "–"),
             cell(why if line.state != "sent" else ""),
         )

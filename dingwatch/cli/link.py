@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import click
 
-from dingwatch import policy
+from dingwatch import names
 from dingwatch.cli.context import Session, local, printable
 from dingwatch.cli.delivered import delivery, elsewhere, give_up, operator, require_content
 from dingwatch.cli.online import calling
@@ -30,7 +30,7 @@ def link(session: Session, number: int, *, as_json: bool) -> int:
             session.fail(Back.LINK_MEDIA, id=one.id)
         union_id = operator(session, one)
         if not one.places:
-            session.fail(Back.CONTENT_GONE, id=one.id, path=policy.readable(one.path))
+            session.fail(Back.CONTENT_GONE, id=one.id, path=names.readable(one.path))
         try:
             with calling(session) as client:
                 address = _address(client.storage(union_id), one.places)
@@ -53,7 +53,7 @@ def _address(storage: Storage, places: Sequence[Place]) -> SignedAddress:
 def _json(one: Sent, address: SignedAddress) -> str:
     shown = {
         "id": one.id,
-        "path": policy.readable(one.path),
+        "path": names.readable(one.path),
         "size": one.size,
         "sha256": one.digest,
         "url": address.url,
@@ -65,12 +65,12 @@ def _json(one: Sent, address: SignedAddress) -> str:
 
 def _text(session: Session, one: Sent, address: SignedAddress) -> str:
     """Return lines for a shell: what it is, as a comment, and the command that gets it."""
-    until, path = local(address.expires_at), policy.readable(one.path)
+    until, path = local(address.expires_at), names.readable(one.path)
     return f"# {session.say(Back.LINK_UNTIL, path=path, size=one.size, until=until)}\n{_curl(one, address)}"
 
 
 def _curl(one: Sent, address: SignedAddress) -> str:
-    name = policy.displayed_name(one.path.rpartition(b"/")[2])
+    name = names.displayed_name(one.path.rpartition(b"/")[2])
     # `Name:` without a value has curl leave a header out: an empty one is none.
     headers = [word for pair in address.headers.items() for word in ("-H", ": ".join(pair).rstrip())]
     words = ["curl", "-f", "-g", "-o", f"./{name}", *headers, address.url]

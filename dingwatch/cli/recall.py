@@ -7,7 +7,7 @@ from typing import Final
 
 import click
 
-from dingwatch import policy
+from dingwatch import names
 from dingwatch.cli.context import Session, local
 from dingwatch.cli.delivered import delivery, give_up
 from dingwatch.cli.online import calling
@@ -33,13 +33,13 @@ def recall(session: Session, number: int) -> int:
         key = _key(session, one, now)
         with calling(session) as client:
             _take_back(session, client, one, key)
-        path, conversation = policy.readable(one.path), str(one.recipient)
+        path, conversation = names.readable(one.path), str(one.recipient)
         click.echo(session.say(Back.RECALLED, id=one.id, path=path, conversation=conversation))
         with store.writing() as connection:
             everyone = sent.recalled(connection, one, now)
     if len(everyone) > 1:
-        names = ", ".join(map(str, everyone))
-        click.echo(session.say(Back.RECALLED_FROM_ALL, count=len(everyone), conversations=names))
+        recipients = ", ".join(map(str, everyone))
+        click.echo(session.say(Back.RECALLED_FROM_ALL, count=len(everyone), conversations=recipients))
     return 0
 
 

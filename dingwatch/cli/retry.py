@@ -8,7 +8,7 @@ from contextlib import closing
 
 import click
 
-from dingwatch import files, policy
+from dingwatch import files, names
 from dingwatch.cli.context import Session
 from dingwatch.config import Folder
 from dingwatch.dingtalk import REFUSED_EXTENSIONS
@@ -82,7 +82,7 @@ LeftOut = list[tuple[Version, Cause]]
 
 def _say_left_out(session: Session, left_out: LeftOut, text: Text) -> None:
     for version, cause in left_out:
-        path, advice = policy.readable(version.path), session.advice(cause.advice)
+        path, advice = names.readable(version.path), session.advice(cause.advice)
         click.echo(session.say(text, path=path, reason=cause.code, advice=advice), err=True)
 
 

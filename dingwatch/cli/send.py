@@ -15,7 +15,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from dingwatch import files, host, policy
+from dingwatch import files, host, names
 from dingwatch.cli.context import Session
 from dingwatch.cli.status import paused
 from dingwatch.dingtalk import REFUSED_EXTENSIONS
@@ -83,7 +83,7 @@ def _read_all(session: Session, paths: tuple[Path, ...]) -> list[Given]:
             bad.append(
                 session.say(
                     Cli.FILE_BAD,
-                    path=policy.readable(os.fsencode(path)),
+                    path=names.readable(os.fsencode(path)),
                     reason=cause.code,
                     advice=session.advice(cause.advice),
                 )
@@ -193,7 +193,7 @@ def _report(session: Session, store: Store, rows: list[Delivery]) -> int:
             session.say(
                 _SAID.get(row.state, Cli.FILE_NOT_SENT),
                 id=row.id,
-                path=policy.readable(row.path),
+                path=names.readable(row.path),
                 conversation=row.conversation,
                 reason=session.reason(cause) if cause else str(row.state),
                 advice=session.advice(cause.advice) if cause else "",

@@ -12,7 +12,7 @@ from functools import partial
 
 import click
 
-from dingwatch import files, policy
+from dingwatch import files, filters, names
 from dingwatch.cli.context import Session, local, printable
 from dingwatch.cli.waiting import waits
 from dingwatch.config import Folder
@@ -108,7 +108,7 @@ def _lies(root: bytes, path: bytes) -> bool:
 def _tell(session: Session, known: _Known) -> bool:
     """Print what is known of a path in one place; return whether that is anything."""
     name = "–" if known.folder is None else known.folder.name
-    click.echo(session.say(Cli.WHY_PATH, path=policy.readable(known.path), folder=name))
+    click.echo(session.say(Cli.WHY_PATH, path=names.readable(known.path), folder=name))
     facts = [] if known.folder is None else list(_facts(session, known, known.folder))
     if known.scope is not None:
         facts += waits(session, known.number, known.story, known.scope, known.pauses)
@@ -134,7 +134,7 @@ def _line(session: Session, one: Decision) -> str:
 
 def _facts(session: Session, known: _Known, folder: Folder) -> Iterator[str]:
     """Say what the file is now, as far as that explains why it is not sent."""
-    chosen = policy.path_filter(folder.include, folder.exclude, recursive=folder.recursive)
+    chosen = filters.path_filter(folder.include, folder.exclude, recursive=folder.recursive)
     pattern = chosen.excluding(known.path)
     if pattern is not None:
         yield session.say(Cli.WHY_EXCLUDED, pattern=pattern)

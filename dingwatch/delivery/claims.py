@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dingwatch import policy
+from dingwatch import names, policy
 from dingwatch.delivery import drives, sends, uploads
 from dingwatch.delivery.jobs import FetchToken, Upload
 from dingwatch.delivery.limits import Place
@@ -70,7 +70,7 @@ def _requeue_when_ready(memory: Memory, tick: Tick, row: Delivery, doubted_at: f
         columns = {"due": tick.now, "uncertain_resent": True}
         tick.changes.append(Change(row.id, Event.REQUEUE, State.UNCERTAIN, None, columns))
         memory.may_send.add(row.conversation)
-        tick.say(Log.RESENDING, path=policy.readable(row.path), conversation=row.conversation)
+        tick.say(Log.RESENDING, path=names.readable(row.path), conversation=row.conversation)
     else:
         memory.needs_token(tick, Host.API, force=True)
 

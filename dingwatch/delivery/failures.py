@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from dingwatch import policy, quota
+from dingwatch import names, policy, quota
 from dingwatch.delivery import drives
 from dingwatch.delivery.jobs import (
     Announce,
@@ -210,7 +210,7 @@ def _refuse_extension(memory: Memory, tick: Tick, job: Upload | DriveJob) -> Non
     extension = job.dress.key.extension
     memory.refused |= {extension}
     extensions.refuse(memory.store, tick.connection, memory.settings.app, extension, tick.now)
-    tick.say(Log.EXTENSION_REFUSED, extension=extension, path=policy.readable(job.source.path))
+    tick.say(Log.EXTENSION_REFUSED, extension=extension, path=names.readable(job.source.path))
 
 
 def _again(memory: Memory, tick: Tick, row: Delivery, claimed: State) -> None:

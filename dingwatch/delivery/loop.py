@@ -9,7 +9,7 @@ from typing import Final
 
 from sqlalchemy import Connection
 
-from dingwatch import policy, quota
+from dingwatch import names, quota
 from dingwatch.delivery import drives
 from dingwatch.delivery.claims import claim as claim_jobs
 from dingwatch.delivery.jobs import Job, Outcome, ToPeople
@@ -94,7 +94,7 @@ class DeliveryLoop:
             transitions.apply(connection, now, changes)
         for row, cause in found:
             values = {"code": cause.code, "message": cause.message, "advice": cause.advice}
-            path = policy.readable(row.path)
+            path = names.readable(row.path)
             self._say(Log.WITHDRAWN, path=path, conversation=row.conversation, **values)
 
     def _recover_pace(self, connection: Connection, now: float) -> None:

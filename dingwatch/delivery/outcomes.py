@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from dingwatch import policy
+from dingwatch import names
 from dingwatch.delivery import drives, failures
 from dingwatch.delivery.jobs import (
     Announce,
@@ -150,7 +150,7 @@ def _reached(memory: Memory, tick: Tick, job: Send, row: Delivery, done: SendDon
         change = Change(row.id, Event.SEND_OK, State.SENDING, None, columns)
     tick.changes.append(change)
     text = Log.SENT if job.notice is None else Log.NOTICED
-    tick.say(text, path=policy.readable(row.path), conversation=row.conversation)
+    tick.say(text, path=names.readable(row.path), conversation=row.conversation)
 
 
 def _announced(memory: Memory, tick: Tick, job: Announce, done: SendDone) -> None:

@@ -15,7 +15,7 @@ from typing import Final, TypeVar
 from dingwatch import files
 from dingwatch.ledger.delivery import Delivery
 from dingwatch.model import Cause, Failure, Fingerprint, FolderDown, NotReached, Vanished
-from dingwatch.policy import displayed_name
+from dingwatch.names import displayed_name
 
 T = TypeVar("T")
 THREADS: Final = 4

@@ -13,7 +13,7 @@ from typing import Final
 
 from sqlalchemy import Connection
 
-from dingwatch import policy
+from dingwatch import names
 from dingwatch.delivery.jobs import (
     Announce,
     Begin,
@@ -132,7 +132,7 @@ class Tick:
 
     def say_of(self, text: Text, row: Delivery, code: str, message: str, advice: str) -> None:
         """Have something said about one delivery."""
-        path = policy.readable(row.path)
+        path = names.readable(row.path)
         self.say(text, path=path, conversation=row.conversation, code=code, message=message, advice=advice)
 
     def busy(self) -> list[Place]:

@@ -12,7 +12,7 @@ from heapq import heappop, heappush
 from itertools import islice
 from typing import Final
 
-from dingwatch import policy, settle
+from dingwatch import names, settle
 from dingwatch.intake.folder import Folder, Phase
 from dingwatch.intake.jobs import Examined, Found, Look, Looked, Unexamined
 from dingwatch.model import Cause, Fingerprint, InUse, Vanished, Verdict
@@ -318,7 +318,7 @@ class Candidates:
             self._say_of(text, key, cause, **values)
 
     def _say_of(self, text: Log, key: Key, cause: Cause, **values: object) -> None:
-        path = policy.readable(key[1])
+        path = names.readable(key[1])
         self._say(text, path=path, code=cause.code, message=cause.message, advice=cause.advice, **values)
 
     def _meets(self, text: Log, key: Key) -> bool:
@@ -333,7 +333,7 @@ class Candidates:
         """One line for what one scan found: a share may be full of links."""
         new = [key for key in keys if self._meets(Log.NOT_REGULAR, key)]
         if new:
-            self._say(Log.NOT_REGULAR, path=policy.readable(new[0][1]), count=len(new))
+            self._say(Log.NOT_REGULAR, path=names.readable(new[0][1]), count=len(new))
 
     def tell_restless(self, at: float) -> None:
         """Say which files never come to rest; each once."""

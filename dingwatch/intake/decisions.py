@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Connection
 
-from dingwatch import policy, settle
+from dingwatch import novelty, settle
 from dingwatch.intake.candidates import Key, Settled
 from dingwatch.intake.folder import Folder
 from dingwatch.intake.instant import Instant
@@ -22,8 +22,8 @@ from dingwatch.ledger.store import Store
 from dingwatch.ledger.transitions import chunks
 from dingwatch.ledger.versions import NewVersion, Renewed
 from dingwatch.model import Cause, Fingerprint
+from dingwatch.novelty import Known, Moved, New, Read, Returned, Touched, Unchanged
 from dingwatch.payload import dress
-from dingwatch.policy import Known, Moved, New, Read, Returned, Touched, Unchanged
 
 HOUR = 3600.0
 
@@ -61,7 +61,7 @@ class Decided:
 
 
 class Decisions:
-    """Decides by `policy.novelty`, with what the ledger knows."""
+    """Decides by `novelty.novelty`, with what the ledger knows."""
 
     def __init__(
         self, store: Store, folders: Mapping[int, Folder], app: str, refused: frozenset[str]
@@ -104,10 +104,10 @@ class Decisions:
             known = here[one.key]
             rivals = alike.get((one.key[0], one.fingerprint.size, one.fingerprint.mtime_ns), [])
             others = tuple(rival for rival in rivals if rival.path != one.key[1] and rival.counts)
-            novelty = policy.novelty(one.fingerprint, None, known, (), on_change=self._on_change(one.key))
-            decided_now = isinstance(novelty, Unchanged) or (isinstance(novelty, Returned) and not others)
+            found = novelty.classify(one.fingerprint, None, known, (), on_change=self._on_change(one.key))
+            decided_now = isinstance(found, Unchanged) or (isinstance(found, Returned) and not others)
             if decided_now and not one.candidate.anew:
-                self._enter(decided.writes, one.key, one.fingerprint, None, novelty, now)
+                self._enter(decided.writes, one.key, one.fingerprint, None, found, now)
                 continue
             recent = sum(version.noticed_at > now.wall - HOUR for version in known if not version.baseline)
             quiet = settle.quiet_for(self._folders[one.key[0]].quiet, recent)
@@ -135,14 +135,14 @@ class Decisions:
             key = (one.job.folder, one.job.path)
             left = {there.id for known in one.movable for there in here[key[0], known.path]} - taken
             movable = [known for known in one.movable if known.id in left]
-            novelty = policy.novelty(
+            found = novelty.classify(
                 one.job.fingerprint, one.digest, here[key], movable, on_change=self._on_change(key)
             )
-            if isinstance(novelty, Moved):
-                taken.add(novelty.version)
-            if isinstance(novelty, Read):
+            if isinstance(found, Moved):
+                taken.add(found.version)
+            if isinstance(found, Read):
                 decided.to_look.append(key)
-            self._enter(decided.writes, key, one.job.fingerprint, one.digest, novelty, now)
+            self._enter(decided.writes, key, one.job.fingerprint, one.digest, found, now)
 
     # --- What is known ---------------------------------------------------------------------------
 
@@ -176,7 +176,7 @@ class Decisions:
         key: Key,
         fingerprint: Fingerprint,
         digest: str | None,
-        novelty: policy.Novelty,
+        novelty: novelty.Novelty,
         now: Instant,
     ) -> None:
         match novelty:

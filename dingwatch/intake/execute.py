@@ -45,7 +45,7 @@ from dingwatch.model import (
     Verdict,
     WatchKind,
 )
-from dingwatch.policy import Known
+from dingwatch.novelty import Known
 from dingwatch.watch import Directory, Mount, Observer, holding, mounted_beneath, mounts, walk
 
 BATCH: Final = 1000

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from dingwatch.filters import Filter
 from dingwatch.model import Home, WatchKind
 from dingwatch.payload import DressCode
-from dingwatch.policy import Filter
 
 NETWORK_QUIET = 10.0
 """Seconds; the least quiet period where another host's writes show late."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from dingwatch.ledger import LedgerError
 from dingwatch.model import Cause, Fingerprint, Home, Verdict, WatchKind
-from dingwatch.policy import Known
+from dingwatch.novelty import Known
 from dingwatch.watch import Notice, Overflow
 
 

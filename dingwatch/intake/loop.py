@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from dingwatch import policy
+from dingwatch import names
 from dingwatch.intake.candidates import Candidates, Restless, Settled, Settling
 from dingwatch.intake.decisions import Decided, Decisions
 from dingwatch.intake.folder import Folder, FolderSettings, Phase
@@ -252,7 +252,7 @@ class IntakeLoop:
                 self._say(Log.BASELINE, folder=folder.settings.name, count=count)
         for new in decided.writes.new:
             if new.skipped is None and not new.baseline:
-                self._say(Log.QUEUED, path=policy.readable(new.path))
+                self._say(Log.QUEUED, path=names.readable(new.path))
         for folder in decided.floods:
             name, most = folder.settings.name, folder.settings.hold_over
             self._say(Log.FLOOD, folder=name, most=most)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final
 
-from dingwatch import policy
+from dingwatch import names
 from dingwatch.intake.folder import Folder, Phase
 from dingwatch.intake.jobs import Arm, Armed, Check, Checked, Job, Scan, Scanned, TakeBaseline
 from dingwatch.model import Cause, FolderDown, Scope, Verdict, WatchKind
@@ -164,4 +164,4 @@ class Watches:
 
 
 def _named(folder: Folder) -> dict[str, object]:
-    return {"folder": folder.settings.name, "path": policy.readable(folder.settings.root)}
+    return {"folder": folder.settings.name, "path": names.readable(folder.settings.root)}

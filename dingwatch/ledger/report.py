@@ -25,7 +25,7 @@ from dingwatch.ledger.schema import IS_BASELINE, deliveries, folders, history, v
 from dingwatch.ledger.versions import join, split
 from dingwatch.lifecycle import State
 from dingwatch.model import Cause
-from dingwatch.policy import readable
+from dingwatch.names import readable
 
 BASELINE: Final = "baseline"
 NOTICED: Final = "noticed"

@@ -17,8 +17,9 @@ from dingwatch.ledger.store import Store
 from dingwatch.ledger.transitions import AFRESH, Change, chunks
 from dingwatch.lifecycle import Event, State
 from dingwatch.model import Cause, Fingerprint
+from dingwatch.names import readable
+from dingwatch.novelty import Known
 from dingwatch.payload import NOTICE, Dress
-from dingwatch.policy import Known, readable
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Final, Self
 
-from dingwatch import host, policy
+from dingwatch import host, names
 from dingwatch.config import Config
 from dingwatch.ledger import Outage, Store
 from dingwatch.model import WatchKind
@@ -118,7 +118,7 @@ class Service:
         restless = self._intake.loop.restless()
         return {
             "folders": {str(i): {"watch": kind, "settling": n} for i, (kind, n) in watching},
-            "restless": [[one.folder, policy.readable(one.path), now - one.since] for one in restless],
+            "restless": [[one.folder, names.readable(one.path), now - one.since] for one in restless],
         }
 
     def _settling(self, folder: int, path: bytes) -> dict[str, object]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from dingwatch import policy
+from dingwatch import filters
 from dingwatch.config import Config, DingTalk, Folder
 from dingwatch.dingtalk import MEDIA_LIMIT, Account, Webhook
 from dingwatch.intake import FolderSettings
@@ -83,7 +83,7 @@ def bind_folders(store: Store, config: Config) -> Folders:
             root=folder.root,
             name=folder.name,
             conversations=folder.recipients,
-            filter=policy.path_filter(folder.include, folder.exclude, recursive=folder.recursive),
+            filter=filters.path_filter(folder.include, folder.exclude, recursive=folder.recursive),
             code=dress_code(config, folder, mark.id),
             settle=folder.settle,
             existing=folder.existing,

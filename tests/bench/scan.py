@@ -12,7 +12,7 @@ import sys
 import time
 from pathlib import Path
 
-from dingwatch import policy
+from dingwatch import filters
 from dingwatch.dingtalk import MEDIA_LIMIT
 from dingwatch.intake import FolderSettings, Performer
 from dingwatch.intake.jobs import Arm, Found, Input, Scan
@@ -43,7 +43,7 @@ def main(ledger: str, folder: str) -> None:
         root,
         "share",
         ("cid",),
-        policy.path_filter((), (), recursive=True),
+        filters.path_filter((), (), recursive=True),
         DressCode("app", MEDIA_LIMIT),
         watch="poll",
     )

@@ -15,7 +15,7 @@ from typing import Final
 import pytest
 from hypothesis import strategies as st
 
-from dingwatch import policy, settle
+from dingwatch import filters, names, settle
 from dingwatch.dingtalk.transport import multipart
 from dingwatch.ledger import Store, sqlite_url, versions
 from dingwatch.ledger.folders import Mapped, bind
@@ -111,17 +111,17 @@ def is_shown_safely(text: str) -> bool:
 
 def judged(name: bytes) -> None:
     """A name is shown safely, has a plausible extension or none, and is dressed without ado."""
-    shown = policy.displayed_name(name)
+    shown = names.displayed_name(name)
     assert is_shown_safely(shown)
     assert shown
-    kind = policy.extension(shown)
+    kind = names.extension(shown)
     assert kind == kind.lower()
     assert not kind or (kind.isalnum() and shown.lower().endswith(f".{kind}"))
     dress = dressed(name, "0" * 64, APP, {"html"})
     assert is_shown_safely(dress.name)
     assert dress.key.extension not in {"", "html"}
     assert dress.name.lower().endswith(f".{dress.key.extension}")
-    policy.path_filter((), (), recursive=True).accepts(name)
+    filters.path_filter((), (), recursive=True).accepts(name)
     assert name not in settle.lock_names(name)
 
 
@@ -143,7 +143,7 @@ def test_many_names_are_judged() -> None:
 def worn(name: bytes) -> None:
     """A multipart holds one part, whose head has three lines and whose content is untouched."""
     for shown in (
-        policy.displayed_name(name),
+        names.displayed_name(name),
         name.decode("utf-8", "surrogateescape"),
         name.decode("latin-1"),
     ):
@@ -277,7 +277,7 @@ class Drop:
     def __init__(self, share: Path, sandbox: Sandbox) -> None:
         self.share, self.sandbox = share, sandbox
         self.cid = sandbox.conversations[0].id
-        self.accepts = policy.path_filter((), TAKEN_OUT, recursive=True).accepts
+        self.accepts = filters.path_filter((), TAKEN_OUT, recursive=True).accepts
         self.wanted = Counter[tuple[str, str]]()
         self.count = 0
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dingwatch import policy
+from dingwatch import filters
 from dingwatch.dingtalk import MEDIA_LIMIT
 from dingwatch.intake import FolderSettings, Input, Instant, IntakeLoop, Job, Performer
 from dingwatch.intake.jobs import (
@@ -64,7 +64,7 @@ class Watcher:
             root=mapped.root,
             name="share",
             conversations=mapped.conversations,
-            filter=policy.path_filter((), (), recursive=True),
+            filter=filters.path_filter((), (), recursive=True),
             code=DressCode("app", MEDIA_LIMIT),
             watch="poll",
             **self.changes,  # type: ignore[arg-type]

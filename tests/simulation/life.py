@@ -16,7 +16,7 @@ from itertools import count
 from random import Random
 from typing import Any, Final, cast
 
-from dingwatch import delivery, intake, policy
+from dingwatch import delivery, filters, intake
 from dingwatch.delivery import Announce, DeliveryLoop, FetchToken, Outcome, Send, Settings, Upload
 from dingwatch.delivery import reading as delivery_reading
 from dingwatch.dingtalk import MEDIA_LIMIT, REFUSED_EXTENSIONS, Client
@@ -42,7 +42,7 @@ SPIN: Final = 40
 LONGEST: Final = 6000
 """Ticks of one life, after which it is said never to come to rest."""
 STOP_SECONDS: Final = 9.0
-FILTER: Final = policy.path_filter((), (), recursive=True)
+FILTER: Final = filters.path_filter((), (), recursive=True)
 
 
 class Wrong(Exception):  # noqa: N818 (what a life shows to be wrong)

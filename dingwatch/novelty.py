@@ -1,0 +1,127 @@
+"""Novelty: what a settled file is to the versions that the ledger knows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from dingwatch.lifecycle import IN_WORK, PERHAPS_SEEN, WITHDRAWABLE, State
+from dingwatch.model import Fingerprint
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the ledger knows of a version, for deciding whether a file is new."""
+
+    id: int
+    path: bytes
+    size: int
+    mtime_ns: int
+    inode: int
+    digest: str | None
+    baseline: bool
+    states: frozenset[State]
+    noticed_at: float
+
+    @property
+    def counts(self) -> bool:
+        """Whether it makes its content known: baseline, in work, sent or uncertain."""
+        return self.baseline or bool(self.states & (IN_WORK | PERHAPS_SEEN))
+
+    def same_as(self, fingerprint: Fingerprint) -> bool:
+        """Compare by what the ledger holds to: size and mtime."""
+        return fingerprint.known_as(self.size, self.mtime_ns)
+
+
+@dataclass(frozen=True, slots=True)
+class Unchanged:
+    """A known version: nothing is to be done."""
+
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Returned:
+    """A known version that was gone is there again: its gone deliveries are work again."""
+
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Touched:
+    """The same content with a new mtime: known by that from now on."""
+
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """A known version under a new path; what else was known there is superseded."""
+
+    version: int
+    supersedes: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class New:
+    """A version to be written; `ignored` when only the folder's `on_change` keeps it from being sent."""
+
+    supersedes: tuple[int, ...] = ()
+    ignored: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """Cannot be decided before the digest is known."""
+
+
+Novelty = Unchanged | Returned | Touched | Moved | New | Read
+
+
+def classify(
+    fingerprint: Fingerprint,
+    digest: str | None,
+    here: Sequence[Known],
+    movable: Sequence[Known],
+    *,
+    on_change: str,
+) -> Novelty:
+    """Decide what a settled file is.
+
+    Args:
+        fingerprint: what it settled with.
+        digest: its sha256, or None when it has not been read.
+        here: the known versions of its path, oldest first.
+        movable: known versions elsewhere in the folder whose own path no longer holds them.
+        on_change: the folder's `send` or `ignore`.
+    """
+    same = _same_state(fingerprint, digest, here)
+    there = next((known for known in same if State.GONE not in known.states), None)
+    if there is not None:
+        return Unchanged(there.id)
+    older = tuple(known.id for known in here if known.states & WITHDRAWABLE)
+    for known in reversed(movable):
+        if known.counts and known.same_as(fingerprint) and _is(known, fingerprint, digest):
+            return Moved(known.id, older)
+    if same:
+        return Returned(same[0].id)
+    if digest is None:
+        return Read()
+    newest = next((known for known in reversed(here) if known.counts), None)
+    if newest is not None and newest.digest == digest:
+        return Touched(newest.id)
+    seen_before = any(known.baseline or known.states & PERHAPS_SEEN for known in here)
+    return New(older, ignored=seen_before and on_change == "ignore")
+
+
+def _same_state(fingerprint: Fingerprint, digest: str | None, here: Sequence[Known]) -> list[Known]:
+    """Find what is known by size and mtime, newest first; once the file was read, digests must not differ."""
+    return [
+        known
+        for known in reversed(here)
+        if known.same_as(fingerprint) and (digest is None or known.digest in {None, digest})
+    ]
+
+
+def _is(known: Known, fingerprint: Fingerprint, digest: str | None) -> bool:
+    return known.inode == fingerprint.inode or (digest is not None and known.digest == digest)

@@ -1,0 +1,109 @@
+from dataclasses import replace
+
+from dingwatch import novelty
+from dingwatch.lifecycle import State
+from dingwatch.model import (
+    Fingerprint,
+)
+from dingwatch.novelty import Known, Moved, New, Read, Returned, Touched, Unchanged
+
+NOW = Fingerprint(size=5, mtime_ns=50, ctime_ns=1, inode=7, device=1)
+
+
+def known(states: set[State], **changes: object) -> Known:
+    """Return a known version in these states."""
+    base = Known(1, b"a", 5, 50, 7, "d", baseline=False, states=frozenset(states), noticed_at=0.0)
+    return replace(base, **changes)  # type: ignore[arg-type]
+
+
+def decide(
+    here: list[Known], digest: str | None = None, movable: list[Known] | None = None, on_change: str = "send"
+) -> novelty.Novelty:
+    """Decide what the file of `NOW` is."""
+    return novelty.classify(NOW, digest, here, movable or [], on_change=on_change)
+
+
+def test_a_path_never_seen_is_read_and_then_new() -> None:
+    """What nobody knows needs its digest, and is a new version."""
+    assert decide([]) == Read()
+    assert decide([], "d") == New()
+
+
+def test_size_and_mtime_make_a_version_known_without_reading() -> None:
+    """A sent or failed version stays as it is while path, size and mtime are the same."""
+    for states in ({State.SENT}, {State.FAILED}, {State.SKIPPED}, {State.PENDING}, {State.UNCERTAIN}):
+        assert decide([known(states)]) == Unchanged(1)
+    assert decide([known(set(), baseline=True, digest=None)]) == Unchanged(1)
+
+
+def test_what_was_gone_and_is_there_again_is_work_again() -> None:
+    """`gone` makes nothing known."""
+    assert decide([known({State.GONE})]) == Returned(1)
+
+
+def test_what_moved_to_the_path_of_what_was_gone_is_not_sent_again() -> None:
+    """It was sent under another name, and has only come back to its first one."""
+    sent = known({State.SENT}, id=2, path=b"b")
+    assert decide([known({State.GONE})], movable=[sent]) == Moved(2)
+    assert decide([known({State.SENT}, id=2), known({State.GONE}, id=3)]) == Unchanged(2)
+
+
+def test_a_touched_file_is_not_sent_again() -> None:
+    """The digest of the newest version that was sent, under a new mtime, is no new version."""
+    assert decide([known({State.SENT}, mtime_ns=40)], "d") == Touched(1)
+
+
+def test_the_content_of_an_older_version_is_sent_again() -> None:
+    """A return to an earlier content is a change like any other."""
+    old = known({State.SENT}, mtime_ns=30)
+    newer = known({State.SENT}, id=2, mtime_ns=40, digest="e")
+    assert decide([old, newer], "d") == New()
+
+
+def test_a_restored_file_is_known_by_its_old_size_and_mtime() -> None:
+    """An older version that comes back with its own size and mtime is not sent again."""
+    assert decide([known({State.SENT}), known({State.SENT}, id=2, mtime_ns=90, digest="e")]) == Unchanged(1)
+
+
+def test_a_touched_failure_is_work_again() -> None:
+    """Touching a failed file tries it anew, and withdraws the old row."""
+    assert decide([known({State.FAILED}, mtime_ns=40)], "d") == New(supersedes=(1,))
+
+
+def test_new_content_withdraws_what_was_not_sent() -> None:
+    """An older version never follows a newer one."""
+    assert decide([known({State.PENDING}, mtime_ns=40, digest="e")], "d") == New(supersedes=(1,))
+    assert decide([known({State.SENT}, mtime_ns=40, digest="e")], "d") == New()
+
+
+def test_on_change_ignore_concerns_only_names_that_were_seen() -> None:
+    """A name is sent once; a version that was never sent is simply replaced."""
+    sent = known({State.SENT}, mtime_ns=40, digest="e")
+    pending = known({State.PENDING}, mtime_ns=40, digest="e")
+    baseline = known(set(), mtime_ns=40, digest=None, baseline=True)
+    assert decide([sent], "d", on_change="ignore") == New(ignored=True)
+    assert decide([baseline], "d", on_change="ignore") == New(ignored=True)
+    assert decide([pending], "d", on_change="ignore") == New(supersedes=(1,))
+
+
+def test_a_moved_file_is_recognised_by_its_inode_without_reading() -> None:
+    """A rename is not sent again."""
+    assert decide([], None, [known({State.SENT}, path=b"old")]) == Moved(1)
+    assert decide([], None, [known(set(), path=b"old", baseline=True, digest=None)]) == Moved(1)
+
+
+def test_a_moved_file_is_recognised_by_its_digest() -> None:
+    """Across file systems the inode changes, the content does not."""
+    assert decide([], "d", [known({State.SENT}, path=b"old", inode=99)]) == Moved(1)
+    assert decide([], "e", [known({State.SENT}, path=b"old", inode=99)]) == New()
+
+
+def test_a_failed_or_gone_file_under_a_new_name_is_new() -> None:
+    """Only what counts as known can have moved."""
+    for states in ({State.FAILED}, {State.GONE}, {State.SKIPPED}):
+        assert decide([], "d", [known(states, path=b"old")]) == New()
+
+
+def test_a_digest_that_differs_overrules_size_and_mtime() -> None:
+    """Other content under the same size and mtime is a new version once it has been read."""
+    assert decide([known({State.SENT})], "e") == New()
