@@ -7,10 +7,12 @@ from hypothesis import HealthCheck, settings
 from dingwatch.ledger import Store, sqlite_url
 from dingwatch.sandbox import Sandbox
 from tests.security.leaks import Leaks
+from tests.support import take_interrupts
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Have no test let a secret out, and none fail because the machine is busy."""
+    """Let no test write out a secret, none fail because the machine is busy, and ^C reach each child."""
+    take_interrupts()
     config.pluginmanager.register(Leaks())
     settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
     settings.load_profile("busy")

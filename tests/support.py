@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import signal
 import threading
 import time
 from collections.abc import Callable, Collection
@@ -30,6 +31,15 @@ def eventually(condition: Callable[[], object], patience: float = PATIENCE) -> N
     while not condition():
         assert time.monotonic() < until, "this never happened"
         tick.wait(0.01)
+
+
+def take_interrupts() -> None:
+    """Have this process, and the children it starts from now on, react to SIGINT.
+
+    A script's background job (`pytest &`) starts with SIGINT ignored, and children inherit that: a test that
+    sends ^C to a command would wait in vain.
+    """
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def dressed(name: bytes, digest: str, app: str, refused: Collection[str] = ()) -> Dress:
