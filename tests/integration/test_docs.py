@@ -139,28 +139,6 @@ def test_ci_is_green_only_if_every_step_is(tmp_path: Path, broken: str | None) -
     assert (done.returncode == 0) is (broken is None)
 
 
-def named(source: str) -> Iterator[str]:
-    """Return the names of the classes and functions that a module defines."""
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            yield node.name
-
-
-def test_no_name_says_nothing() -> None:
-    """No module, class or function is named by a word that fits everything."""
-    empty = {"manager", "helper", "helpers", "util", "utils", "processor", "data", "info"}
-    for path in ROOT.glob("dingwatch/**/*.py"):
-        for name in [path.stem, *named(path.read_text(encoding="utf-8"))]:
-            words = re.findall(r"[A-Z]?[a-z]+", name)
-            assert empty.isdisjoint(word.lower() for word in words), (path.name, name)
-
-
-@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "docs/design.md", "docs/commands.md"])
-def test_no_document_says_nothing(name: str) -> None:
-    """The documents do without those words too."""
-    assert re.findall(r"(?i)\b(?:manager|helper|util|utils|processor)s?\b", page(name)) == []
-
-
 def test_every_dependency_has_its_reason() -> None:
     """CONTRIBUTING.md says why each library is there."""
     project = PROJECT["project"]
