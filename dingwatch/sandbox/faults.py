@@ -20,7 +20,7 @@ class FaultKind(StrEnum):
     CUT_EARLY = "cut_early"  # connection aborted after the headers, while the body may still be coming
     CUT_BEFORE = "cut_before"  # connection aborted when the request is whole, before any effect
     CUT_AFTER = "cut_after"  # the effect happens, its answer is lost
-    SLOW = "slow"  # `seconds` before the effect
+    SLOW = "slow"  # nothing but `seconds` before the effect
     SLOW_ANSWER = "slow_answer"  # `seconds` after the effect
     ENDLESS = "endless"  # a body that never ends, a block every `seconds`
     HUGE = "huge"  # a body of 64 MiB blanks with its Content-Length
@@ -37,7 +37,8 @@ class Fault:
         kind: what happens.
         times: to how many calls; None: to every one until it is cleared.
         after: how many calls pass unharmed first.
-        seconds: for the slow kinds and `endless`.
+        seconds: pass before anything happens; for `slow_answer` after the effect, for `endless` between
+            the blocks.
         code: instead of the kind's own code (new host) or errcode (legacy).
         status: instead of the kind's own HTTP status.
         message: instead of the kind's own message.

@@ -15,6 +15,7 @@ _BLANKS = b" " * 65536
 _HUGE_BLOCKS = 1024  # × 64 KiB = 64 MiB
 
 _EFFECTIVE = frozenset({FaultKind.CUT_AFTER, FaultKind.SLOW, FaultKind.SLOW_ANSWER})
+_SECONDS_LATER = frozenset({FaultKind.SLOW_ANSWER, FaultKind.ENDLESS})
 
 _HTML = """<!DOCTYPE html>
 <html><head><meta charset="utf-8"><title>访问被拒绝</title></head>
@@ -39,6 +40,8 @@ async def serve(api: Api, world: World, request: web.Request) -> web.StreamRespo
 async def _struck(api: Api, call: Call, fault: Fault) -> web.StreamResponse:
     if fault.kind not in _EFFECTIVE:
         await drain(call.request)
+    if fault.kind not in _SECONDS_LATER:
+        await asyncio.sleep(fault.seconds)
     match fault.kind:
         case FaultKind.CUT_BEFORE:
             return _cut(call.request)
@@ -56,8 +59,6 @@ async def _struck(api: Api, call: Call, fault: Fault) -> web.StreamResponse:
 
 async def _effective(api: Api, call: Call, fault: Fault) -> web.StreamResponse:
     """The kinds that let the call have its effect."""
-    if fault.kind is FaultKind.SLOW:
-        await asyncio.sleep(fault.seconds)
     response = await answer(api, call)
     if fault.kind is FaultKind.SLOW_ANSWER:
         await asyncio.sleep(fault.seconds)

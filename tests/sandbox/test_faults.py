@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import socket
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -110,6 +111,14 @@ def test_slow_kinds_still_answer(peer: Peer, sandbox: Sandbox, kind: FaultKind) 
     sandbox.inject(Fault(SEND, kind, seconds=0.001))
     assert peer.send(media_id).json().keys() == {"processQueryKey"}
     assert len(sandbox.messages(sandbox.conversations[0].id)) == 1
+
+
+def test_a_refusal_may_take_its_time(peer: Peer, sandbox: Sandbox) -> None:
+    """Other kinds happen after their `seconds` too."""
+    sandbox.inject(Fault(SEND, FaultKind.THROTTLE, seconds=0.1))
+    begun = time.monotonic()
+    assert peer.send("@x").status_code == 403
+    assert time.monotonic() - begun >= 0.1
 
 
 def test_slow_answer_has_its_effect_first(peer: Peer, sandbox: Sandbox) -> None:
