@@ -29,14 +29,14 @@ def recall(session: Session, number: int) -> int:
         if one.recalled_at is not None:
             click.echo(session.say(Back.RECALLED_BEFORE, id=one.id, when=local(one.recalled_at)))
             return 0
-        now = time.time()
-        key = _key(session, one, now)
+        key = _key(session, one, time.time())
         with calling(session) as client:
             _take_back(session, client, one, key)
         path, conversation = names.readable(one.path), str(one.recipient)
         click.echo(session.say(Back.RECALLED, id=one.id, path=path, conversation=conversation))
         with store.writing() as connection:
-            everyone = sent.recalled(connection, one, now)
+            # Read here, after the call: it may have waited long for the network, and for the ledger's lock.
+            everyone = sent.recalled(connection, one, time.time())
     if len(everyone) > 1:
         recipients = ", ".join(map(str, everyone))
         click.echo(session.say(Back.RECALLED_FROM_ALL, count=len(everyone), conversations=recipients))

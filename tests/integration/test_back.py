@@ -482,6 +482,16 @@ def test_a_message_to_a_group_is_taken_back(past: Past) -> None:
     assert story.splitlines()[-1].endswith(f"#{number} {past.conversation} recalled")
 
 
+def test_a_message_is_recalled_when_its_call_has_ended(past: Past) -> None:
+    """The history's time is that of the answer, however long it took."""
+    number, asked = past.send(), time.time()
+    past.sandbox.inject(Fault("robot/groupMessages/recall", FaultKind.SLOW, seconds=0.5))
+    assert past.machine.call("recall", str(number)).exit_code == 0
+    with past.store.reading() as connection:
+        at = connection.exec_driver_sql("SELECT at FROM history WHERE event = 'recalled'").scalar_one()
+    assert at >= asked + 0.5
+
+
 def test_a_second_recall_says_that_it_was(past: Past) -> None:
     """Nothing is asked of DingTalk."""
     number = past.send()
