@@ -76,10 +76,10 @@ class Service:
             for name, side in (("delivery", self._delivery), ("intake", self._intake))
         ]
 
-    def _guard(self, run: Callable[[threading.Event, Callable[[], None]], None]) -> None:
+    def _guard(self, run: Callable[[threading.Event], None]) -> None:
         """Let a loop run; whatever ends it ends the service."""
         try:
-            run(self._stop, lambda: None)
+            run(self._stop)
         except BaseException as error:  # noqa: BLE001 (told by `serve` once, with its story)
             self._end(error)
         else:
@@ -113,9 +113,9 @@ class Service:
         return {}
 
     def _status(self) -> dict[str, object]:
-        now = time.monotonic()
         watching = self.watching().items()
         restless = self._intake.loop.restless()
+        now = time.monotonic()
         return {
             "folders": {str(i): {"watch": kind, "settling": n} for i, (kind, n) in watching},
             "restless": [[one.folder, names.readable(one.path), now - one.since] for one in restless],

@@ -17,6 +17,7 @@ from dingwatch.config import Config, Rate
 from dingwatch.delivery import DeliveryLoop, Outcome, place_of
 from dingwatch.delivery.drives import THREADS as DRIVE_THREADS
 from dingwatch.dingtalk import Client
+from dingwatch.intake import Instant
 from dingwatch.intake.jobs import Anew
 from dingwatch.ledger import LedgerError, Outage, Store
 from dingwatch.ledger.delivery import Delivery, by_id
@@ -26,6 +27,7 @@ from dingwatch.model import Vanished
 from dingwatch.notice_text import Wording
 from dingwatch.pace import Limit
 from dingwatch.payload import DressCode
+from dingwatch.service import looping
 from dingwatch.service.folders import account_of, bind_folders, dress_code, webhooks, wording
 from dingwatch.service.gate import Gate
 from dingwatch.service.inbox import Inbox
@@ -121,16 +123,22 @@ class DeliverySide:
         """Wait between repetitions of a call; a stop ends every wait."""
         self._stopping.wait(seconds)
 
-    def run(self, stop: threading.Event, beat: Callable[[], None]) -> None:
-        """Tick until stopped; then give what is in flight some seconds, and abandon the rest."""
-        self._recover(stop)
-        timeout: float | None = 0.0
-        while not stop.is_set():
-            plan = self.loop.tick(time.time(), self.inbox.take(timeout))
-            self._submit(plan.jobs)
-            timeout = None if plan.next_at is None else max(plan.next_at - time.time(), 0.0)
+    def run(self, stop: threading.Event, beat: Callable[[], None] = lambda: None) -> None:
+        """Tick until stopped, with a `beat` after each; then finish or abandon what is in flight."""
+
+        def tick(now: Instant, outcomes: Sequence[Outcome]) -> float | None:
+            wait = self._tick(now, outcomes)
             beat()
+            return wait
+
+        self._recover(stop)
+        looping.run(stop, self.inbox, tick)
         self._finish()
+
+    def _tick(self, now: Instant, outcomes: Sequence[Outcome], *, claim: bool = True) -> float | None:
+        plan = self.loop.tick(now.wall, outcomes, claim=claim)
+        self._submit(plan.jobs)
+        return None if plan.next_at is None else plan.next_at - time.time()
 
     def _recover(self, stop: threading.Event) -> None:
         """Repair before anything else; a ledger that cannot be written now is waited for."""
@@ -177,10 +185,11 @@ class DeliverySide:
                     self.notice_changed(Anew(row.folder, row.path))
 
     def _finish(self) -> None:
+        """Give what is in flight some seconds, and abandon the rest."""
         until = time.monotonic() + STOP_SECONDS
         self._stopping.set()
-        while self.loop.in_hand and time.monotonic() < until:
-            self.loop.tick(time.time(), self.inbox.take(until - time.monotonic()), claim=False)
+        while self.loop.in_hand and (left := until - time.monotonic()) > 0.0:
+            looping.wait_and_tick(self.inbox, left, partial(self._tick, claim=False))
         self.loop.abandon(time.time())
         for pool in (self._pool, self._drive_pool):
             pool.shutdown(wait=False, cancel_futures=True)

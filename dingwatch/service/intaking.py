@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Final
@@ -15,6 +15,7 @@ from dingwatch.dingtalk import REFUSED_EXTENSIONS
 from dingwatch.intake import Instant, IntakeLoop
 from dingwatch.intake.jobs import Arm, Check, Examine, Look
 from dingwatch.ledger import Outage, Store
+from dingwatch.service import looping
 from dingwatch.service.folders import Folders
 from dingwatch.service.inbox import Inbox
 from dingwatch.watch import Observer
@@ -53,24 +54,23 @@ class IntakeSide:
         )
         self._pools: dict[tuple[str, int | None], ThreadPoolExecutor] = {}
         self.on_ready: Callable[[], None] = lambda: None
+        self._said_ready = False
 
-    def run(self, stop: threading.Event, beat: Callable[[], None]) -> None:
+    def run(self, stop: threading.Event) -> None:
         """Tick until stopped."""
-        said_ready = False
-        timeout: float | None = 0.0
-        while not stop.is_set():
-            taken = self.inbox.take(timeout)
-            plan = self.loop.tick(Instant(time.time(), time.monotonic()), taken)
-            for job in plan.jobs:
-                self._pool_for(job).submit(self.inbox.fill, partial(self._perform, job))
-            if plan.written:
-                self._wrote()
-            if not said_ready and self.loop.ready:
-                said_ready = True
-                self.on_ready()
-            timeout = None if plan.next_at is None else max(plan.next_at - time.monotonic(), 0.0)
-            beat()
+        looping.run(stop, self.inbox, self._tick)
         self._finish()
+
+    def _tick(self, now: Instant, taken: Sequence[intake.Input]) -> float | None:
+        plan = self.loop.tick(now, taken)
+        for job in plan.jobs:
+            self._pool_for(job).submit(self.inbox.fill, partial(self._perform, job))
+        if plan.written:
+            self._wrote()
+        if not self._said_ready and self.loop.ready:
+            self._said_ready = True
+            self.on_ready()
+        return None if plan.next_at is None else plan.next_at - time.monotonic()
 
     def _pool_for(self, job: intake.Job) -> ThreadPoolExecutor:
         """Return the threads for a job: each folder has its own, for a share may hang for hours."""

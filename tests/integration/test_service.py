@@ -2,6 +2,7 @@ import os
 import shutil
 import sqlite3
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -389,6 +390,58 @@ def test_a_lost_answer_leaves_a_doubt_that_a_person_can_hold(
     assert states(one) == {"uncertain": 1, "sent": 1}
 
 
+# --- Time ----------------------------------------------------------------------------------------
+
+SEND = "robot/groupMessages/send"
+
+
+def column(setting: Config, name: str) -> float:
+    """Return a column of the only delivery."""
+    with sqlite3.connect(setting.state_dir / LEDGER_FILE) as ledger:
+        ((value,),) = ledger.execute(f"SELECT {name} FROM deliveries")  # noqa: S608 (the tests' own words)
+    return float(value)
+
+
+def test_the_wait_that_a_refusal_asks_for_begins_with_the_refusal(
+    one: Config, share: Path, sandbox: Sandbox
+) -> None:
+    """A call takes longer than the wait it is then told: the wait is kept nevertheless."""
+    slow, told = 2.0, 1.0
+    sandbox.inject(Fault(SEND, FaultKind.THROTTLE, seconds=slow))
+    with run(one):
+        dropped = time.time()
+        (share / "a.txt").write_text("a")
+        eventually(sent(sandbox, 1))
+    (message,) = sandbox.messages(sandbox.conversations[0].id)
+    assert message.at >= dropped + slow + told
+
+
+@pytest.mark.parametrize("stopped", [False, True], ids=["running", "stopping"])
+def test_a_file_is_sent_when_its_call_has_ended(
+    one: Config, share: Path, sandbox: Sandbox, *, stopped: bool
+) -> None:
+    """`sent_at` is no earlier than the message, while the service runs and while it finishes."""
+    sandbox.inject(Fault(SEND, FaultKind.SLOW, seconds=0.5))
+    with run(one):
+        (share / "a.txt").write_text("a")
+        eventually(lambda: SEND in sandbox.calls())
+        if not stopped:
+            eventually(lambda: states(one)["sent"] == 1)
+    (message,) = sandbox.messages(sandbox.conversations[0].id)
+    assert column(one, "sent_at") >= message.at
+
+
+def test_a_doubt_begins_when_the_call_is_lost(one: Config, share: Path, sandbox: Sandbox) -> None:
+    """The time after which a doubtful message goes again is not used up by the call itself."""
+    held = replace(one, delivery=replace(one.delivery, on_uncertain="hold"))
+    sandbox.inject(Fault(SEND, FaultKind.CUT_AFTER, seconds=0.5))
+    with run(held):
+        (share / "a.txt").write_text("a")
+        eventually(lambda: states(one)["uncertain"] == 1)
+    (message,) = sandbox.messages(sandbox.conversations[0].id)
+    assert column(one, "doubted_at") >= message.at
+
+
 # --- Outages -------------------------------------------------------------------------------------
 
 
@@ -399,7 +452,7 @@ def test_a_ledger_that_is_back_before_anything_was_repaired_is_told(one: Config)
     with closing(open_ledger(one)) as store:
         side = DeliverySide(one, store, {}, heard, Outage(heard))
         away = ledger.rename(one.state_dir / "away.db")
-        thread = threading.Thread(target=side.run, args=(stop, lambda: None))
+        thread = threading.Thread(target=side.run, args=(stop,))
         thread.start()
         eventually(lambda: heard.count(Log.LEDGER_DOWN))
         away.rename(ledger)
