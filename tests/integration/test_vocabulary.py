@@ -50,7 +50,7 @@ OLD = {
     "speech": "log",
     "worn": "payload",
 }
-"""Old names, and what replaces them: words that no identifier contains, and "kind name" where only that is old."""
+"""Old names and what replaces them: words that no identifier contains, and "kind name" for one exact name."""
 
 NOT_YET_RENAMED: frozenset[str] = frozenset(
     {
