@@ -15,6 +15,9 @@ from dingwatch.model import Failure, Verdict
 CERTIFICATE = Path(__file__).with_name("localhost.pem")
 TOKEN = "token-of-the-test-0123456789"
 SECRET = "secret-of-the-test-0123456789"
+HOOK = "hook-token-0123456789"
+SIGNING_SECRET = "SEC-secret+of/the=test"
+SIGNATURE = "OSS key:signature="
 
 
 class Clock:

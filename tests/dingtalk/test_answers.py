@@ -2,7 +2,6 @@
 
 import json
 import math
-from collections.abc import Mapping
 from contextlib import suppress
 
 import pytest
@@ -11,22 +10,10 @@ from hypothesis import strategies as st
 
 from dingwatch.dingtalk import Host
 from dingwatch.dingtalk.errors import result_of
-from dingwatch.model import Failure, NoAnswer, Rejected, Scope, Throttled, TokenRejected, Verdict
+from dingwatch.model import Failure, NoAnswer, Rejected, Scope, Throttled, TokenRejected
+from tests.dingtalk.verdicts import verdict_on
 
 FAST = b'{"code":"send.too.fast","message":""}'
-
-
-def verdict(
-    body: bytes,
-    status: int = 200,
-    host: Host = Host.API,
-    headers: Mapping[str, str] | None = None,
-    now: float = 0.0,
-) -> Verdict:
-    """Return what an answer that is no success means."""
-    with pytest.raises(Failure) as caught:
-        result_of(host, status, headers or {}, body, now)
-    return caught.value.verdict
 
 
 @pytest.mark.parametrize("errcode", [0, "0"])
@@ -38,7 +25,7 @@ def test_errcode_zero_is_success(errcode: object) -> None:
 
 def test_http_200_is_not_success() -> None:
     """An errcode in an answer with HTTP 200 is a failure."""
-    assert isinstance(verdict(b'{"errcode":40005}', 200, Host.OAPI), Rejected)
+    assert isinstance(verdict_on(b'{"errcode":40005}', 200, Host.OAPI), Rejected)
 
 
 @pytest.mark.parametrize("host", list(Host))
@@ -46,16 +33,16 @@ def test_an_unknown_code_is_a_refusal(host: Host) -> None:
     """A new code in a well-formed answer refuses this request; with 5xx nobody knows."""
     body = b'{"errcode":123456,"code":"brand.new"}'
     status = 200 if host is Host.OAPI else 400
-    assert type(verdict(body, status, host)) is Rejected
-    assert type(verdict(body, 502, host)) is NoAnswer
+    assert type(verdict_on(body, status, host)) is Rejected
+    assert type(verdict_on(body, 502, host)) is NoAnswer
 
 
 @pytest.mark.parametrize("status", [500, 502, 503, 504])
 @pytest.mark.parametrize("host", list(Host))
 def test_5xx_is_no_answer(status: int, host: Host) -> None:
     """What a server in trouble did is unknown."""
-    assert verdict(b"{}", status, host) == verdict(b"{}", status, host)
-    assert (type(verdict(b"{}", status, host)), verdict(b"{}", status, host).scope) == (NoAnswer, Scope.API)
+    found = verdict_on(b"{}", status, host)
+    assert (type(found), found.scope) == (NoAnswer, Scope.API)
 
 
 @pytest.mark.parametrize("host", list(Host))
@@ -77,20 +64,20 @@ def test_5xx_is_no_answer(status: int, host: Host) -> None:
 )
 def test_nonsense_is_no_answer(host: Host, body: bytes) -> None:
     """What cannot be read as an object says nothing."""
-    assert type(verdict(body, 200, host)) is NoAnswer
+    assert type(verdict_on(body, 200, host)) is NoAnswer
 
 
 @pytest.mark.parametrize("code", [None, [], {}, True, 1.5, ""])
 def test_a_code_that_is_none_is_no_answer(code: object) -> None:
     """An errcode that is no number and no text is nonsense too."""
-    assert type(verdict(json.dumps({"errcode": code}).encode(), 200, Host.OAPI)) is NoAnswer
+    assert type(verdict_on({"errcode": code}, 200, Host.OAPI)) is NoAnswer
 
 
 @pytest.mark.parametrize("status", [200, 403, 502])
 @pytest.mark.parametrize("host", list(Host))
 def test_a_page_is_the_gates(status: int, host: Host) -> None:
     """HTML comes from the gateway and concerns every call from this address."""
-    found = verdict(b"\r\n <!DOCTYPE html><html>", status, host)
+    found = verdict_on(b"\r\n <!DOCTYPE html><html>", status, host)
     assert (type(found), found.scope, found.cause.code) == (NoAnswer, Scope.APP, "gate_page")
 
 
@@ -98,25 +85,25 @@ def test_a_page_is_the_gates(status: int, host: Host) -> None:
 def test_status_1111_is_the_gates(host: Host) -> None:
     """The JSON of an IP ban is treated as its page is."""
     body = b'{"status":1111,"wait":5,"source":"x5","punish":"deny","uuid":"u"}'
-    assert verdict(body, 200, host).cause.code == "gate_page"
+    assert verdict_on(body, 200, host).cause.code == "gate_page"
 
 
 @pytest.mark.parametrize("body", [b"<html>413 Request Entity Too Large</html>", b"", b'{"x":1}'])
 def test_413_is_about_the_file(body: bytes) -> None:
     """A gateway that finds a file too large says so by the status alone."""
-    found = verdict(body, 413, Host.OAPI)
+    found = verdict_on(body, 413, Host.OAPI)
     assert (type(found), found.cause.advice) == (Rejected, "TOO_BIG")
 
 
 def test_401_renews_the_token() -> None:
     """Whatever the code, an unauthorised call is a matter of the token."""
-    assert type(verdict(b'{"code":"brand.new"}', 401)) is TokenRejected
+    assert type(verdict_on(b'{"code":"brand.new"}', 401)) is TokenRejected
 
 
 @pytest.mark.parametrize("status", [204, 301, 302, 304])
 def test_a_redirect_is_no_answer(status: int) -> None:
     """An answer that is neither success nor refusal is nobody's word."""
-    assert type(verdict(b"{}", status)) is NoAnswer
+    assert type(verdict_on(b"{}", status)) is NoAnswer
 
 
 @pytest.mark.parametrize(
@@ -137,14 +124,14 @@ def test_a_redirect_is_no_answer(status: int) -> None:
 )
 def test_retry_after_is_believed_within_reason(written: str, seconds: float) -> None:
     """Plain seconds count, up to a day; everything else leaves the table's wait."""
-    found = verdict(FAST, 400, headers={"Retry-After": written})
+    found = verdict_on(FAST, 400, headers={"Retry-After": written})
     assert isinstance(found, Throttled)
     assert found.retry_after == seconds
 
 
 def test_429_is_a_throttle() -> None:
     """It is not documented, and taken at its word."""
-    found = verdict(b"{}", 429, headers={"Retry-After": "9"})
+    found = verdict_on(b"{}", 429, headers={"Retry-After": "9"})
     assert isinstance(found, Throttled)
     assert (found.retry_after, found.scope) == (9.0, Scope.API)
 
@@ -156,7 +143,7 @@ def test_a_penalty_says_when_it_ends(now: float, seconds: float) -> None:
     """The end in DingTalk's message, in China's time, is waited for; one that is past is not."""
     message = "…请求总次数超过了 300 次, 处罚将在 2019-02-13 20:40:05 结束."
     body = json.dumps({"errcode": 90002, "errmsg": message}).encode()
-    found = verdict(body, 200, Host.OAPI, now=now)
+    found = verdict_on(body, 200, Host.OAPI, now=now)
     assert isinstance(found, Throttled)
     assert found.retry_after == seconds
 
@@ -164,7 +151,7 @@ def test_a_penalty_says_when_it_ends(now: float, seconds: float) -> None:
 def test_a_message_is_one_bounded_line() -> None:
     """Control characters and endless texts do not reach the log."""
     body = json.dumps({"code": "c\n" * 99, "message": "a\x1b[31m\r\n\u202e" * 9999, "requestid": [1]})
-    cause = verdict(body.encode(), 400).cause
+    cause = verdict_on(body.encode(), 400).cause
     assert cause.code.isprintable()
     assert cause.message.isprintable()
     assert len(cause.code) + len(cause.message) < 1500

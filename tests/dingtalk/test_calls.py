@@ -1,7 +1,6 @@
 """Every JSON call against a small server: what goes out, what comes back, who repeats and what is told."""
 
 import json
-import traceback
 from collections.abc import Callable
 
 import pytest
@@ -26,17 +25,16 @@ from dingwatch.dingtalk import (
 )
 from dingwatch.model import (
     Cause,
-    Failure,
     Misconfigured,
     NoAnswer,
     NotReached,
     Scope,
     Throttled,
     TokenRejected,
-    Verdict,
 )
 from tests.dingtalk.catalogue import ADDRESS, CASES, SIGNED, Case
-from tests.dingtalk.peers import SECRET, TOKEN, Calls, Server, Wire
+from tests.dingtalk.peers import TOKEN, Calls, Server, Wire
+from tests.dingtalk.verdicts import verdict
 
 Serve = Callable[..., Server]
 SENDS = [case for case in CASES if not case.repeated]
@@ -65,17 +63,6 @@ RENEWABLE: dict[str, Callable[[Client], object]] = {
 def hang_up(wire: Wire, _head: bytes, _body: bytes) -> None:
     """Take the request and close: its answer is lost."""
     wire.hang_up()
-
-
-def verdict(call: Callable[[], object]) -> Verdict:
-    """Return the verdict on a call that fails, having looked for secrets in all that could be logged."""
-    with pytest.raises(Failure) as caught:
-        call()
-    told = "".join(traceback.format_exception(caught.value)) + repr(caught.value.__context__)
-    for secret in (TOKEN, SECRET, "OSS key:signature"):
-        assert secret not in told
-        assert secret not in repr(caught.value.verdict)
-    return caught.value.verdict
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)

@@ -8,7 +8,6 @@ import pytest
 from dingwatch.dingtalk import API_SEND, API_TOKEN, API_UPLOAD, BILLED, MEDIA_LIMIT, Client, Host
 from dingwatch.model import (
     Cause,
-    Failure,
     Misconfigured,
     NoAnswer,
     NotReached,
@@ -21,6 +20,7 @@ from dingwatch.model import (
 )
 from dingwatch.sandbox import Fault, FaultKind, Sandbox
 from tests.dingtalk.peers import Calls, Clock
+from tests.dingtalk.verdicts import verdict
 
 Case = tuple[FaultKind, type[Verdict], str]
 API, OAPI = API_TOKEN[Host.API], API_TOKEN[Host.OAPI]
@@ -52,13 +52,6 @@ def send(sandbox: Sandbox, client: Client) -> Callable[..., str]:
 def upload(client: Client, name: str = "报告 2024.pdf") -> str:
     """Upload a few bytes."""
     return client.upload(name=name, content=b"%PDF-1.7")
-
-
-def verdict(call: Callable[[], object]) -> Verdict:
-    """Return the verdict on a call that fails."""
-    with pytest.raises(Failure) as caught:
-        call()
-    return caught.value.verdict
 
 
 # --- Both calls --------------------------------------------------------------------------------

@@ -1,6 +1,5 @@
 """The table of codes against a second reading of the API sheet's section 7."""
 
-import json
 from collections.abc import Mapping
 
 import pytest
@@ -22,9 +21,8 @@ from dingwatch.dingtalk import (
     SignatureExpired,
 )
 from dingwatch.dingtalk.codes import LEGACY, NEW, OF_API, STORE, Meaning, meaning_of
-from dingwatch.dingtalk.errors import result_of, verdict_of_store
+from dingwatch.dingtalk.errors import verdict_of_store
 from dingwatch.model import (
-    Failure,
     MediaLost,
     Misconfigured,
     NoAnswer,
@@ -37,6 +35,7 @@ from dingwatch.model import (
     Verdict,
 )
 from dingwatch.texts import Advice, Language
+from tests.dingtalk.verdicts import verdict_on
 
 Expected = tuple[type[Verdict], Scope]
 APP = (Misconfigured, Scope.APP)
@@ -162,13 +161,6 @@ ADVISED: Mapping[tuple[str, str], tuple[Expected, str]] = {
 }
 
 
-def verdict(host: Host, status: int, document: object, api: str = "") -> Verdict:
-    """Return what an answer that is no success means."""
-    with pytest.raises(Failure) as caught:
-        result_of(host, status, {}, json.dumps(document).encode(), 0.0, api=api)
-    return caught.value.verdict
-
-
 def each(codes: Mapping[str, Expected]) -> list[tuple[str, Expected]]:
     """Take the groups apart."""
     return [(code, expected) for group, expected in codes.items() for code in group.split()]
@@ -177,7 +169,7 @@ def each(codes: Mapping[str, Expected]) -> list[tuple[str, Expected]]:
 @pytest.mark.parametrize(("code", "expected"), each(LEGACY_CODES))
 def test_every_legacy_code_means_what_the_sheet_says(code: str, expected: Expected) -> None:
     """Every code of section 7.1 becomes its verdict and scope, in an answer with HTTP 200."""
-    found = verdict(Host.OAPI, 200, {"errcode": int(code), "errmsg": "说明", "request_id": "r1"})
+    found = verdict_on({"errcode": int(code), "errmsg": "说明", "request_id": "r1"}, 200, Host.OAPI)
     assert (type(found), found.scope) == expected
     assert (found.cause.code, found.cause.message, found.cause.request_id) == (code, "说明", "r1")
 
@@ -186,7 +178,7 @@ def test_every_legacy_code_means_what_the_sheet_says(code: str, expected: Expect
 @pytest.mark.parametrize("status", [400, 403, 404, 500])
 def test_every_new_code_means_what_the_sheet_says(code: str, expected: Expected, status: int) -> None:
     """Every code of section 7.2 becomes its verdict and scope, whatever the status."""
-    found = verdict(Host.API, status, {"code": code, "message": "说明", "requestid": "r2"})
+    found = verdict_on({"code": code, "message": "说明", "requestid": "r2"}, status)
     assert (type(found), found.scope) == expected
     assert (found.cause.code, found.cause.message, found.cause.request_id) == (code, "说明", "r2")
 
@@ -208,14 +200,14 @@ def test_every_code_of_the_store_has_its_meaning(code: str, expected: Expected) 
 def test_a_code_may_mean_more_to_one_api(where: tuple[str, str], expected: tuple[Expected, str]) -> None:
     """Whose rights are missing, and where, depends on what was asked."""
     api, code = where
-    found = verdict(Host.API, 403, {"code": code, "message": "", "requestid": "r"}, api)
+    found = verdict_on({"code": code, "message": "", "requestid": "r"}, 403, api=api)
     assert ((type(found), found.scope), found.cause.advice) == expected
 
 
 @pytest.mark.parametrize("code", ["50002", "50004"])
 def test_one_person_out_of_sight_is_no_trouble_of_the_app(code: str) -> None:
     """Who one person is was asked: only what goes to that person waits."""
-    found = verdict(Host.OAPI, 200, {"errcode": int(code), "errmsg": "m"}, API_USER)
+    found = verdict_on({"errcode": int(code), "errmsg": "m"}, 200, Host.OAPI, api=API_USER)
     assert ((type(found), found.scope), found.cause.advice) == (GROUP, "CONVERSATION")
 
 
@@ -254,21 +246,18 @@ def test_an_advice_is_short_and_in_both_languages(advice: Advice) -> None:
 def test_a_wrapped_code_is_unwrapped() -> None:
     """For errcode 88 the sub_code counts, or the one inside the message."""
     whole = {"errcode": 88, "sub_code": "90018", "sub_msg": "太快", "errmsg": "ding talk error"}
-    assert isinstance(verdict(Host.OAPI, 200, whole), Throttled)
+    assert isinstance(verdict_on(whole, 200, Host.OAPI), Throttled)
     message = "ding talk error[subcode=40014,submsg=不合法的access_token]"
-    assert isinstance(verdict(Host.OAPI, 200, {"errcode": 88, "errmsg": message}), TokenRejected)
+    assert isinstance(verdict_on({"errcode": 88, "errmsg": message}, 200, Host.OAPI), TokenRejected)
 
 
 def test_missing_permissions_are_named() -> None:
     """The scopes to be requested stand behind DingTalk's message."""
-    found = verdict(
-        Host.API,
-        403,
-        {
-            "code": "Forbidden.AccessDenied.AccessTokenPermissionDenied",
-            "message": "没有调用该接口的权限",
-            "accessdenieddetail": {"requiredScopes": ["qyapi_robot_sendmsg"]},
-        },
-    )
+    answer = {
+        "code": "Forbidden.AccessDenied.AccessTokenPermissionDenied",
+        "message": "没有调用该接口的权限",
+        "accessdenieddetail": {"requiredScopes": ["qyapi_robot_sendmsg"]},
+    }
+    found = verdict_on(answer, 403)
     assert found.cause.message == "没有调用该接口的权限 [qyapi_robot_sendmsg]"
     assert found.cause.advice == "PERMISSION"

@@ -5,31 +5,21 @@ import json
 import pytest
 import requests.exceptions
 import urllib3.exceptions
-from requests.structures import CaseInsensitiveDict
 
 from dingwatch.dingtalk import Host
-from dingwatch.dingtalk.errors import result_of, verdict_of_exception
+from dingwatch.dingtalk.errors import verdict_of_exception
 from dingwatch.dingtalk.exceptions import ADDRESS, AFTER, BEFORE
 from dingwatch.model import (
-    Failure,
     Misconfigured,
     NoAnswer,
     NotReached,
     Rejected,
     Throttled,
     TokenRejected,
-    Verdict,
 )
+from tests.dingtalk.verdicts import verdict_on
 
 BOM = b"\xef\xbb\xbf"
-
-
-def verdict(body: bytes, status: int, host: Host = Host.API, **headers: str) -> Verdict:
-    """Return what an answer that is no success means; an underscore in a header's name is a hyphen."""
-    heard = CaseInsensitiveDict({name.replace("_", "-"): value for name, value in headers.items()})
-    with pytest.raises(Failure) as caught:
-        result_of(host, status, heard, body, 0.0)
-    return caught.value.verdict
 
 
 # --- Exceptions --------------------------------------------------------------------------------
@@ -83,56 +73,58 @@ def test_no_message_repeats_an_address(begun: bool | None) -> None:  # noqa: FBT
 @pytest.mark.parametrize("body", [b"", b"Too Many Requests", b"[]", b"\xff"])
 def test_some_statuses_mean_enough_by_themselves(host: Host, body: bytes) -> None:
     """A gateway's bare 401, 413 or 429 had no effect: it needs no code to be a refusal."""
-    found = verdict(body, 429, host, retry_after="9")
+    found = verdict_on(body, 429, host, headers={"Retry-After": "9"})
     assert isinstance(found, Throttled)
     assert found.retry_after == 9.0
-    assert type(verdict(body, 401, host)) is TokenRejected
-    assert (type(verdict(body, 413, host)), verdict(body, 413, host).cause.advice) == (Rejected, "TOO_BIG")
-    assert type(verdict(body, 400, host)) is NoAnswer
+    assert type(verdict_on(body, 401, host)) is TokenRejected
+    too_big = verdict_on(body, 413, host)
+    assert (type(too_big), too_big.cause.advice) == (Rejected, "TOO_BIG")
+    assert type(verdict_on(body, 400, host)) is NoAnswer
 
 
 @pytest.mark.parametrize("status", [200, 401, 429, 502])
 def test_a_page_is_a_page_behind_a_byte_order_mark_too(status: int) -> None:
     """Its status is the gateway's and not DingTalk's."""
-    assert verdict(BOM + b"\r\n<html>", status).cause.code == "gate_page"
+    assert verdict_on(BOM + b"\r\n<html>", status).cause.code == "gate_page"
 
 
 def test_a_code_is_read_before_the_status() -> None:
     """DingTalk throttles with 403, says of a dead token 400, and means its code with a 5xx as well."""
     code = "Forbidden.AccessDenied.QpsLimitForApi"
     for status in (200, 400, 401, 403, 413, 429, 500):
-        assert type(verdict(json.dumps({"code": code}).encode(), status)) is Throttled
-    assert type(verdict(b'{"code":"InvalidAuthentication"}', 503)) is TokenRejected
-    assert type(verdict(b'{"errcode":40014}', 503, Host.OAPI)) is TokenRejected
+        assert type(verdict_on({"code": code}, status)) is Throttled
+    assert type(verdict_on(b'{"code":"InvalidAuthentication"}', 503)) is TokenRejected
+    assert type(verdict_on(b'{"errcode":40014}', 503, Host.OAPI)) is TokenRejected
 
 
 def test_http_200_with_a_new_code_is_a_refusal() -> None:
     """On the new host as on the legacy one; and errcode 0 behind a 5xx is no success."""
-    assert type(verdict(b'{"code":"brand.new","processQueryKey":"k"}', 200)) is Rejected
-    assert type(verdict(b'{"errcode":0,"media_id":"@x"}', 502, Host.OAPI)) is NoAnswer
+    assert type(verdict_on(b'{"code":"brand.new","processQueryKey":"k"}', 200)) is Rejected
+    assert type(verdict_on(b'{"errcode":0,"media_id":"@x"}', 502, Host.OAPI)) is NoAnswer
 
 
 @pytest.mark.parametrize("host", list(Host))
 @pytest.mark.parametrize("status", ["1111", 1111])
 def test_an_ip_ban_is_known_as_number_and_text(host: Host, status: object) -> None:
     """The one seen was a number; nothing promises that."""
-    assert verdict(json.dumps({"status": status, "wait": 5}).encode(), 200, host).cause.code == "gate_page"
+    assert verdict_on({"status": status, "wait": 5}, 200, host).cause.code == "gate_page"
 
 
 @pytest.mark.parametrize("member", ["requestid", "requestId"])
 def test_the_request_id_is_kept_in_either_spelling(member: str) -> None:
     """It is what the developer console's diagnosis asks for; the body's goes before the header's."""
     body = json.dumps({"code": "brand.new", member: "R1"}).encode()
-    assert verdict(body, 400, x_acs_dingtalk_request_id="R2").cause.request_id == "R1"
-    assert verdict(b'{"code":"brand.new"}', 400, x_acs_dingtalk_request_id="R2").cause.request_id == "R2"
-    assert verdict(b'{"code":"brand.new"}', 400).cause.request_id is None
+    headers = {"x-acs-dingtalk-request-id": "R2"}
+    assert verdict_on(body, 400, headers=headers).cause.request_id == "R1"
+    assert verdict_on({"code": "brand.new"}, 400, headers=headers).cause.request_id == "R2"
+    assert verdict_on(b'{"code":"brand.new"}', 400).cause.request_id is None
 
 
 @pytest.mark.parametrize("end", ["2019-02-31 20:40:05", "2019-02-13 25:40:05", "2019-02-13"])
 def test_a_penalty_without_a_readable_end_is_the_tables(end: str) -> None:
     """A date that is none leaves the usual wait."""
     body = json.dumps({"errcode": 90001, "errmsg": f"处罚将在 {end} 结束."}).encode()
-    found = verdict(body, 200, Host.OAPI)
+    found = verdict_on(body, 200, Host.OAPI)
     assert isinstance(found, Throttled)
     assert found.retry_after == 300.0
 
@@ -141,7 +133,8 @@ def test_a_header_goes_before_the_message() -> None:
     """Whoever writes Retry-After stands nearest."""
     message = "处罚将在 1970-01-01 08:01:00 结束"
     body = json.dumps({"errcode": 90001, "errmsg": message}).encode()
-    alone, both = verdict(body, 200, Host.OAPI), verdict(body, 200, Host.OAPI, retry_after="7")
+    alone = verdict_on(body, 200, Host.OAPI)
+    both = verdict_on(body, 200, Host.OAPI, headers={"Retry-After": "7"})
     assert isinstance(alone, Throttled)
     assert isinstance(both, Throttled)
     assert (alone.retry_after, both.retry_after) == (60.0, 7.0)

@@ -1,7 +1,6 @@
 """A media file's bytes back from the legacy host, which tells of an error with HTTP 200 as well."""
 
 import json
-import traceback
 from collections.abc import Callable
 from io import BytesIO
 from urllib.parse import quote
@@ -20,6 +19,7 @@ from dingwatch.model import (
     Verdict,
 )
 from tests.dingtalk.peers import TOKEN, Calls, Server, Wire
+from tests.dingtalk.verdicts import verdict
 
 Serve = Callable[..., Server]
 NAMED = 'Content-Disposition: attachment; filename="@lAzP.json"\r\n'
@@ -33,14 +33,12 @@ def got(client: Client, limit: int = MEDIA_LIMIT) -> bytes:
     return into.getvalue()
 
 
-def verdict(client: Client) -> Verdict:
-    """Return the verdict on a download that fails, of which nothing was written and no token is told."""
+def verdict_on_download(client: Client) -> Verdict:
+    """Return the verdict on a download that fails, of which nothing was written."""
     into = BytesIO()
-    with pytest.raises(Failure) as caught:
-        client.media.download("@lAzP", into)
+    found = verdict(lambda: client.media.download("@lAzP", into))
     assert into.getvalue() == b""
-    assert TOKEN not in "".join(traceback.format_exception(caught.value)) + repr(caught.value.verdict)
-    return caught.value.verdict
+    return found
 
 
 @pytest.mark.parametrize(
@@ -87,7 +85,7 @@ def test_an_error_is_no_file(
     """It is judged as every legacy answer is; a success without a file is no answer."""
     body = json.dumps({"errcode": code, "errmsg": f"access_token={TOKEN}"}).encode()
     with calls.client(serve(lambda wire, *_: wire.answer_bytes(body, headers=kind)).url) as client:
-        found = verdict(client)
+        found = verdict_on_download(client)
     assert (type(found), found.scope) == expected
     assert (found.cause.advice == "CONTENT_GONE") == (code in {40004, 40007})
 
@@ -96,7 +94,7 @@ def test_a_gates_page_is_no_file(serve: Serve, calls: Calls) -> None:
     """It comes with HTTP 200 too."""
     page = (b"<html>too many requests</html>", "200 OK", "Content-Type: text/html\r\n")
     with calls.client(serve(lambda wire, *_: wire.answer_bytes(*page)).url) as client:
-        assert verdict(client).cause.code == "gate_page"
+        assert verdict_on_download(client).cause.code == "gate_page"
 
 
 def test_a_file_behind_an_error_status_is_none(serve: Serve, calls: Calls) -> None:
@@ -104,7 +102,7 @@ def test_a_file_behind_an_error_status_is_none(serve: Serve, calls: Calls) -> No
     with calls.client(
         serve(lambda wire, *_: wire.answer_bytes(b"x", "502 Bad Gateway", NAMED)).url
     ) as client:
-        assert type(verdict(client)) is NoAnswer
+        assert type(verdict_on_download(client)) is NoAnswer
 
 
 def test_a_dead_token_is_renewed_for_a_download(serve: Serve, calls: Calls) -> None:
@@ -127,7 +125,7 @@ def test_a_download_that_was_not_reached_is_repeated_once(serve: Serve, calls: C
         client.fetch_token(Host.OAPI)
         server.close()
         calls.clock.now += 60
-        assert type(verdict(client)) is NotReached
+        assert type(verdict_on_download(client)) is NotReached
     assert calls.counted == [OAPI, API_MEDIA, API_MEDIA]
 
 

@@ -1,7 +1,6 @@
 """Bytes to the store behind a signed address and back: what goes over the wire, and what may go wrong."""
 
 import os
-import traceback
 import tracemalloc
 from collections.abc import Callable, Iterator
 from io import BytesIO
@@ -25,10 +24,11 @@ from dingwatch.model import (
     Vanished,
     Verdict,
 )
-from tests.dingtalk.peers import TOKEN, Calls, Clock, React, Server, Wire
+from tests.dingtalk.peers import SIGNATURE, TOKEN, Calls, Clock, React, Server, Wire
+from tests.dingtalk.verdicts import verdict
 
 Serve = Callable[..., Server]
-HEADERS = {"Authorization": "OSS key:signature=", "x-oss-date": "Tue, 24 Nov 2026 10:00:00 GMT"}
+HEADERS = {"Authorization": SIGNATURE, "x-oss-date": "Tue, 24 Nov 2026 10:00:00 GMT"}
 OWN = {"host", "accept-encoding", "user-agent"}
 LARGE = 96 << 20
 
@@ -40,9 +40,7 @@ def stored(wire: Wire, _head: bytes, _body: bytes) -> None:
 
 def refused(code: str, status: str = "403 Forbidden") -> React:
     """Refuse as OSS does."""
-    body = (
-        f"<?xml version='1.0'?><Error><Code>{code}</Code><Message>OSS key:signature= is bad</Message></Error>"
-    )
+    body = f"<?xml version='1.0'?><Error><Code>{code}</Code><Message>{SIGNATURE} is bad</Message></Error>"
     return lambda wire, _head, _body: wire.answer_bytes(body.encode(), status)
 
 
@@ -55,16 +53,6 @@ def headers_of(head: bytes) -> dict[str, str]:
     """Take a request's headers apart."""
     lines = head.decode().split("\r\n")[1:]
     return {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
-
-
-def verdict(call: Callable[[], object]) -> Verdict:
-    """Return the verdict on a call that fails, having looked for the signature in all that is told."""
-    with pytest.raises(Failure) as caught:
-        call()
-    told = "".join(traceback.format_exception(caught.value)) + repr(caught.value.verdict)
-    assert "signature=" not in told
-    assert "bucket" not in told
-    return caught.value.verdict
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ import base64
 import hashlib
 import hmac
 import json
-import traceback
 from collections.abc import Callable, Iterator
 from urllib.parse import parse_qs, quote, urlsplit
 
@@ -12,12 +11,11 @@ import pytest
 
 from dingwatch.dingtalk import API_WEBHOOK, BILLED, Client, Webhook, WebhookRobot
 from dingwatch.dingtalk.webhook import signature
-from dingwatch.model import Failure, Misconfigured, NoAnswer, NotReached, Rejected, Scope, Throttled, Verdict
-from tests.dingtalk.peers import Calls, Server, Wire
+from dingwatch.model import Misconfigured, NoAnswer, NotReached, Rejected, Scope, Throttled, Verdict
+from tests.dingtalk.peers import HOOK, SIGNING_SECRET, Calls, Server, Wire
+from tests.dingtalk.verdicts import verdict
 
 Serve = Callable[..., Server]
-HOOK = "hook-token-0123456789"
-SEC = "SEC-secret+of/the=test"
 OK = {"errcode": "0", "errmsg": "ok"}
 
 
@@ -28,19 +26,9 @@ def client(calls: Calls) -> Iterator[Client]:
         yield made
 
 
-def robot(client: Client, server: Server, secret: str | None = SEC) -> WebhookRobot:
+def robot(client: Client, server: Server, secret: str | None = SIGNING_SECRET) -> WebhookRobot:
     """Return a robot at a server."""
     return client.webhook(Webhook.at(f"{server.url}/robot/send?access_token={HOOK}", secret))
-
-
-def verdict(call: Callable[[], object]) -> Verdict:
-    """Return the verdict on a call that fails, having looked for secrets in all that is told."""
-    with pytest.raises(Failure) as caught:
-        call()
-    told = "".join(traceback.format_exception(caught.value)) + repr(caught.value.verdict)
-    for secret in (HOOK, SEC, quote(SEC, safe="")):
-        assert secret not in told
-    return caught.value.verdict
 
 
 def query_of(head: bytes) -> dict[str, list[str]]:
@@ -77,7 +65,9 @@ def test_a_notice_goes_out_signed(
     assert head.startswith(b"POST /robot/send?access_token=")
     query = query_of(head)
     timestamp = str(int(calls.clock.now * 1000))
-    digest = hmac.new(SEC.encode(), f"{timestamp}\n{SEC}".encode(), hashlib.sha256).digest()
+    digest = hmac.new(
+        SIGNING_SECRET.encode(), f"{timestamp}\n{SIGNING_SECRET}".encode(), hashlib.sha256
+    ).digest()
     assert query == {
         "access_token": [HOOK],
         "timestamp": [timestamp],
@@ -155,7 +145,7 @@ def test_what_a_webhook_refuses_is_understood(
     serve: Serve, client: Client, code: int, kind: type[Verdict], advice: str, requests: int
 ) -> None:
     """Its own settings are for a person; what is said may repeat the address."""
-    told = f"sign not match, access_token={HOOK} secret={quote(SEC, safe='')}"
+    told = f"sign not match, access_token={HOOK} secret={quote(SIGNING_SECRET, safe='')}"
     server = serve(lambda wire, *_: wire.answer({"errcode": code, "errmsg": told}))
     found = verdict(lambda: robot(client, server).text("x"))
     assert (type(found), found.cause.advice) == (kind, advice)
@@ -174,7 +164,7 @@ def test_a_webhook_that_is_too_fast_waits_ten_minutes(serve: Serve, client: Clie
 
 def test_nobody_there_is_told_without_the_address(client: Client, dead_url: str) -> None:
     """The libraries' own words hold it."""
-    made = client.webhook(Webhook(HOOK, SEC, f"{dead_url}/robot/send"))
+    made = client.webhook(Webhook(HOOK, SIGNING_SECRET, f"{dead_url}/robot/send"))
     assert type(verdict(lambda: made.text("x"))) is NotReached
 
 
@@ -192,13 +182,13 @@ def test_nobody_there_is_told_without_the_address(client: Client, dead_url: str)
 def test_an_address_that_is_none_is_refused_without_being_told(address: str) -> None:
     """Half of a secret may stand in it."""
     with pytest.raises(ValueError, match="no webhook address") as caught:
-        Webhook.at(address, SEC)
+        Webhook.at(address, SIGNING_SECRET)
     assert HOOK not in str(caught.value)
 
 
 def test_an_address_is_taken_apart() -> None:
     """As DingTalk shows it to be copied; nothing of it is shown again."""
-    made = Webhook.at(f" https://oapi.dingtalk.com/robot/send?access_token={HOOK}\n", SEC)
-    assert made == Webhook(HOOK, SEC)
+    made = Webhook.at(f" https://oapi.dingtalk.com/robot/send?access_token={HOOK}\n", SIGNING_SECRET)
+    assert made == Webhook(HOOK, SIGNING_SECRET)
     assert HOOK not in repr(made)
-    assert SEC not in repr(made)
+    assert SIGNING_SECRET not in repr(made)

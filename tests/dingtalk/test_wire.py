@@ -5,7 +5,6 @@ import json
 import logging
 import socket
 import threading
-import traceback
 from collections.abc import Callable
 
 import pytest
@@ -13,8 +12,9 @@ import pytest
 from dingwatch.dingtalk import Client, Host, Timeouts
 from dingwatch.dingtalk.transport import multipart
 from dingwatch.dingtalk.wire import SLICE
-from dingwatch.model import Failure, NoAnswer, NotReached, Verdict
+from dingwatch.model import NoAnswer, NotReached
 from tests.dingtalk.peers import CERTIFICATE, SECRET, TOKEN, Calls, Clock, React, Server, Wire, send
+from tests.dingtalk.verdicts import verdict
 
 Serve = Callable[..., Server]
 UPLOADED = {"errcode": 0, "media_id": "@x"}
@@ -24,16 +24,6 @@ SENT = {"processQueryKey": "key"}
 def accept(wire: Wire, head: bytes, _body: bytes) -> None:
     """Answer as DingTalk does."""
     wire.answer(UPLOADED if b"/media/upload" in head else SENT)
-
-
-def verdict(call: Callable[[], object]) -> Verdict:
-    """Return the verdict on a call that fails, having looked for secrets in all that could be logged."""
-    with pytest.raises(Failure) as caught:
-        call()
-    told = "".join(traceback.format_exception(caught.value)) + repr(caught.value.__context__)
-    assert TOKEN not in told
-    assert SECRET not in told
-    return caught.value.verdict
 
 
 def upload(client: Client, content: bytes = b"%PDF") -> str:
