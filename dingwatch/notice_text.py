@@ -54,10 +54,10 @@ def notice(wording: Wording, path: bytes, size: int) -> Message:
     """
     shown = displayed_name(path)
     name = shown.rpartition("/")[2]
-    said = [Notices.FILE.said(wording.language, name=_fitted(name, LONGEST_NAME), size=human_size(size))]
+    said = [Notices.FILE.render(wording.language, name=_fitted(name, LONGEST_NAME), size=human_size(size))]
     if wording.location:
         place = _code(_cut(joined(wording.location, shown), LONGEST_PATH))
-        said.append(Notices.PLACE.said(wording.language, place=place))
+        said.append(Notices.PLACE.render(wording.language, place=place))
     return Message(_cut(name, LONGEST_TITLE), "\n\n".join(said))
 
 
@@ -75,7 +75,7 @@ def line(wording: Wording, path: bytes, size: int, *, changed: bool) -> Message 
         "size": human_size(size),
         "folder": escaped(wording.folder),
         "path": _fitted(shown, LONGEST_PATH),
-        "change": Notices.CHANGED.said(wording.language) if changed else "",
+        "change": Notices.CHANGED.render(wording.language) if changed else "",
     }
     text = _cut(filled(wording.template, values), LONGEST_LINE, written=str)
     return Message(_cut(name, LONGEST_TITLE), text) if text else None

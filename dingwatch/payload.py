@@ -29,7 +29,7 @@ _REFUSED_IN_DRIVE: Final = str.maketrans('\t*"<>|/\\', "________")
 
 
 @dataclass(frozen=True, slots=True)
-class DressCode:
+class PayloadPolicy:
     """What decides how the files of one folder go out; `media_limit` in bytes."""
 
     app: str
@@ -45,7 +45,7 @@ class DressCode:
 
 
 @dataclass(frozen=True, slots=True)
-class Dress:
+class Payload:
     """How a file goes out: its form, the name shown, and what its upload is known by."""
 
     form: Form
@@ -63,7 +63,9 @@ class Dress:
         return Route.DRIVE if self.key.type.startswith(DRIVE) else Route.ROBOT
 
 
-def dress(name: bytes, size: int, digest: str, code: DressCode, refused: Collection[str]) -> Dress:
+def choose_payload(
+    name: bytes, size: int, digest: str, code: PayloadPolicy, refused: Collection[str]
+) -> Payload:
     """Choose how a file of `size` bytes goes out.
 
     `refused` is what DingTalk has refused: extensions that no upload may have, and `refused_as_image`.
@@ -76,19 +78,21 @@ def dress(name: bytes, size: int, digest: str, code: DressCode, refused: Collect
     zipped = not kind or kind in refused
     large = size > code.media_limit - (ZIP_MARGIN if zipped else 0)
     if code.send_as == NOTICE or (large and code.large == NOTICE):
-        return Dress(Form.PLAIN, shown, UploadKey(code.app, NOTICE, "", ""))
+        return Payload(Form.PLAIN, shown, UploadKey(code.app, NOTICE, "", ""))
     if large and code.large == "drive":
         return _entry(shown, digest, code.app, DRIVE + code.space)
     if zipped:
         made = _zipped(shown, digest, code.app)
     elif code.send_as == IMAGE and kind in IMAGES and not _is_refused_as_image(kind, size, refused):
-        return Dress(Form.PLAIN, shown, UploadKey(code.app, IMAGE, digest, kind))  # shows no name
+        return Payload(Form.PLAIN, shown, UploadKey(code.app, IMAGE, digest, kind))  # shows no name
     else:
-        made = Dress(Form.PLAIN, shown, UploadKey(code.app, FILE, digest, kind))
+        made = Payload(Form.PLAIN, shown, UploadKey(code.app, FILE, digest, kind))
     return _named(made) if code.named else made
 
 
-def worn(name: bytes, digest: str, app: str, form: Form, kind: str, *, named: bool = False) -> Dress:
+def rebuild_payload(
+    name: bytes, digest: str, app: str, form: Form, kind: str, *, named: bool = False
+) -> Payload:
     """Return the dress in which a file was uploaded as a `kind`, whatever has been learnt or set since."""
     shown = displayed_name(name)
     if kind.startswith(DRIVE):
@@ -96,12 +100,12 @@ def worn(name: bytes, digest: str, app: str, form: Form, kind: str, *, named: bo
     if form is Form.ZIP:
         made = _zipped(shown, digest, app)
     else:
-        made = Dress(Form.PLAIN, shown, UploadKey(app, kind, digest, extension(shown)))
+        made = Payload(Form.PLAIN, shown, UploadKey(app, kind, digest, extension(shown)))
     return _named(made) if named else made
 
 
-def _named(dress: Dress) -> Dress:
-    return replace(dress, key=replace(dress.key, name=dress.name))
+def _named(payload: Payload) -> Payload:
+    return replace(payload, key=replace(payload.key, name=payload.name))
 
 
 _IMAGE_OF: Final = f"{IMAGE}/"
@@ -118,15 +122,15 @@ def _is_refused_as_image(extension: str, size: int, refused: Collection[str]) ->
     return f"{_IMAGE_OF}{extension}" in refused or size >= min(sizes, default=size + 1)
 
 
-def _entry(shown: str, digest: str, app: str, kind: str) -> Dress:
+def _entry(shown: str, digest: str, app: str, kind: str) -> Payload:
     entry = entry_name(shown)
-    return Dress(Form.PLAIN, entry, UploadKey(app, kind, digest, extension(entry), entry))
+    return Payload(Form.PLAIN, entry, UploadKey(app, kind, digest, extension(entry), entry))
 
 
-def _zipped(shown: str, digest: str, app: str) -> Dress:
+def _zipped(shown: str, digest: str, app: str) -> Payload:
     """The upload key's content of an archive is a hash of what the archive is made of."""
     made_of = hashlib.sha256(f"zip\0{shown}\0{digest}".encode()).hexdigest()
-    return Dress(Form.ZIP, f"{shown}.zip", UploadKey(app, FILE, made_of, "zip"))
+    return Payload(Form.ZIP, f"{shown}.zip", UploadKey(app, FILE, made_of, "zip"))
 
 
 def entry_name(shown: str) -> str:

@@ -17,7 +17,7 @@ from dingwatch.dingtalk import MEDIA_LIMIT
 from dingwatch.ledger import delivery
 from dingwatch.lifecycle import State
 from dingwatch.model import Fingerprint
-from dingwatch.payload import Dress, DressCode, dress
+from dingwatch.payload import Payload, PayloadPolicy, choose_payload
 from dingwatch.sandbox import Message, Sandbox
 from dingwatch.texts import Language, Text
 
@@ -42,13 +42,13 @@ def take_interrupts() -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def dressed(name: bytes, digest: str, app: str, refused: Collection[str] = ()) -> Dress:
+def plain_payload(name: bytes, digest: str, app: str, refused: Collection[str] = ()) -> Payload:
     """Dress a small file as a folder does that sets nothing."""
-    return dress(name, 1, digest, DressCode(app, MEDIA_LIMIT), refused)
+    return choose_payload(name, 1, digest, PayloadPolicy(app, MEDIA_LIMIT), refused)
 
 
 def row(
-    path: bytes, fingerprint: Fingerprint, digest: str, worn: Dress, folder: int = 1
+    path: bytes, fingerprint: Fingerprint, digest: str, rebuild_payload: Payload, folder: int = 1
 ) -> delivery.Delivery:
     """Return a new delivery of a folder."""
     return delivery.Delivery(
@@ -60,9 +60,9 @@ def row(
         digest=digest,
         conversation="cid",
         state=State.PENDING,
-        form=worn.form,
-        route=worn.route,
-        upload_key=worn.key.id,
+        form=rebuild_payload.form,
+        route=rebuild_payload.route,
+        upload_key=rebuild_payload.key.id,
         due=0.0,
         settled_at=0.0,
         uploaded_at=None,
@@ -73,10 +73,10 @@ def row(
         media_losses=0,
         crashes=0,
         missing_since=None,
-        announced_at=None,
+        caption_sent_at=None,
         upload_state="none",
-        upload_type=worn.key.type,
-        upload_name=worn.key.name,
+        upload_type=rebuild_payload.key.type,
+        upload_name=rebuild_payload.key.name,
         media_id=None,
         space_id=None,
     )

@@ -16,7 +16,7 @@ from dingwatch.cli import check, decide, fetch, history, link, recall, resume, r
 from dingwatch.cli.context import Session, own_language
 from dingwatch.ledger import LedgerError
 from dingwatch.lifecycle import State
-from dingwatch.service import EXIT_BUG, log_to_stderr, tell_bug
+from dingwatch.service import EXIT_BUG, log_bug, log_to_stderr
 from dingwatch.texts import Back, Cli, Text
 
 P = ParamSpec("P")
@@ -28,7 +28,7 @@ STATES = [*(str(state) for state in State), "baseline"]
 
 
 def _help(text: Text) -> str:
-    return text.said(own_language())
+    return text.render(own_language())
 
 
 @click.group(help=_help(Cli.HELP), context_settings={"help_option_names": ["-h", "--help"]})
@@ -246,5 +246,5 @@ def main() -> None:
         cli(prog_name="dingwatch")
     except Exception as error:  # noqa: BLE001 (told here, for Python's own story may hold a secret)
         log_to_stderr()
-        tell_bug(Cli.BUG.said(own_language()), error)
+        log_bug(Cli.BUG.render(own_language()), error)
         sys.exit(EXIT_BUG)

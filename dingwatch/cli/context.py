@@ -24,7 +24,7 @@ from dingwatch.ledger.report import Scope
 from dingwatch.lifecycle import State
 from dingwatch.model import Cause
 from dingwatch.service import ledger_url, require_present
-from dingwatch.texts import Advice, Cli, Language, Text, spoken, worded
+from dingwatch.texts import Advice, Cli, Language, Text, choose_language, describe_word
 
 EXIT_CONFIG: Final = 78
 """EX_CONFIG: systemd is told not to restart on it."""
@@ -40,7 +40,7 @@ def locale() -> str:
 
 def own_language() -> Language:
     """Return the language before a configuration is known."""
-    return spoken("auto", locale())
+    return choose_language("auto", locale())
 
 
 @dataclass(slots=True)
@@ -60,7 +60,7 @@ class Session:
         }
         if "scope" in shown:
             shown["scope"] = self.word(str(shown["scope"]))
-        return text.said(self.language, **shown)
+        return text.render(self.language, **shown)
 
     def reason(self, cause: Cause) -> str:
         """Return a cause in DingTalk's own words, with the id of the request: its support asks for that."""
@@ -69,11 +69,11 @@ class Session:
 
     def word(self, word: str) -> str:
         """Return a word of the ledger in the user's language."""
-        return worded(word, self.language)
+        return describe_word(word, self.language)
 
     def advice(self, name: str) -> str:
         """Return the advice that a cause names."""
-        return Advice[name].said(self.language) if name else ""
+        return Advice[name].render(self.language) if name else ""
 
     @property
     def config(self) -> Config:
@@ -171,7 +171,7 @@ class Session:
         """Ask the running daemon; None where none runs."""
         try:
             return host.ask(self.config.state_dir, request, ASK_SECONDS)
-        except (host.NoDaemon, PermissionError):  # who may not knock may not read the ledger either
+        except (host.NotRunningError, PermissionError):  # who may not knock may not read the ledger either
             return None
 
     def poke(self) -> bool:

@@ -250,7 +250,7 @@ def _robot_inside(talk: Dialogue, client: Client, account: Account, conversation
 
 def _test_file_sent(talk: Dialogue, client: Client, account: Account, conversation: str) -> bool:
     name = talk.session.say(Setup.TEST_NAME)
-    content = Setup.TEST_CONTENT.said(talk.session.language)
+    content = Setup.TEST_CONTENT.render(talk.session.language)
     try:
         media_id = client.upload(name=name, content=content.encode())
         client.send_file(conversation_id=conversation, media_id=media_id, file_name=name, file_type="txt")

@@ -55,7 +55,7 @@ class Choices:
 
 def config_text(choices: Choices) -> str:
     """Return the file's content."""
-    lines = [f"# {Setup.HEADER.said(choices.language)}", ""]
+    lines = [f"# {Setup.HEADER.render(choices.language)}", ""]
     chosen = choices.chosen()
     for key in SECTIONS[""].model_fields:
         section = "folders[]" if key == "folders" else key
@@ -93,7 +93,7 @@ def _entry(section: str, key: str, chosen: Mapping[str, str], language: Language
 def _comment(name: str, language: Language) -> Iterator[str]:
     text = Keys.__members__.get(name.upper())
     if text is not None:
-        yield f"# {text.said(language)}"
+        yield f"# {text.render(language)}"
 
 
 def _default(shape: type[BaseModel], key: str) -> str:

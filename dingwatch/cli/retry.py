@@ -16,8 +16,8 @@ from dingwatch.ledger import Store, commands, extensions
 from dingwatch.ledger.commands import Chosen, NotApplicable
 from dingwatch.ledger.report import UNMAPPED
 from dingwatch.model import Cause, Failure, Version
-from dingwatch.payload import dress
-from dingwatch.service import dress_code
+from dingwatch.payload import choose_payload
+from dingwatch.service import payload_policy
 from dingwatch.texts import Cli, Text
 
 
@@ -114,7 +114,7 @@ def _read_folder(
     versions: Sequence[Version],
     found: tuple[list[Chosen], LeftOut],
 ) -> None:
-    code = dress_code(session.config, folder, versions[0].folder)
+    code = payload_policy(session.config, folder, versions[0].folder)
     with store.reading() as connection:
         refused = extensions.refused(connection, code.app) | REFUSED_EXTENSIONS
     try:
@@ -129,8 +129,8 @@ def _read_folder(
             except Failure as failure:
                 found[1].append((version, failure.verdict.cause))
                 continue
-            dressed = dress(version.name, version.fingerprint.size, digest, code, refused)
-            found[0].append(Chosen(version, digest, dressed, folder.recipients))
+            payload = choose_payload(version.name, version.fingerprint.size, digest, code, refused)
+            found[0].append(Chosen(version, digest, payload, folder.recipients))
 
 
 def _digest(root: files.Root, version: Version) -> str:

@@ -22,7 +22,7 @@ def run(session: Session) -> NoReturn:
     session.require_ledger()
     try:
         code = serve(config, os.environ)
-    except host.Locked as locked:
+    except host.LockedError as locked:
         session.fail(Cli.LOCKED, pid=locked.pid, path=config.state_dir)
     except LedgerError as error:
         code = EXIT_CONFIG if error.cause.advice in _FOR_A_PERSON else 1

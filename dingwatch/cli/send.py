@@ -24,8 +24,8 @@ from dingwatch.ledger.delivery import Delivery, by_id, causes
 from dingwatch.ledger.versions import NewVersion
 from dingwatch.lifecycle import State
 from dingwatch.model import Failure, Fingerprint, Recipient, RecipientKind, Scope
-from dingwatch.payload import dress
-from dingwatch.service import deliver, dress_code, finished
+from dingwatch.payload import choose_payload
+from dingwatch.service import deliver, finished, payload_policy
 from dingwatch.texts import Cli, Text
 
 LOOK_SECONDS = 0.1
@@ -104,7 +104,7 @@ def _read(path: Path) -> Given:
 
 def _write(session: Session, store: Store, given: list[Given], conversations: tuple[str, ...]) -> list[int]:
     now = time.time()
-    code = dress_code(session.config, None, None)
+    code = payload_policy(session.config, None, None)
     with store.writing() as connection:
         refused = extensions.refused(connection, code.app) | REFUSED_EXTENSIONS
         new = [
@@ -115,7 +115,9 @@ def _write(session: Session, store: Store, given: list[Given], conversations: tu
                 digest=one.digest,
                 noticed_at=now,
                 settled_at=now,
-                dress=dress(os.path.basename(one.path), one.fingerprint.size, one.digest, code, refused),
+                payload=choose_payload(
+                    os.path.basename(one.path), one.fingerprint.size, one.digest, code, refused
+                ),
                 conversations=conversations,
             )
             for one in given
@@ -138,7 +140,7 @@ def _await(session: Session, store: Store, ids: list[int]) -> list[Delivery]:
             told.look(store)
             try:
                 deliver(session.config, ids, done)
-            except host.Locked:
+            except host.LockedError:
                 _watch(session, store, ids, done, told)
             rows = _rows(store, ids)
             if all(finished(session.config, row) for row in rows):

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dingwatch import host
 from dingwatch.cli.context import Session, printable
 from dingwatch.cli.status import paused
-from dingwatch.delivery.limits import Place
+from dingwatch.delivery.limits import Target
 from dingwatch.delivery.state import message_api
 from dingwatch.dingtalk import API_UPLOAD
 from dingwatch.ledger.report import UNMAPPED, Decision, Scope
@@ -42,5 +42,5 @@ def _over(one: Decision, number: int | None, pauses: Sequence[Pause]) -> Iterato
     """Yield the pauses that hold back a delivery's next call, were it by the robot."""
     conversation = one.conversation_id or ""
     api = API_UPLOAD if _WAITING[str(one.after)] else message_api(conversation)
-    scopes = Place(api, conversation, number).scopes()
+    scopes = Target(api, conversation, number).scopes()
     return (pause for pause in pauses if (pause.scope, pause.key) in scopes)

@@ -16,7 +16,7 @@ from dingwatch.config.findings import Finding, Place, problems
 from dingwatch.config.links import real_paths
 from dingwatch.config.schema import ConfigShape, DingTalkShape, FolderShape, validate
 from dingwatch.config.values import Config, ConfigError, Delivery, DingTalk, Folder, Pace, Webhook, recipients
-from dingwatch.texts import Language, Problems, spoken
+from dingwatch.texts import Language, Problems, choose_language
 
 _SHORTEST_SCRUBBED: Final = 4
 """Characters; a shorter secret is none, and to blot it out would garble every sentence."""
@@ -49,7 +49,7 @@ def expanded(path: str, environ: Mapping[str, str]) -> str:
 def assembled(document: Document, around: Surroundings) -> Config:
     """Return the configuration, or raise `ConfigError` with every problem."""
     shape, wrong = validate(document)
-    language = around.language or spoken(shape.language, locale(around.environ))
+    language = around.language or choose_language(shape.language, locale(around.environ))
     reported = {finding.place for finding in document.findings}
     findings = [*document.findings, *(f for f in wrong if f.place not in reported), *missing(document.tree)]
 

@@ -71,7 +71,7 @@ def problems(
 def _problem(
     finding: Finding, lines: Mapping[Place, int], language: Language, secrets: tuple[str, ...]
 ) -> Problem:
-    key, text = key_of(finding.place), finding.text.said(language, **finding.values)
+    key, text = key_of(finding.place), finding.text.render(language, **finding.values)
     for secret in secrets:
         key, text = key.replace(secret, "***"), text.replace(secret, "***")
     return Problem(key, finding.line or line_of(finding.place, lines), text)

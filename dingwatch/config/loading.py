@@ -10,7 +10,7 @@ from dingwatch.config.assembly import Surroundings, assembled, expanded, locale
 from dingwatch.config.document import LARGEST, parse
 from dingwatch.config.findings import Finding, Unusable, problems
 from dingwatch.config.values import Config, ConfigError
-from dingwatch.texts import Language, Problems, spoken
+from dingwatch.texts import Language, Problems, choose_language
 
 
 def find(explicit: Path | None, environ: Mapping[str, str]) -> Path:
@@ -24,7 +24,7 @@ def find(explicit: Path | None, environ: Mapping[str, str]) -> Path:
     if found is not None:
         return found
     finding = Finding((), Problems.NO_CONFIG, {"places": ", ".join(map(str, places))})
-    raise ConfigError(problems([finding], {}, spoken("auto", locale(environ)), ()))
+    raise ConfigError(problems([finding], {}, choose_language("auto", locale(environ)), ()))
 
 
 def load(
@@ -47,7 +47,7 @@ def load(
         raw, mode = _read(path)
         document = parse(raw)
     except Unusable as error:
-        found = problems([error.finding], {}, language or spoken("auto", locale(environ)), ())
+        found = problems([error.finding], {}, language or choose_language("auto", locale(environ)), ())
     else:
         surroundings = Surroundings(path, mode, environ, language, secret_needed)
         return assembled(document, surroundings)

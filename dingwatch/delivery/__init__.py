@@ -1,9 +1,8 @@
 """From the ledger to the conversation: claims, uploads, sends, and what their outcomes mean."""
 
-from dingwatch.delivery.drive_upload import Operator, Storer
-from dingwatch.delivery.execute import Performer
+from dingwatch.delivery.drive_upload import DriveUploader, Operator
+from dingwatch.delivery.execute import Executor
 from dingwatch.delivery.jobs import (
-    Announce,
     Begin,
     Commit,
     Done,
@@ -14,38 +13,39 @@ from dingwatch.delivery.jobs import (
     Put,
     PutDone,
     Send,
+    SendCaption,
     SendDone,
     Upload,
     UploadDone,
 )
-from dingwatch.delivery.limits import Place
+from dingwatch.delivery.limits import Target
 from dingwatch.delivery.loop import DeliveryLoop
 from dingwatch.delivery.reading import Reader
 from dingwatch.delivery.senders import Sender
-from dingwatch.delivery.state import Settings, place_of
+from dingwatch.delivery.state import Settings, target_of
 
 __all__ = [
-    "Announce",
     "Begin",
     "Commit",
     "DeliveryLoop",
     "Done",
     "DriveJob",
+    "DriveUploader",
+    "Executor",
     "FetchToken",
     "Job",
     "Operator",
     "Outcome",
-    "Performer",
-    "Place",
     "Put",
     "PutDone",
     "Reader",
     "Send",
+    "SendCaption",
     "SendDone",
     "Sender",
     "Settings",
-    "Storer",
+    "Target",
     "Upload",
     "UploadDone",
-    "place_of",
+    "target_of",
 ]

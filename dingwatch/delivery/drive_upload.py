@@ -17,7 +17,7 @@ from dingwatch.dingtalk import (
     SpaceFolder,
     Storage,
 )
-from dingwatch.ledger.upload_sessions import Begun
+from dingwatch.ledger.upload_sessions import UploadSession
 from dingwatch.model import Failure, MediaLost
 from dingwatch.payload import DRIVE
 
@@ -33,7 +33,7 @@ class Operator:
 
 
 @dataclass(frozen=True, slots=True)
-class Storer:
+class DriveUploader:
     """Carries out the steps of uploads to the drive. Safe to use from several threads."""
 
     client: Client
@@ -43,7 +43,7 @@ class Storer:
     _addresses: dict[str, dict[int, SignedAddress]] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def __call__(self, job: DriveJob) -> Begun | PutDone | UploadDone:
+    def __call__(self, job: DriveJob) -> UploadSession | PutDone | UploadDone:
         """Carry out one step; raises Failure."""
         try:
             return self._do(job)
@@ -52,21 +52,21 @@ class Storer:
                 self._forget(job)
             raise
 
-    def _do(self, job: DriveJob) -> Begun | PutDone | UploadDone:
+    def _do(self, job: DriveJob) -> UploadSession | PutDone | UploadDone:
         match job:
             case Begin():
                 return self._begin(job)
             case Put():
-                return self._put_part(job, job.begun) if job.begun else self._put_whole(job)
+                return self._put_part(job, job.session) if job.session else self._put_whole(job)
             case Commit():
                 return self._commit(job)
 
     def _forget(self, job: DriveJob) -> None:
         """DingTalk has lost an upload, or the space that it was for."""
         with self._lock:
-            self._spaces.pop(job.dress.key.type, None)
-            if not isinstance(job, Begin) and job.begun is not None:
-                self._addresses.pop(job.begun.key, None)
+            self._spaces.pop(job.payload.key.type, None)
+            if not isinstance(job, Begin) and job.session is not None:
+                self._addresses.pop(job.session.key, None)
 
     @property
     def _storage(self) -> Storage:
@@ -74,7 +74,7 @@ class Storer:
 
     def _space(self, job: DriveJob) -> str:
         """Return the id of the folder's own space; asked for once, and made if there is none."""
-        kind = job.dress.key.type
+        kind = job.payload.key.type
         with self._lock:
             if kind not in self._spaces:
                 scene_id = f"{self.operator.ledger}-{kind.removeprefix(DRIVE)}"
@@ -82,53 +82,53 @@ class Storer:
                 self._spaces[kind] = space.id
             return self._spaces[kind]
 
-    def _begin(self, job: Begin) -> Begun:
+    def _begin(self, job: Begin) -> UploadSession:
         space = self._space(job)
         # Without the name: a name that is there already would be refused (see PreCheck).
         check = PreCheck(size=job.source.fingerprint.size)
-        return Begun(space, self._storage.begin_parts(SpaceFolder(space), check))
+        return UploadSession(space, self._storage.begin_parts(SpaceFolder(space), check))
 
     def _put_whole(self, job: Put) -> PutDone:
         space = self._space(job)
-        begun = self._storage.begin_whole(SpaceFolder(space), PreCheck(size=job.part.size))
-        self._put(job, begun.address)
-        return PutDone(Begun(space, begun.upload_key))
+        session = self._storage.begin_whole(SpaceFolder(space), PreCheck(size=job.part.size))
+        self._put(job, session.address)
+        return PutDone(UploadSession(space, session.upload_key))
 
-    def _put_part(self, job: Put, begun: Begun) -> PutDone:
+    def _put_part(self, job: Put, session: UploadSession) -> PutDone:
         """Put a part; an address whose time is over is asked for anew, once."""
         try:
-            self._put(job, self._address(job, begun))
+            self._put(job, self._address(job, session))
         except Failure as failure:
             if not isinstance(failure.verdict, SignatureExpired):
                 raise
             with self._lock:
-                self._addresses.pop(begun.key, None)
-            self._put(job, self._address(job, begun))
-        return PutDone(begun)
+                self._addresses.pop(session.key, None)
+            self._put(job, self._address(job, session))
+        return PutDone(session)
 
     def _put(self, job: Put, address: SignedAddress) -> None:
         part = job.part
         with self.reader.reading(job.source) as pieces:
             self._storage.put(address, Content(part.size, lambda: pieces(part.offset, part.size)))
 
-    def _address(self, job: Put, begun: Begun) -> SignedAddress:
+    def _address(self, job: Put, session: UploadSession) -> SignedAddress:
         """Return where a part goes; those of the next ones are asked for with it, in one call."""
         with self._lock:
-            known = self._addresses.setdefault(begun.key, {})
+            known = self._addresses.setdefault(session.key, {})
             if job.part.number not in known:
-                known |= self._storage.part_addresses(begun.key, job.ahead)
+                known |= self._storage.part_addresses(session.key, job.ahead)
             return known.pop(job.part.number)
 
     def _commit(self, job: Commit) -> UploadDone:
         """Make an entry, when the file is still what settled: it was read part by part, over a long time."""
         row = job.source
         with self._lock:
-            self._addresses.pop(job.begun.key, None)
+            self._addresses.pop(job.session.key, None)
         self.reader.require_unchanged(row)
         entry = self._storage.commit(
-            SpaceFolder(job.begun.space_id),
-            upload_key=job.begun.key,
-            name=job.dress.name,
+            SpaceFolder(job.session.space_id),
+            upload_key=job.session.key,
+            name=job.payload.name,
             size=row.fingerprint.size,
             conflict=Conflict.OVERWRITE,
         )

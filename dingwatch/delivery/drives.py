@@ -14,16 +14,16 @@ from collections.abc import Collection, Sequence
 from typing import Final
 
 from dingwatch.delivery.jobs import Begin, Commit, DriveJob, Put
-from dingwatch.delivery.state import Drive, Memory, Tick, place_of
+from dingwatch.delivery.state import Drive, LoopState, TickContext, target_of
 from dingwatch.dingtalk import MOST_ADDRESSES, Host, Part, parts_of
 from dingwatch.ledger import upload_sessions as uploads
 from dingwatch.ledger.delivery import Delivery
 from dingwatch.ledger.transitions import Change
-from dingwatch.ledger.upload_sessions import Begun
+from dingwatch.ledger.upload_sessions import UploadSession
 from dingwatch.ledger.uploads import upload_states
 from dingwatch.lifecycle import Event, State
 from dingwatch.model import MediaLost, Rejected, Vanished, Verdict
-from dingwatch.payload import Dress
+from dingwatch.payload import Payload
 
 AT_ONCE: Final = 2
 """Uploads to the drive at a time."""
@@ -40,22 +40,22 @@ def parts_for(size: int) -> tuple[Part, ...]:
 
 
 def next_steps(
-    drive: Drive, begun: Begun | None, finished: Collection[int], out: Sequence[DriveJob]
+    drive: Drive, session: UploadSession | None, finished: Collection[int], out: Sequence[DriveJob]
 ) -> list[DriveJob]:
     """Say what an upload needs next, given what the store has of it and which steps are out."""
-    rows, dress, parts = drive.rows, drive.dress, parts_for(drive.rows[0].fingerprint.size)
+    rows, payload, parts = drive.rows, drive.payload, parts_for(drive.rows[0].fingerprint.size)
     if any(not isinstance(job, Put) for job in out):
         return []
-    if begun is None:
-        one = Put(rows, dress, parts[0], None) if len(parts) == 1 else Begin(rows, dress)
+    if session is None:
+        one = Put(rows, payload, parts[0], None) if len(parts) == 1 else Begin(rows, payload)
         return [] if out else [one]
     under_way = {job.part.number for job in out if isinstance(job, Put)}
     left = [part for part in parts if part.number not in finished and part.number not in under_way]
     if not left:
-        return [] if out else [Commit(rows, dress, begun)]
+        return [] if out else [Commit(rows, payload, session)]
     ahead = tuple(part.number for part in left[: MOST_ADDRESSES + PARTS_AT_ONCE])
     return [
-        Put(rows, dress, part, begun, ahead[i : i + MOST_ADDRESSES])
+        Put(rows, payload, part, session, ahead[i : i + MOST_ADDRESSES])
         for i, part in enumerate(left[: PARTS_AT_ONCE - len(under_way)])
     ]
 
@@ -63,17 +63,17 @@ def next_steps(
 # --- Claims --------------------------------------------------------------------------------------
 
 
-def claim(memory: Memory, tick: Tick, rows: Sequence[Delivery], dress: Dress) -> None:
+def claim(state: LoopState, tick: TickContext, rows: Sequence[Delivery], payload: Payload) -> None:
     """Claim all rows of one content, unless its entry still holds what is to be sent."""
-    key = dress.key
+    key = payload.key
     name = (tick.connection, key.type, key.name, key.id)
-    drive = Drive(tuple(rows), dress)
+    drive = Drive(tuple(rows), payload)
     if (
         key.id in tick.drives  # for another row, which was in hand at a crash and went first
         or len(tick.drives) >= AT_ONCE
         or uploads.being_committed(*name)
-        or uploads.being_sent(*name, memory.held(tick.now), tick.now)
-        or not _steps(memory, tick, drive)
+        or uploads.being_sent(*name, state.paused(tick.now), tick.now)
+        or not _steps(state, tick, drive)
     ):
         return
     columns = {"claimed_at": tick.now}
@@ -82,29 +82,29 @@ def claim(memory: Memory, tick: Tick, rows: Sequence[Delivery], dress: Dress) ->
     tick.drives[key.id] = drive
 
 
-def go_on(memory: Memory, tick: Tick) -> None:
+def go_on(state: LoopState, tick: TickContext) -> None:
     """Issue the next steps of what is claimed."""
     for drive in tick.drives.values():
-        _steps(memory, tick, drive)
+        _steps(state, tick, drive)
 
 
-def _steps(memory: Memory, tick: Tick, drive: Drive) -> int:
+def _steps(state: LoopState, tick: TickContext, drive: Drive) -> int:
     """Issue the next steps of one upload; return how many."""
-    key = drive.dress.key.id
-    out = [job for job in (*tick.out, *tick.jobs) if isinstance(job, DriveJob) and job.dress.key.id == key]
+    key = drive.payload.key.id
+    out = [job for job in (*tick.out, *tick.jobs) if isinstance(job, DriveJob) and job.payload.key.id == key]
     issued = 0
-    for job in next_steps(drive, *uploads.begun(tick.connection, key), out):
-        place = place_of(job)
-        assert place is not None  # noqa: S101 (only a token call has none)
-        slot = memory.slot(tick, place)
+    for job in next_steps(drive, *uploads.session_of(tick.connection, key), out):
+        target = target_of(job)
+        assert target is not None  # noqa: S101 (only a token call has none)
+        slot = state.slot(tick, target)
         if slot > tick.now:
             tick.wakes.append(slot)
             break
-        if memory.holds(tick, place) or memory.needs_token(tick, Host.API):
+        if state.blocks(tick, target) or state.needs_token(tick, Host.API):
             break
         if isinstance(job, Commit):
-            uploads.replaced(tick.connection, job.dress.key.type, job.dress.key.name, key)
-        tick.slots.append(place)
+            uploads.replaced(tick.connection, job.payload.key.type, job.payload.key.name, key)
+        tick.slots.append(target)
         tick.jobs.append(job)
         issued += 1
     return issued
@@ -113,34 +113,34 @@ def _steps(memory: Memory, tick: Tick, drive: Drive) -> int:
 # --- Outcomes ------------------------------------------------------------------------------------
 
 
-def begun(tick: Tick, job: Begin, made: Begun) -> None:
+def session(tick: TickContext, job: Begin, made: UploadSession) -> None:
     """An upload is begun."""
-    uploads.begin(tick.connection, job.dress.key.id, made)
+    uploads.begin(tick.connection, job.payload.key.id, made)
 
 
-def put(tick: Tick, job: Put, made: Begun) -> None:
+def put(tick: TickContext, job: Put, made: UploadSession) -> None:
     """The store has one more part."""
-    key = job.dress.key.id
-    if job.begun is None:
+    key = job.payload.key.id
+    if job.session is None:
         uploads.begin(tick.connection, key, made)
     uploads.finish_part(tick.connection, key, made, job.part.number)
     uploads.progressed(tick.connection, [row.id for row in job.rows])
 
 
-def committed(tick: Tick, job: Commit) -> None:
+def committed(tick: TickContext, job: Commit) -> None:
     """The entry holds this content."""
-    uploads.forget(tick.connection, job.dress.key.id)
-    tick.drives.pop(job.dress.key.id, None)
+    uploads.forget(tick.connection, job.payload.key.id)
+    tick.drives.pop(job.payload.key.id, None)
 
 
-def given_up(tick: Tick, job: DriveJob, verdict: Verdict) -> None:
+def given_up(tick: TickContext, job: DriveJob, verdict: Verdict) -> None:
     """A step has failed; its parts stay, unless DingTalk has lost or refused them, or they may be others'."""
-    tick.drives.pop(job.dress.key.id, None)
+    tick.drives.pop(job.payload.key.id, None)
     if isinstance(verdict, MediaLost | Rejected | Vanished):
-        uploads.forget(tick.connection, job.dress.key.id)
+        uploads.forget(tick.connection, job.payload.key.id)
 
 
-def release(tick: Tick) -> None:
+def release(tick: TickContext) -> None:
     """At a stop: what is claimed and has no step out waits again."""
     rows = [row for drive in tick.drives.values() for row in drive.rows]
     tick.changes += [Change(row.id, Event.RETRY, State.UPLOADING, None, {"due": tick.now}) for row in rows]
@@ -149,7 +149,7 @@ def release(tick: Tick) -> None:
     tick.drives.clear()
 
 
-def is_current(tick: Tick, job: DriveJob) -> bool:
+def is_current(tick: TickContext, job: DriveJob) -> bool:
     """Say whether a step belongs to the claim that is in force, not to one that was given up."""
-    drive = tick.drives.get(job.dress.key.id)
+    drive = tick.drives.get(job.payload.key.id)
     return drive is not None and drive.rows == job.rows

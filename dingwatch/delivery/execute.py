@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dingwatch.delivery.drive_upload import Storer
+from dingwatch.delivery.drive_upload import DriveUploader
 from dingwatch.delivery.jobs import (
-    Announce,
     Begin,
     Commit,
     Done,
@@ -16,6 +15,7 @@ from dingwatch.delivery.jobs import (
     Put,
     PutDone,
     Send,
+    SendCaption,
     SendDone,
     Upload,
     UploadDone,
@@ -23,18 +23,18 @@ from dingwatch.delivery.jobs import (
 from dingwatch.delivery.reading import Reader
 from dingwatch.delivery.senders import Sender
 from dingwatch.dingtalk import MEDIA_LIMIT, Client
-from dingwatch.ledger.upload_sessions import Begun
+from dingwatch.ledger.upload_sessions import UploadSession
 from dingwatch.model import Cause, Failure, Form, Misconfigured, Scope
 
 
 @dataclass(frozen=True, slots=True)
-class Performer:
+class Executor:
     """Carries out jobs; without a `storer` there is no drive."""
 
     client: Client
     reader: Reader
     sender: Sender
-    storer: Storer | None = None
+    drive_uploader: DriveUploader | None = None
 
     def __call__(self, job: Job) -> Outcome:
         """Carry out one job; a failure comes back as its verdict."""
@@ -43,11 +43,11 @@ class Performer:
         except Failure as failure:
             return Outcome(job, failure.verdict)
 
-    def _do(self, job: Job) -> UploadDone | Begun | PutDone | SendDone | Done:
+    def _do(self, job: Job) -> UploadDone | UploadSession | PutDone | SendDone | Done:
         match job:
             case Upload():
                 return self._upload(job)
-            case Send() | Announce():
+            case Send() | SendCaption():
                 return self.sender(job)
             case FetchToken():
                 self.client.fetch_token(job.host, force=job.force)
@@ -55,13 +55,13 @@ class Performer:
             case Begin() | Put() | Commit():
                 return self._drive()(job)
 
-    def _drive(self) -> Storer:
-        if self.storer is None:
+    def _drive(self) -> DriveUploader:
+        if self.drive_uploader is None:
             raise Failure(Misconfigured(Cause("no_operator", "", "OPERATOR"), Scope.API))
-        return self.storer
+        return self.drive_uploader
 
     def _upload(self, job: Upload) -> UploadDone:
-        row, dress = job.source, job.dress
-        zipped = dress.form is Form.ZIP
+        row, payload = job.source, job.payload
+        zipped = payload.form is Form.ZIP
         content = self.reader.archive(row, MEDIA_LIMIT) if zipped else self.reader.content(row)
-        return UploadDone(self.client.media.upload(name=dress.name, content=content, kind=dress.key.type))
+        return UploadDone(self.client.media.upload(name=payload.name, content=content, kind=payload.key.type))

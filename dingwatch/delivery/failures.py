@@ -9,7 +9,6 @@ from typing import Any, Final
 from dingwatch import names, policy, quota
 from dingwatch.delivery import drives
 from dingwatch.delivery.jobs import (
-    Announce,
     Begin,
     Commit,
     DriveJob,
@@ -17,11 +16,12 @@ from dingwatch.delivery.jobs import (
     Job,
     Put,
     Send,
+    SendCaption,
     ToPeople,
     Upload,
 )
-from dingwatch.delivery.limits import Place, hosts_of
-from dingwatch.delivery.state import DRIVE_APIS, Memory, Tick, place_of, place_of_rows, send_api
+from dingwatch.delivery.limits import Target, hosts_of
+from dingwatch.delivery.state import DRIVE_APIS, LoopState, TickContext, send_api, target_of, target_of_rows
 from dingwatch.dingtalk import API_SEND, API_UPLOAD, API_WEBHOOK, Host, SignatureExpired
 from dingwatch.ledger import captions, extensions, learned_rates, pauses
 from dingwatch.ledger.delivery import Delivery, by_id
@@ -51,75 +51,75 @@ TOKEN_TRIES: Final = 3
 """New tokens refused in a row, after which a person must look at it."""
 
 
-def failed(memory: Memory, tick: Tick, job: Job, raw: Verdict) -> None:
+def failed(state: LoopState, tick: TickContext, job: Job, raw: Verdict) -> None:
     """Enter a job's failure: pauses, what it teaches of the pace, and what becomes of its rows."""
-    _count_refused(memory, job, raw)
-    verdict = _widened(memory, job, raw)
+    _count_refused(state, job, raw)
+    verdict = _widened(state, job, raw)
     if isinstance(job, ToPeople) and job.others and _is_one_persons(verdict):
-        _part(memory, tick, job, verdict)
+        _part(state, tick, job, verdict)
         return
-    place = place_of(job) or Place(API_SEND)  # a token's trouble is the app's, whatever the API
-    _pause(memory, tick, place, verdict)
+    target = target_of(job) or Target(API_SEND)  # a token's trouble is the app's, whatever the API
+    _pause(state, tick, target, verdict)
     if isinstance(verdict, Throttled):
-        lessons = memory.paces.throttled(place, verdict.scope, tick.now)
-        learned_rates.keep(memory.store, tick.connection, lessons)
+        lessons = state.rates.throttled(target, verdict.scope, tick.now)
+        learned_rates.keep(state.store, tick.connection, lessons)
     match job:
         case Begin() | Put() | Commit() if not drives.is_current(tick, job):
             pass  # its claim was given up meanwhile
         case Upload() | Begin() | Put() | Commit():
-            _upload_failed(memory, tick, job, verdict)
+            _upload_failed(state, tick, job, verdict)
         case Send():
             for row in job.rows:
-                row_failed(memory, tick, row, verdict)
-        case Announce():
-            _line_failed(memory, tick, job, verdict)
+                row_failed(state, tick, row, verdict)
+        case SendCaption():
+            _line_failed(state, tick, job, verdict)
 
 
 def _is_one_persons(verdict: Verdict) -> bool:
     return verdict.scope is Scope.CONVERSATION and not isinstance(verdict, NoAnswer)
 
 
-def _part(memory: Memory, tick: Tick, job: ToPeople, verdict: Verdict) -> None:
+def _part(state: LoopState, tick: TickContext, job: ToPeople, verdict: Verdict) -> None:
     """A call for several persons was refused for one of them, and which is not said: each goes alone."""
-    memory.alone |= {row.id for row in job.rows}
-    if isinstance(job, Announce):
-        unannounce(memory, tick, job.rows, replace(verdict, scope=Scope.ROW))
+    state.alone |= {row.id for row in job.rows}
+    if isinstance(job, SendCaption):
+        caption_not_sent(state, tick, job.rows, replace(verdict, scope=Scope.ROW))
         return
     due = tick.now + (verdict.retry_after if isinstance(verdict, Throttled) else 0.0)
-    memory.may_wait |= due > tick.now
+    state.may_wait |= due > tick.now
     for row in job.rows:
-        memory.may_send.add(row.conversation)
+        state.may_send.add(row.conversation)
         columns = {"due": due, "attempts": ONE_MORE}
         tick.changes.append(Change(row.id, Event.RETRY, State.SENDING, verdict.cause, columns))
 
 
-def _line_failed(memory: Memory, tick: Tick, job: Announce, verdict: Verdict) -> None:
+def _line_failed(state: LoopState, tick: TickContext, job: SendCaption, verdict: Verdict) -> None:
     """A line that may have arrived, or never will, is done with: its file goes without waiting for it."""
-    memory.may_send |= {row.conversation for row in job.rows}
+    state.may_send |= {row.conversation for row in job.rows}
     if isinstance(verdict, NoAnswer):
         return
     if isinstance(verdict, NotReached | Throttled | TokenRejected) or verdict.scope is not Scope.ROW:
-        unannounce(memory, tick, job.rows, verdict)
+        caption_not_sent(state, tick, job.rows, verdict)
         return
     for row in job.rows:
-        tick.say_of(Log.LINE_REFUSED, row, verdict.cause.code, verdict.cause.message, verdict.cause.advice)
+        tick.log_row(Log.LINE_REFUSED, row, verdict.cause.code, verdict.cause.message, verdict.cause.advice)
 
 
-def _count_refused(memory: Memory, job: Job, verdict: Verdict) -> None:
+def _count_refused(state: LoopState, job: Job, verdict: Verdict) -> None:
     """Count each token once, however many were in flight with it."""
     if not isinstance(verdict, TokenRejected) or isinstance(verdict, SignatureExpired):
         return
-    hosts = set(_hosts_of(job)) - memory.doubted_tokens
-    memory.tokens_refused.update(hosts)
-    memory.doubted_tokens |= hosts
+    hosts = set(_hosts_of(job)) - state.doubted_tokens
+    state.tokens_refused.update(hosts)
+    state.doubted_tokens |= hosts
 
 
 def _hosts_of(job: Job) -> tuple[Host, ...]:
-    place = place_of(job)
-    return hosts_of(place.api) if place else ()
+    target = target_of(job)
+    return hosts_of(target.api) if target else ()
 
 
-def _widened(memory: Memory, job: Job, verdict: Verdict) -> Verdict:
+def _widened(state: LoopState, job: Job, verdict: Verdict) -> Verdict:
     """A token that cannot be had, or is refused again and again, is the whole app's trouble."""
     if isinstance(job, FetchToken):
         if isinstance(verdict, NoAnswer):
@@ -127,10 +127,10 @@ def _widened(memory: Memory, job: Job, verdict: Verdict) -> Verdict:
         return replace(verdict, scope=Scope.APP)
     if isinstance(verdict, SignatureExpired):
         return NotReached(verdict.cause)  # new ones did not help: the clock, or the store
-    refused = max((memory.tokens_refused[host] for host in _hosts_of(job)), default=0)
+    refused = max((state.tokens_refused[host] for host in _hosts_of(job)), default=0)
     if isinstance(verdict, TokenRejected) and refused > TOKEN_TRIES:
         return Misconfigured(verdict.cause, Scope.APP)
-    if isinstance(job, Send) and place_of(job) == Place(API_WEBHOOK, job.row.conversation):
+    if isinstance(job, Send) and target_of(job) == Target(API_WEBHOOK, job.row.conversation):
         return _of_webhook(verdict)
     return verdict
 
@@ -142,23 +142,23 @@ def _of_webhook(verdict: Verdict) -> Verdict:
     return replace(verdict, scope=Scope.CONVERSATION) if verdict.scope is Scope.APP else verdict
 
 
-def _pause(memory: Memory, tick: Tick, place: Place, verdict: Verdict) -> None:
-    key = (verdict.scope, place.key(verdict.scope))
-    before = memory.pauses.known.get(key)
+def _pause(state: LoopState, tick: TickContext, target: Target, verdict: Verdict) -> None:
+    key = (verdict.scope, target.key(verdict.scope))
+    before = state.pauses.known.get(key)
     if before is not None and before.until > tick.now:
         return  # those in flight together say the same thing once
-    made = policy.pause_after(verdict, key[1], before, tick.now, memory.chance())
+    made = policy.pause_after(verdict, key[1], before, tick.now, state.chance())
     if made is None or made.cause.code == "stopped":
         return
-    memory.pauses.known[key] = made
-    pauses.put(memory.store, tick.connection, [made])
+    state.pauses.known[key] = made
+    pauses.put(state.store, tick.connection, [made])
     resumed = made.fixed and before is not None and before.failures == 0  # a person asked, and is answered
     if before is None or before.cause.code != made.cause.code or resumed:
-        _say_paused(tick, made, verdict)
+        _log_paused(tick, made, verdict)
 
 
-def _say_paused(tick: Tick, made: Pause, verdict: Verdict) -> None:
-    tick.say(
+def _log_paused(tick: TickContext, made: Pause, verdict: Verdict) -> None:
+    tick.log(
         Log.OUT_OF_CALLS if isinstance(verdict, QuotaExhausted) and made.scope is Scope.APP else Log.PAUSED,
         day=quota.day(made.until),
         scope=made.scope,
@@ -170,23 +170,23 @@ def _say_paused(tick: Tick, made: Pause, verdict: Verdict) -> None:
     )
 
 
-def _upload_failed(memory: Memory, tick: Tick, job: Upload | DriveJob, verdict: Verdict) -> None:
+def _upload_failed(state: LoopState, tick: TickContext, job: Upload | DriveJob, verdict: Verdict) -> None:
     if isinstance(job, DriveJob):
         drives.given_up(tick, job, verdict)
-    upload_states(tick.connection, [job.dress.key.id], "none")
-    memory.may_upload = True
+    upload_states(tick.connection, [job.payload.key.id], "none")
+    state.may_upload = True
     source = job.source
-    if job.dress.key.type == IMAGE and _is_no_image(verdict):
-        _send_as_file(memory, tick, job, verdict)
+    if job.payload.key.type == IMAGE and _is_no_image(verdict):
+        _send_as_file(state, tick, job, verdict)
         return
-    if isinstance(verdict, TypeRefused) and job.dress.form is Form.PLAIN:
-        _refuse_extension(memory, tick, job)
+    if isinstance(verdict, TypeRefused) and job.payload.form is Form.PLAIN:
+        _refuse_extension(state, tick, job)
     for row in job.rows:
         same_file = (row.folder, row.path) == (source.folder, source.path)
         if same_file or not isinstance(verdict, policy.OWN_FILE):
-            row_failed(memory, tick, row, verdict)
+            row_failed(state, tick, row, verdict)
         else:  # it waited for another's file; its own may be fine
-            _again(memory, tick, row, State.UPLOADING)
+            _again(state, tick, row, State.UPLOADING)
 
 
 def _is_no_image(verdict: Verdict) -> bool:
@@ -195,31 +195,31 @@ def _is_no_image(verdict: Verdict) -> bool:
     )
 
 
-def _send_as_file(memory: Memory, tick: Tick, job: Upload | DriveJob, verdict: Verdict) -> None:
+def _send_as_file(state: LoopState, tick: TickContext, job: Upload | DriveJob, verdict: Verdict) -> None:
     """Remember what is not taken as an image, and have it go as a file."""
     size = None if isinstance(verdict, TypeRefused) else job.source.fingerprint.size
-    word = refused_as_image(job.dress.key.extension, size)
-    memory.refused |= {word}
-    extensions.refuse(memory.store, tick.connection, memory.settings.app, word, tick.now)
-    tick.say_of(Log.IMAGE_REFUSED, job.source, verdict.cause.code, verdict.cause.message, "")
+    word = refused_as_image(job.payload.key.extension, size)
+    state.refused |= {word}
+    extensions.refuse(state.store, tick.connection, state.settings.app, word, tick.now)
+    tick.log_row(Log.IMAGE_REFUSED, job.source, verdict.cause.code, verdict.cause.message, "")
     columns = {"due": tick.now, "attempts": ONE_MORE}
     tick.changes += [Change(row.id, Event.RETRY, State.UPLOADING, verdict.cause, columns) for row in job.rows]
 
 
-def _refuse_extension(memory: Memory, tick: Tick, job: Upload | DriveJob) -> None:
-    extension = job.dress.key.extension
-    memory.refused |= {extension}
-    extensions.refuse(memory.store, tick.connection, memory.settings.app, extension, tick.now)
-    tick.say(Log.EXTENSION_REFUSED, extension=extension, path=names.readable(job.source.path))
+def _refuse_extension(state: LoopState, tick: TickContext, job: Upload | DriveJob) -> None:
+    extension = job.payload.key.extension
+    state.refused |= {extension}
+    extensions.refuse(state.store, tick.connection, state.settings.app, extension, tick.now)
+    tick.log(Log.EXTENSION_REFUSED, extension=extension, path=names.readable(job.source.path))
 
 
-def _again(memory: Memory, tick: Tick, row: Delivery, claimed: State) -> None:
-    memory.may_upload = True
-    memory.may_send.add(row.conversation)
+def _again(state: LoopState, tick: TickContext, row: Delivery, claimed: State) -> None:
+    state.may_upload = True
+    state.may_send.add(row.conversation)
     tick.changes.append(Change(row.id, Event.RETRY, claimed, None, {"due": tick.now}))
 
 
-def row_failed(memory: Memory, tick: Tick, row: Delivery, verdict: Verdict) -> None:
+def row_failed(state: LoopState, tick: TickContext, row: Delivery, verdict: Verdict) -> None:
     """Write down what a verdict means for one row, if it is still where it was claimed."""
     claimed = State.UPLOADING if row.state is State.PENDING else State.SENDING
     current = by_id(tick.connection, [row.id]).get(row.id)
@@ -229,15 +229,15 @@ def row_failed(memory: Memory, tick: Tick, row: Delivery, verdict: Verdict) -> N
         row.path,
         row.fingerprint,
     ):
-        _again(memory, tick, row, claimed)  # it was moved or touched under our hands: once more where it is
+        _again(state, tick, row, claimed)  # it was moved or touched under our hands: once more where it is
         return
-    served_at = max(memory.served_at.get(api, float("-inf")) for api in _apis_of(row, claimed))
+    served_at = max(state.served_at.get(api, float("-inf")) for api in _apis_of(row, claimed))
     alone = row.failures == 0 or served_at > row.due
-    rules = Rules(memory.settings.give_up_after, memory.settings.unsupported_in(row.folder))
+    rules = Rules(state.settings.give_up_after, state.settings.unsupported_in(row.folder))
     standing = replace(row.standing, state=claimed)
-    result = policy.consequence(verdict, standing, tick.now, memory.chance(), rules, alone=alone)
-    _write_consequence(memory, tick, row, claimed, result)
-    _say_consequence(tick, row, claimed, result, verdict)
+    result = policy.consequence(verdict, standing, tick.now, state.chance(), rules, alone=alone)
+    _write_consequence(state, tick, row, claimed, result)
+    _log_consequence(tick, row, claimed, result, verdict)
 
 
 def _apis_of(row: Delivery, claimed: State) -> Collection[str]:
@@ -248,7 +248,7 @@ def _apis_of(row: Delivery, claimed: State) -> Collection[str]:
 
 
 def _write_consequence(
-    memory: Memory, tick: Tick, row: Delivery, claimed: State, result: Consequence
+    state: LoopState, tick: TickContext, row: Delivery, claimed: State, result: Consequence
 ) -> None:
     columns: dict[str, Any] = {
         "due": result.due,
@@ -260,12 +260,12 @@ def _write_consequence(
         columns["attempts"] = ONE_MORE
     if result.event is Event.DOUBT and claimed is State.SENDING:
         columns |= {"doubts": row.doubts + 1, "doubted_at": tick.now}
-        memory.may_doubt = True
+        state.may_doubt = True
     if result.event is Event.MEDIA_LOST:
         media_lost(tick.connection, row.upload_key, row.media_id)
-    memory.may_wait |= result.due > tick.now
-    memory.may_upload = True
-    memory.may_send.add(row.conversation)
+    state.may_wait |= result.due > tick.now
+    state.may_upload = True
+    state.may_send.add(row.conversation)
     tick.changes.append(Change(row.id, result.event, claimed, result.cause, columns))
 
 
@@ -276,8 +276,8 @@ _SAID: Final = {
 }
 
 
-def _say_consequence(
-    tick: Tick, row: Delivery, claimed: State, result: Consequence, verdict: Verdict
+def _log_consequence(
+    tick: TickContext, row: Delivery, claimed: State, result: Consequence, verdict: Verdict
 ) -> None:
     text = _SAID.get(result.event)
     if result.event is Event.DOUBT and claimed is State.SENDING:
@@ -285,36 +285,36 @@ def _say_consequence(
     elif result.event is Event.RETRY and verdict.scope is Scope.ROW and result.cause.code != "stopped":
         text = Log.RETRYING
     if text is not None and not isinstance(verdict, TypeRefused):
-        tick.say_of(text, row, result.cause.code, result.cause.message, result.cause.advice)
+        tick.log_row(text, row, result.cause.code, result.cause.message, result.cause.advice)
 
 
-def person_missed(memory: Memory, tick: Tick, row: Delivery, verdict: Verdict) -> None:
+def person_missed(state: LoopState, tick: TickContext, row: Delivery, verdict: Verdict) -> None:
     """Enter what a call that reached others says of one person."""
-    _pause(memory, tick, place_of_rows(send_api(row), [row]), verdict)
-    row_failed(memory, tick, row, _in_time(tick, row, verdict))
+    _pause(state, tick, target_of_rows(send_api(row), [row]), verdict)
+    row_failed(state, tick, row, _in_time(tick, row, verdict))
 
 
-def line_missed(memory: Memory, tick: Tick, row: Delivery, verdict: Verdict) -> None:
+def line_missed(state: LoopState, tick: TickContext, row: Delivery, verdict: Verdict) -> None:
     """Enter the same of a line; of what is neither a limit nor the person's, the file says what is wrong."""
-    _pause(memory, tick, place_of_rows(send_api(row), [row]), verdict)
+    _pause(state, tick, target_of_rows(send_api(row), [row]), verdict)
     if isinstance(verdict, Throttled) or verdict.scope is not Scope.ROW:
-        unannounce(memory, tick, [row], _in_time(tick, row, verdict))
+        caption_not_sent(state, tick, [row], _in_time(tick, row, verdict))
 
 
-def _in_time(tick: Tick, row: Delivery, verdict: Verdict) -> Verdict:
+def _in_time(tick: TickContext, row: Delivery, verdict: Verdict) -> Verdict:
     """Who may not be written to for now is tried again after as long as the file has waited already."""
     if not isinstance(verdict, Throttled):
         return verdict
     return replace(verdict, retry_after=policy.waited_again(tick.now - (row.uploaded_at or tick.now)))
 
 
-def unannounce(memory: Memory, tick: Tick, rows: Sequence[Delivery], verdict: Verdict) -> None:
+def caption_not_sent(state: LoopState, tick: TickContext, rows: Sequence[Delivery], verdict: Verdict) -> None:
     """The line certainly was not sent: it goes again."""
     own = isinstance(verdict, Throttled) and verdict.scope is Scope.ROW
     due = tick.now + (verdict.retry_after if isinstance(verdict, Throttled) and own else 0.0)
     refused = isinstance(verdict, TokenRejected)
-    captions.unannounce(tick.connection, [row.id for row in rows], due, refused=refused)
-    memory.may_wait |= due > tick.now
+    captions.caption_not_sent(tick.connection, [row.id for row in rows], due, refused=refused)
+    state.may_wait |= due > tick.now
     for row in rows:
-        memory.announced.pop(row.conversation, None)
-        memory.may_send.add(row.conversation)
+        state.captioned.pop(row.conversation, None)
+        state.may_send.add(row.conversation)

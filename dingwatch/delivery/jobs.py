@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 from dingwatch.dingtalk import Host, Part
 from dingwatch.ledger.delivery import Delivery
-from dingwatch.ledger.upload_sessions import Begun
+from dingwatch.ledger.upload_sessions import UploadSession
 from dingwatch.model import Verdict
 from dingwatch.notice_text import Message
-from dingwatch.payload import Dress
+from dingwatch.payload import Payload
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +17,7 @@ class _OfContent:
     """A job for one content; `rows` are all deliveries that wait for it."""
 
     rows: tuple[Delivery, ...]
-    dress: Dress
+    payload: Payload
 
     @property
     def source(self) -> Delivery:
@@ -40,7 +40,7 @@ class Put(_OfContent):
     """Hand one part of a begun upload to the store; without a begun one, begin and hand over all of it."""
 
     part: Part
-    begun: Begun | None
+    session: UploadSession | None
     ahead: tuple[int, ...] = ()
     """Numbers of the parts whose addresses will be needed next, this one's first."""
 
@@ -49,7 +49,7 @@ class Put(_OfContent):
 class Commit(_OfContent):
     """Make an entry of an upload whose parts are all at the store."""
 
-    begun: Begun
+    session: UploadSession
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class Send:
 
     row: Delivery
     media_id: str
-    dress: Dress
+    payload: Payload
     notice: Message | None = None
     """What goes instead of the file."""
     others: tuple[Delivery, ...] = ()
@@ -71,7 +71,7 @@ class Send:
 
 
 @dataclass(frozen=True, slots=True)
-class Announce:
+class SendCaption:
     """Send the line before a file; its rows stay as they are, and their conversations wait for it."""
 
     row: Delivery
@@ -95,7 +95,7 @@ class FetchToken:
 
 DriveJob = Begin | Put | Commit
 """The steps of an upload to the drive."""
-ToPeople = Send | Announce
+ToPeople = Send | SendCaption
 """What people get to see: a call that is never made twice, in its conversations' order."""
 Job = Upload | DriveJob | ToPeople | FetchToken
 
@@ -112,7 +112,7 @@ class UploadDone:
 class PutDone:
     """The store has a part, or all of an upload."""
 
-    begun: Begun
+    session: UploadSession
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,4 +137,4 @@ class Outcome:
     """What became of a job."""
 
     job: Job
-    result: UploadDone | Begun | PutDone | SendDone | Done | Verdict
+    result: UploadDone | UploadSession | PutDone | SendDone | Done | Verdict

@@ -23,7 +23,7 @@ def hosts_of(api: str) -> tuple[Host, ...]:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Target:
     """Where a job stands in the scopes: its API, conversation and folder."""
 
     api: str
@@ -62,9 +62,9 @@ class Pauses:
         """Take over what the ledger holds (a command may have changed it)."""
         self.known = {(pause.scope, pause.key): pause for pause in pauses}
 
-    def holds(self, place: Place, now: float, busy: Iterable[Place]) -> bool:
+    def blocks(self, target: Target, now: float, busy: Iterable[Target]) -> bool:
         """Say whether a job may not begin now."""
-        found = [self.known[key] for key in place.scopes() if key in self.known]
+        found = [self.known[key] for key in target.scopes() if key in self.known]
         if not found:
             return False
         if any(pause.until > now or self.hosts_to_prove(pause) for pause in found):
@@ -85,13 +85,13 @@ class Pauses:
             host for pause in self.known.values() if pause.until <= now for host in self.hosts_to_prove(pause)
         }
 
-    def held_conversations(self, now: float) -> tuple[str, ...]:
+    def paused_conversations(self, now: float) -> tuple[str, ...]:
         """Return the conversations under a pause that has not ended."""
         return tuple(
             key for (scope, key), p in self.known.items() if scope is Scope.CONVERSATION and p.until > now
         )
 
-    def held_folders(self, now: float) -> tuple[int, ...]:
+    def paused_folders(self, now: float) -> tuple[int, ...]:
         """Return the folders under a pause that has not ended."""
         return tuple(
             int(key) for (scope, key), p in self.known.items() if scope is Scope.FOLDER and p.until > now
@@ -103,42 +103,42 @@ class Pauses:
 
 
 @dataclass(slots=True)
-class Paces:
+class RateLimits:
     """The pace of every API and conversation."""
 
     per_api: Limit | None
     per_conversation: Limit | None
-    paces: dict[tuple[Scope, str], Pace] = field(default_factory=dict)
+    rates: dict[tuple[Scope, str], Pace] = field(default_factory=dict)
 
-    def copy(self) -> Paces:
+    def copy(self) -> RateLimits:
         """Return a copy, to try slots on."""
-        return Paces(self.per_api, self.per_conversation, dict(self.paces))
+        return RateLimits(self.per_api, self.per_conversation, dict(self.rates))
 
-    def _limits(self, place: Place) -> Mapping[tuple[Scope, str], Limit]:
+    def _limits(self, target: Target) -> Mapping[tuple[Scope, str], Limit]:
         limits = {}
         if self.per_api is not None:
-            limits[Scope.API, place.api] = self.per_api
+            limits[Scope.API, target.api] = self.per_api
         if self.per_conversation is not None:
-            for conversation in place.conversations:
+            for conversation in target.conversations:
                 limits[Scope.CONVERSATION, conversation] = self.per_conversation
         return limits
 
-    def next_slot(self, place: Place, now: float) -> float:
+    def next_slot(self, target: Target, now: float) -> float:
         """Return the earliest instant at which a request keeps to every limit."""
-        slots = (self._pace(key, limit).next_slot(now) for key, limit in self._limits(place).items())
+        slots = (self._pace(key, limit).next_slot(now) for key, limit in self._limits(target).items())
         return max(slots, default=now)
 
-    def take(self, place: Place, now: float) -> None:
+    def take(self, target: Target, now: float) -> None:
         """Use one slot."""
-        for key, limit in self._limits(place).items():
-            self.paces[key] = self._pace(key, limit).taken(now)
+        for key, limit in self._limits(target).items():
+            self.rates[key] = self._pace(key, limit).taken(now)
 
-    def throttled(self, place: Place, scope: Scope, now: float) -> dict[tuple[Scope, str], Lesson]:
+    def throttled(self, target: Target, scope: Scope, now: float) -> dict[tuple[Scope, str], Lesson]:
         """Learn from a refusal; return what was learnt, to be kept."""
         lessons = {}
-        for key, limit in self._limits(place).items():
+        for key, limit in self._limits(target).items():
             if key[0] is scope:
-                self.paces[key] = pace = self._pace(key, limit).throttled(now)
+                self.rates[key] = pace = self._pace(key, limit).throttled(now)
                 lessons[key] = pace.lesson
         return lessons
 
@@ -146,7 +146,7 @@ class Paces:
         """Take up what was learnt before."""
         limit = {Scope.API: self.per_api, Scope.CONVERSATION: self.per_conversation}.get(key[0])
         if limit is not None:
-            self.paces[key] = replace(self._pace(key, limit), lesson=lesson)
+            self.rates[key] = replace(self._pace(key, limit), lesson=lesson)
 
     def _pace(self, key: tuple[Scope, str], limit: Limit) -> Pace:
-        return self.paces.get(key) or Pace(limit)
+        return self.rates.get(key) or Pace(limit)

@@ -13,9 +13,9 @@ from dingwatch import names, quota
 from dingwatch.delivery import drives
 from dingwatch.delivery.claims import claim as claim_jobs
 from dingwatch.delivery.jobs import Job, Outcome, ToPeople
-from dingwatch.delivery.limits import Place
+from dingwatch.delivery.limits import Target
 from dingwatch.delivery.outcomes import enter
-from dingwatch.delivery.state import Memory, Say, Settings, Tick, message_api, place_of
+from dingwatch.delivery.state import LogLine, LoopState, Settings, TickContext, message_api, target_of
 from dingwatch.dingtalk import API_UPLOAD, BILLED, Host
 from dingwatch.ledger import calls, captions, learned_rates, pauses, recovery, transitions
 from dingwatch.ledger.delivery import Delivery
@@ -50,14 +50,14 @@ class DeliveryLoop:
         *,
         token_fresh: Callable[[Host], bool],
         chance: Callable[[], float],
-        say: Say,
+        log: LogLine,
         outage: Outage,
     ) -> None:
         self._store = store
-        self._memory = Memory(store, settings, token_fresh, chance)
-        self._say = say
+        self._memory = LoopState(store, settings, token_fresh, chance)
+        self._log = log
         self._outage = outage
-        self._in_hand: dict[Job, Place | None] = {}
+        self._in_hand: dict[Job, Target | None] = {}
         self._kept: list[Outcome] = []
         self._called: deque[str] = deque()  # by any thread; a Counter is not safe to count up
         self._calls: Counter[str] = Counter()
@@ -68,18 +68,18 @@ class DeliveryLoop:
 
     def recover(self, now: float) -> None:
         """Repair what a process that died left behind; call once before the first tick."""
-        memory = self._memory
+        state = self._memory
         with self._store.writing() as connection:
             rows = recovery.recover(connection, now)
             pauses.probe(connection)
             if len(rows) == 1 and rows[0].state is State.UPLOADING and rows[0].crashes + 1 >= POISON:
                 cause = Cause("internal", "", "POISON")
                 transitions.apply(connection, now, [Change(rows[0].id, Event.REJECT, State.PENDING, cause)])
-            memory.crashed = recovery.crashed(connection)
-            memory.announced = captions.announced(connection)
+            state.crashed = recovery.crashed(connection)
+            state.captioned = captions.captioned(connection)
             self._recover_pace(connection, now)
         if rows:
-            self._say(Log.RECOVERED, count=len(rows))
+            self._log(Log.RECOVERED, count=len(rows))
 
     def sent_unread(self) -> list[Delivery]:
         """Return the rows that would be sent without another look at their file."""
@@ -95,25 +95,25 @@ class DeliveryLoop:
         for row, cause in found:
             values = {"code": cause.code, "message": cause.message, "advice": cause.advice}
             path = names.readable(row.path)
-            self._say(Log.WITHDRAWN, path=path, conversation=row.conversation, **values)
+            self._log(Log.WITHDRAWN, path=path, conversation=row.conversation, **values)
 
     def _recover_pace(self, connection: Connection, now: float) -> None:
         """Take up the pace where the last process left it."""
         for key, lesson in learned_rates.kept(connection).items():
-            self._memory.paces.learn(key, lesson)
+            self._memory.rates.learn(key, lesson)
         limits = (self._memory.settings.per_api, self._memory.settings.per_conversation)
         longest = max((limit.period for limit in limits if limit), default=0.0)
         if longest:
             claims = learned_rates.recent_claims(connection, now - longest)
             taken = [
-                (at, Place(message_api(where), where) if state is State.SENDING else Place(API_UPLOAD))
+                (at, Target(message_api(where), where) if state is State.SENDING else Target(API_UPLOAD))
                 for state, at, where in claims
             ]
             if any(wording.template for wording in self._memory.settings.wordings.values()):
-                lines = learned_rates.recent_lines(connection, now - longest)
-                taken += [(at, Place(message_api(where), where)) for at, where in lines]
-            for at, place in sorted(taken, key=lambda one: one[0]):
-                self._memory.paces.take(place, at)
+                lines = learned_rates.recent_captions(connection, now - longest)
+                taken += [(at, Target(message_api(where), where)) for at, where in lines]
+            for at, target in sorted(taken, key=lambda one: one[0]):
+                self._memory.rates.take(target, at)
 
     def poke(self) -> None:
         """Something else wrote to the ledger: look there at the next tick."""
@@ -152,10 +152,10 @@ class DeliveryLoop:
         self._ticked_at = now
         kept = [*self._kept, *outcomes]
         finished = {outcome.job for outcome in kept}
-        out = {job: place for job, place in self._in_hand.items() if job not in finished}
+        out = {job: target for job, target in self._in_hand.items() if job not in finished}
         try:
             with self._store.writing() as connection:
-                tick = Tick(connection, now, out, drives=dict(self._memory.drives))
+                tick = TickContext(connection, now, out, drives=dict(self._memory.drives))
                 self._memory.refresh(tick)
                 counted = self._write_meter(tick)
                 enter(self._memory, tick, kept)
@@ -174,21 +174,21 @@ class DeliveryLoop:
         self._outage.began(self, error)
         return Plan([], now + RETRY_SECONDS)
 
-    def _take_over(self, tick: Tick, entered: Sequence[Outcome], counted: Counter[str]) -> None:
+    def _take_over(self, tick: TickContext, entered: Sequence[Outcome], counted: Counter[str]) -> None:
         self._kept = []
         self._memory.drives = tick.drives
         self._calls.subtract(counted)
         self._outage.ended(self)
         for outcome in entered:
             self._in_hand.pop(outcome.job, None)
-        for place in tick.slots:
-            self._memory.paces.take(place, tick.now)
+        for target in tick.slots:
+            self._memory.rates.take(target, tick.now)
         for job in tick.jobs:
-            self._in_hand[job] = place_of(job)
-        for text, values in tick.said:
-            self._say(text, **values)
+            self._in_hand[job] = target_of(job)
+        for text, values in tick.messages:
+            self._log(text, **values)
 
-    def _write_meter(self, tick: Tick) -> Counter[str]:
+    def _write_meter(self, tick: TickContext) -> Counter[str]:
         """Add the counted calls to the ledger, once in a while."""
         while self._called:
             self._calls[self._called.popleft()] += 1
@@ -204,9 +204,9 @@ class DeliveryLoop:
         self._warn(tick, before, before + sum(counted[api] for api in BILLED))
         return counted
 
-    def _warn(self, tick: Tick, before: int, after: int) -> None:
+    def _warn(self, tick: TickContext, before: int, after: int) -> None:
         """Say once that most of the month's calls, or all of them, are used."""
         limit = self._memory.settings.monthly_calls
         if quota.crossed(before, after, limit) is not None:
             text, values = quota.told(quota.use(after, limit, tick.now))
-            tick.say(text, **values)
+            tick.log(text, **values)

@@ -8,7 +8,6 @@ from dataclasses import replace
 from dingwatch import names
 from dingwatch.delivery import drives, failures
 from dingwatch.delivery.jobs import (
-    Announce,
     Begin,
     Commit,
     Done,
@@ -19,18 +18,19 @@ from dingwatch.delivery.jobs import (
     Put,
     PutDone,
     Send,
+    SendCaption,
     SendDone,
     ToPeople,
     Upload,
     UploadDone,
 )
-from dingwatch.delivery.limits import APP, Place, hosts_of
-from dingwatch.delivery.state import Memory, Tick, place_of, rows_of
+from dingwatch.delivery.limits import APP, Target, hosts_of
+from dingwatch.delivery.state import LoopState, TickContext, rows_of, target_of
 from dingwatch.ledger import ordering, pauses
 from dingwatch.ledger.delivery import Delivery
 from dingwatch.ledger.report import NOTICED
 from dingwatch.ledger.transitions import NO_CAUSE, ONE_MORE, Change
-from dingwatch.ledger.upload_sessions import Begun
+from dingwatch.ledger.upload_sessions import UploadSession
 from dingwatch.ledger.uploads import Had, uploaded
 from dingwatch.lifecycle import Event, State
 from dingwatch.model import (
@@ -42,33 +42,33 @@ from dingwatch.model import (
 from dingwatch.texts import Log
 
 
-def enter(memory: Memory, tick: Tick, outcomes: Sequence[Outcome]) -> None:
+def enter(state: LoopState, tick: TickContext, outcomes: Sequence[Outcome]) -> None:
     """Enter outcomes; what they change is written together at the end."""
     for outcome in outcomes:
-        _forget_crash(memory, outcome.job)
+        _forget_crash(state, outcome.job)
         match outcome.job, outcome.result:
             case (Upload() | Commit()) as job, UploadDone() as done:
-                _uploaded(memory, tick, job, done)
-            case Begin() as job, Begun() as made:
-                drives.begun(tick, job, made)
-                _served(memory, tick, _place(job))
+                _uploaded(state, tick, job, done)
+            case Begin() as job, UploadSession() as made:
+                drives.session(tick, job, made)
+                _served(state, tick, _target(job))
             case Put() as job, PutDone(made):
                 drives.put(tick, job, made)
-                _served(memory, tick, _place(job))
+                _served(state, tick, _target(job))
             case Send() as job, SendDone() as done:
-                _sent(memory, tick, job, done)
-            case Announce() as job, SendDone() as done:
-                _announced(memory, tick, job, done)
+                _sent(state, tick, job, done)
+            case SendCaption() as job, SendDone() as done:
+                _caption_sent(state, tick, job, done)
             case FetchToken() as job, Done():
-                _token_came(memory, tick, job)
+                _token_came(state, tick, job)
             case job, Verdict() as verdict:
-                failures.failed(memory, tick, job, verdict)
+                failures.failed(state, tick, job, verdict)
     uploaded(tick.connection, tick.had, tick.now)
     tick.apply()
     _withdraw_overtaken(tick, outcomes)
 
 
-def _withdraw_overtaken(tick: Tick, outcomes: Sequence[Outcome]) -> None:
+def _withdraw_overtaken(tick: TickContext, outcomes: Sequence[Outcome]) -> None:
     """A newer version could not withdraw what was being sent; when that has failed, it does."""
     refused = [
         row.id
@@ -84,20 +84,20 @@ def _withdraw_overtaken(tick: Tick, outcomes: Sequence[Outcome]) -> None:
     tick.apply()
 
 
-def _forget_crash(memory: Memory, job: Job) -> None:
+def _forget_crash(state: LoopState, job: Job) -> None:
     """A row whose outcome is known did not bring the process down: it needs no special care."""
-    if memory.crashed and not isinstance(job, FetchToken):
+    if state.crashed and not isinstance(job, FetchToken):
         ids = {row.id for row in rows_of(job)}
-        memory.crashed = [row for row in memory.crashed if row not in ids]
+        state.crashed = [row for row in state.crashed if row not in ids]
 
 
-def _place(job: Upload | DriveJob | ToPeople) -> Place:
-    place = place_of(job)
-    assert place is not None  # noqa: S101 (only a token call has none)
-    return place
+def _target(job: Upload | DriveJob | ToPeople) -> Target:
+    target = target_of(job)
+    assert target is not None  # noqa: S101 (only a token call has none)
+    return target
 
 
-def _uploaded(memory: Memory, tick: Tick, job: Upload | Commit, done: UploadDone) -> None:
+def _uploaded(state: LoopState, tick: TickContext, job: Upload | Commit, done: UploadDone) -> None:
     columns = {
         "uploaded_at": tick.now,
         "due": tick.now,
@@ -108,34 +108,34 @@ def _uploaded(memory: Memory, tick: Tick, job: Upload | Commit, done: UploadDone
     }
     for row in job.rows:
         tick.changes.append(Change(row.id, Event.UPLOAD_OK, State.UPLOADING, None, columns))
-        memory.may_send.add(row.conversation)
+        state.may_send.add(row.conversation)
     if isinstance(job, Commit):
         drives.committed(tick, job)
-    tick.had.append(Had(job.dress.key.id, done.media_id, done.space_id))
-    memory.may_upload = True  # rows of the same content may have come meanwhile, and waited for this
-    _served(memory, tick, _place(job))
+    tick.had.append(Had(job.payload.key.id, done.media_id, done.space_id))
+    state.may_upload = True  # rows of the same content may have come meanwhile, and waited for this
+    _served(state, tick, _target(job))
 
 
-def _sent(memory: Memory, tick: Tick, job: Send, done: SendDone) -> None:
-    _served(memory, tick, _reached_place(job, done))
+def _sent(state: LoopState, tick: TickContext, job: Send, done: SendDone) -> None:
+    _served(state, tick, _reached_target(job, done))
     missed = dict(done.missed)
     for row in job.rows:
-        memory.may_send.add(row.conversation)
+        state.may_send.add(row.conversation)
         if row.id not in missed:
-            _reached(memory, tick, job, row, done)
+            _reached(state, tick, job, row, done)
         else:
-            failures.person_missed(memory, tick, row, missed[row.id])
+            failures.person_missed(state, tick, row, missed[row.id])
 
 
-def _reached_place(job: ToPeople, done: SendDone) -> Place:
+def _reached_target(job: ToPeople, done: SendDone) -> Target:
     """Return the place of a call without the persons whom it did not reach."""
     missed = dict(done.missed)
     reached = [row.conversation for row in job.rows if row.id not in missed]
-    return replace(_place(job), conversation=next(iter(reached), None), others=tuple(reached[1:]))
+    return replace(_target(job), conversation=next(iter(reached), None), others=tuple(reached[1:]))
 
 
-def _reached(memory: Memory, tick: Tick, job: Send, row: Delivery, done: SendDone) -> None:
-    memory.alone.discard(row.id)
+def _reached(state: LoopState, tick: TickContext, job: Send, row: Delivery, done: SendDone) -> None:
+    state.alone.discard(row.id)
     columns = {
         "process_query_key": done.process_query_key,
         "space_id": done.space_id,
@@ -150,36 +150,36 @@ def _reached(memory: Memory, tick: Tick, job: Send, row: Delivery, done: SendDon
         change = Change(row.id, Event.SEND_OK, State.SENDING, None, columns)
     tick.changes.append(change)
     text = Log.SENT if job.notice is None else Log.NOTICED
-    tick.say(text, path=names.readable(row.path), conversation=row.conversation)
+    tick.log(text, path=names.readable(row.path), conversation=row.conversation)
 
 
-def _announced(memory: Memory, tick: Tick, job: Announce, done: SendDone) -> None:
+def _caption_sent(state: LoopState, tick: TickContext, job: SendCaption, done: SendDone) -> None:
     """The line was sent: the next message there is its file."""
-    _served(memory, tick, _reached_place(job, done))
-    memory.may_send |= {row.conversation for row in job.rows}
+    _served(state, tick, _reached_target(job, done))
+    state.may_send |= {row.conversation for row in job.rows}
     missed = dict(done.missed)
     for row in job.rows:
         if row.id in missed:
-            failures.line_missed(memory, tick, row, missed[row.id])
+            failures.line_missed(state, tick, row, missed[row.id])
 
 
-def _token_came(memory: Memory, tick: Tick, job: FetchToken) -> None:
-    memory.doubted_tokens.discard(job.host)
-    memory.pauses.proven[job.host] = tick.now
-    memory.served_at[job.host] = tick.now
-    app = memory.pauses.known.get((Scope.APP, APP))
-    if app is not None and app.by_token and not memory.pauses.hosts_to_prove(app):
-        _end_pauses(memory, tick, [(Scope.APP, APP)])
+def _token_came(state: LoopState, tick: TickContext, job: FetchToken) -> None:
+    state.doubted_tokens.discard(job.host)
+    state.pauses.proven[job.host] = tick.now
+    state.served_at[job.host] = tick.now
+    app = state.pauses.known.get((Scope.APP, APP))
+    if app is not None and app.by_token and not state.pauses.hosts_to_prove(app):
+        _end_pauses(state, tick, [(Scope.APP, APP)])
 
 
-def _served(memory: Memory, tick: Tick, place: Place) -> None:
+def _served(state: LoopState, tick: TickContext, target: Target) -> None:
     """A call came through: the pauses over it end, and its API is known to serve."""
-    memory.served_at[place.api] = tick.now
-    for host in hosts_of(place.api):
-        memory.tokens_refused[host] = 0
-        memory.doubted_tokens.discard(host)
-    over = ((key, memory.pauses.known.get(key)) for key in place.scopes())
-    _end_pauses(memory, tick, [key for key, pause in over if pause and not _must_last(pause, tick.now)])
+    state.served_at[target.api] = tick.now
+    for host in hosts_of(target.api):
+        state.tokens_refused[host] = 0
+        state.doubted_tokens.discard(host)
+    over = ((key, state.pauses.known.get(key)) for key in target.scopes())
+    _end_pauses(state, tick, [key for key, pause in over if pause and not _must_last(pause, tick.now)])
 
 
 def _must_last(pause: Pause, now: float) -> bool:
@@ -187,9 +187,9 @@ def _must_last(pause: Pause, now: float) -> bool:
     return pause.fixed and pause.until > now
 
 
-def _end_pauses(memory: Memory, tick: Tick, ended: Sequence[tuple[Scope, str]]) -> None:
+def _end_pauses(state: LoopState, tick: TickContext, ended: Sequence[tuple[Scope, str]]) -> None:
     pauses.end(tick.connection, ended)
     for key in ended:
-        pause = memory.pauses.known.pop(key)
+        pause = state.pauses.known.pop(key)
         if pause.failures > 1 or pause.scope is not Scope.API:
-            tick.say(Log.RESUMED, scope=pause.scope, key=pause.key)
+            tick.log(Log.RESUMED, scope=pause.scope, key=pause.key)

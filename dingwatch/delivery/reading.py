@@ -74,14 +74,14 @@ class Reader:
         Raises:
             Failure: as `content`; FolderDown for a share that hangs in one piece.
         """
-        held = ExitStack()
-        descriptor = self._wait(row, lambda: held.enter_context(self._open(row)), self.piece_patience)
+        paused = ExitStack()
+        descriptor = self._wait(row, lambda: paused.enter_context(self._open(row)), self.piece_patience)
         try:
             yield partial(self._pieces, row, descriptor)
         except BaseException:
-            self._threads_of(row.folder).submit(held.close)  # which may hang, and nobody waits for it
+            self._threads_of(row.folder).submit(paused.close)  # which may hang, and nobody waits for it
             raise
-        self._wait(row, held.close, self.piece_patience)
+        self._wait(row, paused.close, self.piece_patience)
 
     def require_unchanged(self, row: Delivery) -> None:
         """Read a file through, and see that it is still what settled.

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from dingwatch.delivery.jobs import Announce, Send, SendDone, ToPeople
+from dingwatch.delivery.jobs import Send, SendCaption, SendDone, ToPeople
 from dingwatch.dingtalk import (
     Client,
     LegacyMessage,
@@ -91,11 +91,11 @@ class Sender:
         return SendDone(sent.process_query_key or None, missed=tuple(_missed(sent, ids)))
 
     def _send_to_webhook(self, job: ToPeople, recipient: Recipient) -> SendDone:
-        said = _said(job)
-        if said is None:
+        messages = _said(job)
+        if messages is None:
             raise Failure(Rejected(Cause("webhook_files", "", "WEBHOOK_FILES")))
         robot = self.client.webhook(self.webhooks[recipient.id])
-        robot.markdown(said.title, said.text, uuid=_uuid(job.row))
+        robot.markdown(messages.title, messages.text, uuid=_uuid(job.row))
         return SendDone(None)
 
     # --- Entries of the drive ----------------------------------------------------------------------
@@ -142,25 +142,25 @@ class Sender:
 
 def _said(job: ToPeople) -> Message | None:
     """Return the words that go; None where it is the file."""
-    return job.line if isinstance(job, Announce) else job.notice
+    return job.line if isinstance(job, SendCaption) else job.notice
 
 
 def _robot_message(job: ToPeople) -> RobotMessage:
-    if isinstance(job, Announce):
+    if isinstance(job, SendCaption):
         return SampleMarkdown(job.line.title, job.line.text)
     if job.notice is not None:
         return SampleMarkdown(job.notice.title, job.notice.text)
-    if job.dress.key.type == IMAGE:
+    if job.payload.key.type == IMAGE:
         return SampleImage(job.media_id)
-    return SampleFile(job.media_id, job.dress.name, job.dress.key.extension)
+    return SampleFile(job.media_id, job.payload.name, job.payload.key.extension)
 
 
 def _legacy_message(job: ToPeople) -> LegacyMessage:
-    if isinstance(job, Announce):
+    if isinstance(job, SendCaption):
         return markdown_message(job.line.title, job.line.text)
     if job.notice is not None:
         return markdown_message(job.notice.title, job.notice.text)
-    return (image_message if job.dress.key.type == IMAGE else file_message)(job.media_id)
+    return (image_message if job.payload.key.type == IMAGE else file_message)(job.media_id)
 
 
 def _uuid(row: Delivery) -> str:

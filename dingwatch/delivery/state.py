@@ -15,7 +15,6 @@ from sqlalchemy import Connection
 
 from dingwatch import names
 from dingwatch.delivery.jobs import (
-    Announce,
     Begin,
     Commit,
     DriveJob,
@@ -23,10 +22,11 @@ from dingwatch.delivery.jobs import (
     Job,
     Put,
     Send,
+    SendCaption,
     ToPeople,
     Upload,
 )
-from dingwatch.delivery.limits import APP, Paces, Pauses, Place
+from dingwatch.delivery.limits import APP, Pauses, RateLimits, Target
 from dingwatch.dingtalk import (
     API_CHAT,
     API_COMMIT,
@@ -45,17 +45,17 @@ from dingwatch.dingtalk import (
 )
 from dingwatch.ledger import extensions, pauses, send_queue, transitions
 from dingwatch.ledger.delivery import Delivery
-from dingwatch.ledger.due import Held
+from dingwatch.ledger.due import Paused
 from dingwatch.ledger.store import Store
 from dingwatch.ledger.transitions import Change
 from dingwatch.ledger.uploads import Had
 from dingwatch.model import Recipient, RecipientKind, Route, Scope
 from dingwatch.notice_text import Wording
 from dingwatch.pace import Limit
-from dingwatch.payload import Dress, DressCode
+from dingwatch.payload import Payload, PayloadPolicy
 from dingwatch.texts import Text
 
-Say = Callable[..., None]
+LogLine = Callable[..., None]
 DRIVE_APIS: Final = frozenset({API_PARTS_BEGIN, API_PUT, API_UPLOAD_INFO, API_COMMIT})
 """Where the steps of an upload to the drive stand."""
 
@@ -70,7 +70,7 @@ class Settings:
     resend_uncertain: bool = True
     per_api: Limit | None = None
     per_conversation: Limit | None = None
-    codes: Mapping[int | None, DressCode] = field(default_factory=dict)
+    codes: Mapping[int | None, PayloadPolicy] = field(default_factory=dict)
     """How files go out, by folder id; None is what `send` was given."""
     monthly_calls: int | None = None
     unsupported: Mapping[int, str] = field(default_factory=dict)
@@ -78,9 +78,9 @@ class Settings:
     wordings: Mapping[int | None, Wording] = field(default_factory=dict)
     """What is said of files, by folder id."""
 
-    def code_of(self, row: Delivery) -> DressCode:
+    def code_of(self, row: Delivery) -> PayloadPolicy:
         """Return how a row's file goes out."""
-        code = self.codes.get(row.folder) or DressCode(self.app, MEDIA_LIMIT)
+        code = self.codes.get(row.folder) or PayloadPolicy(self.app, MEDIA_LIMIT)
         if row.folder is None and Recipient.of(row.conversation).kind is RecipientKind.CHAT:
             return replace(code, named=True)
         return code
@@ -99,21 +99,21 @@ class Drive:
     """A claimed upload to the drive; how far it is stands in the ledger."""
 
     rows: tuple[Delivery, ...]
-    dress: Dress
+    payload: Payload
 
 
 @dataclass(slots=True)
-class Tick:
+class TickContext:
     """What one tick decides; taken over only when its transaction has been committed."""
 
     connection: Connection
     now: float
-    out: Mapping[Job, Place | None]
+    out: Mapping[Job, Target | None]
     """Jobs that are out and whose outcome is not among those of this tick."""
     jobs: list[Job] = field(default_factory=list)
     wakes: list[float] = field(default_factory=list)
-    said: list[tuple[Text, dict[str, object]]] = field(default_factory=list)
-    slots: list[Place] = field(default_factory=list)
+    messages: list[tuple[Text, dict[str, object]]] = field(default_factory=list)
+    slots: list[Target] = field(default_factory=list)
     changes: list[Change] = field(default_factory=list)
     """Transitions that are written together."""
     had: list[Had] = field(default_factory=list)
@@ -126,26 +126,26 @@ class Tick:
         transitions.apply(self.connection, self.now, self.changes)
         self.changes.clear()
 
-    def say(self, text: Text, **values: object) -> None:
+    def log(self, text: Text, **values: object) -> None:
         """Have something said once the transaction is on disk."""
-        self.said.append((text, values))
+        self.messages.append((text, values))
 
-    def say_of(self, text: Text, row: Delivery, code: str, message: str, advice: str) -> None:
+    def log_row(self, text: Text, row: Delivery, code: str, message: str, advice: str) -> None:
         """Have something said about one delivery."""
         path = names.readable(row.path)
-        self.say(text, path=path, conversation=row.conversation, code=code, message=message, advice=advice)
+        self.log(text, path=path, conversation=row.conversation, code=code, message=message, advice=advice)
 
-    def busy(self) -> list[Place]:
+    def busy(self) -> list[Target]:
         """Return where jobs are at work, those of this tick counted in."""
-        return [place for place in (*self.out.values(), *map(place_of, self.jobs)) if place is not None]
+        return [target for target in (*self.out.values(), *map(target_of, self.jobs)) if target is not None]
 
     def conversations(self) -> set[str]:
         """Return the conversations that a message is on its way to."""
-        return {conversation for place in self.busy() for conversation in place.conversations}
+        return {conversation for target in self.busy() for conversation in target.conversations}
 
 
 @dataclass(slots=True)
-class Memory:
+class LoopState:
     """What is kept between ticks."""
 
     store: Store
@@ -153,7 +153,7 @@ class Memory:
     token_fresh: Callable[[Host], bool]
     chance: Callable[[], float]
     pauses: Pauses = field(default_factory=Pauses)
-    paces: Paces = field(init=False)
+    rates: RateLimits = field(init=False)
     crashed: list[int] = field(default_factory=list)
     """Rows that were in hand at a crash: they go first and one at a time."""
     served_at: dict[str, float] = field(default_factory=dict)
@@ -166,7 +166,7 @@ class Memory:
     """Conversations that may have uploaded rows."""
     drives: dict[str, Drive] = field(default_factory=dict)
     """Uploads to the drive that are claimed, by the upload's key."""
-    announced: dict[str, int] = field(default_factory=dict)
+    captioned: dict[str, int] = field(default_factory=dict)
     """By conversation, the row whose line was the last message there: its file is the next."""
     alone: set[int] = field(default_factory=set)
     """Rows whose call for several persons was refused for one of them: each goes in a call of its own."""
@@ -178,9 +178,9 @@ class Memory:
     may_doubt: bool = True
 
     def __post_init__(self) -> None:
-        self.paces = Paces(self.settings.per_api, self.settings.per_conversation)
+        self.rates = RateLimits(self.settings.per_api, self.settings.per_conversation)
 
-    def refresh(self, tick: Tick) -> None:
+    def refresh(self, tick: TickContext) -> None:
         """Make it again from the ledger, when something else wrote there."""
         stale, self.stale = self.stale, False  # a poke from now on is for the next tick
         if stale:
@@ -191,26 +191,26 @@ class Memory:
             self.may_upload = True
             self.may_send = set(send_queue.conversations_waiting(tick.connection))
 
-    def held(self, now: float) -> Held:
+    def paused(self, now: float) -> Paused:
         """Return what pauses keep from being claimed."""
-        return Held(self.pauses.held_conversations(now), self.pauses.held_folders(now))
+        return Paused(self.pauses.paused_conversations(now), self.pauses.paused_folders(now))
 
-    def free_workers(self, tick: Tick) -> int:
+    def free_workers(self, tick: TickContext) -> int:
         """Return how many more uploads and sends may be out; the drive has threads of its own."""
-        return self.settings.workers - sum(place.api not in DRIVE_APIS for place in tick.busy())
+        return self.settings.workers - sum(target.api not in DRIVE_APIS for target in tick.busy())
 
-    def holds(self, tick: Tick, place: Place) -> bool:
+    def blocks(self, tick: TickContext, target: Target) -> bool:
         """Say whether a pause keeps a job from beginning."""
-        return self.pauses.holds(place, tick.now, tick.busy())
+        return self.pauses.blocks(target, tick.now, tick.busy())
 
-    def slot(self, tick: Tick, place: Place) -> float:
+    def slot(self, tick: TickContext, target: Target) -> float:
         """Return the next free slot, those of this tick counted in."""
-        paces = self.paces.copy() if tick.slots else self.paces
+        rates = self.rates.copy() if tick.slots else self.rates
         for taken in tick.slots:
-            paces.take(taken, tick.now)
-        return paces.next_slot(place, tick.now)
+            rates.take(taken, tick.now)
+        return rates.next_slot(target, tick.now)
 
-    def needs_token(self, tick: Tick, host: Host, *, force: bool = False) -> bool:
+    def needs_token(self, tick: TickContext, host: Host, *, force: bool = False) -> bool:
         """Say whether a token must be waited for, and see to it that it is being fetched."""
         if any(isinstance(job, FetchToken) and job.host is host for job in (*tick.out, *tick.jobs)):
             return True
@@ -248,25 +248,25 @@ def send_api(row: Delivery) -> str:
     return API_SEND_ENTRY_TO if to_person else API_SEND_ENTRY
 
 
-def place_of_rows(api: str, rows: Sequence[Delivery]) -> Place:
+def target_of_rows(api: str, rows: Sequence[Delivery]) -> Target:
     """Return where a message for these rows stands."""
     first, *others = (row.conversation for row in rows)
-    return Place(api, first, others=tuple(others))
+    return Target(api, first, others=tuple(others))
 
 
-def place_of(job: Job) -> Place | None:  # noqa: PLR0911 (one for each kind of job)
+def target_of(job: Job) -> Target | None:  # noqa: PLR0911 (one for each kind of job)
     """Return where a job stands; token calls stand above all places."""
     match job:
         case Upload():
-            return Place(API_UPLOAD, folder=job.source.folder)
+            return Target(API_UPLOAD, folder=job.source.folder)
         case Begin():
-            return Place(API_PARTS_BEGIN, folder=job.source.folder)
+            return Target(API_PARTS_BEGIN, folder=job.source.folder)
         case Put():
-            return Place(API_PUT if job.begun else API_UPLOAD_INFO, folder=job.source.folder)
+            return Target(API_PUT if job.session else API_UPLOAD_INFO, folder=job.source.folder)
         case Commit():
-            return Place(API_COMMIT, folder=job.source.folder)
+            return Target(API_COMMIT, folder=job.source.folder)
         case Send():
-            return place_of_rows(send_api(job.row), job.rows)
-        case Announce():
-            return place_of_rows(message_api(job.row.conversation), job.rows)
+            return target_of_rows(send_api(job.row), job.rows)
+        case SendCaption():
+            return target_of_rows(message_api(job.row.conversation), job.rows)
     return None

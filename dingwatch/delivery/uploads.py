@@ -7,122 +7,123 @@ from typing import Any
 
 from dingwatch.delivery import drives
 from dingwatch.delivery.jobs import Upload
-from dingwatch.delivery.limits import Place
-from dingwatch.delivery.state import Memory, Tick
+from dingwatch.delivery.limits import Target
+from dingwatch.delivery.state import LoopState, TickContext
 from dingwatch.dingtalk import API_UPLOAD, MEDIA_LIMIT, Host
 from dingwatch.ledger import upload_queue
 from dingwatch.ledger.delivery import Delivery
 from dingwatch.ledger.transitions import Change
-from dingwatch.ledger.uploads import redress
+from dingwatch.ledger.uploads import set_payload
 from dingwatch.lifecycle import Event, State
 from dingwatch.model import Cause, Form, Route
-from dingwatch.payload import Dress
-from dingwatch.payload import dress as dressed
+from dingwatch.payload import Payload, choose_payload
 from dingwatch.texts import Log
 
 
-def claim(memory: Memory, tick: Tick) -> None:
+def claim(state: LoopState, tick: TickContext) -> None:
     """Claim what free workers can upload: as media, and to the drive."""
-    if not memory.may_upload:
+    if not state.may_upload:
         return
-    free = {Route.ROBOT: _free_for_media(memory, tick), Route.DRIVE: drives.AT_ONCE - len(tick.drives)}
+    free = {Route.ROBOT: _free_for_media(state, tick), Route.DRIVE: drives.AT_ONCE - len(tick.drives)}
     contents = [
         rows
         for route, number in free.items()
         if number > 0
-        for rows in upload_queue.to_upload(tick.connection, memory.held(tick.now), tick.now, number, route)
+        for rows in upload_queue.to_upload(tick.connection, state.paused(tick.now), tick.now, number, route)
     ]
-    memory.may_upload = bool(contents) or min(free.values()) <= 0
+    state.may_upload = bool(contents) or min(free.values()) <= 0
     for rows in contents:
-        claim_content(memory, tick, rows)
+        claim_content(state, tick, rows)
 
 
-def _free_for_media(memory: Memory, tick: Tick) -> int:
+def _free_for_media(state: LoopState, tick: TickContext) -> int:
     """Return how many contents may be uploaded as media now."""
-    if memory.holds(tick, Place(API_UPLOAD)):
+    if state.blocks(tick, Target(API_UPLOAD)):
         return 0
-    uploading = sum(place.api == API_UPLOAD for place in tick.busy())
+    uploading = sum(target.api == API_UPLOAD for target in tick.busy())
     # One worker is left for sends, or slow uploads would hold back what is ready to go.
-    return min(memory.free_workers(tick), max(memory.settings.workers - 1, 1) - uploading)
+    return min(state.free_workers(tick), max(state.settings.workers - 1, 1) - uploading)
 
 
-def claim_content(memory: Memory, tick: Tick, rows: Sequence[Delivery]) -> None:
+def claim_content(state: LoopState, tick: TickContext, rows: Sequence[Delivery]) -> None:
     """Claim all rows of one content: a job, or none where DingTalk has it already."""
     source = rows[0]
-    dress = _dress_of(memory, source)
-    rows = _dressed_alike(memory, tick, rows, dress)
-    refusal = _preflight(memory, source, dress)
+    payload = _payload_of(state, source)
+    rows = _sharing_payload(state, tick, rows, payload)
+    refusal = _preflight(state, source, payload)
     if refusal is not None:
         _refuse(tick, rows, *refusal)
-    elif dress.key.id != source.upload_key:
-        redress(memory.store, tick.connection, [source.id], dress)
+    elif payload.key.id != source.upload_key:
+        set_payload(state.store, tick.connection, [source.id], payload)
         tick.wakes.append(tick.now)
-    elif source.upload_state == "have" or dress.notice:
-        _claim_had(memory, tick, rows)
-    elif dress.route is Route.DRIVE:
-        drives.claim(memory, tick, rows, dress)
+    elif source.upload_state == "have" or payload.notice:
+        _claim_had(state, tick, rows)
+    elif payload.route is Route.DRIVE:
+        drives.claim(state, tick, rows, payload)
     else:
-        _claim_job(memory, tick, rows, dress)
+        _claim_job(state, tick, rows, payload)
 
 
-def _dress_of(memory: Memory, row: Delivery) -> Dress:
-    code = memory.settings.code_of(row)
-    return dressed(row.name, row.fingerprint.size, row.digest, code, memory.refused)
+def _payload_of(state: LoopState, row: Delivery) -> Payload:
+    code = state.settings.code_of(row)
+    return choose_payload(row.name, row.fingerprint.size, row.digest, code, state.refused)
 
 
-def _dressed_alike(memory: Memory, tick: Tick, rows: Sequence[Delivery], dress: Dress) -> list[Delivery]:
+def _sharing_payload(
+    state: LoopState, tick: TickContext, rows: Sequence[Delivery], payload: Payload
+) -> list[Delivery]:
     """Return the rows that share the first one's upload; other folders may have other settings by now."""
-    own = {row.id: _dress_of(memory, row) for row in rows}
+    own = {row.id: _payload_of(state, row) for row in rows}
     for row in rows:
-        if own[row.id].key != dress.key:
-            redress(memory.store, tick.connection, [row.id], own[row.id])
+        if own[row.id].key != payload.key:
+            set_payload(state.store, tick.connection, [row.id], own[row.id])
             tick.wakes.append(tick.now)
-    return [row for row in rows if own[row.id].key == dress.key]
+    return [row for row in rows if own[row.id].key == payload.key]
 
 
-def _claim_had(memory: Memory, tick: Tick, rows: Sequence[Delivery]) -> None:
+def _claim_had(state: LoopState, tick: TickContext, rows: Sequence[Delivery]) -> None:
     """A content that DingTalk has costs no call: the rows pass through both states at once."""
     _claim_rows(tick, rows, {"claimed_at": tick.now})
     tick.apply()
     columns: dict[str, Any] = {"uploaded_at": tick.now, "due": tick.now, "crashes": 0}
     for row in rows:
         tick.changes.append(Change(row.id, Event.UPLOAD_OK, State.UPLOADING, None, columns, row.version))
-        memory.may_send.add(row.conversation)
+        state.may_send.add(row.conversation)
     tick.apply()
     tick.wakes.append(tick.now)
 
 
-def _claim_job(memory: Memory, tick: Tick, rows: Sequence[Delivery], dress: Dress) -> None:
-    place = Place(API_UPLOAD, folder=rows[0].folder)
-    slot = memory.slot(tick, place)
+def _claim_job(state: LoopState, tick: TickContext, rows: Sequence[Delivery], payload: Payload) -> None:
+    target = Target(API_UPLOAD, folder=rows[0].folder)
+    slot = state.slot(tick, target)
     if slot > tick.now:
         tick.wakes.append(slot)
-    elif not memory.holds(tick, place) and not memory.needs_token(tick, Host.OAPI):
+    elif not state.blocks(tick, target) and not state.needs_token(tick, Host.OAPI):
         _claim_rows(tick, rows, {"claimed_at": tick.now})
-        tick.slots.append(place)
-        tick.jobs.append(Upload(tuple(rows), dress))
+        tick.slots.append(target)
+        tick.jobs.append(Upload(tuple(rows), payload))
 
 
-def _claim_rows(tick: Tick, rows: Sequence[Delivery], columns: dict[str, Any]) -> None:
+def _claim_rows(tick: TickContext, rows: Sequence[Delivery], columns: dict[str, Any]) -> None:
     tick.changes += [Change(row.id, Event.CLAIM, State.PENDING, None, columns, row.version) for row in rows]
 
 
-def _preflight(memory: Memory, row: Delivery, dress: Dress) -> tuple[Event, Cause] | None:
+def _preflight(state: LoopState, row: Delivery, payload: Payload) -> tuple[Event, Cause] | None:
     """Return what would make the upload fail for certain, so that it costs no call."""
-    if dress.notice:
+    if payload.notice:
         return None
-    if row.fingerprint.size > MEDIA_LIMIT and dress.route is Route.ROBOT:
+    if row.fingerprint.size > MEDIA_LIMIT and payload.route is Route.ROBOT:
         return Event.REJECT, Cause("too_big", "", "TOO_BIG")
     if row.fingerprint.size == 0:
         return Event.SKIP, Cause("empty", "", "EMPTY")
-    if dress.form is Form.ZIP and memory.settings.unsupported_in(row.folder) == "skip":
+    if payload.form is Form.ZIP and state.settings.unsupported_in(row.folder) == "skip":
         return Event.SKIP, Cause("unsupported", "", "UNSUPPORTED")
     return None
 
 
-def _refuse(tick: Tick, rows: Sequence[Delivery], event: Event, cause: Cause) -> None:
+def _refuse(tick: TickContext, rows: Sequence[Delivery], event: Event, cause: Cause) -> None:
     tick.wakes.append(tick.now)  # it stood in the place of another, and no job will come back
     for row in rows:
         tick.changes.append(Change(row.id, event, State.PENDING, cause))
         text = Log.FAILED if event is Event.REJECT else Log.SKIPPED
-        tick.say_of(text, row, cause.code, cause.message, cause.advice)
+        tick.log_row(text, row, cause.code, cause.message, cause.advice)

@@ -1,17 +1,17 @@
 """Pieces of the host system (Linux). Nothing starts in a constructor."""
 
-from dingwatch.host.control_socket import SOCKET, Door, NoDaemon, ask
-from dingwatch.host.lock import Lock, Locked, lock_holder
+from dingwatch.host.control_socket import SOCKET, ControlServer, NotRunningError, ask
+from dingwatch.host.lock import Lock, LockedError, lock_holder
 from dingwatch.host.owner import become_owner_of
 from dingwatch.host.signals import when_asked_to_stop
 from dingwatch.host.systemd import notify
 
 __all__ = [
     "SOCKET",
-    "Door",
+    "ControlServer",
     "Lock",
-    "Locked",
-    "NoDaemon",
+    "LockedError",
+    "NotRunningError",
     "ask",
     "become_owner_of",
     "lock_holder",

@@ -22,7 +22,7 @@ _BREATH: Final = 0.1
 _CHUNK: Final = 4096
 
 
-class NoDaemon(Exception):  # noqa: N818 - the name of what is the case
+class NotRunningError(Exception):
     """Nobody answers at the door."""
 
 
@@ -49,7 +49,7 @@ class _Caller:
     heard: bytearray = field(default_factory=bytearray)
 
 
-class Door:
+class ControlServer:
     """The unix stream socket by which commands poke the running daemon: one line in, one line out.
 
     A caller has `patience` seconds for a request; the others do not wait for it meanwhile.
@@ -222,7 +222,7 @@ def ask(state_dir: Path, request: str, timeout: float) -> str:
     except PermissionError:
         raise
     except OSError as error:
-        raise NoDaemon(str(error)) from error
+        raise NotRunningError(str(error)) from error
 
 
 def _line(door: socket.socket, until: float) -> str:

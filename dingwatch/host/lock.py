@@ -20,7 +20,7 @@ them. So nothing in this process may open a lock file that it holds, and this is
 """
 
 
-class Locked(Exception):  # noqa: N818 - the name of what is the case
+class LockedError(Exception):
     """Another process holds the lock; `pid` is 0 when it lives in another PID namespace."""
 
     def __init__(self, pid: int) -> None:
@@ -41,7 +41,7 @@ class Lock:
     def acquire(self) -> None:
         """Take the lock, or raise `Locked`."""
         if (pid := _held_here(self._path)) is not None:
-            raise Locked(pid)
+            raise LockedError(pid)
         descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         try:
             _lock(descriptor)
@@ -100,7 +100,7 @@ def _lock(descriptor: int) -> None:
         except (BlockingIOError, PermissionError):  # EAGAIN or EACCES, as the file system likes
             pid = _holder(descriptor)
             if pid is not None:
-                raise Locked(pid) from None
+                raise LockedError(pid) from None
         else:
             return
 

@@ -60,9 +60,9 @@ class Settling:
 class Candidates:
     """Keeps every path that is settling, and says which are to be looked at when."""
 
-    def __init__(self, folders: Mapping[int, Folder], say: Callable[..., None]) -> None:
+    def __init__(self, folders: Mapping[int, Folder], log: Callable[..., None]) -> None:
         self._folders = folders
-        self._say = say
+        self._log = log
         self._settling: dict[Key, Candidate] = {}
         self._agenda: list[tuple[float, Key]] = []
         self._looking: set[Key] = set()
@@ -319,7 +319,7 @@ class Candidates:
 
     def _say_of(self, text: Log, key: Key, cause: Cause, **values: object) -> None:
         path = names.readable(key[1])
-        self._say(text, path=path, code=cause.code, message=cause.message, advice=cause.advice, **values)
+        self._log(text, path=path, code=cause.code, message=cause.message, advice=cause.advice, **values)
 
     def _meets(self, text: Log, key: Key) -> bool:
         """Say whether something that scans find was not met before."""
@@ -333,7 +333,7 @@ class Candidates:
         """One line for what one scan found: a share may be full of links."""
         new = [key for key in keys if self._meets(Log.NOT_REGULAR, key)]
         if new:
-            self._say(Log.NOT_REGULAR, path=names.readable(new[0][1]), count=len(new))
+            self._log(Log.NOT_REGULAR, path=names.readable(new[0][1]), count=len(new))
 
     def tell_restless(self, at: float) -> None:
         """Say which files never come to rest; each once."""

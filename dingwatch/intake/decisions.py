@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 from dingwatch import novelty, settle
 from dingwatch.intake.candidates import Key, Settled
 from dingwatch.intake.folder import Folder
-from dingwatch.intake.instant import Instant
+from dingwatch.intake.instant import Now
 from dingwatch.intake.jobs import Examine, Examined, Listed
 from dingwatch.ledger import extensions, floods, versions
 from dingwatch.ledger import folders as bound
@@ -23,7 +23,7 @@ from dingwatch.ledger.transitions import chunks
 from dingwatch.ledger.versions import NewVersion, Renewed
 from dingwatch.model import Cause, Fingerprint
 from dingwatch.novelty import Known, Moved, New, Read, Returned, Touched, Unchanged
-from dingwatch.payload import dress
+from dingwatch.payload import choose_payload
 
 HOUR = 3600.0
 
@@ -74,7 +74,7 @@ class Decisions:
     def decide(
         self,
         connection: Connection,
-        now: Instant,
+        now: Now,
         *,
         listed: Sequence[Listed],
         settled: Sequence[Settled],
@@ -96,7 +96,7 @@ class Decisions:
     # --- What settled ----------------------------------------------------------------------------
 
     def _settled(
-        self, connection: Connection, decided: Decided, settled: Sequence[Settled], now: Instant
+        self, connection: Connection, decided: Decided, settled: Sequence[Settled], now: Now
     ) -> None:
         here = self._here(connection, [one.key for one in settled])
         alike = self._alike(connection, settled)
@@ -123,7 +123,7 @@ class Decisions:
     # --- What was read ---------------------------------------------------------------------------
 
     def _examined(
-        self, connection: Connection, decided: Decided, examined: Sequence[Examined], now: Instant
+        self, connection: Connection, decided: Decided, examined: Sequence[Examined], now: Now
     ) -> None:
         if not examined:
             return
@@ -177,7 +177,7 @@ class Decisions:
         fingerprint: Fingerprint,
         digest: str | None,
         novelty: novelty.Novelty,
-        now: Instant,
+        now: Now,
     ) -> None:
         match novelty:
             case Unchanged(version):
@@ -196,9 +196,7 @@ class Decisions:
                 writes.superseded += supersedes
                 writes.new.append(self._new(key, fingerprint, digest or "", now, ignored=ignored))
 
-    def _new(
-        self, key: Key, fingerprint: Fingerprint, digest: str, now: Instant, *, ignored: bool
-    ) -> NewVersion:
+    def _new(self, key: Key, fingerprint: Fingerprint, digest: str, now: Now, *, ignored: bool) -> NewVersion:
         skipped = None
         if ignored:
             skipped = Cause("on_change", "", "ON_CHANGE_IGNORE")
@@ -213,12 +211,12 @@ class Decisions:
             digest=digest,
             noticed_at=now.wall,
             settled_at=now.wall,
-            dress=dress(name, fingerprint.size, digest, settings.code, self._refused),
+            payload=choose_payload(name, fingerprint.size, digest, settings.code, self._refused),
             conversations=settings.conversations,
             skipped=skipped,
         )
 
-    def _write(self, connection: Connection, decided: Decided, now: Instant) -> None:
+    def _write(self, connection: Connection, decided: Decided, now: Now) -> None:
         """Withdraw before adding: an older version never follows a newer one."""
         writes = decided.writes
         versions.withdraw(connection, writes.superseded, Cause("superseded", "", "SUPERSEDED"), now.wall)
@@ -231,14 +229,14 @@ class Decisions:
         for number in sorted({one.folder for one in writes.new if one.folder is not None}):
             self._hold_flood(connection, decided, self._folders[number], now)
 
-    def _hold_flood(self, connection: Connection, decided: Decided, folder: Folder, now: Instant) -> None:
+    def _hold_flood(self, connection: Connection, decided: Decided, folder: Folder, now: Now) -> None:
         most = folder.settings.hold_over
         if most is not None and floods.hold(connection, folder.id, now.wall - HOUR, most, now.wall):
             decided.floods.append(folder)
 
     # --- The first look --------------------------------------------------------------------------
 
-    def _baseline(self, connection: Connection, decided: Decided, listed: Listed, now: Instant) -> None:
+    def _baseline(self, connection: Connection, decided: Decided, listed: Listed, now: Now) -> None:
         """Write what was there with the folder's mark; what had an event meanwhile is no baseline."""
         folder = self._folders[listed.folder]
         old = self._old(connection, folder, listed, now) if folder.settings.existing == "skip" else []
@@ -247,7 +245,7 @@ class Decisions:
         bound.mark_looked(connection, folder.id, now.wall, blank)
         decided.baselines.append((folder, len(old)))
 
-    def _old(self, connection: Connection, folder: Folder, listed: Listed, now: Instant) -> list[NewVersion]:
+    def _old(self, connection: Connection, folder: Folder, listed: Listed, now: Now) -> list[NewVersion]:
         known = {
             (one.path, one.size, one.mtime_ns)
             for paths in chunks([path for path, _ in listed.files])

@@ -63,7 +63,7 @@ class _Watched:
 
 
 @dataclass(slots=True)
-class Performer:
+class Executor:
     """Carries out jobs, keeping the opened roots; `emit` takes what a scan finds on its way."""
 
     store: Store

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from dingwatch.filters import Filter
 from dingwatch.model import Home, WatchKind
-from dingwatch.payload import DressCode
+from dingwatch.payload import PayloadPolicy
 
 NETWORK_QUIET = 10.0
 """Seconds; the least quiet period where another host's writes show late."""
@@ -22,7 +22,7 @@ class FolderSettings:
     name: str
     conversations: tuple[str, ...]
     filter: Filter
-    code: DressCode
+    code: PayloadPolicy
     settle: float = 2.0
     existing: str = "skip"
     on_change: str = "send"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Instant:
+class Now:
     """Due times are of the wall clock, settling is of the monotonic one; both in seconds."""
 
     wall: float

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from dingwatch.ledger import LedgerError
 from dingwatch.model import Cause, Fingerprint, Home, Verdict, WatchKind
 from dingwatch.novelty import Known
-from dingwatch.watch import Notice, Overflow
+from dingwatch.watch import Hint, Overflow
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +195,7 @@ class Anew:
 
 
 Input = (
-    Notice
+    Hint
     | Overflow
     | Armed
     | Checked

@@ -10,7 +10,7 @@ from dingwatch import names
 from dingwatch.intake.candidates import Candidates, Restless, Settled, Settling
 from dingwatch.intake.decisions import Decided, Decisions
 from dingwatch.intake.folder import Folder, FolderSettings, Phase
-from dingwatch.intake.instant import Instant
+from dingwatch.intake.instant import Now
 from dingwatch.intake.jobs import (
     Anew,
     Armed,
@@ -36,7 +36,7 @@ from dingwatch.ledger.outage import RETRY_SECONDS, Outage
 from dingwatch.ledger.store import LedgerError, Store
 from dingwatch.model import FolderDown, Home, Verdict, WatchKind
 from dingwatch.texts import Log
-from dingwatch.watch import Notice, Overflow
+from dingwatch.watch import Hint, Overflow
 
 EXAMINE_AT_ONCE: Final = 64
 """Files in hand for their digests; the others wait as candidates."""
@@ -64,20 +64,20 @@ class IntakeLoop:
         *,
         app: str,
         refused: frozenset[str],
-        say: Callable[..., None],
+        log: Callable[..., None],
         outage: Outage,
         keep: float = FOREVER,
     ) -> None:
         self._store = store
-        self._say = say
+        self._log = log
         self._outage = outage
         self._keep = keep
         self._folders = {
             settings.id: Folder(settings, mark.looked_at is not None, mark.blank_device, home=mark.home)
             for settings, mark in folders
         }
-        self._watches = Watches(self._folders, say)
-        self._candidates = Candidates(self._folders, say)
+        self._watches = Watches(self._folders, log)
+        self._candidates = Candidates(self._folders, log)
         self._decisions = Decisions(store, self._folders, app, refused)
         self._examined: list[Examined] = []
         self._listed: list[Listed] = []
@@ -109,7 +109,7 @@ class IntakeLoop:
 
     # --- One tick --------------------------------------------------------------------------------
 
-    def tick(self, now: Instant, inputs: Sequence[Input]) -> Plan:
+    def tick(self, now: Now, inputs: Sequence[Input]) -> Plan:
         """Enter what came in, write what is decided, and return the jobs.
 
         When the ledger cannot be written, what was decided stays in hand for the next tick.
@@ -131,14 +131,14 @@ class IntakeLoop:
         jobs += self._candidates.looks(now.monotonic)
         return Plan(jobs, self._next_at(now), written)
 
-    def _watch_the_clock(self, now: Instant) -> None:
+    def _watch_the_clock(self, now: Now) -> None:
         """A wall clock that jumped, or a machine that slept, may have missed events: look everywhere."""
         offset = now.wall - now.monotonic
         if self._offset is not None and abs(offset - self._offset) > CLOCK_JUMP:
             self._watches.scan_all(now.monotonic)
         self._offset = offset
 
-    def _next_at(self, now: Instant) -> float | None:
+    def _next_at(self, now: Now) -> float | None:
         wakes = [*self._watches.wakes()]
         look = self._candidates.next_at()
         if look is not None:
@@ -151,7 +151,7 @@ class IntakeLoop:
 
     # --- What comes in ---------------------------------------------------------------------------
 
-    def _enter(self, one: Input, now: Instant) -> None:
+    def _enter(self, one: Input, now: Now) -> None:
         match one:
             case Examined():
                 self._examined.append(one)
@@ -167,7 +167,7 @@ class IntakeLoop:
                 self._unread(job, now.monotonic)
             case Armed() | Checked() | Scanned() | Down():
                 self._enter_folder(one, now)
-            case Notice() | Anew() | Found() | Looked() | Unexamined():
+            case Hint() | Anew() | Found() | Looked() | Unexamined():
                 self._enter_path(one, now.monotonic)
 
     def _unread(self, job: Scan | Forget, at: float) -> None:
@@ -177,7 +177,7 @@ class IntakeLoop:
             case Forget():
                 self._forget.append(job)
 
-    def _enter_folder(self, one: Armed | Checked | Scanned | Down, now: Instant) -> None:
+    def _enter_folder(self, one: Armed | Checked | Scanned | Down, now: Now) -> None:
         at = now.monotonic
         match one:
             case Armed():
@@ -195,9 +195,9 @@ class IntakeLoop:
             case Down(folder, verdict):
                 self._down(folder, verdict, at)
 
-    def _enter_path(self, one: Notice | Anew | Found | Looked | Unexamined, at: float) -> None:
+    def _enter_path(self, one: Hint | Anew | Found | Looked | Unexamined, at: float) -> None:
         match one:
-            case Notice(folder, path):
+            case Hint(folder, path):
                 self._candidates.notice((folder, path), at)
             case Anew(folder, path):
                 self._candidates.notice((folder, path), at, anew=True)
@@ -216,7 +216,7 @@ class IntakeLoop:
 
     # --- Decisions -------------------------------------------------------------------------------
 
-    def _decide(self, now: Instant) -> tuple[list[Job], bool]:
+    def _decide(self, now: Now) -> tuple[list[Job], bool]:
         """Decide what settled, was read, listed or is missing, in one transaction."""
         candidates = self._candidates
         settled = candidates.settled(EXAMINE_AT_ONCE - candidates.reading)
@@ -249,20 +249,20 @@ class IntakeLoop:
             self._watches.first_look_taken(folder)
             self._candidates.folder_up(folder.id)
             if count:
-                self._say(Log.BASELINE, folder=folder.settings.name, count=count)
+                self._log(Log.BASELINE, folder=folder.settings.name, count=count)
         for new in decided.writes.new:
             if new.skipped is None and not new.baseline:
-                self._say(Log.QUEUED, path=names.readable(new.path))
+                self._log(Log.QUEUED, path=names.readable(new.path))
         for folder in decided.floods:
             name, most = folder.settings.name, folder.settings.hold_over
-            self._say(Log.FLOOD, folder=name, most=most)
+            self._log(Log.FLOOD, folder=name, most=most)
         self._examined, self._listed, self._candidates.gone = [], [], set()
         self._forgotten.clear()
         self._homes.clear()
 
     # --- Forgetting ------------------------------------------------------------------------------
 
-    def _forget_later(self, folder: int, now: Instant) -> None:
+    def _forget_later(self, folder: int, now: Now) -> None:
         """Once a day, after a scan: forget what has been gone for longer than `keep`."""
         for one in (folder, None):
             if now.monotonic >= self._forgot_at.get(one, float("-inf")) + DAY:

@@ -23,9 +23,9 @@ _HANGS: Final = FolderDown(Cause("hangs", "", "FOLDER_DOWN"), Scope.FOLDER)
 class Watches:
     """Says what is to be done to keep every folder watched, and tells people when one is not."""
 
-    def __init__(self, folders: Mapping[int, Folder], say: Callable[..., None]) -> None:
+    def __init__(self, folders: Mapping[int, Folder], log: Callable[..., None]) -> None:
         self._folders = folders
-        self._say = say
+        self._log = log
 
     def scan_all(self, at: float) -> None:
         """Events may have been lost: look everywhere."""
@@ -102,7 +102,7 @@ class Watches:
             self._fall_back(folder, one.refused, at)
         if folder.said_down:
             folder.said_down = ""
-            self._say(Log.FOLDER_BACK, **_named(folder))
+            self._log(Log.FOLDER_BACK, **_named(folder))
 
     def scanned(self, one: Scanned, at: float) -> None:
         """A scan came to its end."""
@@ -125,7 +125,7 @@ class Watches:
             folder.mended = False
             if folder.said_fallen_back:
                 folder.said_fallen_back = False
-                self._say(Log.FOLDER_BACK, **_named(folder))
+                self._log(Log.FOLDER_BACK, **_named(folder))
 
     def _mend(self, folder: Folder, cause: Cause, at: float) -> None:
         """Watch all of it anew; when that does not help, there are no watches left."""
@@ -140,7 +140,7 @@ class Watches:
         folder.next_trial = at + folder.settings.rescan
         if not folder.said_fallen_back:
             folder.said_fallen_back = True
-            self._say(Log.FALLEN_BACK, code=cause.code, advice=cause.advice, **_named(folder))
+            self._log(Log.FALLEN_BACK, code=cause.code, advice=cause.advice, **_named(folder))
 
     def _arm_again(self, folder: Folder, at: float) -> None:
         folder.phase, folder.next_check = Phase.DOWN, at
@@ -160,7 +160,7 @@ class Watches:
         if folder.said_down != verdict.cause.code:
             folder.said_down = verdict.cause.code
             cause = verdict.cause
-            self._say(Log.FOLDER_DOWN, code=cause.code, advice=cause.advice, **_named(folder))
+            self._log(Log.FOLDER_DOWN, code=cause.code, advice=cause.advice, **_named(folder))
 
 
 def _named(folder: Folder) -> dict[str, object]:

@@ -16,7 +16,7 @@ from dingwatch.ledger.transitions import AFRESH, NO_CAUSE, Change, chunks
 from dingwatch.ledger.versions import NewVersion, add_deliveries, join
 from dingwatch.lifecycle import TABLE, Event, State
 from dingwatch.model import Fingerprint, Version
-from dingwatch.payload import Dress
+from dingwatch.payload import Payload
 
 RETRIED: Final = (State.FAILED, State.SKIPPED, State.GONE)
 LARGEST_ID: Final = 2**63 - 1
@@ -62,7 +62,7 @@ class Chosen:
 
     version: Version
     digest: str
-    dress: Dress
+    payload: Payload
     conversations: tuple[str, ...]
 
 
@@ -160,7 +160,7 @@ def _new(one: Chosen, now: float) -> NewVersion:
         digest=one.digest,
         noticed_at=one.version.noticed_at,
         settled_at=now,
-        dress=one.dress,
+        payload=one.payload,
         conversations=one.conversations,
     )
 

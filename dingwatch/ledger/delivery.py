@@ -43,7 +43,7 @@ class Delivery:
     crashes: int
     missing_since: float | None
     """Since when intake knows that its file is not there."""
-    announced_at: float | None
+    caption_sent_at: float | None
     """When the line before the file left."""
     upload_state: str
     upload_type: str
@@ -100,7 +100,7 @@ WHOLE: Final = (
         deliveries.c.media_losses,
         deliveries.c.crashes,
         versions.c.missing_since,
-        deliveries.c.announced_at,
+        deliveries.c.caption_sent_at,
         uploads.c.state.label("upload_state"),
         uploads.c.type.label("upload_type"),
         uploads.c.name.label("upload_name"),

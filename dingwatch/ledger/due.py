@@ -26,7 +26,7 @@ from dingwatch.lifecycle import State
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class Paused:
     """What is not to be claimed now: paused conversations and folders."""
 
     conversations: tuple[str, ...] = ()
@@ -59,7 +59,7 @@ def is_due(state: State) -> ColumnElement[bool]:
     return and_(deliveries.c.state == state, deliveries.c.due + 0 <= bindparam("now"), MAPPED)
 
 
-_NOT_HELD: Final = and_(
+_NOT_PAUSED: Final = and_(
     deliveries.c.conversation_id.not_in(bindparam("conversations", expanding=True)),
     or_(
         deliveries.c.folder_id.is_(None),
@@ -68,10 +68,10 @@ _NOT_HELD: Final = and_(
 )
 
 
-def is_free(held: Held, now: float) -> ColumnElement[bool]:
+def is_free(paused: Paused, now: float) -> ColumnElement[bool]:
     """Rows that are due, mapped, and under none of these pauses."""
-    folder = or_(deliveries.c.folder_id.is_(None), deliveries.c.folder_id.not_in(held.folders))
-    mine = deliveries.c.conversation_id.not_in(held.conversations)
+    folder = or_(deliveries.c.folder_id.is_(None), deliveries.c.folder_id.not_in(paused.folders))
+    mine = deliveries.c.conversation_id.not_in(paused.conversations)
     return and_(deliveries.c.due <= now, MAPPED, mine, folder)
 
 
@@ -80,13 +80,15 @@ class Free:
 
     def __init__(self, query: Select[Any]) -> None:
         self._plain = Prepared(query)
-        self._held = query.where(_NOT_HELD)
+        self._held = query.where(_NOT_PAUSED)
 
-    def rows(self, connection: Connection, held: Held, values: Mapping[str, Any]) -> Sequence[Sequence[Any]]:
+    def rows(
+        self, connection: Connection, paused: Paused, values: Mapping[str, Any]
+    ) -> Sequence[Sequence[Any]]:
         """Run the query."""
-        if not held.conversations and not held.folders:
+        if not paused.conversations and not paused.folders:
             return self._plain.rows(connection, values)
-        more = {"conversations": held.conversations, "folders": held.folders}
+        more = {"conversations": paused.conversations, "folders": paused.folders}
         return connection.execute(self._held, {**values, **more}).all()
 
 

@@ -7,7 +7,7 @@ from typing import Final
 
 from sqlalchemy import Connection, bindparam, select
 
-from dingwatch.ledger.schema import deliveries, history, paces
+from dingwatch.ledger.schema import deliveries, history, learned_rates
 from dingwatch.ledger.store import Store
 from dingwatch.lifecycle import Event, State
 from dingwatch.model import Scope
@@ -16,7 +16,7 @@ from dingwatch.pace import Lesson
 
 def kept(connection: Connection) -> dict[tuple[Scope, str], Lesson]:
     """Return what was learnt about each API and conversation."""
-    rows = connection.execute(select(paces))
+    rows = connection.execute(select(learned_rates))
     return {(Scope(row.scope), row.key): Lesson(row.slowdown, row.refused_at) for row in rows}
 
 
@@ -26,7 +26,7 @@ def keep(store: Store, connection: Connection, lessons: Mapping[tuple[Scope, str
         {"scope": scope, "key": key, "slowdown": lesson.slowdown, "refused_at": lesson.refused_at}
         for (scope, key), lesson in lessons.items()
     ]
-    store.upsert(connection, paces, rows)
+    store.upsert(connection, learned_rates, rows)
 
 
 _RECENT: Final = (
@@ -46,11 +46,11 @@ def recent_claims(connection: Connection, since: float) -> list[tuple[State, flo
     ]
 
 
-_RECENT_LINES: Final = select(deliveries.c.announced_at, deliveries.c.conversation_id).where(
-    deliveries.c.announced_at > bindparam("since")
+_RECENT_LINES: Final = select(deliveries.c.caption_sent_at, deliveries.c.conversation_id).where(
+    deliveries.c.caption_sent_at > bindparam("since")
 )
 
 
-def recent_lines(connection: Connection, since: float) -> list[tuple[float, str]]:
+def recent_captions(connection: Connection, since: float) -> list[tuple[float, str]]:
     """Return (instant, conversation) of the latest lines before files; this looks at every delivery."""
     return [(at, conversation) for at, conversation in connection.execute(_RECENT_LINES, {"since": since})]

@@ -19,8 +19,8 @@ class Outage:
     It begins with the first that meets it, and ends when all that met it could work again.
     """
 
-    def __init__(self, say: Callable[..., None]) -> None:
-        self._say = say
+    def __init__(self, log: Callable[..., None]) -> None:
+        self._log = log
         self._lock = threading.Lock()
         self._met: set[object] = set()
 
@@ -29,14 +29,14 @@ class Outage:
         with self._lock:
             if not self._met:
                 cause = error.cause
-                self._say(Log.LEDGER_DOWN, code=cause.code, message=cause.message, advice=cause.advice)
+                self._log(Log.LEDGER_DOWN, code=cause.code, message=cause.message, advice=cause.advice)
             self._met.add(who)
 
     def ended(self, who: object) -> None:
         """Someone used the ledger, as if nothing had been."""
         with self._lock:
             if self._met == {who}:
-                self._say(Log.LEDGER_BACK)
+                self._log(Log.LEDGER_BACK)
             self._met.discard(who)
 
     def met_by(self, who: object) -> bool:

@@ -146,7 +146,7 @@ deliveries = Table(
     Column("advice", String),
     Column("request_id", String),
     Column("process_query_key", String),
-    Column("announced_at", Double),
+    Column("announced_at", Double, key="caption_sent_at"),
     Column("space_id", String),
     Column("entry_id", String),
     UniqueConstraint("version_id", "conversation_id"),
@@ -236,7 +236,7 @@ pauses = Table(
 )
 """`fixed`: DingTalk has said when it ends, and neither a restart nor a `retry` mends its cause."""
 
-paces = Table(
+learned_rates = Table(
     "paces",
     metadata,
     Column("scope", String, primary_key=True),
@@ -284,7 +284,7 @@ MIGRATIONS: Final[Mapping[int, tuple[Executable, ...]]] = {
         CreateIndex(uploads_by_name),
         CreateTable(parts),
         text("ALTER TABLE pauses ADD COLUMN fixed BOOLEAN NOT NULL DEFAULT false"),
-        CreateTable(paces),
+        CreateTable(learned_rates),
     ),
 }
 """What makes the next schema of each one; the first was only ever in SQLite."""

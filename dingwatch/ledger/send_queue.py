@@ -7,7 +7,7 @@ from typing import Final
 from sqlalchemy import Connection, bindparam, exists, select
 
 from dingwatch.ledger.delivery import WHOLE, Delivery, delivery_of
-from dingwatch.ledger.due import MAPPED, Free, Held, in_states, is_due, mapped
+from dingwatch.ledger.due import MAPPED, Free, Paused, in_states, is_due, mapped
 from dingwatch.ledger.ordering import OLDER_IN_FLIGHT
 from dingwatch.ledger.prepared import Prepared
 from dingwatch.ledger.schema import deliveries
@@ -45,27 +45,27 @@ _THIS: Final = Free(_UPLOADED.where(deliveries.c.id == bindparam("delivery")))
 
 
 def next_to_send(
-    connection: Connection, held: Held, now: float, conversation: str, limit: int = 4
+    connection: Connection, paused: Paused, now: float, conversation: str, limit: int = 4
 ) -> list[Delivery]:
     """Return the first rows of one conversation that are uploaded and due, earliest settled first."""
     values = {"now": now, "conversation": conversation, "limit": limit}
-    return [delivery_of(row) for row in _NEXT.rows(connection, held, values)]
+    return [delivery_of(row) for row in _NEXT.rows(connection, paused, values)]
 
 
 def next_entry_to_send(
-    connection: Connection, held: Held, now: float, conversation: str, limit: int = 4
+    connection: Connection, paused: Paused, now: float, conversation: str, limit: int = 4
 ) -> list[Delivery]:
     """Return the first of them that go by the drive."""
     values = {"now": now, "conversation": conversation, "limit": limit}
-    return [delivery_of(row) for row in _NEXT_ENTRY.rows(connection, held, values)]
+    return [delivery_of(row) for row in _NEXT_ENTRY.rows(connection, paused, values)]
 
 
 def this_to_send(
-    connection: Connection, held: Held, now: float, conversation: str, delivery: int
+    connection: Connection, paused: Paused, now: float, conversation: str, delivery: int
 ) -> list[Delivery]:
     """Return one row of a conversation, if it is among those that are uploaded and due."""
     values = {"now": now, "conversation": conversation, "delivery": delivery}
-    return [delivery_of(row) for row in _THIS.rows(connection, held, values)]
+    return [delivery_of(row) for row in _THIS.rows(connection, paused, values)]
 
 
 _PERSONS: Final = Prepared(

@@ -7,29 +7,29 @@ from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, Connection, delete, exists, insert, select, update
 
-from dingwatch.ledger.due import Held, is_free
+from dingwatch.ledger.due import Paused, is_free
 from dingwatch.ledger.schema import deliveries, parts, uploads
 from dingwatch.lifecycle import State
 
 
 @dataclass(frozen=True, slots=True)
-class Begun:
+class UploadSession:
     """An upload that DingTalk has begun: the space it is for, and DingTalk's key of it."""
 
     space_id: str
     key: str
 
 
-def begun(connection: Connection, upload: str) -> tuple[Begun | None, frozenset[int]]:
+def session_of(connection: Connection, upload: str) -> tuple[UploadSession | None, frozenset[int]]:
     """Return what is begun of an upload, and the numbers of the parts that the store has."""
     row = connection.execute(
         select(uploads.c.space_id, uploads.c.begun_key).where(uploads.c.key == upload)
     ).one()
     finished = connection.scalars(select(parts.c.number).where(parts.c.upload == upload))
-    return (Begun(row.space_id, row.begun_key) if row.begun_key else None), frozenset(finished)
+    return (UploadSession(row.space_id, row.begun_key) if row.begun_key else None), frozenset(finished)
 
 
-def begin(connection: Connection, upload: str, made: Begun) -> None:
+def begin(connection: Connection, upload: str, made: UploadSession) -> None:
     """Write down that an upload is begun; the store has nothing of it."""
     connection.execute(delete(parts).where(parts.c.upload == upload))
     connection.execute(
@@ -37,7 +37,7 @@ def begin(connection: Connection, upload: str, made: Begun) -> None:
     )
 
 
-def finish_part(connection: Connection, upload: str, made: Begun, number: int) -> None:
+def finish_part(connection: Connection, upload: str, made: UploadSession, number: int) -> None:
     """Write down that the store has a part, unless the upload has been begun anew since."""
     same = exists().where(uploads.c.key == upload, uploads.c.begun_key == made.key)
     there = exists().where(parts.c.upload == upload, parts.c.number == number)
@@ -71,9 +71,9 @@ def being_committed(connection: Connection, kind: str, name: str, upload: str) -
     return bool(connection.scalar(select(busy)))
 
 
-def being_sent(connection: Connection, kind: str, name: str, upload: str, held: Held, now: float) -> bool:
+def being_sent(connection: Connection, kind: str, name: str, upload: str, paused: Paused, now: float) -> bool:
     """Say whether the entry of this name holds another content that is being sent, or is due to be."""
-    due = (deliveries.c.state == State.UPLOADED) & is_free(held, now)
+    due = (deliveries.c.state == State.UPLOADED) & is_free(paused, now)
     used = exists().where(
         _others(kind, name, upload),
         uploads.c.state == "have",

@@ -12,7 +12,7 @@ from dingwatch.ledger.prepared import Prepared
 from dingwatch.ledger.schema import deliveries, uploads
 from dingwatch.ledger.store import Store
 from dingwatch.ledger.versions import upload_row
-from dingwatch.payload import Dress
+from dingwatch.payload import Payload
 
 _SET: Final = Prepared(
     update(uploads)
@@ -62,11 +62,11 @@ def uploaded(connection: Connection, had: Sequence[Had], now: float) -> None:
     _HAVE.many(connection, rows)
 
 
-def redress(store: Store, connection: Connection, ids: Sequence[int], dress: Dress) -> None:
+def set_payload(store: Store, connection: Connection, ids: Sequence[int], payload: Payload) -> None:
     """Give rows another form, and with it another upload."""
-    store.insert_missing(connection, uploads, [upload_row(dress)])
+    store.insert_missing(connection, uploads, [upload_row(payload)])
     connection.execute(
         update(deliveries)
         .where(deliveries.c.id.in_(ids))
-        .values(form=dress.form, route=dress.route, upload_key=dress.key.id)
+        .values(form=payload.form, route=payload.route, upload_key=payload.key.id)
     )

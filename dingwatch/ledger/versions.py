@@ -19,7 +19,7 @@ from dingwatch.lifecycle import Event, State
 from dingwatch.model import Cause, Fingerprint
 from dingwatch.names import readable
 from dingwatch.novelty import Known
-from dingwatch.payload import NOTICE, Dress
+from dingwatch.payload import NOTICE, Payload
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,14 +35,14 @@ class NewVersion:
     digest: str | None
     noticed_at: float
     settled_at: float
-    dress: Dress | None = None
+    payload: Payload | None = None
     conversations: tuple[str, ...] = ()
     skipped: Cause | None = None
 
     @property
     def baseline(self) -> bool:
         """Whether the file was there before the folder was first watched."""
-        return self.dress is None
+        return self.payload is None
 
 
 def split(path: bytes) -> tuple[bytes, bytes]:
@@ -218,7 +218,7 @@ def add_deliveries(
         return []
     ids = store.new_ids(connection, len(pairs))
     rows = [_delivery_row(i, version, one, c) for i, (version, one, c) in zip(ids, pairs, strict=True)]
-    dresses = {one.dress.key.id: upload_row(one.dress) for _, one, _ in pairs if one.dress is not None}
+    dresses = {one.payload.key.id: upload_row(one.payload) for _, one, _ in pairs if one.payload is not None}
     store.insert_missing(connection, uploads, list(dresses.values()))
     connection.execute(_ADD_DELIVERY, rows)
     connection.execute(_ADD_HISTORY, [_first_line(row, now) for row in rows])
@@ -231,9 +231,9 @@ def add_deliveries(
     return list(ids)
 
 
-def upload_row(dress: Dress) -> dict[str, Any]:
+def upload_row(payload: Payload) -> dict[str, Any]:
     """Return the row of an upload that has not been made; a notice has nothing to upload."""
-    key = dress.key
+    key = payload.key
     notice = key.type == NOTICE
     return {
         "key": key.id,
@@ -273,16 +273,16 @@ def _fingerprint_columns(fingerprint: Fingerprint) -> dict[str, Any]:
 
 
 def _delivery_row(delivery: int, version: int, one: NewVersion, conversation: str) -> dict[str, Any]:
-    assert one.dress is not None  # noqa: S101 (what has conversations has a dress)
+    assert one.payload is not None  # noqa: S101 (what has conversations has a dress)
     return {
         "id": delivery,
         "version_id": version,
         "folder_id": one.folder,
         "conversation_id": conversation,
-        "route": one.dress.route,
+        "route": one.payload.route,
         "state": State.PENDING,
-        "form": one.dress.form,
-        "upload_key": one.dress.key.id,
+        "form": one.payload.form,
+        "upload_key": one.payload.key.id,
         "due": one.settled_at,
         "noticed_at": one.noticed_at,
         "settled_at": one.settled_at,

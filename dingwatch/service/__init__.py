@@ -7,10 +7,10 @@ with its story in the log: nothing resurrects itself in the process, the next st
 
 from dingwatch.service.daemon import EXIT_BUG, Service, serve
 from dingwatch.service.delivering import deliver, finished
-from dingwatch.service.folders import account_of, dress_code
+from dingwatch.service.folders import account_of, payload_policy
 from dingwatch.service.gate import Gate
 from dingwatch.service.ledgers import open_ledger, require_present
-from dingwatch.service.log import log_to_stderr, tell_bug
+from dingwatch.service.log import log_bug, log_to_stderr
 from dingwatch.service.paths import LEDGER_FILE, LOCK_FILE, ledger_url
 
 __all__ = [
@@ -21,12 +21,12 @@ __all__ = [
     "Service",
     "account_of",
     "deliver",
-    "dress_code",
     "finished",
     "ledger_url",
+    "log_bug",
     "log_to_stderr",
     "open_ledger",
+    "payload_policy",
     "require_present",
     "serve",
-    "tell_bug",
 ]

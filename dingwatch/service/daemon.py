@@ -19,7 +19,7 @@ from dingwatch.service.delivering import DeliverySide
 from dingwatch.service.folders import bind_folders
 from dingwatch.service.intaking import IntakeSide
 from dingwatch.service.ledgers import Backups, open_ledger
-from dingwatch.service.log import log_to_stderr, speaker, tell_bug
+from dingwatch.service.log import log_bug, log_to_stderr, make_log
 from dingwatch.service.paths import LOCK_FILE
 from dingwatch.texts import Log
 
@@ -30,14 +30,14 @@ _HEX: Final = re.compile(r"(?:[0-9a-f]{2})+")
 class Service:
     """The whole daemon. Nothing runs before `start`; `stop` ends it within ten seconds."""
 
-    def __init__(self, config: Config, *, say: Callable[..., None] | None = None) -> None:
+    def __init__(self, config: Config, *, log: Callable[..., None] | None = None) -> None:
         self._config = config
-        self._say = say or speaker(config.language)
+        self._log = log or make_log(config.language)
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
         self._lock = host.Lock(config.state_dir / LOCK_FILE)
         self._store: Store | None = None
-        self._door: host.Door | None = None
+        self._control: host.ControlServer | None = None
         self.ready = threading.Event()
         self.ended = threading.Event()
         self.failed: BaseException | None = None
@@ -62,15 +62,15 @@ class Service:
 
     def _open(self) -> None:
         store = self._store = open_ledger(self._config)
-        self._backups = Backups(self._config, self._say)
+        self._backups = Backups(self._config, self._log)
         folders = bind_folders(store, self._config)
-        outage = Outage(self._say)
-        self._delivery = DeliverySide(self._config, store, folders.roots, self._say, outage)
-        self._intake = IntakeSide(self._config, store, folders, self._delivery.poke, self._say, outage)
+        outage = Outage(self._log)
+        self._delivery = DeliverySide(self._config, store, folders.roots, self._log, outage)
+        self._intake = IntakeSide(self._config, store, folders, self._delivery.poke, self._log, outage)
         self._delivery.notice_changed = self._intake.inbox.put
         self._intake.on_ready = self.ready.set
-        self._door = host.Door(self._config.state_dir, self._answer)
-        self._door.start()
+        self._control = host.ControlServer(self._config.state_dir, self._answer)
+        self._control.start()
         self._threads = [
             threading.Thread(target=self._guard, args=(side.run,), name=name)
             for name, side in (("delivery", self._delivery), ("intake", self._intake))
@@ -142,8 +142,8 @@ class Service:
             self._backups.stop()
         for thread in self._threads:
             thread.join()
-        if self._door is not None:
-            self._door.stop()
+        if self._control is not None:
+            self._control.stop()
         if self._store is not None:
             self._store.close()
         self._lock.release()
@@ -173,13 +173,13 @@ def serve(config: Config, environ: Mapping[str, str]) -> int:
     service.start()
     service.ready.wait()
     if not asked.is_set() and service.failed is None:
-        sys.stdout.write(f"ready {Log.READY.said(config.language, count=len(config.folders))}\n")
+        sys.stdout.write(f"ready {Log.READY.render(config.language, count=len(config.folders))}\n")
         sys.stdout.flush()
         host.notify(environ, "READY=1")
     service.ended.wait()
     host.notify(environ, "STOPPING=1")
     service.stop()
     if service.failed is not None:
-        tell_bug(Log.BUG.said(config.language), service.failed)
+        log_bug(Log.BUG.render(config.language), service.failed)
         return EXIT_BUG
     return 0

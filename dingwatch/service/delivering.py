@@ -14,10 +14,10 @@ from typing import Final
 
 from dingwatch import delivery, host
 from dingwatch.config import Config, Rate
-from dingwatch.delivery import DeliveryLoop, Outcome, place_of
+from dingwatch.delivery import DeliveryLoop, Outcome, target_of
 from dingwatch.delivery.drives import THREADS as DRIVE_THREADS
 from dingwatch.dingtalk import Client
-from dingwatch.intake import Instant
+from dingwatch.intake import Now
 from dingwatch.intake.jobs import Anew
 from dingwatch.ledger import LedgerError, Outage, Store
 from dingwatch.ledger.delivery import Delivery, by_id
@@ -26,13 +26,13 @@ from dingwatch.lifecycle import IN_WORK, State
 from dingwatch.model import Vanished
 from dingwatch.notice_text import Wording
 from dingwatch.pace import Limit
-from dingwatch.payload import DressCode
+from dingwatch.payload import PayloadPolicy
 from dingwatch.service import looping
-from dingwatch.service.folders import account_of, bind_folders, dress_code, webhooks, wording
+from dingwatch.service.folders import account_of, bind_folders, payload_policy, webhooks, wording
 from dingwatch.service.gate import Gate
 from dingwatch.service.inbox import Inbox
 from dingwatch.service.ledgers import open_ledger
-from dingwatch.service.log import log_to_stderr, speaker
+from dingwatch.service.log import log_to_stderr, make_log
 from dingwatch.service.paths import LOCK_FILE
 
 STOP_SECONDS: Final = 9.0
@@ -51,7 +51,7 @@ class DeliverySide:
         config: Config,
         store: Store,
         folders: Mapping[int, bytes],
-        say: Callable[..., None],
+        log: Callable[..., None],
         outage: Outage,
     ) -> None:
         self._outage = outage
@@ -67,11 +67,11 @@ class DeliverySide:
             monotonic=time.monotonic,
             pool=config.delivery.workers + 2 + DRIVE_THREADS,
         )
-        codes: dict[int | None, DressCode] = {
-            number: dress_code(config, folder, number)
+        codes: dict[int | None, PayloadPolicy] = {
+            number: payload_policy(config, folder, number)
             for number, folder in zip(folders, config.folders, strict=False)
         }
-        codes[None] = dress_code(config, None, None)
+        codes[None] = payload_policy(config, None, None)
         wordings: dict[int | None, Wording] = {
             number: wording(config, folder) for number, folder in zip(folders, config.folders, strict=False)
         }
@@ -92,24 +92,26 @@ class DeliverySide:
             ),
             token_fresh=self._client.token_fresh,
             chance=random.random,
-            say=say,
+            log=log,
             outage=outage,
         )
         self._reader = delivery.Reader(folders)
         sender = delivery.Sender(self._client, webhooks(config), dingtalk.operator_union_id)
-        self._perform = delivery.Performer(self._client, self._reader, sender, self._storer(config, store))
+        self._execute = delivery.Executor(
+            self._client, self._reader, sender, self._drive_uploader(config, store)
+        )
         self.inbox = Inbox()
         self._pool = ThreadPoolExecutor(config.delivery.workers + 2, "delivery")
         self._drive_pool = ThreadPoolExecutor(DRIVE_THREADS, "drive")
         self.notice_changed: Callable[[Anew], None] = lambda _: None
 
-    def _storer(self, config: Config, store: Store) -> delivery.Storer | None:
+    def _drive_uploader(self, config: Config, store: Store) -> delivery.DriveUploader | None:
         """Return what carries out uploads to the drive, where there is somebody whose rights they take."""
         union_id = config.dingtalk.operator_union_id
         if union_id is None:
             return None
         operator = delivery.Operator(union_id, f"{store.identity(random.getrandbits(62)):x}")
-        return delivery.Storer(self._client, self._reader, operator)
+        return delivery.DriveUploader(self._client, self._reader, operator)
 
     def _count(self, api: str) -> None:
         self.loop.count(api)
@@ -126,7 +128,7 @@ class DeliverySide:
     def run(self, stop: threading.Event, beat: Callable[[], None] = lambda: None) -> None:
         """Tick until stopped, with a `beat` after each; then finish or abandon what is in flight."""
 
-        def tick(now: Instant, outcomes: Sequence[Outcome]) -> float | None:
+        def tick(now: Now, outcomes: Sequence[Outcome]) -> float | None:
             wait = self._tick(now, outcomes)
             beat()
             return wait
@@ -135,7 +137,7 @@ class DeliverySide:
         looping.run(stop, self.inbox, tick)
         self._finish()
 
-    def _tick(self, now: Instant, outcomes: Sequence[Outcome], *, claim: bool = True) -> float | None:
+    def _tick(self, now: Now, outcomes: Sequence[Outcome], *, claim: bool = True) -> float | None:
         plan = self.loop.tick(now.wall, outcomes, claim=claim)
         self._submit(plan.jobs)
         return None if plan.next_at is None else plan.next_at - time.time()
@@ -167,8 +169,8 @@ class DeliverySide:
             pool.submit(self.inbox.fill, partial(self._carry_out, job))
 
     def _carry_out(self, job: delivery.Job) -> Outcome:
-        with self._gate.admitting(place_of(job)):
-            outcome = self._perform(job)
+        with self._gate.admitting(target_of(job)):
+            outcome = self._execute(job)
         self._tell_intake(outcome)
         return outcome
 
@@ -216,8 +218,8 @@ def deliver(config: Config, ids: Sequence[int], progress: Callable[[int], None])
 
 def _deliver(config: Config, store: Store, ids: Sequence[int], progress: Callable[[int], None]) -> None:
     stop = threading.Event()
-    say = speaker(config.language)
-    side = DeliverySide(config, store, bind_folders(store, config).roots, say, Outage(say))
+    log = make_log(config.language)
+    side = DeliverySide(config, store, bind_folders(store, config).roots, log, Outage(log))
 
     def beat() -> None:
         with store.reading() as connection:

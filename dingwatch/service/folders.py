@@ -12,7 +12,7 @@ from dingwatch.intake import FolderSettings
 from dingwatch.ledger import Store
 from dingwatch.ledger.folders import FolderMark, Mapped, bind
 from dingwatch.notice_text import Wording
-from dingwatch.payload import DressCode
+from dingwatch.payload import PayloadPolicy
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ def account_of(dingtalk: DingTalk) -> Account:
     )
 
 
-def dress_code(config: Config, folder: Folder | None, number: int | None) -> DressCode:
+def payload_policy(config: Config, folder: Folder | None, number: int | None) -> PayloadPolicy:
     """Return how the files of a folder go out; None and None for what `send` was given.
 
     Without an operator there is no drive: of a large file people are told where it lies instead. What a
@@ -48,7 +48,7 @@ def dress_code(config: Config, folder: Folder | None, number: int | None) -> Dre
     large = folder.large_files if folder else "drive"
     if large == "drive" and config.dingtalk.operator_union_id is None:
         large = "notice" if folder else "fail"
-    return DressCode(
+    return PayloadPolicy(
         app=config.dingtalk.client_id,
         media_limit=MEDIA_LIMIT,
         space=SENT_BY_HAND if number is None else str(number),
@@ -84,7 +84,7 @@ def bind_folders(store: Store, config: Config) -> Folders:
             name=folder.name,
             conversations=folder.recipients,
             filter=filters.path_filter(folder.include, folder.exclude, recursive=folder.recursive),
-            code=dress_code(config, folder, mark.id),
+            code=payload_policy(config, folder, mark.id),
             settle=folder.settle,
             existing=folder.existing,
             on_change=folder.on_change,

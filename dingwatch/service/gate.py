@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
-from dingwatch.delivery import Place
+from dingwatch.delivery import Target
 from dingwatch.model import Cause, Failure, NotReached
 from dingwatch.pace import Limit, Pace
 
@@ -35,9 +35,9 @@ class Gate:
         self._job = threading.local()
 
     @contextmanager
-    def admitting(self, place: Place | None) -> Iterator[None]:
+    def admitting(self, target: Target | None) -> Iterator[None]:
         """Let the first request of its API that a job makes, in its own thread, pass by the slot it has."""
-        self._job.admitted = place.api if place else None
+        self._job.admitted = target.api if target else None
         try:
             yield
         finally:

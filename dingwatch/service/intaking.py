@@ -12,7 +12,7 @@ from typing import Final
 from dingwatch import intake
 from dingwatch.config import Config
 from dingwatch.dingtalk import REFUSED_EXTENSIONS
-from dingwatch.intake import Instant, IntakeLoop
+from dingwatch.intake import IntakeLoop, Now
 from dingwatch.intake.jobs import Arm, Check, Examine, Look
 from dingwatch.ledger import Outage, Store
 from dingwatch.service import looping
@@ -33,7 +33,7 @@ class IntakeSide:
         store: Store,
         folders: Folders,
         wrote: Callable[[], None],
-        say: Callable[..., None],
+        log: Callable[..., None],
         outage: Outage,
     ) -> None:
         app = config.dingtalk.client_id
@@ -45,11 +45,11 @@ class IntakeSide:
             list(zip(folders.settings, folders.marks, strict=True)),
             app=app,
             refused=REFUSED_EXTENSIONS,
-            say=say,
+            log=log,
             outage=outage,
             keep=config.keep,
         )
-        self._perform = intake.Performer(
+        self._execute = intake.Executor(
             store, self._observer, {one.id: one for one in folders.settings}, self.inbox.put
         )
         self._pools: dict[tuple[str, int | None], ThreadPoolExecutor] = {}
@@ -61,10 +61,10 @@ class IntakeSide:
         looping.run(stop, self.inbox, self._tick)
         self._finish()
 
-    def _tick(self, now: Instant, taken: Sequence[intake.Input]) -> float | None:
+    def _tick(self, now: Now, taken: Sequence[intake.Input]) -> float | None:
         plan = self.loop.tick(now, taken)
         for job in plan.jobs:
-            self._pool_for(job).submit(self.inbox.fill, partial(self._perform, job))
+            self._pool_for(job).submit(self.inbox.fill, partial(self._execute, job))
         if plan.written:
             self._wrote()
         if not self._said_ready and self.loop.ready:

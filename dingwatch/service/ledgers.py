@@ -54,9 +54,9 @@ def open_ledger(config: Config) -> Store:
 class Backups:
     """Backs the ledger up, once a day. Nothing runs before `start`."""
 
-    def __init__(self, config: Config, say: Callable[..., None]) -> None:
+    def __init__(self, config: Config, log: Callable[..., None]) -> None:
         self._path = sqlite_file(config)
-        self._say = say
+        self._log = log
         self._failed = ""
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="backup", daemon=True)
@@ -83,5 +83,5 @@ class Backups:
         except LedgerError as error:
             cause = error.cause
             if cause.code != self._failed:  # once, not every hour
-                self._say(Log.BACKUP_FAILED, code=cause.code, message=cause.message, advice=cause.advice)
+                self._log(Log.BACKUP_FAILED, code=cause.code, message=cause.message, advice=cause.advice)
             self._failed = cause.code

@@ -9,23 +9,23 @@ import sys
 from collections.abc import Callable
 from typing import Final
 
-from dingwatch.texts import Advice, Language, Log, Text, worded
+from dingwatch.texts import Advice, Language, Log, Text, describe_word
 
 logger = logging.getLogger("dingwatch")
 
 
-def speaker(language: Language) -> Callable[..., None]:
+def make_log(language: Language) -> Callable[..., None]:
     """Return the function by which the loops say what happened: one line of log each."""
 
-    def say(text: Text, **values: object) -> None:
+    def log(text: Text, **values: object) -> None:
         if "advice" in values:
-            values["advice"] = Advice[str(values["advice"])].said(language)
+            values["advice"] = Advice[str(values["advice"])].render(language)
         if "scope" in values:
-            values["scope"] = worded(str(values["scope"]), language)
+            values["scope"] = describe_word(str(values["scope"]), language)
         level = logging.INFO if text in _ORDINARY else logging.WARNING
-        logger.log(level, "%s", _one_line(text.said(language, **values)))
+        logger.log(level, "%s", _one_line(text.render(language, **values)))
 
-    return say
+    return log
 
 
 _ORDINARY: Final = frozenset(
@@ -48,7 +48,7 @@ class _Formatter(logging.Formatter):
         return _IN_ADDRESS.sub(r"\1=***", super().format(record))
 
 
-def tell_bug(sentence: str, error: BaseException) -> None:
+def log_bug(sentence: str, error: BaseException) -> None:
     """Log what nobody expected, with its story."""
     logger.critical("%s", sentence, exc_info=error)
 

@@ -7,10 +7,10 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from dingwatch.intake import Instant
+from dingwatch.intake import Now
 from dingwatch.service.inbox import Inbox
 
-Tick = Callable[[Instant, list[Any]], float | None]
+Tick = Callable[[Now, list[Any]], float | None]
 """Take what came in; return the seconds until the next tick, None when only the inbox calls for it."""
 
 
@@ -26,4 +26,4 @@ def wait_and_tick(inbox: Inbox, timeout: float | None, tick: Tick) -> float | No
     taken = inbox.take(timeout)
     # A call may take 5 s, and be refused with "wait 3 s". By a clock that was read before the loop waited
     # for that answer, those 3 s would be over already, and the call would be made again at once.
-    return tick(Instant(time.time(), time.monotonic()), taken)
+    return tick(Now(time.time(), time.monotonic()), taken)

@@ -11,12 +11,12 @@ from dingwatch.texts.checks import Checks
 from dingwatch.texts.cli import Cli
 from dingwatch.texts.diagnosis import Diagnosis
 from dingwatch.texts.keys import Keys
-from dingwatch.texts.language import Language, Text, spoken
+from dingwatch.texts.language import Language, Text, choose_language
 from dingwatch.texts.log import Log
 from dingwatch.texts.notices import Notices
 from dingwatch.texts.problems import Problems
 from dingwatch.texts.setup import Setup
-from dingwatch.texts.words import Words, worded
+from dingwatch.texts.words import Words, describe_word
 
 __all__ = [
     "Advice",
@@ -33,6 +33,6 @@ __all__ = [
     "Setup",
     "Text",
     "Words",
-    "spoken",
-    "worded",
+    "choose_language",
+    "describe_word",
 ]

@@ -12,7 +12,7 @@ class Language(StrEnum):
     EN = "en"
 
 
-def spoken(setting: str, locale: str) -> Language:
+def choose_language(setting: str, locale: str) -> Language:
     """Choose by the config's `language`, or for `auto` by the locale's name (`zh_CN.UTF-8`)."""
     chosen = setting if setting != "auto" else locale
     return Language.ZH if chosen.lower().startswith("zh") else Language.EN
@@ -25,7 +25,7 @@ class Text(Enum):
         self.zh = zh
         self.en = en
 
-    def said(self, language: Language, **values: object) -> str:
+    def render(self, language: Language, **values: object) -> str:
         """Fill in the values and return the sentence in one language.
 
         A whole number takes its noun as a format: `{count:file|files}`.

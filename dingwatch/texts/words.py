@@ -36,7 +36,7 @@ class Words(Text):
     REQUEST_ID = ("请求编号", "request id")
 
 
-def worded(word: str, language: Language) -> str:
+def describe_word(word: str, language: Language) -> str:
     """Return a word of the ledger in a language; one that is not listed as it is."""
     known = Words.__members__.get(word.upper().replace(" ", "_"))
-    return word if known is None else known.said(language)
+    return word if known is None else known.render(language)

@@ -1,15 +1,15 @@
 """Noticing: kernel events, which are hints, and the scan, which is the truth."""
 
 from dingwatch.watch.filesystem import Kind, Mount, holding, kind_of, mounted_beneath, mounts
-from dingwatch.watch.observer import Notice, Observer, Overflow
+from dingwatch.watch.observer import Hint, Observer, Overflow
 from dingwatch.watch.scan import Directory, Entry, walk
 
 __all__ = [
     "Directory",
     "Entry",
+    "Hint",
     "Kind",
     "Mount",
-    "Notice",
     "Observer",
     "Overflow",
     "holding",

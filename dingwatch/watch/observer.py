@@ -61,7 +61,7 @@ InotifyWatchGroup._remove_watch_internally = _forget_watch  # type: ignore[assig
 
 
 @dataclass(frozen=True, slots=True)
-class Notice:
+class Hint:
     """A path (relative to the folder's root) worth a look."""
 
     folder: int
@@ -73,7 +73,7 @@ class Overflow:
     """The kernel's queue ran over: events of any folder may be lost."""
 
 
-Put = Callable[[Notice | Overflow], None]
+Put = Callable[[Hint | Overflow], None]
 
 
 class _Handler(FileSystemEventHandler):
@@ -88,7 +88,7 @@ class _Handler(FileSystemEventHandler):
         for path in {event.src_path, event.dest_path} - {""}:
             raw = os.fsencode(path)
             if raw.startswith(self._prefix) and not event.is_directory:
-                self._put(Notice(self._folder, raw[len(self._prefix) :]))
+                self._put(Hint(self._folder, raw[len(self._prefix) :]))
 
 
 class _OverflowListener(logging.Handler):

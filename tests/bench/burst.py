@@ -61,7 +61,7 @@ class Run:
 def _finish(other: Far, dropped: Dropped, used: float, other_before: float) -> Run:
     check(other, dropped)
     arrived, count, calls = other.arrived(), dropped.digests.total(), other.calls()
-    took = arrived[-1]["at"] - dropped.begun
+    took = arrived[-1]["at"] - dropped.session
     return Run(
         count / took,
         used / count * 1000,
@@ -73,11 +73,11 @@ def _finish(other: Far, dropped: Dropped, used: float, other_before: float) -> R
 def dingwatch(count: int, conversations: int, *, delay: float = 0.0, workers: int = WORKERS) -> Run:
     """Run the daemon with everything on; each conversation has a folder."""
     with other_end(delay) as other, tempfile.TemporaryDirectory() as made:
-        place = Path(made)
-        shares = [Share(place / f"share{n:02}", CONVERSATIONS[n : n + 1]) for n in range(conversations)]
+        target = Path(made)
+        shares = [Share(target / f"share{n:02}", CONVERSATIONS[n : n + 1]) for n in range(conversations)]
         for share in shares:
             share.path.mkdir()
-        config = configure(place, other.url, shares, {"delivery": {"workers": workers}})
+        config = configure(target, other.url, shares, {"delivery": {"workers": workers}})
         with daemon(config) as pid:
             before, other_before = cpu(pid), cpu(other.pid)
             dropped = drop_into([share.path for share in shares], count, SIZE)
@@ -118,11 +118,11 @@ def bare(count: int, *, trust_env: bool) -> Run:
         dropped = drop_into([Path(made)], count, SIZE)
         contents = [(file.name, file.read_bytes()) for file in Path(made).iterdir()]
         deliver = Bare(other.url, trust_env=trust_env)
-        used, other_before, begun = time.process_time(), cpu(other.pid), time.monotonic()
+        used, other_before, session = time.process_time(), cpu(other.pid), time.monotonic()
         with ThreadPoolExecutor(WORKERS) as pool:
             list(pool.map(lambda one: deliver(*one), contents))
         used = time.process_time() - used
-        return _finish(other, Dropped(begun, dropped.digests), used, other_before)
+        return _finish(other, Dropped(session, dropped.digests), used, other_before)
 
 
 def measure(*, quick: bool) -> None:

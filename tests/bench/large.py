@@ -29,23 +29,23 @@ def measure(*, quick: bool) -> None:
     size = (256 if quick else 2048) * MIB
     parts = len(parts_for(size))
     with strict() as other, tempfile.TemporaryDirectory(dir=_roomy()) as made:
-        place, share = Path(made), Path(made) / "share"
+        target, share = Path(made), Path(made) / "share"
         share.mkdir()
         more = {"dingtalk": {**other.dingtalk, "monthly_calls": None}}
-        config = configure(place, "", [Share(share, other.conversations[:1])], more)
+        config = configure(target, "", [Share(share, other.conversations[:1])], more)
         with daemon(config) as pid:
             settle(pid)
             idle = resident(pid)
-        digest = _write(place / "film.mov", size)
-        (place / "film.mov").rename(share / "film.mov")
-        begun = time.monotonic()
+        digest = _write(target / "film.mov", size)
+        (target / "film.mov").rename(share / "film.mov")
+        session = time.monotonic()
         for kill in range(1, KILLS + 1):
             with _killed(config):
                 until(lambda kill=kill: other.calls()[PUT] >= parts * kill // (KILLS + 1))  # type: ignore[misc]
         with daemon(config) as pid:
             until(lambda: bool(other.messages(other.conversations[0])))
             peak = resident(pid, peak=True)
-        took = time.monotonic() - begun
+        took = time.monotonic() - session
         _show(other, digest, parts, (idle, peak, took))
 
 

@@ -33,26 +33,26 @@ class Cost:
 
 
 def _command(arguments: Sequence[str]) -> float:
-    begun = time.monotonic()
+    session = time.monotonic()
     subprocess.run(
         [sys.executable, *arguments], cwd=ROOT, stdout=subprocess.DEVNULL, env={**os.environ}, check=True
     )
-    return time.monotonic() - begun
+    return time.monotonic() - session
 
 
 class _Past:
     """A daemon's place whose ledger holds `rows` deliveries that were sent."""
 
-    def __init__(self, place: Path, rows: int) -> None:
+    def __init__(self, target: Path, rows: int) -> None:
         self.rows = rows
-        self._place, self._share, self._bursts = place, place / "share", 0
+        self._target, self._share, self._bursts = target, target / "share", 0
         self._share.mkdir(parents=True)
         with other_end() as other, daemon(self._configured(other.url)):
             pass  # makes the ledger
-        invent(place / "state" / "ledger.db", rows, CONVERSATIONS[0])
+        invent(target / "state" / "ledger.db", rows, CONVERSATIONS[0])
 
     def _configured(self, url: str) -> Path:
-        return configure(self._place, url, [Share(self._share)])
+        return configure(self._target, url, [Share(self._share)])
 
     def burst(self, count: int) -> Cost:
         """Drop files into the folder that has the past."""
@@ -67,7 +67,7 @@ class _Past:
                 used = cpu(pid) - before
                 status = _command(["-m", "dingwatch", "status", "--json", "-c", str(config)])
             check(other, dropped)
-            took = other.arrived()[-1]["at"] - dropped.begun
+            took = other.arrived()[-1]["at"] - dropped.session
         return Cost(count / took, used / count * 1000, status)
 
 

@@ -14,11 +14,11 @@ from pathlib import Path
 
 from dingwatch import filters
 from dingwatch.dingtalk import MEDIA_LIMIT
-from dingwatch.intake import FolderSettings, Performer
+from dingwatch.intake import Executor, FolderSettings
 from dingwatch.intake.jobs import Arm, Found, Input, Scan
 from dingwatch.ledger import Store, sqlite_url
 from dingwatch.ledger.folders import Mapped, bind
-from dingwatch.payload import DressCode
+from dingwatch.payload import PayloadPolicy
 from dingwatch.watch import Observer
 
 
@@ -44,14 +44,14 @@ def main(ledger: str, folder: str) -> None:
         "share",
         ("cid",),
         filters.path_filter((), (), recursive=True),
-        DressCode("app", MEDIA_LIMIT),
+        PayloadPolicy("app", MEDIA_LIMIT),
         watch="poll",
     )
-    performer = Performer(store, Observer(lambda _: None), {mark.id: settings}, count)
+    performer = Executor(store, Observer(lambda _: None), {mark.id: settings}, count)
     performer(Arm(mark.id))
-    before, cpu, begun = _peak(), time.process_time(), time.monotonic()
+    before, cpu, session = _peak(), time.process_time(), time.monotonic()
     performer(Scan(mark.id))
-    took, used = time.monotonic() - begun, time.process_time() - cpu
+    took, used = time.monotonic() - session, time.process_time() - cpu
     figures = {"seconds": took, "cpu": used, "grown": _peak() - before, "found": found}
     print(json.dumps(figures))  # noqa: T201 (what the parent reads)
 

@@ -28,10 +28,10 @@ def _plant(share: Path, count: int) -> None:
 
 
 def _find(share: Path) -> float:
-    begun = time.monotonic()
+    session = time.monotonic()
     command = ["/usr/bin/find", str(share), "-printf", "%p %s %T@\n"]
     subprocess.run(command, stdout=subprocess.DEVNULL, check=True)
-    return time.monotonic() - begun
+    return time.monotonic() - session
 
 
 def _scan(ledger: Path, share: Path) -> dict[str, Any]:
@@ -57,18 +57,18 @@ def _compare(title: str, ledger: Path, share: Path, rounds: int) -> None:
 
 def _first_look(config: Path) -> tuple[float, float]:
     """Let the daemon take its baseline; return the seconds to `ready` and the most memory it had."""
-    begun = time.monotonic()
+    session = time.monotonic()
     with daemon(config) as pid:
-        return time.monotonic() - begun, resident(pid, peak=True)
+        return time.monotonic() - session, resident(pid, peak=True)
 
 
 def _rest(config: Path, span: float) -> tuple[float, float, float]:
     """Start again, wait until the scan is over; return resident MB, the peak, and the share of a core."""
     with daemon(config) as pid:
         settle(pid)
-        used, begun = fine_cpu(pid), time.monotonic()
+        used, session = fine_cpu(pid), time.monotonic()
         time.sleep(span)
-        share = (fine_cpu(pid) - used) / (time.monotonic() - begun)
+        share = (fine_cpu(pid) - used) / (time.monotonic() - session)
         return resident(pid), resident(pid, peak=True), share
 
 
@@ -76,12 +76,12 @@ def measure(*, quick: bool, large: bool = False) -> None:
     """Plant a tree, let the daemon know it, and look on."""
     count, rounds, span = (10_000, 1, 5.0) if quick else (1_000_000, 3, 20.0) if large else (100_000, 5, 20.0)
     with other_end() as other, tempfile.TemporaryDirectory() as made:
-        place, share = Path(made), Path(made) / "share"
+        target, share = Path(made), Path(made) / "share"
         _plant(share, count)
-        config = configure(place, other.url, [Share(share)])
+        config = configure(target, other.url, [Share(share)])
         title = f"{count:,} known files in {DIRECTORIES:,} directories"
         ready, first_peak = _first_look(config)
-        _compare(title, place / "state" / "ledger.db", share, rounds)
+        _compare(title, target / "state" / "ledger.db", share, rounds)
         now, peak, core = _rest(config, span)
     show(
         f"{title}, at rest for {span:.0f} s",

@@ -75,7 +75,7 @@ class Share:
     conversations: Sequence[str] = CONVERSATIONS[:1]
 
 
-def configure(place: Path, url: str, shares: Sequence[Share], more: Mapping[str, Any] | None = None) -> Path:
+def configure(target: Path, url: str, shares: Sequence[Share], more: Mapping[str, Any] | None = None) -> Path:
     """Write a config file without a pace and without a hold."""
     config = {
         "dingtalk": {
@@ -85,7 +85,7 @@ def configure(place: Path, url: str, shares: Sequence[Share], more: Mapping[str,
             "oapi_url": url,
             "monthly_calls": None,
         },
-        "state_dir": str(place / "state"),
+        "state_dir": str(target / "state"),
         "pace": {"per_api": None, "per_conversation": None},
         "folders": [
             {
@@ -99,7 +99,7 @@ def configure(place: Path, url: str, shares: Sequence[Share], more: Mapping[str,
         ],
         **(more or {}),
     }
-    file = place / "config.yaml"
+    file = target / "config.yaml"
     file.write_text(yaml.safe_dump(config, allow_unicode=True), encoding="utf-8")
     file.chmod(0o600)
     return file
@@ -133,19 +133,19 @@ def daemon(config: Path) -> Iterator[int]:
 class Dropped:
     """Files that were dropped: when the first was begun, and what must arrive."""
 
-    begun: float
+    session: float
     digests: Counter[str]
 
 
 def drop(folders: Sequence[Path], count: int, size: int, name: str = "报表 {}.pdf") -> Dropped:
     """Write files of random content into the folders in turn."""
-    begun = time.monotonic()
+    session = time.monotonic()
     digests: Counter[str] = Counter()
     for number in range(count):
         content = os.urandom(size)
         digests[sha256(content).hexdigest()] += 1
         (folders[number % len(folders)] / name.format(number)).write_bytes(content)
-    return Dropped(begun, digests)
+    return Dropped(session, digests)
 
 
 def check(other: Far, dropped: Dropped) -> None:

@@ -13,12 +13,12 @@ Tell = Callable[[str], None]
 def tell(capsys: pytest.CaptureFixture[str]) -> Tell:
     """Print a line that is seen though the test succeeds."""
 
-    def say(line: str) -> None:
+    def log(line: str) -> None:
         with capsys.disabled():
             sys.stdout.write(f"\n{line}")
             sys.stdout.flush()
 
-    return say
+    return log
 
 
 @pytest.fixture(autouse=True)

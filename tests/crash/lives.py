@@ -77,7 +77,7 @@ class Life:
 
 
 @dataclass
-class Place:
+class Target:
     """A watched folder that is mapped to two conversations, and what was dropped there."""
 
     setting: Config
@@ -155,7 +155,7 @@ class Place:
 
 
 @contextmanager
-def place(at: Path, on_uncertain: OnUncertain, kill: Kill | None = None) -> Iterator[Place]:
+def target(at: Path, on_uncertain: OnUncertain, kill: Kill | None = None) -> Iterator[Target]:
     """Make a folder with two old files in it, and begin the first life of a service that watches it."""
     share = at / "share"
     share.mkdir(parents=True)
@@ -168,7 +168,7 @@ def place(at: Path, on_uncertain: OnUncertain, kill: Kill | None = None) -> Iter
         setting = replace(
             setting, dingtalk=operator, delivery=replace(setting.delivery, on_uncertain=on_uncertain)
         )
-        made = Place(setting, share, sandbox, Life(setting, kill))
+        made = Target(setting, share, sandbox, Life(setting, kill))
         try:
             yield made
         finally:

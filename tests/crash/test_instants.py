@@ -14,7 +14,7 @@ import pytest
 from dingwatch.sandbox import Fault, FaultKind
 from tests.crash.account import Account
 from tests.crash.conftest import Tell
-from tests.crash.lives import OnUncertain, Place, place
+from tests.crash.lives import OnUncertain, Target, target
 
 LANES: Final = 2
 LEDGERS: Final = 10
@@ -41,7 +41,7 @@ FAULTS: Final = (
 class Trouble:
     """People, programs and a network at work around a service that is killed again and again."""
 
-    here: Place
+    here: Target
     chance: random.Random
     tick: threading.Event = field(default_factory=threading.Event)
 
@@ -102,7 +102,7 @@ class Trouble:
 
 def suffer(at: Path, on_uncertain: OnUncertain, seed: str) -> Account:
     """Let one ledger live through all the kills, and then through a quiet time."""
-    with place(at, on_uncertain) as here:
+    with target(at, on_uncertain) as here:
         here.until(lambda: here.life.ready)
         here.life.kill()
         trouble = Trouble(here, random.Random(seed))  # noqa: S311 (chance that can be repeated)
@@ -125,7 +125,7 @@ def seed(tell: Tell) -> int:
 @pytest.mark.sweep
 def test_killed_at_any_instant(tmp_path: Path, seed: int, tell: Tell) -> None:
     """Killed at random under load, with faults all around, every file is whole and accounted for."""
-    begun = time.monotonic()
+    session = time.monotonic()
     sums: dict[OnUncertain, Account] = {"resend": Account(), "hold": Account()}
     with ThreadPoolExecutor(LANES) as lanes:
         jobs = [
@@ -137,7 +137,7 @@ def test_killed_at_any_instant(tmp_path: Path, seed: int, tell: Tell) -> None:
             sums[kind].add(job.result())
     for kind, found in sums.items():
         tell(f"{kind}: {LEDGERS // len(sums) * KILLS} random kills: {found}")
-    tell(f"{time.monotonic() - begun:.0f} s")
+    tell(f"{time.monotonic() - session:.0f} s")
     wrong = [story for found in sums.values() for story in found.wrong]
     assert not wrong, "\n".join(wrong)
     assert sums["hold"].counts["twice (marked)"] == 0

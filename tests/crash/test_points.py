@@ -17,7 +17,7 @@ import pytest
 from dingwatch.dingtalk import MEDIA_LIMIT
 from tests.crash.account import Account
 from tests.crash.conftest import Tell
-from tests.crash.lives import OnUncertain, Place, place
+from tests.crash.lives import OnUncertain, Target, target
 from tests.crash.victim import Kill
 
 LANES: Final = 2
@@ -43,7 +43,7 @@ LARGE_KINDS: Final = {
 } | {f"{when} reading through" for when in ("before", "after")}
 
 
-def play(here: Place) -> Account:
+def play(here: Target) -> Account:
     """Drop files into a folder, one after the other through whatever happens to the service."""
     here.until(lambda: here.life.ready)
     content = os.urandom(50_000)
@@ -58,7 +58,7 @@ def play(here: Place) -> Account:
     return here.account()
 
 
-def play_large(here: Place) -> Account:
+def play_large(here: Target) -> Account:
     """Drop files that go by the drive, three of one name: one replaces another, one lies elsewhere."""
     here.until(lambda: here.life.ready)
     first = here.drop("a.iso", os.urandom(LARGE))
@@ -69,7 +69,7 @@ def play_large(here: Place) -> Account:
     return here.account()
 
 
-Story = Callable[[Place], Account]
+Story = Callable[[Target], Account]
 
 
 @dataclass
@@ -94,7 +94,7 @@ class Sweep:
 
     def _one(self, number: int) -> None:
         at = self.at / str(number)
-        with place(at, self.on_uncertain, Kill(number)) as here:
+        with target(at, self.on_uncertain, Kill(number)) as here:
             first = here.life
             found = self.story(here)
         self.sum.add(found)
@@ -111,11 +111,11 @@ TURNS = 3
 
 def sweep_of(sweep: Sweep, tell: Tell) -> Sweep:
     """Kill at one point after the other until there is none left, and tell what came of it."""
-    begun = time.monotonic()
+    session = time.monotonic()
     with ThreadPoolExecutor(LANES) as lanes:
         for lane in [lanes.submit(sweep.lane) for _ in range(LANES)]:
             lane.result()
-    seconds = time.monotonic() - begun
+    seconds = time.monotonic() - session
     what = f"{sweep.story.__name__}, {sweep.on_uncertain}"
     tell(f"{what}: killed at {sweep.points.total()} points: {sweep.sum}, {seconds:.0f} s")
     return sweep
@@ -154,7 +154,7 @@ def test_killed_at_one_point(
     tmp_path: Path, where: str, on_uncertain: OnUncertain, *, twice: bool, uncertain: bool
 ) -> None:
     """A kill before a request costs nothing; one between a send and its answer is told, and done as told."""
-    with place(tmp_path, on_uncertain, Kill(1, where)) as here:
+    with target(tmp_path, on_uncertain, Kill(1, where)) as here:
         first = here.life
         here.until(lambda: here.life.ready)
         here.drop("a.pdf", os.urandom(1000))

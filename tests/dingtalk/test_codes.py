@@ -237,7 +237,7 @@ def test_only_what_is_wrong_with_the_file_stays_with_its_row(
 @pytest.mark.parametrize("advice", list(Advice))
 def test_an_advice_is_short_and_in_both_languages(advice: Advice) -> None:
     """There are at most two sentences of it, and they differ."""
-    chinese, english = advice.said(Language.ZH), advice.said(Language.EN)
+    chinese, english = advice.render(Language.ZH), advice.render(Language.EN)
     assert chinese != english
     assert 1 <= chinese.count("。") + chinese.count("；") <= 2
     assert 1 <= english.count(". ") + english.endswith(".") <= 2

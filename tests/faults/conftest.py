@@ -34,7 +34,7 @@ class Watched:
     def running(self, **changes: Any) -> Iterator[Service]:  # noqa: ANN401 (settings of the folder)
         """Run the service, and see that nothing unexpected ended it."""
         one = replace(self.setting.folders[0], **changes)
-        self.service = Service(replace(self.setting, folders=(one,)), say=self.heard)
+        self.service = Service(replace(self.setting, folders=(one,)), log=self.heard)
         with self.service:
             assert self.service.ready.wait(20)
             yield self.service

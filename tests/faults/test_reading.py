@@ -15,7 +15,7 @@ from dingwatch import files
 from dingwatch.delivery import Reader
 from dingwatch.ledger.delivery import Delivery
 from dingwatch.model import Failure, FolderDown, Vanished
-from tests.support import dressed, row, sha256
+from tests.support import plain_payload, row, sha256
 
 SIZE = 8 << 20
 """More than any file system reads ahead."""
@@ -40,7 +40,7 @@ def put(reader: Reader, folder: int) -> Delivery:
     with closing(files.open_root(root_path)) as root:
         fingerprint = files.observe(root, b"a.iso")
     digest = sha256(CONTENT)
-    return row(b"a.iso", fingerprint, digest, dressed(b"a.iso", digest, "app"), folder)
+    return row(b"a.iso", fingerprint, digest, plain_payload(b"a.iso", digest, "app"), folder)
 
 
 def test_a_share_that_hangs_holds_up_no_other(reader: Reader, server: subprocess.Popen[bytes]) -> None:

@@ -25,7 +25,7 @@ from dingwatch.sandbox import Sandbox
 from dingwatch.service import Service
 from tests.dingtalk.peers import Calls
 from tests.fuzz.budget import a_few, for_a_while
-from tests.support import Heard, config, dressed, eventually, folder
+from tests.support import Heard, config, eventually, folder, plain_payload
 
 LONGEST: Final = 255
 PIECES: Final = st.sampled_from(
@@ -117,10 +117,10 @@ def judged(name: bytes) -> None:
     kind = names.extension(shown)
     assert kind == kind.lower()
     assert not kind or (kind.isalnum() and shown.lower().endswith(f".{kind}"))
-    dress = dressed(name, "0" * 64, APP, {"html"})
-    assert is_shown_safely(dress.name)
-    assert dress.key.extension not in {"", "html"}
-    assert dress.name.lower().endswith(f".{dress.key.extension}")
+    payload = plain_payload(name, "0" * 64, APP, {"html"})
+    assert is_shown_safely(payload.name)
+    assert payload.key.extension not in {"", "html"}
+    assert payload.name.lower().endswith(f".{payload.key.extension}")
     filters.path_filter((), (), recursive=True).accepts(name)
     assert name not in settle.lock_names(name)
 
@@ -140,7 +140,7 @@ def test_many_names_are_judged() -> None:
 # --- On the wire -----------------------------------------------------------------------------------
 
 
-def worn(name: bytes) -> None:
+def shown_name_is_safe(name: bytes) -> None:
     """A multipart holds one part, whose head has three lines and whose content is untouched."""
     for shown in (
         names.displayed_name(name),
@@ -163,13 +163,13 @@ def worn(name: bytes) -> None:
 
 def test_a_few_names_are_worn() -> None:
     """No name ends its header, begins another one, or touches the content."""
-    a_few(worn, NAMES, 200)
+    a_few(shown_name_is_safe, NAMES, 200)
 
 
 @pytest.mark.sweep
 def test_many_names_are_worn() -> None:
     """The same for a while."""
-    for_a_while(worn, NAMES, 5)
+    for_a_while(shown_name_is_safe, NAMES, 5)
 
 
 @pytest.fixture
@@ -194,15 +194,15 @@ class Uploads:
 
     def __call__(self, name: bytes) -> None:
         """Have a file of this name go the whole way."""
-        dress = dressed(name, "0" * 64, APP, {"html", "htm"})
-        media = self.client.upload(name=dress.name, content=CONTENT)
+        payload = plain_payload(name, "0" * 64, APP, {"html", "htm"})
+        media = self.client.upload(name=payload.name, content=CONTENT)
         assert self.sandbox.content(media) == CONTENT
         cid = self.sandbox.conversations[0].id
         self.client.send_file(
-            conversation_id=cid, media_id=media, file_name=dress.name, file_type=dress.key.extension
+            conversation_id=cid, media_id=media, file_name=payload.name, file_type=payload.key.extension
         )
         message = self.sandbox.messages(cid)[-1]
-        assert (message.file_name, message.file_type) == (dress.name, dress.key.extension)
+        assert (message.file_name, message.file_type) == (payload.name, payload.key.extension)
         assert message.sha256 == hashlib.sha256(CONTENT).hexdigest()
 
 
@@ -291,8 +291,8 @@ class Drop:
             with open(here + b"/" + name, "xb") as file:
                 file.write(os.urandom(16) + name)
             if self.accepts(name):
-                dress = dressed(name, "0" * 64, APP, {"html", "htm"})
-                self.wanted[dress.name, dress.key.extension] += 1
+                payload = plain_payload(name, "0" * 64, APP, {"html", "htm"})
+                self.wanted[payload.name, payload.key.extension] += 1
         with suppress(AssertionError):  # what is missing says more
             eventually(lambda: len(self.sandbox.messages(self.cid)) >= self.wanted.total(), patience=45.0)
         messages = self.sandbox.messages(self.cid)
@@ -306,7 +306,7 @@ def drop(tmp_path: Path, share: Path, sandbox: Sandbox) -> Iterator[Drop]:
     setting = config(
         tmp_path / "state", sandbox, folder(share, sandbox.conversations[0].id, exclude=TAKEN_OUT)
     )
-    service = Service(setting, say=Heard())
+    service = Service(setting, log=Heard())
     with service:
         service.ready.wait(20)
         yield Drop(share, sandbox)

@@ -39,7 +39,7 @@ from dingwatch.ledger.uploads import Had, uploaded
 from dingwatch.ledger.versions import NewVersion
 from dingwatch.lifecycle import Event
 from dingwatch.model import Form, UploadKey
-from dingwatch.payload import DRIVE, NOTICE, Dress
+from dingwatch.payload import DRIVE, NOTICE, Payload
 from dingwatch.sandbox import Fault, FaultKind, Sandbox
 from dingwatch.service import LEDGER_FILE
 from tests.integration.conftest import Machine
@@ -83,7 +83,7 @@ class Past:
             digest=sha256(CONTENT),
             noticed_at=now,
             settled_at=now,
-            dress=Dress(Form.PLAIN, name, key),
+            payload=Payload(Form.PLAIN, name, key),
             conversations=recipients or (self.conversation,),
         )
         ended = {"sent_at": now, **columns} if event is Event.SEND_OK else columns

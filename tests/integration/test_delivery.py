@@ -45,7 +45,7 @@ from dingwatch.model import (
     Verdict,
 )
 from dingwatch.pace import Limit
-from dingwatch.payload import DressCode, dress
+from dingwatch.payload import PayloadPolicy, choose_payload
 from dingwatch.texts import Calls, Log
 from tests.support import Heard
 
@@ -75,7 +75,7 @@ class Desk:
             self.settings,
             token_fresh=lambda host: self.fresh[host],
             chance=lambda: 0.5,
-            say=self.heard,
+            log=self.heard,
             outage=Outage(self.heard),
         )
         self.loop.recover(self.now)
@@ -84,8 +84,8 @@ class Desk:
         """Write down a settled file; return the ids of its deliveries."""
         self.number += 1
         digest = content or f"digest{self.number}"
-        code = self.settings.codes.get(self.mark.id, DressCode(APP, MEDIA_LIMIT))
-        worn = dress(name.encode(), size, digest, code, REFUSED_EXTENSIONS)
+        code = self.settings.codes.get(self.mark.id, PayloadPolicy(APP, MEDIA_LIMIT))
+        rebuild_payload = choose_payload(name.encode(), size, digest, code, REFUSED_EXTENSIONS)
         new = NewVersion(
             folder=self.mark.id,
             path=name.encode(),
@@ -93,7 +93,7 @@ class Desk:
             digest=digest,
             noticed_at=self.now,
             settled_at=self.now + self.number / 1000,
-            dress=worn,
+            payload=rebuild_payload,
             conversations=conversations or ("cidA",),
         )
         with self.store.writing() as connection:
@@ -235,14 +235,14 @@ def test_a_refused_kind_is_sent_zipped_and_remembered(desk: Desk) -> None:
     desk.tick(Outcome(upload, TypeRefused(Cause("40005", "", "TYPE_REFUSED"))))
     again = only(desk.tick(), Upload)
     assert isinstance(again, Upload)
-    assert (again.dress.name, desk.state(row)) == ("a.xyz.zip", "uploading")
+    assert (again.payload.name, desk.state(row)) == ("a.xyz.zip", "uploading")
     desk.restart()
     desk.drop("b.xyz")
     names, jobs = set(), desk.tick()
     while jobs:
         job = jobs.pop()
         assert isinstance(job, Upload | Send)
-        names.add(job.dress.name)
+        names.add(job.payload.name)
         jobs += desk.tick(Outcome(job, UploadDone("@x") if isinstance(job, Upload) else SendDone("key")))
     assert names == {"a.xyz.zip", "b.xyz.zip"}
 
@@ -652,7 +652,7 @@ def test_a_file_renamed_to_a_name_that_only_an_archive_can_have_is_uploaded_anew
     assert isinstance(upload, Upload)
     (again,) = desk.tick(Outcome(upload, UploadDone("@archive")))
     assert isinstance(again, Send)
-    assert (upload.dress.form, again.dress.name, again.media_id) == (Form.ZIP, "b.zip", "@archive")
+    assert (upload.payload.form, again.payload.name, again.media_id) == (Form.ZIP, "b.zip", "@archive")
 
 
 def test_what_left_the_config_is_not_claimed_after_a_crash(desk: Desk) -> None:
@@ -822,17 +822,17 @@ def test_a_poke_during_a_tick_is_for_the_next_one(desk: Desk) -> None:
     desk.tick()
     (row,) = desk.drop("a.pdf")
     desk.loop.poke()
-    memory = desk.loop._memory
-    loaded = memory.pauses.load
+    state = desk.loop._memory
+    loaded = state.pauses.load
 
     def load(pauses: Iterable[Pause]) -> None:
         loaded(pauses)
         desk.loop.poke()
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(type(memory.pauses), "load", lambda _, pauses: load(pauses))
+        patch.setattr(type(state.pauses), "load", lambda _, pauses: load(pauses))
         desk.tick()
-    assert memory.stale
+    assert state.stale
     assert desk.state(row) == "uploading"
 
 

@@ -27,7 +27,7 @@ from dingwatch.delivery import (
 from dingwatch.delivery.drives import WHOLE
 from dingwatch.dingtalk import MEDIA_LIMIT
 from dingwatch.ledger import commands
-from dingwatch.ledger.upload_sessions import Begun
+from dingwatch.ledger.upload_sessions import UploadSession
 from dingwatch.model import (
     MediaLost,
     Misconfigured,
@@ -37,18 +37,18 @@ from dingwatch.model import (
     Scope,
     Vanished,
 )
-from dingwatch.payload import DressCode
+from dingwatch.payload import PayloadPolicy
 from tests.integration.test_delivery import APP, CAUSE, Desk
 
 Kind = TypeVar("Kind", Send, Commit)
 SIZE = WHOLE + 1
-BEGUN = Begun("space", "key")
+BEGUN = UploadSession("space", "key")
 
 
 @pytest.fixture
 def desk(tmp_path: Path, blank_ledger: Path) -> Iterator[Desk]:
     """A desk whose folder sends large files by the drive."""
-    code = DressCode(APP, MEDIA_LIMIT, space="1", large="drive")
+    code = PayloadPolicy(APP, MEDIA_LIMIT, space="1", large="drive")
     made = Desk(tmp_path, blank_ledger, Settings(APP, codes={1: code}))
     yield made
     made.store.close()
@@ -64,7 +64,7 @@ def success(job: Job) -> Outcome:
         case Upload():
             return Outcome(job, UploadDone(f"@{job.source.id}"))
         case Put():
-            return Outcome(job, PutDone(job.begun or BEGUN))
+            return Outcome(job, PutDone(job.session or BEGUN))
         case Commit():
             return Outcome(job, UploadDone(f"entry of {job.source.id}", "space"))
         case Send():
@@ -128,12 +128,12 @@ def test_a_crash_costs_no_finished_part(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize(
-    ("verdict", "begun", "puts"),
+    ("verdict", "session", "puts"),
     [(NotReached(CAUSE, Scope.ROW), 0, 4), (MediaLost(CAUSE), 1, 5)],
     ids=["not reached", "lost"],
 )
 def test_what_fails_goes_on_unless_it_was_lost(
-    desk: Desk, verdict: NotReached | MediaLost, begun: int, puts: int
+    desk: Desk, verdict: NotReached | MediaLost, session: int, puts: int
 ) -> None:
     """Parts that come through after one has failed are finished all the same."""
     desk.drop("a.iso", size=SIZE)
@@ -143,7 +143,7 @@ def test_what_fails_goes_on_unless_it_was_lost(
     assert desk.tick(success(second), Outcome(third, NotReached(CAUSE))) == []
     desk.now += 60.0
     jobs = work(desk, [])
-    assert (of(jobs, Begin), of(jobs, Put)) == (begun, puts)
+    assert (of(jobs, Begin), of(jobs, Put)) == (session, puts)
 
 
 def test_a_changed_file_takes_its_parts_along(desk: Desk) -> None:
@@ -187,7 +187,7 @@ def test_a_robots_pause_does_not_hold_the_drive(desk: Desk) -> None:
 
 def test_an_upload_that_alone_gets_no_answer_is_given_up(tmp_path: Path, blank_ledger: Path) -> None:
     """Others come through meanwhile, each in one piece: it is no outage, and every try costs a call."""
-    code = DressCode(APP, MEDIA_LIMIT, space="1", large="drive")
+    code = PayloadPolicy(APP, MEDIA_LIMIT, space="1", large="drive")
     desk = Desk(tmp_path, blank_ledger, Settings(APP, codes={1: code}, give_up_after=60.0))
     (row,) = desk.drop("a.iso", size=MEDIA_LIMIT + 1)
     for number in range(60):
@@ -209,14 +209,14 @@ def unanswered(job: Job, row: int) -> Outcome:
 
 def test_notices_follow_their_own_folders_settings(desk: Desk) -> None:
     """They share one key in the ledger; a folder that sends files by now does so."""
-    notices = DressCode(APP, MEDIA_LIMIT, large="notice")
+    notices = PayloadPolicy(APP, MEDIA_LIMIT, large="notice")
     desk.settings = replace(desk.settings, codes={1: notices, None: notices})
     first = desk.drop("a.iso", size=SIZE)[0]
     second = desk.drop("b.iso", size=SIZE)[0]
     with desk.store.writing() as connection:
         connection.exec_driver_sql("UPDATE deliveries SET folder_id = NULL WHERE id = ?", (second,))
         connection.exec_driver_sql("UPDATE versions SET folder_id = NULL WHERE name = ?", (b"b.iso",))
-    drive = DressCode(APP, MEDIA_LIMIT, space="send", large="drive")
+    drive = PayloadPolicy(APP, MEDIA_LIMIT, space="send", large="drive")
     desk.settings = replace(desk.settings, codes={1: notices, None: drive})
     desk.restart()
     work(desk, [])

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from dingwatch.delivery import Announce, Outcome, Send, SendDone, Settings, Upload, UploadDone
+from dingwatch.delivery import Outcome, Send, SendCaption, SendDone, Settings, Upload, UploadDone
 from dingwatch.delivery.jobs import Done, Job
 from dingwatch.dingtalk import MEDIA_LIMIT
 from dingwatch.ledger.folders import Mapped, bind
@@ -24,7 +24,7 @@ from dingwatch.model import (
 )
 from dingwatch.notice_text import Wording
 from dingwatch.pace import Limit
-from dingwatch.payload import DressCode
+from dingwatch.payload import PayloadPolicy
 from tests.integration.test_delivery import APP, CAUSE, Desk, only
 
 PERSONS = ("user:a", "user:b", "user:c")
@@ -59,13 +59,13 @@ def saying(tmp_path: Path, blank_ledger: Path) -> Iterator[Desk]:
 
 def sends(jobs: list[Job]) -> list[tuple[str, ...]]:
     """Return whom the messages among these jobs are for."""
-    return [tuple(r.conversation for r in job.rows) for job in jobs if isinstance(job, Send | Announce)]
+    return [tuple(r.conversation for r in job.rows) for job in jobs if isinstance(job, Send | SendCaption)]
 
 
-def announce(jobs: list[Job]) -> Announce:
+def announce(jobs: list[Job]) -> SendCaption:
     """Return the only job, which is a line."""
     (job,) = jobs
-    assert isinstance(job, Announce)
+    assert isinstance(job, SendCaption)
     return job
 
 
@@ -179,10 +179,10 @@ def test_after_a_crash_a_line_is_not_sent_again_and_its_file_is_next(saying: Des
     announce(saying.tick())
     saying.restart()
     jobs = saying.tick()
-    assert [job.row.id for job in jobs if isinstance(job, Send | Announce)] in ([rows[0]], [])
+    assert [job.row.id for job in jobs if isinstance(job, Send | SendCaption)] in ([rows[0]], [])
     while not any(isinstance(job, Send) for job in jobs):
         jobs = saying.tick(*(Outcome(job, UploadDone("@b")) for job in jobs if isinstance(job, Upload)))
-    (file,) = [job for job in jobs if isinstance(job, Send | Announce)]
+    (file,) = [job for job in jobs if isinstance(job, Send | SendCaption)]
     assert isinstance(file, Send)
     assert file.row.id == rows[0]
 
@@ -207,12 +207,12 @@ def test_only_a_line_that_certainly_was_not_sent_goes_again(
     (line,) = saying.upload()
     jobs = saying.tick(Outcome(announce([line]), verdict))
     for _ in range(8):
-        if any(isinstance(job, Send | Announce) for job in jobs):
+        if any(isinstance(job, Send | SendCaption) for job in jobs):
             break
         saying.now += 61.0
         jobs = saying.tick(*(Outcome(job, Done()) for job in jobs))
-    (job,) = [job for job in jobs if isinstance(job, Send | Announce)]
-    assert isinstance(job, Announce) is again
+    (job,) = [job for job in jobs if isinstance(job, Send | SendCaption)]
+    assert isinstance(job, SendCaption) is again
 
 
 def test_lines_count_against_the_pace_of_the_next_process(saying: Desk) -> None:
@@ -249,7 +249,7 @@ def test_persons_get_the_same_line_together(saying: Desk) -> None:
     (file,) = saying.tick(Outcome(line, SendDone("key")))
     saying.tick(Outcome(file, SendDone("key")))
     saying.drop("a.pdf", *PERSONS, content="two")
-    lines = [job for job in saying.upload() if isinstance(job, Announce)]
+    lines = [job for job in saying.upload() if isinstance(job, SendCaption)]
     assert {(job.line.text, *(r.conversation for r in job.rows)) for job in lines} == {
         ("a.pdf", "user:a", "user:c"),
         ("a.pdf new version", "user:b"),
@@ -261,7 +261,7 @@ def test_no_line_goes_before_a_notice(tmp_path: Path, blank_ledger: Path) -> Non
     desk = desk_of(tmp_path, blank_ledger, "cidA")
     desk.settings = Settings(
         APP,
-        codes={desk.mark.id: DressCode(APP, MEDIA_LIMIT, send_as="notice")},
+        codes={desk.mark.id: PayloadPolicy(APP, MEDIA_LIMIT, send_as="notice")},
         wordings={desk.mark.id: Wording(template="{name}")},
     )
     desk.restart()
@@ -283,7 +283,7 @@ def test_a_custom_robots_trouble_is_its_own(tmp_path: Path, blank_ledger: Path, 
     """A lost answer is no doubt, and neither it nor an address out of reach pauses anything else."""
     settings = Settings(APP)
     desk = desk_of(tmp_path, blank_ledger, "webhook:abc", settings=settings)
-    desk.settings = Settings(APP, codes={desk.mark.id: DressCode(APP, MEDIA_LIMIT, send_as="notice")})
+    desk.settings = Settings(APP, codes={desk.mark.id: PayloadPolicy(APP, MEDIA_LIMIT, send_as="notice")})
     desk.restart()
     (row,) = desk.drop("a.pdf", "webhook:abc")
     (job,) = desk.tick() + desk.tick() + desk.tick()
@@ -298,7 +298,7 @@ def test_what_is_given_to_a_chat_and_a_group_has_two_uploads(desk: Desk) -> None
     desk.mark = replace(desk.mark, id=None)  # type: ignore[arg-type]  # as `send` does
     desk.drop("a.pdf", "cidA", "chat:x")
     uploads = [job for _ in range(3) for job in desk.tick() if isinstance(job, Upload)]
-    assert sorted((job.source.conversation, job.dress.key.name) for job in uploads) == [
+    assert sorted((job.source.conversation, job.payload.key.name) for job in uploads) == [
         ("chat:x", "a.pdf"),
         ("cidA", ""),
     ]
@@ -307,7 +307,7 @@ def test_what_is_given_to_a_chat_and_a_group_has_two_uploads(desk: Desk) -> None
 def test_what_is_no_picture_to_dingtalk_goes_as_a_file(tmp_path: Path, blank_ledger: Path) -> None:
     """A kind costs one refused call, and a size one; both are still known after a restart."""
     desk = desk_of(tmp_path, blank_ledger, "cidA")
-    desk.settings = Settings(APP, codes={desk.mark.id: DressCode(APP, MEDIA_LIMIT, send_as="image")})
+    desk.settings = Settings(APP, codes={desk.mark.id: PayloadPolicy(APP, MEDIA_LIMIT, send_as="image")})
     desk.restart()
 
     def kind_of(name: str, size: int, *refusals: Verdict) -> list[str]:
@@ -316,10 +316,10 @@ def test_what_is_no_picture_to_dingtalk_goes_as_a_file(tmp_path: Path, blank_led
         for _ in range(4):
             jobs += [job for job in desk.tick() if isinstance(job, Upload)]
         for refusal in refusals:
-            kinds.append(jobs[0].dress.key.type)
+            kinds.append(jobs[0].payload.key.type)
             jobs = [job for job in desk.tick(Outcome(jobs[0], refusal)) if isinstance(job, Upload)]
             jobs += [job for job in desk.tick() if isinstance(job, Upload)]
-        kinds.append(jobs[0].dress.key.type)
+        kinds.append(jobs[0].payload.key.type)
         (send,) = [j for j in desk.tick(Outcome(jobs[0], UploadDone(f"@{name}"))) if isinstance(j, Send)]
         desk.tick(Outcome(send, SendDone("key")))
         return kinds

@@ -19,7 +19,7 @@ from dingwatch.cli.app import cli
 from dingwatch.config.schema import SECTIONS
 from dingwatch.lifecycle import Event, State, diagram
 from dingwatch.model import Scope
-from dingwatch.texts import Language, Log, Text, spoken, worded
+from dingwatch.texts import Language, Log, Text, choose_language, describe_word
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
@@ -211,13 +211,13 @@ def sentences() -> Iterator[Text]:
 @pytest.mark.parametrize("word", [*Event, *(scope for scope in Scope if scope is not Scope.ROW)])
 def test_every_word_of_the_ledger_has_a_chinese_one(word: str) -> None:
     """What `why`, `status` and the log show of a delivery's life and of pauses is Chinese in Chinese."""
-    assert re.search("[一-鿿]", worded(word, Language.ZH))
+    assert re.search("[一-鿿]", describe_word(word, Language.ZH))
 
 
 @pytest.mark.parametrize(("count", "said"), [(0, "0 folders"), (1, "1 folder"), (2, "2 folders")])
 def test_nouns_follow_their_number(count: int, said: str) -> None:
     """One folder is not "1 folders"."""
-    assert Log.READY.said(Language.EN, count=count) == f"watching {said}"
+    assert Log.READY.render(Language.EN, count=count) == f"watching {said}"
 
 
 def placeholders(text: str) -> set[str | None]:
@@ -246,7 +246,7 @@ def test_every_sentence_is_whole_in_both_languages(text: Text) -> None:
 )
 def test_the_language_is_the_settings_or_the_locales(setting: str, locale: str, language: str) -> None:
     """`auto` goes by the locale, anything else is meant."""
-    assert spoken(setting, locale) is Language(language)
+    assert choose_language(setting, locale) is Language(language)
 
 
 def test_nothing_in_the_tree_stands_outside_of_its_place() -> None:

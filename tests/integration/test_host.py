@@ -12,7 +12,17 @@ from uuid import uuid4
 
 import pytest
 
-from dingwatch.host import SOCKET, Door, Lock, Locked, NoDaemon, ask, become_owner_of, lock_holder, notify
+from dingwatch.host import (
+    SOCKET,
+    ControlServer,
+    Lock,
+    LockedError,
+    NotRunningError,
+    ask,
+    become_owner_of,
+    lock_holder,
+    notify,
+)
 
 # --- systemd -----------------------------------------------------------------------------------
 
@@ -66,11 +76,11 @@ sys.stdin.readline()
 TRIER = """
 import sys
 from pathlib import Path
-from dingwatch.host import Lock, Locked, lock_holder
+from dingwatch.host import Lock, LockedError, lock_holder
 print(lock_holder(Path(sys.argv[1])))
 try:
     Lock(Path(sys.argv[1])).acquire()
-except Locked as locked:
+except LockedError as locked:
     print(locked.pid)
 """
 
@@ -97,7 +107,7 @@ def test_lock_is_held_elsewhere(tmp_path: Path) -> None:
     path = tmp_path / "lock"
     with holder(path) as process:
         assert lock_holder(path) == process.pid
-        with pytest.raises(Locked) as caught:
+        with pytest.raises(LockedError) as caught:
             Lock(path).acquire()
         assert caught.value.pid == process.pid
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
@@ -133,7 +143,7 @@ def test_own_lock_survives_a_look(tmp_path: Path) -> None:
     lock = Lock(path)
     lock.acquire()
     assert lock_holder(path) == os.getpid()
-    with pytest.raises(Locked):
+    with pytest.raises(LockedError):
         Lock(path).acquire()
     assert try_elsewhere(path) == [str(os.getpid())] * 2
     lock.release()
@@ -164,9 +174,9 @@ def test_no_lock_file(tmp_path: Path) -> None:
 
 
 @contextmanager
-def door(state_dir: Path, *, patience: float = 60.0) -> Iterator[Door]:
+def door(state_dir: Path, *, patience: float = 60.0) -> Iterator[ControlServer]:
     """Open a door that answers with what it was asked."""
-    opened = Door(state_dir, lambda request: f'{{"heard": "{request}"}}', patience=patience)
+    opened = ControlServer(state_dir, lambda request: f'{{"heard": "{request}"}}', patience=patience)
     opened.start()
     try:
         yield opened
@@ -203,7 +213,7 @@ def test_door_answers(tmp_path: Path) -> None:
         assert ask(tmp_path, "唤醒", 10) == '{"heard": "唤醒"}'
         assert stat.S_IMODE((tmp_path / SOCKET).stat().st_mode) == 0o600
     assert not (tmp_path / SOCKET).exists()
-    with pytest.raises(NoDaemon):
+    with pytest.raises(NotRunningError):
         ask(tmp_path, "唤醒", 10)
 
 
@@ -266,7 +276,7 @@ def test_stale_socket(tmp_path: Path) -> None:
     """The socket of a daemon that died is no obstacle."""
     with socket.socket(socket.AF_UNIX) as dead:
         dead.bind(str(tmp_path / SOCKET))
-    with pytest.raises(NoDaemon):
+    with pytest.raises(NotRunningError):
         ask(tmp_path, "a", 10)
     with door(tmp_path):
         assert ask(tmp_path, "a", 10) == '{"heard": "a"}'
@@ -317,9 +327,9 @@ def test_a_fault_behind_the_door(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         reported.set()
 
     monkeypatch.setattr(threading, "excepthook", report)
-    opened = Door(tmp_path, lambda request: str(int(request)))
+    opened = ControlServer(tmp_path, lambda request: str(int(request)))
     opened.start()
-    with pytest.raises(NoDaemon):
+    with pytest.raises(NotRunningError):
         ask(tmp_path, "no number", 10)
     assert reported.wait(10)
     opened.stop()
@@ -329,7 +339,7 @@ def test_a_fault_behind_the_door(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 def test_nobody_at_the_door(tmp_path: Path) -> None:
     """Without a daemon, or without its directory, the asker is told so."""
     for state_dir in (tmp_path, tmp_path / "no"):
-        with pytest.raises(NoDaemon):
+        with pytest.raises(NotRunningError):
             ask(state_dir, "a", 10)
 
 
@@ -357,7 +367,7 @@ def test_daemon_that_hangs(tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(tmp_path / SOCKET))
         listener.listen()
-        with pytest.raises(NoDaemon):
+        with pytest.raises(NotRunningError):
             ask(tmp_path, "a", 0.01)
 
 

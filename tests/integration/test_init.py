@@ -47,7 +47,7 @@ class Talk:
     output: Path
     answers: IO[str]
 
-    def said(self) -> str:
+    def render(self) -> str:
         """Return all that was said so far."""
         return self.output.read_text(encoding="utf-8")
 
@@ -58,7 +58,7 @@ class Talk:
 
     def until(self, words: str) -> None:
         """Wait until something is said."""
-        eventually(lambda: words in self.said())
+        eventually(lambda: words in self.render())
 
     def interrupt(self) -> None:
         """Press ^C until it is seen, as people do.
@@ -123,7 +123,7 @@ class Newcomer:
         """Run `init` with all its answers; return its exit code and what it said."""
         talk = self.begin(*words, language=language)
         talk.answer(*answers)
-        return talk.end(), talk.said()
+        return talk.end(), talk.render()
 
     def left(self) -> list[str]:
         """Return the files where the config is to be."""
@@ -144,7 +144,7 @@ def newcomer(
         talk.process.wait()
         talk.answers.close()
         # Whatever a test looks at, no run has said a secret.
-        assert sandbox.client_secret not in talk.said()
+        assert sandbox.client_secret not in talk.render()
 
 
 # --- The whole way ---------------------------------------------------------------------------------
@@ -213,7 +213,7 @@ def test_a_mention_finds_the_group(newcomer: Newcomer) -> None:
         talk.until(f"“{place.name}”")
         talk.answer(answer)
     talk.answer("y")
-    assert talk.end() == 0, talk.said()
+    assert talk.end() == 0, talk.render()
     assert sandbox.messages(group.id)[-1].file_name == "dingwatch test.txt"
     assert {ack.code for ack in sandbox.acks()} == {200}
 
@@ -243,7 +243,7 @@ def test_who_does_not_want_to_wait_chooses_another_way(newcomer: Newcomer, *, in
         talk.process.send_signal(signal.SIGINT)
     talk.until("Nothing came")
     talk.answer("3", newcomer.sandbox.conversations[0].id, "n")
-    assert talk.end() == 0, talk.said()
+    assert talk.end() == 0, talk.render()
 
 
 @needs_stream
@@ -376,10 +376,10 @@ def test_what_is_written_is_for_its_owner_only(newcomer: Newcomer, language: str
     assert stat.S_IMODE(newcomer.config.parent.stat().st_mode) == 0o700
     text = newcomer.config.read_text("utf-8")
     assert newcomer.sandbox.client_secret not in text
-    spoken = Language.ZH if language == CHINESE else Language.EN
-    assert f"# {Keys.FOLDERS_SETTLE.said(spoken)}" in text
-    assert yaml.safe_load(text)["language"] == spoken
-    assert ("接下来" if spoken is Language.ZH else "What to do next") in said
+    choose_language = Language.ZH if language == CHINESE else Language.EN
+    assert f"# {Keys.FOLDERS_SETTLE.render(choose_language)}" in text
+    assert yaml.safe_load(text)["language"] == choose_language
+    assert ("接下来" if choose_language is Language.ZH else "What to do next") in said
     assert load(newcomer.config, environ=os.environ).dingtalk.client_secret == newcomer.sandbox.client_secret
 
 
@@ -435,8 +435,8 @@ def test_the_end_at_any_point_leaves_no_file(newcomer: Newcomer, given: int, *, 
         talk.interrupt()
         assert talk.process.returncode == 1
     assert talk.end() == 1
-    assert "no config was written" in talk.said()
-    assert "Traceback" not in talk.said()
+    assert "no config was written" in talk.render()
+    assert "Traceback" not in talk.render()
     assert newcomer.left() == []
 
 

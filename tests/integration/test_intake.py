@@ -9,7 +9,7 @@ import pytest
 
 from dingwatch import filters
 from dingwatch.dingtalk import MEDIA_LIMIT
-from dingwatch.intake import FolderSettings, Input, Instant, IntakeLoop, Job, Performer
+from dingwatch.intake import Executor, FolderSettings, Input, IntakeLoop, Job, Now
 from dingwatch.intake.jobs import (
     Anew,
     Arm,
@@ -29,10 +29,10 @@ from dingwatch.intake.watches import HUNG
 from dingwatch.ledger import Outage, Store, commands, floods, sqlite_url
 from dingwatch.ledger.folders import Mapped, bind, mark_homes
 from dingwatch.model import Cause, Home, Misconfigured, WatchKind
-from dingwatch.payload import DressCode
+from dingwatch.payload import PayloadPolicy
 from dingwatch.settle import EMPTY_WAIT
 from dingwatch.texts import Log
-from dingwatch.watch import Notice, Observer, Overflow
+from dingwatch.watch import Hint, Observer, Overflow
 from tests.support import Heard
 
 
@@ -65,7 +65,7 @@ class Watcher:
             name="share",
             conversations=mapped.conversations,
             filter=filters.path_filter((), (), recursive=True),
-            code=DressCode("app", MEDIA_LIMIT),
+            code=PayloadPolicy("app", MEDIA_LIMIT),
             watch="poll",
             **self.changes,  # type: ignore[arg-type]
         )
@@ -76,13 +76,11 @@ class Watcher:
             [(settings, mark)],
             app="app",
             refused=frozenset(),
-            say=self.heard,
+            log=self.heard,
             outage=Outage(self.heard),
             keep=self.keep,
         )
-        self.perform = Performer(
-            self.store, Observer(lambda _: None), {mark.id: settings}, self.inputs.append
-        )
+        self.perform = Executor(self.store, Observer(lambda _: None), {mark.id: settings}, self.inputs.append)
         self.jobs: list[Job] = []
 
     def go(self, seconds: float = 0.0) -> None:
@@ -90,7 +88,7 @@ class Watcher:
         end = self.now + seconds
         while True:
             taken, self.inputs[:] = list(self.inputs), []
-            plan = self.loop.tick(Instant(self.now + 1e9, self.now), taken)
+            plan = self.loop.tick(Now(self.now + 1e9, self.now), taken)
             for job in plan.jobs:
                 self.jobs.append(job)
                 self.inputs.append(self.perform(job))
@@ -104,11 +102,11 @@ class Watcher:
     def step(self) -> list[Job]:
         """Tick once, and leave the jobs undone."""
         taken, self.inputs[:] = list(self.inputs), []
-        return self.loop.tick(Instant(self.now + 1e9, self.now), taken).jobs
+        return self.loop.tick(Now(self.now + 1e9, self.now), taken).jobs
 
     def next_at(self) -> float | None:
         """Return when the loop is next needed, with nothing coming in."""
-        return self.loop.tick(Instant(self.now + 1e9, self.now), []).next_at
+        return self.loop.tick(Now(self.now + 1e9, self.now), []).next_at
 
     def drop(self, name: str, content: bytes = b"content") -> Path:
         """Write a file and tell the loop."""
@@ -120,7 +118,7 @@ class Watcher:
 
     def notice(self, name: str) -> None:
         """Tell the loop that something happened to a path."""
-        self.inputs.append(Notice(self.id, os.fsencode(name)))
+        self.inputs.append(Hint(self.id, os.fsencode(name)))
 
     def rows(self) -> list[tuple[str, str, str | None]]:
         """Return (name, state, code) of the deliveries to the first conversation."""
@@ -371,7 +369,7 @@ def test_a_suspended_machine_is_followed_by_a_scan(tmp_path: Path, blank_ledger:
     watcher = Watcher(tmp_path, blank_ledger, poll_interval=3600.0)
     watcher.go(1.0)
     (watcher.share / "a.pdf").write_bytes(b"a")
-    plan = watcher.loop.tick(Instant(watcher.now + 1e9 + 7200, watcher.now), [])
+    plan = watcher.loop.tick(Now(watcher.now + 1e9 + 7200, watcher.now), [])
     assert [type(job).__name__ for job in plan.jobs] == ["Scan"]
 
 

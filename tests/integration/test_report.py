@@ -14,7 +14,7 @@ from dingwatch.ledger.transitions import Change
 from dingwatch.ledger.versions import NewVersion
 from dingwatch.lifecycle import Event, State
 from dingwatch.model import Cause, Fingerprint
-from tests.support import dressed
+from tests.support import plain_payload
 
 CAUSE = Cause("40038", "refused", "CONTENT")
 A, B = Mapped(b"/a", "a", ("cid1", "cid2")), Mapped(b"/b", "b", ("cid1",))
@@ -33,9 +33,9 @@ def store(tmp_path: Path, blank_ledger: Path) -> Iterator[Store]:
 
 def new(folder: int | None, path: bytes, at: float, *conversations: str) -> NewVersion:
     """Return a version; without conversations it is baseline."""
-    dress = dressed(path, path.hex(), "app", ()) if conversations else None
+    payload = plain_payload(path, path.hex(), "app", ()) if conversations else None
     digest = path.hex() if conversations else None
-    return NewVersion(folder, path, Fingerprint(5, int(at), 0, 1, 1), digest, at, at, dress, conversations)
+    return NewVersion(folder, path, Fingerprint(5, int(at), 0, 1, 1), digest, at, at, payload, conversations)
 
 
 def add(store: Store, *made: NewVersion) -> list[int]:
@@ -231,7 +231,7 @@ def test_one_wrong_id_leaves_all_as_it_was(store: Store) -> None:
     fail(store, failed)
     with store.reading() as connection:
         (old,) = commands.baseline(connection, None, 2)
-    chosen = Chosen(old, "0" * 64, dressed(b"old.txt", "0" * 64, "app", ()), ("cid1",))
+    chosen = Chosen(old, "0" * 64, plain_payload(b"old.txt", "0" * 64, "app", ()), ("cid1",))
     before = stored(store)
     with pytest.raises(NotApplicable) as refused:
         commands.retry(store, [failed, waiting, 999, 2**70], [chosen], 500.0)
@@ -246,7 +246,7 @@ def test_a_baseline_is_sent_once_however_often_it_is_asked_for(store: Store) -> 
     add(store, new(1, b"old.txt", 1.0))
     with store.reading() as connection:
         (old,) = commands.baseline(connection, None, 1)
-    chosen = Chosen(old, "0" * 64, dressed(b"old.txt", "0" * 64, "app", ()), ("cid1", "cid2"))
+    chosen = Chosen(old, "0" * 64, plain_payload(b"old.txt", "0" * 64, "app", ()), ("cid1", "cid2"))
     commands.retry(store, [], [chosen], 500.0)
     with pytest.raises(NotApplicable):
         commands.retry(store, [], [chosen], 501.0)

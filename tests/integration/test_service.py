@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from dingwatch.config import Config
-from dingwatch.host import Locked
+from dingwatch.host import LockedError
 from dingwatch.ledger import Outage
 from dingwatch.model import WatchKind
 from dingwatch.sandbox import Fault, FaultKind, Sandbox, Settings
@@ -55,7 +55,7 @@ def one(tmp_path: Path, share: Path, sandbox: Sandbox) -> Config:
 @contextmanager
 def run(setting: Config, heard: Heard | None = None) -> Iterator[Service]:
     """Run the service, and see that nothing unexpected ended it."""
-    service = Service(setting, say=heard or Heard())
+    service = Service(setting, log=heard or Heard())
     with service:
         service.ready.wait(20)
         yield service
@@ -294,8 +294,8 @@ def test_no_thread_outlives_the_service(one: Config, share: Path, sandbox: Sandb
 
 def test_a_second_daemon_on_one_ledger_refuses(one: Config) -> None:
     """Two daemons would send everything twice."""
-    with run(one), pytest.raises(Locked):
-        Service(one, say=Heard()).start()
+    with run(one), pytest.raises(LockedError):
+        Service(one, log=Heard()).start()
 
 
 def test_wrong_credentials_pause_the_app_and_keep_every_file(

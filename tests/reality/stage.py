@@ -174,7 +174,7 @@ def in_work(setting: Config) -> int:
 @contextmanager
 def running(setting: Config, heard: Heard | None = None) -> Iterator[Service]:
     """Run the service, and see that nothing unexpected ended it."""
-    service = Service(setting, say=heard or Heard())
+    service = Service(setting, log=heard or Heard())
     with service:
         service.ready.wait(PATIENCE)
         yield service

@@ -167,7 +167,7 @@ class FileOperations(RuleBasedStateMachine):
 
     def start_service(self) -> None:
         """Start, and wait until the folder is watched."""
-        self.service = Service(self.scene.setting, say=Heard())
+        self.service = Service(self.scene.setting, log=Heard())
         self.service.start()
         assert self.service.ready.wait(PATIENCE)
 

@@ -215,7 +215,7 @@ def test_every_name_is_known_again(tmp_path: Path) -> None:
             with open(os.path.join(os.fsencode(spot.folder), name), "wb") as file:
                 file.write(content_of(name))
         for _ in range(2):
-            with Service(scene.setting, say=Heard()) as service:
+            with Service(scene.setting, log=Heard()) as service:
                 assert service.ready.wait(PATIENCE)
                 eventually(spot.quiet_passed())
                 eventually(lambda: idle(service, scene.setting))

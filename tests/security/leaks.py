@@ -149,7 +149,7 @@ class Leaks:
         self._after(CliRunner, "invoke", lambda done, _a, _n: hear("command", (done.output, done.exception)))
         self._after(pytest.CaptureFixture, "readouterr", lambda said, _a, _n: hear("output", said))
         self._after(
-            Heard, "__call__", lambda _r, args, named: hear("sentence", args[1].said(Language.EN, **named))
+            Heard, "__call__", lambda _r, args, named: hear("sentence", args[1].render(Language.EN, **named))
         )
         self._after(
             pytest.ExceptionInfo,

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Final, Self
 
-from dingwatch.delivery import Announce, FetchToken, Job, Send, Upload
+from dingwatch.delivery import FetchToken, Job, Send, SendCaption, Upload
 from dingwatch.delivery.state import rows_of
 from dingwatch.dingtalk import Host, RobotMessage, SampleFile, SampleMarkdown
 from dingwatch.ledger.delivery import Delivery
@@ -130,9 +130,9 @@ class Chat:
             raise Failure(TypeRefused(_cause("40005")))
         answer = self._fails(UPLOAD_FAULTS)
         if answer is None or (isinstance(answer, NoAnswer) and self._rng.random() < 0.5):
-            self.uploads[job.dress.key.id] += 1
+            self.uploads[job.payload.key.id] += 1
             media = f"@{len(self._media)}"
-            self._media[media] = (digest_of(_unpacked(bytes(content))), job.dress.key.id)
+            self._media[media] = (digest_of(_unpacked(bytes(content))), job.payload.key.id)
         if answer is not None:
             raise Failure(answer)
         return media
@@ -146,7 +146,7 @@ class Chat:
         self._token(Host.API, renew=renew)
         job = self.job
         assert isinstance(job, Send)
-        assert (job.row.conversation, file_name) == (conversation_id, job.dress.name)
+        assert (job.row.conversation, file_name) == (conversation_id, job.payload.name)
         assert file_name.lower().endswith(f".{file_type}")
         answer = self._fails(SEND_FAULTS)
         if isinstance(answer, MediaLost):
@@ -163,7 +163,7 @@ class Chat:
     def _take_line(self, conversation_id: str, *, renew: bool) -> str:
         self._token(Host.API, renew=renew)
         job = self.job
-        assert isinstance(job, Announce)
+        assert isinstance(job, SendCaption)
         assert job.row.conversation == conversation_id
         answer = self._fails(tuple(fault for fault in SEND_FAULTS if not isinstance(fault, MediaLost)))
         if answer is None or (isinstance(answer, NoAnswer) and self._rng.random() < 0.5):
@@ -193,7 +193,7 @@ class Chat:
             return None
         answer = self._rng.choice(faults)
         if isinstance(answer, TokenRejected):
-            self.fresh[Host.API if isinstance(self.job, Send | Announce) else Host.OAPI] = False
+            self.fresh[Host.API if isinstance(self.job, Send | SendCaption) else Host.OAPI] = False
         return answer
 
     # --- What the story does ------------------------------------------------------------------------
@@ -207,11 +207,11 @@ class Chat:
 
     def note(self, job: Job, result: object) -> None:
         """Remember what an answer was that is no success, or that it was never heard (None)."""
-        if isinstance(job, FetchToken | Announce) or not (result is None or isinstance(result, Verdict)):
+        if isinstance(job, FetchToken | SendCaption) or not (result is None or isinstance(result, Verdict)):
             return
         name = type(result).__name__ if result is not None else "dropped"
         if isinstance(job, Upload):
-            self.wasted[job.dress.key.id] += 1
+            self.wasted[job.payload.key.id] += 1
         for row in rows_of(job):
             self.faults[row.id].append(name)
 

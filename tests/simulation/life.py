@@ -17,10 +17,10 @@ from random import Random
 from typing import Any, Final, cast
 
 from dingwatch import delivery, filters, intake
-from dingwatch.delivery import Announce, DeliveryLoop, FetchToken, Outcome, Send, Settings, Upload
+from dingwatch.delivery import DeliveryLoop, FetchToken, Outcome, Send, SendCaption, Settings, Upload
 from dingwatch.delivery import reading as delivery_reading
 from dingwatch.dingtalk import MEDIA_LIMIT, REFUSED_EXTENSIONS, Client
-from dingwatch.intake import FolderSettings, Input, Instant, IntakeLoop
+from dingwatch.intake import FolderSettings, Input, IntakeLoop, Now
 from dingwatch.intake import execute as intake_perform
 from dingwatch.intake.folder import Phase
 from dingwatch.intake.jobs import Anew, Check, Listed, Look, Scan, Scanned, TakeBaseline
@@ -29,8 +29,8 @@ from dingwatch.ledger.folders import Mapped, bind
 from dingwatch.lifecycle import State
 from dingwatch.model import NoAnswer, Vanished, Verdict, WatchKind
 from dingwatch.notice_text import Wording
-from dingwatch.payload import DressCode
-from dingwatch.watch import Notice, Overflow
+from dingwatch.payload import PayloadPolicy
+from dingwatch.watch import Hint, Overflow
 from tests.simulation.chat import Chat
 from tests.simulation.disk import Disk, Place, Root, Tree, nothing
 from tests.simulation.edges import Ledger, Watching
@@ -66,7 +66,7 @@ _TIMES: Final[dict[type, tuple[float, ...]]] = {
     TakeBaseline: (0.01, 0.5, 5.0),
     Upload: (0.1, 1.0, 10.0),
     Send: (0.1, 0.5, 3.0, 20.0),
-    Announce: (0.1, 0.5, 3.0, 20.0),
+    SendCaption: (0.1, 0.5, 3.0, 20.0),
     FetchToken: (0.1, 1.0),
 }
 
@@ -88,7 +88,7 @@ class Life:
         self.trees = [self._tree(b"/share%d" % i) for i in range(len(self.shape.mapping))]
         self.told: deque[tuple[float, str]] = deque(maxlen=4000)
         self.ids: dict[int, Tree] = {}
-        self.claims: list[tuple[float, delivery.Place | None]] = []
+        self.claims: list[tuple[float, delivery.Target | None]] = []
         """When, by the wall clock, what was claimed."""
         self.listed: set[tuple[int, bytes, int, int]] = set()
         self.jumped = False
@@ -203,7 +203,7 @@ class Life:
         taken, self.intake_in = self.intake_in, []
         self._count_tick("intake", taken)
         self._note_notices(self.intake, taken)
-        plan = self.intake.tick(Instant(self.wall, self.monotonic), taken)
+        plan = self.intake.tick(Now(self.wall, self.monotonic), taken)
         for job in plan.jobs:
             self._submit(job, partial(self._do_intake, job))
         self._intake_at = plan.next_at
@@ -215,7 +215,7 @@ class Life:
         """What is noticed while a folder is not yet watched is no baseline."""
         away = {i for i, folder in loop._folders.items() if folder.phase is not Phase.UP}
         self._noticed |= {
-            (one.folder, one.path) for one in taken if isinstance(one, Notice) and one.folder in away
+            (one.folder, one.path) for one in taken if isinstance(one, Hint) and one.folder in away
         }
         self._scanned |= {one.folder for one in taken if isinstance(one, Scanned)} & self._looked
 
@@ -255,8 +255,8 @@ class Life:
             None if plan.next_at is None else self.monotonic + max(plan.next_at - self.wall, 0)
         )
         for job in plan.jobs:
-            if isinstance(job, Send | Announce | Upload):
-                self.claims.append((self.wall, delivery.place_of(job)))
+            if isinstance(job, Send | SendCaption | Upload):
+                self.claims.append((self.wall, delivery.target_of(job)))
             self._submit(job, partial(self._do_delivery, job))
 
     def _look_for_forgotten(self, loop: DeliveryLoop, plan: delivery.loop.Plan) -> None:
@@ -320,7 +320,7 @@ class Life:
     def _delivery_out(self, outcome: Outcome) -> None:
         self.tell(f"   out: {_short(outcome)}")
         self.chat.note(outcome.job, outcome.result)
-        if isinstance(outcome.job, Announce) and isinstance(outcome.result, Verdict):
+        if isinstance(outcome.job, SendCaption) and isinstance(outcome.result, Verdict):
             self._forget_line(outcome.job, outcome.result)
         self.delivery_in.append(outcome)
 
@@ -345,7 +345,7 @@ class Life:
                 name=one.name,
                 conversations=one.conversations,
                 filter=FILTER,
-                code=DressCode(APP, MEDIA_LIMIT),
+                code=PayloadPolicy(APP, MEDIA_LIMIT),
                 settle=self.shape.settle,
                 existing=self.shape.existing,
                 on_change=self.shape.on_change,
@@ -363,10 +363,10 @@ class Life:
             list(zip(settings, marks, strict=True)),
             app=APP,
             refused=REFUSED_EXTENSIONS,
-            say=self._say,
+            log=self._say,
             outage=outage,
         )
-        self._intake_perform = intake.Performer(
+        self._intake_perform = intake.Executor(
             self.store, self.observer, {one.id: one for one in settings}, self.intake_in_put
         )
         self.delivery = DeliveryLoop(
@@ -382,10 +382,10 @@ class Life:
             ),
             token_fresh=self.chat.token_fresh,
             chance=self.rng.random,
-            say=self._say,
+            log=self._say,
             outage=outage,
         )
-        self._delivery_perform = delivery.Performer(
+        self._delivery_perform = delivery.Executor(
             cast("Client", self.chat),
             delivery.Reader({one.id: one.root for one in settings}),
             delivery.Sender(cast("Client", self.chat)),
@@ -417,18 +417,18 @@ class Life:
         for job in jobs:
             self.chat.note(job, None)
 
-    def _forget_line(self, job: Announce, verdict: Verdict) -> None:
+    def _forget_line(self, job: SendCaption, verdict: Verdict) -> None:
         """A line that certainly was not sent leaves no trace, and does not count in the next process."""
         places = [place for _, place in self.claims]
         if not isinstance(verdict, NoAnswer):
-            del self.claims[len(places) - 1 - places[::-1].index(delivery.place_of(job))]
+            del self.claims[len(places) - 1 - places[::-1].index(delivery.target_of(job))]
 
     def _die(self) -> None:
         left, self._events = self._events, []
         for one in sorted(left):
             if one.job is None:
                 heapq.heappush(self._events, one)
-            elif isinstance(one.job, Upload | Send | Announce):
+            elif isinstance(one.job, Upload | Send | SendCaption):
                 self.chat.note(one.job, None)
                 if not one.done and self.rng.random() < 0.5:
                     self._perform_delivery(one.job)  # its effect happened, and nobody heard of it
@@ -448,7 +448,7 @@ class Life:
         self._events = [
             one
             for one in self._events
-            if one.job is None or isinstance(one.job, Upload | Send | Announce | FetchToken)
+            if one.job is None or isinstance(one.job, Upload | Send | SendCaption | FetchToken)
         ]
         heapq.heapify(self._events)
         self._stop_at = self.monotonic + STOP_SECONDS
@@ -477,11 +477,11 @@ class Life:
                 continue
             heard = True
             if not lost:
-                self._put_later(Notice(folder, path))
+                self._put_later(Hint(folder, path))
         if lost and heard and self.shape.strict:
             self._put_later(Overflow())
 
-    def _put_later(self, one: Notice | Overflow) -> None:
+    def _put_later(self, one: Hint | Overflow) -> None:
         observer = self.observer
 
         def put() -> None:
@@ -578,7 +578,7 @@ def _short(one: object) -> str:
         return f"{_short(one.job)} -> {type(one.result).__name__} {getattr(one.result, 'cause', '')}"
     if isinstance(one, Upload):
         return f"Upload {[(r.id, r.path) for r in one.rows]}"
-    if isinstance(one, Announce):
+    if isinstance(one, SendCaption):
         return f"Announce {one.row.id} to {one.row.conversation}"
     if isinstance(one, Send):
         return f"Send {one.row.id} {one.row.path!r} to {one.row.conversation}"

@@ -633,7 +633,7 @@ def test_what_recipients_cannot_do_is_told(
     """A custom robot asked for files, and a template with an unknown field, are errors that say so."""
     (found,) = problems(write(folder(lines)), language=language)
     assert found.key == f"folders[0].{key}"
-    assert found.text == problem.said(language, fields="name, size, folder, path, change")
+    assert found.text == problem.render(language, fields="name, size, folder, path, change")
     assert "t0k3n" not in found.text
 
 
@@ -642,7 +642,7 @@ def test_an_empty_list_is_no_recipient(write: Writer, lines: str) -> None:
     """A folder whose files would go to nobody is an error."""
     text = folder(lines).replace("    conversation_id: cidA==\n", "")
     (found,) = problems(write(text))
-    assert (found.key, found.text) == ("folders[0].conversation_id", Problems.MISSING.said(Language.EN))
+    assert (found.key, found.text) == ("folders[0].conversation_id", Problems.MISSING.render(Language.EN))
 
 
 def test_a_folder_may_have_every_kind_of_recipient(write: Writer) -> None:

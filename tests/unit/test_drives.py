@@ -6,28 +6,28 @@ from dingwatch.delivery.drives import PARTS_AT_ONCE, WHOLE, next_steps, parts_fo
 from dingwatch.delivery.jobs import Begin, Commit, DriveJob, Put
 from dingwatch.delivery.state import Drive
 from dingwatch.dingtalk import MOST_ADDRESSES
-from dingwatch.ledger.upload_sessions import Begun
+from dingwatch.ledger.upload_sessions import UploadSession
 from dingwatch.model import Fingerprint
-from dingwatch.payload import DressCode, dress
+from dingwatch.payload import PayloadPolicy, choose_payload
 from tests.support import row
 
-BEGUN = Begun("space", "key")
-CODE = DressCode("app", 20, space="7", large="drive")
+BEGUN = UploadSession("space", "key")
+CODE = PayloadPolicy("app", 20, space="7", large="drive")
 
 
 def drive(size: int) -> Drive:
     """Return a claimed upload of a file of so many bytes."""
-    dressed = dress(b"a.iso", size, "digest", CODE, ())
-    return Drive((row(b"a.iso", Fingerprint(size, 1, 1, 1, 1), "digest", dressed),), dressed)
+    plain_payload = choose_payload(b"a.iso", size, "digest", CODE, ())
+    return Drive((row(b"a.iso", Fingerprint(size, 1, 1, 1, 1), "digest", plain_payload),), plain_payload)
 
 
 def carried_out(upload: Drive) -> list[DriveJob]:
     """Return every step of an upload, each carried out before the next is asked for."""
     steps: list[DriveJob] = []
-    begun, finished = None, set[int]()
+    session, finished = None, set[int]()
     while not steps or not isinstance(steps[-1], Commit):
-        step = next_steps(upload, begun, finished, [])[0]
-        begun = BEGUN
+        step = next_steps(upload, session, finished, [])[0]
+        session = BEGUN
         if isinstance(step, Put):
             finished.add(step.part.number)
         steps.append(step)
@@ -38,7 +38,7 @@ def test_in_one_piece_up_to_a_size() -> None:
     """It is put, and committed; there is nothing to begin."""
     put, commit = carried_out(drive(WHOLE))
     assert isinstance(put, Put)
-    assert (put.part.size, put.begun, commit) == (WHOLE, None, Commit(put.rows, put.dress, BEGUN))
+    assert (put.part.size, put.session, commit) == (WHOLE, None, Commit(put.rows, put.payload, BEGUN))
 
 
 @pytest.mark.parametrize("size", [WHOLE + 1, 1 << 30, (2 << 30) + 17])

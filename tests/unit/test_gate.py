@@ -3,7 +3,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from dingwatch.delivery import Place
+from dingwatch.delivery import Target
 from dingwatch.model import Failure, NotReached
 from dingwatch.pace import Limit
 from dingwatch.service import Gate
@@ -36,7 +36,7 @@ class Clock(threading.Event):
         return float(self._seen.at)
 
 
-UPLOAD = Place("media/upload")
+UPLOAD = Target("media/upload")
 LIMIT = Limit(20, 1.0, spaced=True)
 
 

@@ -4,7 +4,7 @@ from dingwatch import names
 from dingwatch.model import (
     Form,
 )
-from tests.support import dressed
+from tests.support import plain_payload
 
 
 def test_only_control_and_bidi_characters_are_replaced() -> None:
@@ -35,13 +35,15 @@ def test_extensions(name: str, kind: str) -> None:
 
 def test_a_refused_kind_goes_zipped_under_its_full_name() -> None:
     """`a.html` goes as `a.html.zip`, and so does what has no extension."""
-    archive = dressed(b"a.html", "d1", "app", {"html"})
+    archive = plain_payload(b"a.html", "d1", "app", {"html"})
     assert (archive.form, archive.name, archive.key.extension) == (Form.ZIP, "a.html.zip", "zip")
-    assert dressed(b"Makefile", "d1", "app", ()).name == "Makefile.zip"
+    assert plain_payload(b"Makefile", "d1", "app", ()).name == "Makefile.zip"
 
 
 def test_one_content_is_one_upload_whatever_its_name() -> None:
     """Files of the same bytes and extension share an upload; archives differ by the name inside."""
-    assert dressed(b"a.pdf", "d1", "app", ()).key == dressed(b"b.PDF", "d1", "app", ()).key
-    assert dressed(b"a.pdf", "d1", "app", ()).key != dressed(b"a.doc", "d1", "app", ()).key
-    assert dressed(b"a.htm", "d1", "app", {"htm"}).key != dressed(b"b.htm", "d1", "app", {"htm"}).key
+    assert plain_payload(b"a.pdf", "d1", "app", ()).key == plain_payload(b"b.PDF", "d1", "app", ()).key
+    assert plain_payload(b"a.pdf", "d1", "app", ()).key != plain_payload(b"a.doc", "d1", "app", ()).key
+    assert (
+        plain_payload(b"a.htm", "d1", "app", {"htm"}).key != plain_payload(b"b.htm", "d1", "app", {"htm"}).key
+    )
