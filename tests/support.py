@@ -7,7 +7,8 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from dingwatch.lifecycle import State
 from dingwatch.model import Fingerprint
 from dingwatch.payload import Payload, PayloadPolicy, choose_payload
 from dingwatch.sandbox import Message, Sandbox
+from dingwatch.service import Service
 from dingwatch.texts import Language, Text
 
 PATIENCE = 20.0
@@ -135,6 +137,27 @@ class Heard:
     def count(self, text: Text) -> int:
         """Say how often a sentence was said."""
         return sum(one is text for one, _ in self.said)
+
+
+@contextmanager
+def running(setting: Config, heard: Heard | None = None) -> Iterator[Service]:
+    """Run the service while the block runs, and raise what ended it unexpectedly."""
+    service = Service(setting, log=heard or Heard())
+    with service:
+        assert service.ready.wait(PATIENCE), service.failed
+        yield service
+    if service.failed is not None:
+        raise service.failed
+
+
+def names(sandbox: Sandbox, conversation: int = 0) -> list[str]:
+    """Return the names of the files that a conversation shows, in its order."""
+    return [str(message.file_name) for message in sandbox.messages(sandbox.conversations[conversation].id)]
+
+
+def sent(sandbox: Sandbox, number: int, conversation: int = 0) -> Callable[[], bool]:
+    """Return the condition that a conversation has so many messages."""
+    return lambda: len(sandbox.messages(sandbox.conversations[conversation].id)) >= number
 
 
 def digests(messages: tuple[Message, ...]) -> list[str]:

@@ -5,7 +5,7 @@ import shutil
 import signal
 import subprocess
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -18,7 +18,13 @@ from dingwatch.model import WatchKind
 from dingwatch.sandbox import Sandbox
 from dingwatch.service import Service
 from tests.integration.conftest import Machine
-from tests.support import Heard, config, eventually, folder
+from tests.support import Heard, config, eventually, folder, names, running
+
+
+def arrive(sandbox: Sandbox, wanted: Collection[str], patience: float = 60.0) -> None:
+    """Wait until these have arrived, and see that they and nothing else came, once each."""
+    eventually(lambda: set(wanted) <= set(names(sandbox)), patience)
+    assert Counter(names(sandbox)) == Counter(wanted)
 
 
 @dataclass
@@ -34,22 +40,12 @@ class Watched:
     def running(self, **changes: Any) -> Iterator[Service]:  # noqa: ANN401 (settings of the folder)
         """Run the service, and see that nothing unexpected ended it."""
         one = replace(self.setting.folders[0], **changes)
-        self.service = Service(replace(self.setting, folders=(one,)), log=self.heard)
-        with self.service:
-            assert self.service.ready.wait(20)
+        with running(replace(self.setting, folders=(one,)), self.heard) as self.service:
             yield self.service
-        if self.service.failed is not None:
-            raise self.service.failed
-
-    def names(self) -> Counter[str]:
-        """Return how often each name was sent."""
-        messages = self.sandbox.messages(self.sandbox.conversations[0].id)
-        return Counter(str(message.file_name) for message in messages)
 
     def arrives(self, *names: str, patience: float = 30.0) -> None:
         """Wait until these have arrived, and see that they and nothing else came, once each."""
-        eventually(lambda: all(self.names()[name] for name in names), patience)
-        assert self.names() == Counter(names)
+        arrive(self.sandbox, names, patience)
 
     def kind(self) -> WatchKind:
         """Return how the folder is watched now."""

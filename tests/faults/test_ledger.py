@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections import Counter
 from collections.abc import Callable
 from contextlib import closing, suppress
 from pathlib import Path
@@ -16,7 +15,7 @@ from dingwatch.sandbox import Sandbox
 from dingwatch.service import LEDGER_FILE
 from dingwatch.texts import Log
 from tests.faults.conftest import Confined, Mount, Watched
-from tests.support import eventually
+from tests.support import eventually, names
 
 CYCLES = 4
 BATCH = 8
@@ -40,11 +39,6 @@ def drop(share: Path, first: int) -> set[str]:
     return dropped
 
 
-def names(sandbox: Sandbox) -> Counter[str]:
-    """Return how often each name was sent."""
-    return Counter(str(m.file_name) for m in sandbox.messages(sandbox.conversations[0].id))
-
-
 @pytest.fixture
 def disk(tmp_path: Path, mount: Mount) -> Path:
     """A state directory on a small disk of its own; SQLite lets its log grow to 4 MB."""
@@ -56,7 +50,7 @@ def disk(tmp_path: Path, mount: Mount) -> Path:
 
 def full_or_done(watched: Watched, before: int, wanted: set[str]) -> Callable[[], bool]:
     """Return a condition: the ledger was down, or its log had room in itself and all of it went out."""
-    return lambda: watched.heard.count(Log.LEDGER_DOWN) > before or wanted <= watched.names().keys()
+    return lambda: watched.heard.count(Log.LEDGER_DOWN) > before or wanted <= set(names(watched.sandbox))
 
 
 @pytest.mark.sweep
@@ -103,7 +97,7 @@ def test_killed_while_the_disk_is_full(
     process = confined.start()
     eventually(lambda: set(names(sandbox)) == wanted, 90.0)
     eventually(lambda: confined.status()["totals"]["sent"] == len(wanted), 90.0)
-    assert names(sandbox).total() - len(wanted) <= marked(confined)
+    assert len(names(sandbox)) - len(wanted) <= marked(confined)
     confined.end(process)
 
 
@@ -155,7 +149,7 @@ def test_a_ledger_overwritten_while_it_is_used(confined: Confined, share: Path, 
     process = confined.start()
     both = wanted | {f"{number}.txt" for number in range(BATCH, 2 * BATCH)}
     eventually(lambda: set(names(sandbox)) == both, 60.0)
-    assert all(names(sandbox)[name] == 1 for name in wanted)
+    assert all(names(sandbox).count(name) == 1 for name in wanted)
     confined.end(process)
 
 

@@ -10,7 +10,7 @@ import pytest
 from dingwatch.config.links import real_paths
 from dingwatch.sandbox import Fault, FaultKind, Sandbox
 from tests.faults.conftest import Confined
-from tests.support import eventually
+from tests.support import eventually, names
 
 
 @pytest.fixture
@@ -78,11 +78,6 @@ def test_a_share_that_hangs_with_files_waiting_holds_up_no_other_folder(
     )
     (tmp_path / "local" / "b.txt").write_text("b")
     eventually(lambda: "b.txt" in names(sandbox))
-
-
-def names(sandbox: Sandbox) -> list[str]:
-    """Return the names of what was sent."""
-    return [str(message.file_name) for message in sandbox.messages(sandbox.conversations[0].id)]
 
 
 def test_commands_answer(two_folders: Confined, tmp_path: Path, share: Path) -> None:

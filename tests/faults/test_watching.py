@@ -5,9 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import sqlite3
 import subprocess
-from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,31 +16,14 @@ from watchdog.observers.inotify_c import CallbackId, InotifyConstants, InotifyEv
 
 from dingwatch.model import WatchKind
 from dingwatch.sandbox import Fault, FaultKind, Sandbox
-from dingwatch.service import LEDGER_FILE
 from dingwatch.texts import Log
-from tests.faults.conftest import Confined, Mount, Watched, unmount
+from tests.faults.conftest import Confined, Mount, Watched, arrive, unmount
+from tests.ledger import states
 from tests.support import eventually
 
 SOON = {"rescan": 1.0}
 BURST = 10_000
 """Renames while nobody reads: two events each, more than the kernel keeps (`max_queued_events`: 16,384)."""
-
-
-def states(watched: Watched) -> Counter[str]:
-    """Return how many deliveries are in each state."""
-    with sqlite3.connect(watched.setting.state_dir / LEDGER_FILE) as ledger:
-        return Counter(row[0] for row in ledger.execute("SELECT state FROM deliveries"))
-
-
-def sent(sandbox: Sandbox) -> Counter[str]:
-    """Return how often each name was sent."""
-    return Counter(str(m.file_name) for m in sandbox.messages(sandbox.conversations[0].id))
-
-
-def arrive(sandbox: Sandbox, wanted: set[str]) -> None:
-    """Wait until these have arrived, once each, and nothing else."""
-    eventually(lambda: wanted <= set(sent(sandbox)), 60.0)
-    assert sent(sandbox) == Counter(wanted)
 
 
 # --- Events that are lost --------------------------------------------------------------------------
@@ -83,7 +64,7 @@ def test_a_process_that_stood_still_misses_nothing(confined: Confined, share: Pa
     for number in range(5):
         (share / f"{number}.txt").write_text(str(number))
     process.send_signal(signal.SIGCONT)
-    arrive(sandbox, {f"{number}.txt" for number in range(5)})
+    arrive(sandbox, [f"{number}.txt" for number in range(5)])
     confined.end(process)
 
 
@@ -247,7 +228,7 @@ def test_an_unmounted_root_loses_nothing(
         watched.arrives("a.txt")
         sandbox.inject(Fault(api="media/upload", kind=FaultKind.THROTTLE, times=None))
         (share / "b.txt").write_text("b")
-        eventually(lambda: states(watched).total() == 2)
+        eventually(lambda: states(watched.setting).total() == 2)
         unmount(share)
         eventually(lambda: watched.heard.count(Log.FOLDER_DOWN))
         (backing / "c.txt").write_text("c")
@@ -267,11 +248,11 @@ def test_an_unmounted_root_takes_no_file_for_gone(
     sandbox.inject(Fault(api="media/upload", kind=FaultKind.THROTTLE, times=None))
     with watched.running(**SOON):
         (share / "a.txt").write_text("a")
-        eventually(lambda: states(watched).total() == 1)
+        eventually(lambda: states(watched.setting).total() == 1)
         unmount(share)
         # Long enough for a missing file to be taken for deleted, and for several uploads to be tried.
         with pytest.raises(AssertionError):
-            eventually(lambda: states(watched)["gone"], 5.0)
+            eventually(lambda: states(watched.setting)["gone"], 5.0)
 
 
 @pytest.mark.parametrize("meanwhile", ["nothing", "a start"])
@@ -282,7 +263,7 @@ def test_a_start_without_the_mount_loses_nothing(
     sandbox.inject(Fault(api="media/upload", kind=FaultKind.THROTTLE, times=None))
     with watched.running():
         (share / "a.txt").write_text("a")
-        eventually(lambda: states(watched).total() == 1)
+        eventually(lambda: states(watched.setting).total() == 1)
     unmount(share)
     if meanwhile == "a start":
         with watched.running(**SOON):

@@ -22,10 +22,9 @@ from dingwatch.ledger.folders import Mapped, bind
 from dingwatch.ledger.versions import NewVersion
 from dingwatch.model import Fingerprint
 from dingwatch.sandbox import Sandbox
-from dingwatch.service import Service
 from tests.dingtalk.peers import Calls
 from tests.fuzz.budget import a_few, for_a_while
-from tests.support import Heard, config, eventually, folder, plain_payload
+from tests.support import config, eventually, folder, plain_payload, running
 
 LONGEST: Final = 255
 PIECES: Final = st.sampled_from(
@@ -306,12 +305,8 @@ def drop(tmp_path: Path, share: Path, sandbox: Sandbox) -> Iterator[Drop]:
     setting = config(
         tmp_path / "state", sandbox, folder(share, sandbox.conversations[0].id, exclude=TAKEN_OUT)
     )
-    service = Service(setting, log=Heard())
-    with service:
-        service.ready.wait(20)
+    with running(setting):
         yield Drop(share, sandbox)
-    if service.failed is not None:
-        raise service.failed
 
 
 def test_names_of_dots_arrive(drop: Drop) -> None:

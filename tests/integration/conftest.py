@@ -32,6 +32,11 @@ class Machine:
     settings: Settings
     running: list[subprocess.Popen[str]] = field(default_factory=list)
 
+    @property
+    def state_dir(self) -> Path:
+        """Return the state directory."""
+        return Path(self.settings["state_dir"])
+
     def write(self) -> None:
         """Write the config file."""
         self.path.write_text(yaml.safe_dump(self.settings, allow_unicode=True), encoding="utf-8")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -17,8 +16,8 @@ from dingwatch.dingtalk import MEDIA_LIMIT
 from dingwatch.dingtalk.parts import USUAL_PART
 from dingwatch.sandbox import Fault, FaultKind, Message, Sandbox
 from tests.integration.conftest import Machine
-from tests.integration.test_service import codes, names, run, states
-from tests.support import config, digests, eventually, folder, sha256
+from tests.ledger import deliveries, states
+from tests.support import config, digests, eventually, folder, names, running, sent, sha256
 
 LARGE = MEDIA_LIMIT + 1
 IN_PARTS = 70 << 20
@@ -59,14 +58,9 @@ def messages(sandbox: Sandbox, conversation: int = 0) -> tuple[Message, ...]:
     return sandbox.messages(sandbox.conversations[conversation].id)
 
 
-def sent(sandbox: Sandbox, number: int, conversation: int = 0) -> Callable[[], bool]:
-    """Return a condition: a conversation has so many messages."""
-    return lambda: len(messages(sandbox, conversation)) >= number
-
-
 def test_a_large_file_arrives_whole_under_its_own_name(drive: Config, share: Path, sandbox: Sandbox) -> None:
     """In one piece, from its folder's own space: three billed calls, and one for the space."""
-    with run(drive):
+    with running(drive):
         digest = drop(share / "设计图.psd", content(1))
         eventually(sent(sandbox, 1))
         eventually(lambda: states(drive)["sent"] == 1)
@@ -78,7 +72,7 @@ def test_a_large_file_arrives_whole_under_its_own_name(drive: Config, share: Pat
 
 def test_what_is_larger_still_goes_in_parts(drive: Config, share: Path, sandbox: Sandbox) -> None:
     """All of them, in order, with one query for all their addresses."""
-    with run(drive):
+    with running(drive):
         digest = drop(share / "film.mp4", content(2, IN_PARTS))
         eventually(sent(sandbox, 1))
     assert digests(messages(sandbox)) == [digest]
@@ -90,7 +84,7 @@ def test_one_upload_serves_all_conversations(tmp_path: Path, share: Path, sandbo
     """The content goes to the drive once, and from there to each."""
     cids = [one.id for one in sandbox.conversations[:2]]
     setting = with_operator(config(tmp_path / "state", sandbox, folder(share, *cids)), sandbox)
-    with run(setting):
+    with running(setting):
         digest = drop(share / "a.iso", content(3))
         eventually(lambda: states(setting)["sent"] == 2)
     assert [digests(messages(sandbox, i)) for i in (0, 1)] == [[digest], [digest]]
@@ -102,7 +96,7 @@ def test_one_upload_serves_all_conversations(tmp_path: Path, share: Path, sandbo
 
 def test_a_new_version_sends_its_own_bytes(drive: Config, share: Path, sandbox: Sandbox) -> None:
     """Both lie under one name in the folder's space, one after the other."""
-    with run(drive):
+    with running(drive):
         first = drop(share / "a.iso", content(4))
         eventually(sent(sandbox, 1))
         second = drop(share / "a.iso", content(5))
@@ -114,7 +108,7 @@ def test_a_new_version_sends_its_own_bytes(drive: Config, share: Path, sandbox: 
 
 def test_files_of_one_name_do_not_mix(drive: Config, share: Path, sandbox: Sandbox) -> None:
     """Four directories, one name, dropped together: each arrives once, with its own bytes."""
-    with run(drive):
+    with running(drive):
         wanted = {drop(share / f"{i}" / "plan.dwg", content(10 + i)) for i in range(4)}
         eventually(sent(sandbox, 4))
     assert (set(digests(messages(sandbox))), len(messages(sandbox))) == (wanted, 4)
@@ -127,7 +121,7 @@ def test_folders_have_spaces_of_their_own(tmp_path: Path, share: Path, sandbox: 
     other.mkdir()
     folders = (folder(share, sandbox.conversations[0].id), folder(other, sandbox.conversations[1].id))
     setting = with_operator(config(tmp_path / "state", sandbox, *folders), sandbox)
-    with run(setting):
+    with running(setting):
         wanted = [drop(place / "a.iso", content(i)) for i, place in enumerate((share, other))]
         eventually(lambda: states(setting)["sent"] == 2)
     assert [digests(messages(sandbox, i)) for i in (0, 1)] == [[one] for one in wanted]
@@ -139,9 +133,9 @@ def test_a_waiting_send_keeps_its_bytes_when_the_name_is_taken(
 ) -> None:
     """While its conversation refuses it, another file of its name goes to the drive: it goes there again."""
     sandbox.inject(Fault("convFile/send", FaultKind.THROTTLE, code="fileArchived", status=400, times=3))
-    with run(drive):
+    with running(drive):
         first = drop(share / "a" / "plan.dwg", content(20))
-        eventually(lambda: "fileArchived" in codes(drive))
+        eventually(lambda: "fileArchived" in [code for (code,) in deliveries(drive, "code")])
         second = drop(share / "b" / "plan.dwg", content(21))
         eventually(sent(sandbox, 2), 60.0)
     assert sorted(digests(messages(sandbox))) == sorted([first, second])
@@ -153,7 +147,7 @@ def test_a_waiting_send_keeps_its_bytes_when_the_name_is_taken(
 def test_what_changes_on_the_way_is_not_committed(drive: Config, share: Path, sandbox: Sandbox) -> None:
     """Parts of two contents make no entry; the new content arrives whole."""
     sandbox.inject(Fault("storage-host/put", FaultKind.SLOW, seconds=1.0, times=4))
-    with run(drive):
+    with running(drive):
         drop(share / "a.iso", content(6, IN_PARTS))
         eventually(lambda: sandbox.calls().get("storage-host/put", 0) >= 2)
         with (share / "a.iso").open("r+b") as file:
@@ -167,7 +161,7 @@ def test_what_changes_on_the_way_is_not_committed(drive: Config, share: Path, sa
 def test_a_change_that_hides_is_found_before_the_commit(drive: Config, share: Path, sandbox: Sandbox) -> None:
     """Whoever sets size and time back as they were has still changed the content."""
     sandbox.inject(Fault("storage-host/put", FaultKind.SLOW, seconds=1.0, times=1, after=4))
-    with run(drive):
+    with running(drive):
         drop(share / "a.iso", content(7, IN_PARTS))
         eventually(lambda: sandbox.calls().get("storage-host/put", 0) == 5)
         before = (share / "a.iso").stat()
@@ -182,7 +176,7 @@ def test_a_change_that_hides_is_found_before_the_commit(drive: Config, share: Pa
 def test_addresses_that_expire_are_fetched_anew(drive: Config, share: Path, sandbox: Sandbox) -> None:
     """The parts that the store has are not put again."""
     sandbox.inject(Fault("storage-host/put", FaultKind.TOKEN_DEAD, after=3))
-    with run(drive):
+    with running(drive):
         digest = drop(share / "a.iso", content(8, IN_PARTS))
         eventually(sent(sandbox, 1), 60.0)
     assert digests(messages(sandbox)) == [digest]
@@ -195,7 +189,7 @@ def test_an_upload_that_dingtalk_lost_begins_anew(drive: Config, share: Path, sa
     """A dead key costs its parts once more, and no message."""
     dead = Fault("storage/commit", FaultKind.ERROR, code="paramError.uploadKey", status=400)
     sandbox.inject(dead)
-    with run(drive):
+    with running(drive):
         digest = drop(share / "a.iso", content(9, IN_PARTS))
         eventually(sent(sandbox, 1), 60.0)
     assert digests(messages(sandbox)) == [digest]
@@ -206,7 +200,7 @@ def test_a_space_that_is_gone_is_made_anew(drive: Config, share: Path, sandbox: 
     """Somebody deleted it while its upload was on the way."""
     gone = Fault("storage/commit", FaultKind.ERROR, code="spaceNotExist", status=404)
     sandbox.inject(gone)
-    with run(drive):
+    with running(drive):
         digest = drop(share / "a.iso", content(41))
         eventually(sent(sandbox, 1), 60.0)
     assert digests(messages(sandbox)) == [digest]
@@ -216,7 +210,7 @@ def test_a_space_that_is_gone_is_made_anew(drive: Config, share: Path, sandbox: 
 def test_a_lost_answer_to_the_commit_sends_once(drive: Config, share: Path, sandbox: Sandbox) -> None:
     """Nothing says whether there is an entry; none of its bytes reach the chat twice."""
     sandbox.inject(Fault("storage/commit", FaultKind.CUT_AFTER))
-    with run(drive):
+    with running(drive):
         digest = drop(share / "a.iso", content(30))
         eventually(sent(sandbox, 1), 60.0)
         eventually(lambda: states(drive)["sent"] == 1)
@@ -227,7 +221,7 @@ def test_a_lost_answer_to_the_send_is_a_doubt(drive: Config, share: Path, sandbo
     """With `hold` it waits for a person, and is not sent twice."""
     holding = replace(drive, delivery=replace(drive.delivery, on_uncertain="hold"))
     sandbox.inject(Fault("convFile/send", FaultKind.CUT_AFTER))
-    with run(holding):
+    with running(holding):
         drop(share / "a.iso", content(31))
         eventually(lambda: states(drive)["uncertain"] == 1)
     assert len(messages(sandbox)) == 1
@@ -236,7 +230,7 @@ def test_a_lost_answer_to_the_send_is_a_doubt(drive: Config, share: Path, sandbo
 def test_small_files_do_not_wait_behind_parts(drive: Config, share: Path, sandbox: Sandbox) -> None:
     """They have workers of their own."""
     sandbox.inject(Fault("storage-host/put", FaultKind.SLOW, seconds=3.0, times=None))
-    with run(drive):
+    with running(drive):
         drop(share / "a.iso", content(32, IN_PARTS))
         eventually(lambda: sandbox.calls().get("storage-host/put", 0) >= 1)
         for i in range(8):
@@ -249,9 +243,9 @@ def test_small_files_do_not_wait_behind_parts(drive: Config, share: Path, sandbo
 def test_a_wrong_operator_is_a_matter_for_a_person(drive: Config, share: Path, sandbox: Sandbox) -> None:
     """The drive pauses and says why; what goes by the robot goes on."""
     wrong = replace(drive, dingtalk=replace(drive.dingtalk, operator_union_id="nobody"))
-    with run(wrong):
+    with running(wrong):
         drop(share / "a.iso", content(34))
-        eventually(lambda: codes(wrong) == ["paramError.unionId"])
+        eventually(lambda: deliveries(wrong, "code") == [("paramError.unionId",)])
         drop(share / "a.txt", b"a")
         eventually(sent(sandbox, 1))
     assert names(sandbox) == ["a.txt"]

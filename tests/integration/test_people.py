@@ -1,9 +1,7 @@
 """What people decide: doubts, floods, and the story of one path."""
 
 import os
-import sqlite3
 from collections import Counter
-from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -11,14 +9,8 @@ import pytest
 from dingwatch.dingtalk import API_SEND
 from dingwatch.sandbox import Fault, FaultKind, Sandbox
 from tests.integration.conftest import Machine
+from tests.ledger import execute, states
 from tests.support import eventually
-
-
-def states(machine: Machine) -> Counter[str]:
-    """Count the deliveries by state."""
-    path = Path(machine.settings["state_dir"]) / "ledger.db"
-    with closing(sqlite3.connect(path)) as ledger:
-        return Counter(row[0] for row in ledger.execute("SELECT state FROM deliveries"))
 
 
 def drop(share: Path, count: int, prefix: str = "f") -> None:
@@ -145,8 +137,7 @@ def test_a_notice_that_was_wanted_needs_no_look(machine: Machine, share: Path) -
     assert "skipped 2" not in said
     assert "2 went as notices" in said
     assert machine.status()["totals"]["skipped"] == 2
-    with closing(sqlite3.connect(Path(machine.settings["state_dir"]) / "ledger.db")) as ledger, ledger:
-        ledger.execute("UPDATE deliveries SET code = 'empty' WHERE id = (SELECT max(id) FROM deliveries)")
+    execute(machine, "UPDATE deliveries SET code = 'empty' WHERE id = (SELECT max(id) FROM deliveries)")
     assert "skipped 1" in machine.do("status").stdout
 
 

@@ -2,9 +2,7 @@
 
 import json
 import os
-import sqlite3
 import urllib.request
-from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,28 +12,14 @@ import pytest
 
 from dingwatch.config import Config, Folder, Webhook
 from dingwatch.sandbox import Fault, FaultKind, Guesses, MediaRules, Message, Sandbox, Settings
-from dingwatch.service import LEDGER_FILE
 from dingwatch.texts import Language, Log
-from tests.integration.test_service import run
+from tests.ledger import deliveries, execute, pauses, states
 from tests.security.leaks import Ear
-from tests.support import Heard, config, eventually, folder
+from tests.support import Heard, config, eventually, folder, running
 
 PERSONS = "robot/oToMessages/batchSend"
 GROUPS = "robot/groupMessages/send"
 MANAGER, COLLEAGUE = "manager1234", "user2345"
-
-
-def table(setting: Config, *columns: str) -> list[tuple[Any, ...]]:
-    """Return some columns of all deliveries."""
-    with sqlite3.connect(setting.state_dir / LEDGER_FILE) as ledger:
-        ledger.row_factory = sqlite3.Row
-        rows = ledger.execute("SELECT * FROM deliveries ORDER BY id").fetchall()
-    return [tuple(row[column] for column in columns) for row in rows]
-
-
-def states(setting: Config) -> Counter[str]:
-    """Return how many deliveries are in each state."""
-    return Counter(row[0] for row in table(setting, "state"))
 
 
 def setting_of(tmp_path: Path, sandbox: Sandbox, share: Path, *groups: str, **changes: Any) -> Config:  # noqa: ANN401
@@ -68,13 +52,13 @@ def shown(messages: tuple[Message, ...]) -> list[str]:
 def test_persons_get_a_file_in_one_call(tmp_path: Path, share: Path, sandbox: Sandbox) -> None:
     """One upload and one call for all persons of a folder, and each has the file."""
     setting = setting_of(tmp_path, sandbox, share, user_ids=(MANAGER, COLLEAGUE))
-    with run(setting):
+    with running(setting):
         (share / "报告.pdf").write_bytes(b"report")
         eventually(lambda: states(setting)["sent"] == 2)
     for person in (MANAGER, COLLEAGUE):
         assert shown(sandbox.person_messages(person)) == ["报告.pdf"]
     assert (sandbox.calls()["media/upload"], sandbox.calls()[PERSONS]) == (1, 1)
-    keys = {row[0] for row in table(setting, "process_query_key")}
+    keys = {row[0] for row in deliveries(setting, "process_query_key")}
     assert keys == {sandbox.person_messages(MANAGER)[0].process_query_key}
 
 
@@ -83,7 +67,7 @@ def test_twenty_persons_are_one_call_and_the_next_another(tmp_path: Path, share:
     users = {f"user{number:02}": f"union{number}" for number in range(23)}
     with Sandbox(settings=Settings(users=users)) as sandbox:
         setting = setting_of(tmp_path, sandbox, share, user_ids=tuple(users))
-        with run(setting):
+        with running(setting):
             (share / "a.pdf").write_text("a")
             eventually(lambda: states(setting)["sent"] == 23)
         assert sandbox.calls()[PERSONS] == 2
@@ -96,13 +80,13 @@ def test_one_person_that_is_none_costs_the_others_nothing(
     """An invalid user id pauses that person alone, by name and with what to do; no later call is for it."""
     setting = setting_of(tmp_path, sandbox, share, user_ids=(MANAGER, "nobody", COLLEAGUE))
     heard = Heard()
-    with run(setting, heard):
+    with running(setting, heard):
         for calls, name in enumerate(("a.pdf", "b.pdf"), 1):
             (share / name).write_text(name)
             eventually(lambda n=2 * calls: states(setting)["sent"] == n)  # type: ignore[misc]
             assert sandbox.calls()[PERSONS] == calls
     assert states(setting) == {"sent": 4, "uploaded": 1, "pending": 1}
-    assert table(setting, "conversation_id", "code", "message", "advice")[1] == (
+    assert deliveries(setting, "conversation_id", "code", "message", "advice")[1] == (
         "user:nobody",
         "invalid_user",
         "nobody",
@@ -118,7 +102,7 @@ def test_who_is_a_member_again_gets_what_came_meanwhile(
     """A restart asks at once, with the oldest file, and the others follow."""
     setting = setting_of(tmp_path, sandbox, share, user_ids=("nobody",))
     heard = Heard()
-    with run(setting, heard):
+    with running(setting, heard):
         for name in ("a.pdf", "b.pdf"):
             (share / name).write_text(name)
             eventually(lambda: heard.count(Log.PAUSED) == 1)
@@ -126,7 +110,7 @@ def test_who_is_a_member_again_gets_what_came_meanwhile(
     assert sandbox.calls()[PERSONS] == 1
     guesses = Guesses(unknown_media_code="miss.param.file")
     with Sandbox(settings=Settings(users={"nobody": "union"}, guesses=guesses)) as other:
-        with run(setting_of(tmp_path, other, share, user_ids=("nobody",))):
+        with running(setting_of(tmp_path, other, share, user_ids=("nobody",))):
             eventually(lambda: states(setting) == {"sent": 2})
         assert other.calls()["media/upload"] == 2  # DingTalk has forgotten the first one's upload meanwhile
 
@@ -135,15 +119,14 @@ def test_who_is_flow_controlled_gets_it_later(tmp_path: Path, share: Path, sandb
     """The others have their file at once; for that one it is due again, and is not failed."""
     sandbox.flow_control(COLLEAGUE)
     setting = setting_of(tmp_path, sandbox, share, user_ids=(MANAGER, COLLEAGUE))
-    with run(setting):
+    with running(setting):
         (share / "a.pdf").write_text("a")
         eventually(lambda: states(setting) == {"sent": 1, "uploaded": 1})
-        waiting = table(setting, "state", "due", "uploaded_at")
+        waiting = deliveries(setting, "state", "due", "uploaded_at")
         assert all(59 < due - at < 90 for state, due, at in waiting if state == "uploaded")
         sandbox.flow_control()
-        with sqlite3.connect(setting.state_dir / LEDGER_FILE) as ledger:
-            ledger.execute("UPDATE deliveries SET due = 0")
-    with run(setting):
+        execute(setting, "UPDATE deliveries SET due = 0")
+    with running(setting):
         eventually(lambda: states(setting) == {"sent": 2})
     assert len(sandbox.person_messages(COLLEAGUE)) == len(sandbox.person_messages(MANAGER)) == 1
 
@@ -153,7 +136,7 @@ def test_a_lost_answer_leaves_all_persons_in_doubt(tmp_path: Path, share: Path, 
     made = setting_of(tmp_path, sandbox, share, user_ids=(MANAGER, COLLEAGUE))
     setting = replace(made, delivery=replace(made.delivery, on_uncertain="hold"))
     sandbox.inject(Fault(PERSONS, FaultKind.CUT_AFTER))
-    with run(setting):
+    with running(setting):
         (share / "a.pdf").write_text("a")
         eventually(lambda: states(setting) == {"uncertain": 2})
 
@@ -164,7 +147,7 @@ def test_a_call_refused_for_one_person_is_made_for_each_alone(
     """Which of them is meant is not said, and the others must not wait for that one."""
     setting = setting_of(tmp_path, sandbox, share, user_ids=(MANAGER, COLLEAGUE))
     sandbox.inject(Fault(PERSONS, FaultKind.ERROR, code="staffId.notExisted", status=400))
-    with run(setting):
+    with running(setting):
         (share / "a.pdf").write_text("a")
         eventually(lambda: states(setting) == {"sent": 2})
     assert sandbox.calls()[PERSONS] == 3
@@ -177,7 +160,7 @@ def test_a_chat_gets_a_file_under_its_own_name(tmp_path: Path, share: Path, sand
     """A chat shows the name of the upload: the same content under two names is uploaded twice for it."""
     chat = sandbox.conversations[0]
     setting = setting_of(tmp_path, sandbox, share, chat_ids=(chat.chat_id,))
-    with run(setting):
+    with running(setting):
         for name in ("a.pdf", "二.pdf"):
             (share / name).write_text("same")
             eventually(lambda n=name: n in shown(sandbox.messages(chat.id)))  # type: ignore[misc]
@@ -189,7 +172,7 @@ def test_a_chat_that_is_none_waits_for_a_person(tmp_path: Path, share: Path, san
     """It pauses that chat alone, and says what to look at."""
     group, heard = sandbox.conversations[0].id, Heard()
     setting = setting_of(tmp_path, sandbox, share, group, chat_ids=("chatNone",))
-    with run(setting, heard):
+    with running(setting, heard):
         (share / "a.pdf").write_text("a")
         eventually(lambda: states(setting)["sent"] == 1 and heard.count(Log.PAUSED) == 1)
     ((scope, key, advice),) = [
@@ -214,14 +197,14 @@ def test_a_custom_robot_tells_of_files(tmp_path: Path, share: Path, sandbox: San
     setting = setting_of(
         tmp_path, sandbox, share, webhook=webhook(sandbox), send_as="notice", notice_location=r"\\nas\财务"
     )
-    with run(replace(setting, language=Language.ZH)):
+    with running(replace(setting, language=Language.ZH)):
         (share / "年报.pdf").write_text("a")
         eventually(lambda: states(setting) == {"skipped": 1})
     (message,) = seen(sandbox, sandbox.conversations[0].id)
     assert message["sender"].startswith("robot:")
     assert message["text"] == "年报.pdf\n新文件：年报.pdf（1 B）\n\n位置：`\\\\nas\\财务\\年报.pdf`"
     assert sandbox.billed() == 0
-    assert table(setting, "code") == [("noticed",)]
+    assert deliveries(setting, "code") == [("noticed",)]
 
 
 @pytest.mark.parametrize(
@@ -239,7 +222,7 @@ def test_a_custom_robots_token_is_nowhere(
     sandbox.inject(fault)
     robot, heard, ear = webhook(sandbox), Heard(), Ear()
     setting = setting_of(tmp_path, sandbox, share, webhook=robot, send_as="notice")
-    with run(setting, heard):
+    with running(setting, heard):
         (share / "a.pdf").write_text("a")
         eventually(lambda: states(setting) and (pauses(setting) or done(setting)))
     for secret in (sandbox.settings.webhooks[0].token, robot.secret or "", "sign="):
@@ -258,17 +241,11 @@ def done(setting: Config) -> bool:
     return set(states(setting)) <= {"sent", "skipped"}
 
 
-def pauses(setting: Config) -> list[tuple[str, str]]:
-    """Return (scope, key) of every pause."""
-    with sqlite3.connect(setting.state_dir / LEDGER_FILE) as ledger:
-        return list(ledger.execute("SELECT scope, key FROM pauses"))
-
-
 def test_a_custom_robots_lost_answer_is_no_doubt(tmp_path: Path, share: Path, sandbox: Sandbox) -> None:
     """What is sent again under the same uuid arrives once."""
     setting = setting_of(tmp_path, sandbox, share, webhook=webhook(sandbox, 1), send_as="notice")
     sandbox.inject(Fault("robot/send", FaultKind.CUT_AFTER, times=5))
-    with run(setting):
+    with running(setting):
         (share / "a.pdf").write_text("a")
         eventually(lambda: states(setting) == {"skipped": 1}, 40)
     assert len(sandbox.messages(sandbox.conversations[1].id)) == 1
@@ -281,7 +258,7 @@ def test_a_custom_robot_that_refuses_holds_back_nobody_else(
     wrong = replace(webhook(sandbox), secret="SECwrong000000")
     heard, group = Heard(), sandbox.conversations[1].id
     setting = setting_of(tmp_path, sandbox, share, group, webhook=wrong, send_as="notice")
-    with run(setting, heard):
+    with running(setting, heard):
         (share / "a.pdf").write_text("a")
         eventually(lambda: states(setting)["skipped"] == 1 and heard.count(Log.PAUSED) == 1)
     (paused,) = [values["key"] for text, values in heard.said if text is Log.PAUSED]
@@ -295,7 +272,7 @@ def test_the_calls_of_custom_robots_are_a_quota_of_their_own(
     sandbox.limit(monthly_events=0)
     heard, group = Heard(), sandbox.conversations[1].id
     setting = setting_of(tmp_path, sandbox, share, group, webhook=webhook(sandbox), send_as="notice")
-    with run(setting, heard):
+    with running(setting, heard):
         (share / "a.pdf").write_text("a")
         eventually(lambda: states(setting) == {"skipped": 1, "uploaded": 1} and heard.count(Log.PAUSED) == 1)
     (paused,) = [(v["scope"], v["key"], v["advice"]) for text, v in heard.said if text is Log.PAUSED]
@@ -311,7 +288,7 @@ def test_a_notice_reaches_everybody(tmp_path: Path, share: Path, sandbox: Sandbo
     setting = setting_of(
         tmp_path, sandbox, share, first.id, user_ids=(MANAGER,), chat_ids=(second.chat_id,), send_as="notice"
     )
-    with run(setting):
+    with running(setting):
         (share / "[x](y) **z**.pdf").write_text("a")
         eventually(lambda: states(setting) == {"skipped": 3})
     for conversation in (first.id, f"user:{MANAGER}", second.id):
@@ -327,7 +304,7 @@ def test_a_file_over_the_limit_is_told_of_without_an_operator(
     """People learn its size and its place; the row says that it was not sent itself."""
     group = sandbox.conversations[0].id
     setting = setting_of(tmp_path, sandbox, share, group, notice_location="/srv/share")
-    with run(setting):
+    with running(setting):
         with (share / "big.bin.iso").open("wb") as file:
             file.truncate(25_000_000)
         eventually(lambda: states(setting) == {"skipped": 1})
@@ -345,7 +322,7 @@ def test_pictures_are_shown_inline(tmp_path: Path, share: Path, sandbox: Sandbox
     setting = setting_of(
         tmp_path, sandbox, share, first.id, user_ids=(MANAGER,), chat_ids=(second.chat_id,), send_as="image"
     )
-    with run(setting):
+    with running(setting):
         (share / "照片.PNG").write_bytes(b"\x89PNG")
         eventually(lambda: states(setting) == {"sent": 3})
         (share / "a.pdf").write_text("a")
@@ -368,7 +345,7 @@ def test_what_is_refused_as_a_picture_goes_as_a_file(tmp_path: Path, share: Path
         group = sandbox.conversations[0].id
         setting = setting_of(tmp_path, sandbox, share, group, send_as="image", unsupported="skip")
         for round_ in range(2):
-            with run(setting, heard):
+            with running(setting, heard):
                 for name, size in (("a.bmp", 10), ("b.png", 1001), ("c.png", 2000), ("d.jpg", 1000)):
                     (share / f"{round_}{name}").write_bytes(os.urandom(size))
                     eventually(
@@ -382,12 +359,9 @@ def test_what_is_refused_as_a_picture_goes_as_a_file(tmp_path: Path, share: Path
 
 def sent_names(setting: Config) -> list[tuple[bytes]]:
     """Return the names of the files that were sent."""
-    with sqlite3.connect(setting.state_dir / LEDGER_FILE) as ledger:
-        return list(
-            ledger.execute(
-                "SELECT name FROM versions JOIN deliveries ON version_id = versions.id WHERE state = 'sent'"
-            )
-        )
+    return execute(
+        setting, "SELECT name FROM versions JOIN deliveries ON version_id = versions.id WHERE state = 'sent'"
+    )
 
 
 # --- The line before a file ----------------------------------------------------------------------
@@ -407,7 +381,7 @@ def test_a_line_goes_before_each_file(tmp_path: Path, share: Path, sandbox: Sand
         chat_ids=(second.chat_id,),
         message=TEMPLATE,
     )
-    with run(setting):
+    with running(setting):
         (share / "a.pdf").write_text("one")
         eventually(lambda: states(setting) == {"sent": 4})
         (share / "a.pdf").write_text("two, longer")
@@ -424,7 +398,7 @@ def test_lines_and_files_keep_together(tmp_path: Path, share: Path, sandbox: San
     """After a line the next message is its file, whatever else waits."""
     group = sandbox.conversations[0].id
     setting = setting_of(tmp_path, sandbox, share, group, message="{name}")
-    with run(setting):
+    with running(setting):
         for number in range(12):
             (share / f"{number}.pdf").write_bytes(os.urandom(20_000 if number % 3 else 10))
         eventually(lambda: states(setting) == {"sent": 12})
@@ -450,7 +424,7 @@ def test_a_line_is_sent_at_most_once(
     group = sandbox.conversations[0].id
     setting = setting_of(tmp_path, sandbox, share, group, message="before {name}")
     sandbox.inject(fault)
-    with run(setting):
+    with running(setting):
         (share / "a.pdf").write_text("a")
         eventually(lambda: states(setting) == {"sent": 1})
     assert shown(sandbox.messages(group)) == ["before a.pdf"] * lines + ["a.pdf"]
@@ -462,13 +436,12 @@ def test_a_person_who_is_flow_controlled_gets_the_line_with_the_file(
     """The line waits as the file does, and the others have both."""
     sandbox.flow_control(COLLEAGUE)
     setting = setting_of(tmp_path, sandbox, share, user_ids=(MANAGER, COLLEAGUE), message="before {name}")
-    with run(setting):
+    with running(setting):
         (share / "a.pdf").write_text("a")
         eventually(lambda: states(setting) == {"sent": 1, "uploaded": 1})
         sandbox.flow_control()
-        with sqlite3.connect(setting.state_dir / LEDGER_FILE) as ledger:
-            ledger.execute("UPDATE deliveries SET due = 0")
-    with run(setting):
+        execute(setting, "UPDATE deliveries SET due = 0")
+    with running(setting):
         eventually(lambda: states(setting) == {"sent": 2})
     assert shown(sandbox.person_messages(COLLEAGUE)) == ["before a.pdf", "a.pdf"]
 
@@ -482,7 +455,7 @@ def test_large_files_go_to_persons_and_chats(tmp_path: Path, share: Path, sandbo
     made = setting_of(tmp_path, sandbox, share, user_ids=(MANAGER, COLLEAGUE), chat_ids=(chat.chat_id,))
     operator = sandbox.settings.operator_union_id
     setting = replace(made, dingtalk=replace(made.dingtalk, operator_union_id=operator))
-    with run(setting):
+    with running(setting):
         for number in range(2):
             with (share / f"{number}.iso").open("wb") as file:
                 file.truncate(21_000_000 + number)

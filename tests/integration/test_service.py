@@ -1,11 +1,9 @@
 import os
 import shutil
-import sqlite3
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,30 +18,8 @@ from dingwatch.service import LEDGER_FILE, Service
 from dingwatch.service.delivering import DeliverySide
 from dingwatch.service.ledgers import open_ledger
 from dingwatch.texts import Log
-from tests.support import Heard, config, digests, eventually, folder, sha256
-
-
-def states(setting: Config) -> Counter[str]:
-    """Return how many deliveries are in each state."""
-    with sqlite3.connect(setting.state_dir / LEDGER_FILE) as ledger:
-        return Counter(row[0] for row in ledger.execute("SELECT state FROM deliveries"))
-
-
-def codes(setting: Config) -> list[str]:
-    """Return the code of each delivery's last error."""
-    with sqlite3.connect(setting.state_dir / LEDGER_FILE) as ledger:
-        return [row[0] for row in ledger.execute("SELECT code FROM deliveries ORDER BY id")]
-
-
-def pauses(setting: Config) -> list[tuple[str, str, str]]:
-    """Return (scope, key, code) of every pause."""
-    with sqlite3.connect(setting.state_dir / LEDGER_FILE) as ledger:
-        return list(ledger.execute("SELECT scope, key, code FROM pauses"))
-
-
-def sent(sandbox: Sandbox, number: int, conversation: int = 0) -> Callable[[], bool]:
-    """Return a condition: a conversation has so many messages."""
-    return lambda: len(sandbox.messages(sandbox.conversations[conversation].id)) >= number
+from tests.ledger import deliveries, execute, pauses, states
+from tests.support import Heard, config, digests, eventually, folder, names, running, sent, sha256
 
 
 @pytest.fixture
@@ -52,29 +28,13 @@ def one(tmp_path: Path, share: Path, sandbox: Sandbox) -> Config:
     return config(tmp_path / "state", sandbox, folder(share, sandbox.conversations[0].id))
 
 
-@contextmanager
-def run(setting: Config, heard: Heard | None = None) -> Iterator[Service]:
-    """Run the service, and see that nothing unexpected ended it."""
-    service = Service(setting, log=heard or Heard())
-    with service:
-        service.ready.wait(20)
-        yield service
-    if service.failed is not None:
-        raise service.failed
-
-
-def names(sandbox: Sandbox, conversation: int = 0) -> list[str]:
-    """Return the names that a conversation shows."""
-    return [str(m.file_name) for m in sandbox.messages(sandbox.conversations[conversation].id)]
-
-
 # --- The main job --------------------------------------------------------------------------------
 
 
 def test_a_dropped_file_arrives_whole_under_its_name(one: Config, share: Path, sandbox: Sandbox) -> None:
     """Drop a file, see it in the conversation."""
     content = os.urandom(100_000)
-    with run(one):
+    with running(one):
         (share / "报告 2024 终稿.pdf").write_bytes(content)
         eventually(sent(sandbox, 1))
     message = sandbox.messages(sandbox.conversations[0].id)[0]
@@ -93,7 +53,7 @@ def test_folders_go_to_their_own_conversations(tmp_path: Path, sandbox: Sandbox)
         made.mkdir(parents=True)
     a, b = (conversation.id for conversation in sandbox.conversations[:2])
     setting = config(tmp_path / "state", sandbox, folder(first, a), folder(second, a, b))
-    with run(setting):
+    with running(setting):
         (first / "a.txt").write_text("for a")
         (second / "nested" / "deep" / "b c.txt").write_text("for both")
         eventually(lambda: sent(sandbox, 2)() and sent(sandbox, 1, 1)())
@@ -104,7 +64,7 @@ def test_folders_go_to_their_own_conversations(tmp_path: Path, sandbox: Sandbox)
 
 def test_the_same_content_is_uploaded_once(one: Config, share: Path, sandbox: Sandbox) -> None:
     """A second name for a known content costs one call, the send."""
-    with run(one):
+    with running(one):
         (share / "a.txt").write_text("same")
         eventually(sent(sandbox, 1))
         (share / "b.txt").write_text("same")
@@ -114,7 +74,7 @@ def test_the_same_content_is_uploaded_once(one: Config, share: Path, sandbox: Sa
 
 def test_files_of_one_conversation_keep_their_order(one: Config, share: Path, sandbox: Sandbox) -> None:
     """What settled first arrives first, however its upload fared."""
-    with run(one):
+    with running(one):
         for number in range(10):
             (share / f"{number}.bin.txt").write_bytes(os.urandom(200_000 if number % 2 else 10))
             eventually(lambda n=number: sum(states(one).values()) > n)  # type: ignore[misc]
@@ -125,7 +85,7 @@ def test_files_of_one_conversation_keep_their_order(one: Config, share: Path, sa
 def test_a_burst_arrives_whole_and_once(one: Config, share: Path, sandbox: Sandbox) -> None:
     """Three hundred files in new directories: each one once."""
     wanted = Counter[str]()
-    with run(one):
+    with running(one):
         for number in range(300):
             target = share / f"d{number % 7}" / f"e{number % 3}"
             target.mkdir(parents=True, exist_ok=True)
@@ -142,7 +102,7 @@ def test_a_burst_arrives_whole_and_once(one: Config, share: Path, sandbox: Sandb
 def test_what_was_there_before_is_not_sent(one: Config, share: Path, sandbox: Sandbox) -> None:
     """The first look at a folder is its baseline; with `existing: send` it is work."""
     (share / "old.txt").write_text("old")
-    with run(one):
+    with running(one):
         (share / "new.txt").write_text("new")
         eventually(sent(sandbox, 1))
     assert names(sandbox) == ["new.txt"]
@@ -151,31 +111,31 @@ def test_what_was_there_before_is_not_sent(one: Config, share: Path, sandbox: Sa
 def test_existing_files_are_sent_on_request(one: Config, share: Path, sandbox: Sandbox) -> None:
     """`existing: send` sends what was there."""
     (share / "old.txt").write_text("old")
-    with run(replace(one, folders=(replace(one.folders[0], existing="send"),))):
+    with running(replace(one, folders=(replace(one.folders[0], existing="send"),))):
         eventually(sent(sandbox, 1))
     assert names(sandbox) == ["old.txt"]
 
 
 def test_what_came_while_the_service_was_down_is_sent(one: Config, share: Path, sandbox: Sandbox) -> None:
     """A start finds what arrived since the last stop, and sends nothing else."""
-    with run(one):
+    with running(one):
         (share / "a.txt").write_text("a")
         eventually(sent(sandbox, 1))
     (share / "b.txt").write_text("b")
-    with run(one):
+    with running(one):
         eventually(sent(sandbox, 2))
     assert names(sandbox) == ["a.txt", "b.txt"]
 
 
 def test_a_rename_is_not_sent_again(one: Config, share: Path, sandbox: Sandbox) -> None:
     """A moved file is known, whether it moved while watched or while nobody looked."""
-    with run(one):
+    with running(one):
         (share / "a.txt").write_text("a")
         eventually(sent(sandbox, 1))
         (share / "a.txt").rename(share / "b.txt")
         eventually(lambda: b"b.txt" in paths(one))
     (share / "b.txt").rename(share / "c.txt")
-    with run(one):
+    with running(one):
         eventually(lambda: b"c.txt" in paths(one))
         (share / "d.txt").write_text("d")
         eventually(sent(sandbox, 2))
@@ -184,13 +144,12 @@ def test_a_rename_is_not_sent_again(one: Config, share: Path, sandbox: Sandbox) 
 
 def paths(setting: Config) -> set[bytes]:
     """Return the names that the ledger knows."""
-    with sqlite3.connect(setting.state_dir / LEDGER_FILE) as ledger:
-        return {row[0] for row in ledger.execute("SELECT name FROM versions")}
+    return {name for (name,) in execute(setting, "SELECT name FROM versions")}
 
 
 def test_new_content_under_a_known_name_is_sent(one: Config, share: Path, sandbox: Sandbox) -> None:
     """A changed file is a new version; a touched one is not."""
-    with run(one):
+    with running(one):
         (share / "a.txt").write_text("one")
         eventually(sent(sandbox, 1))
         os.utime(share / "a.txt", (1, 1))
@@ -201,18 +160,18 @@ def test_new_content_under_a_known_name_is_sent(one: Config, share: Path, sandbo
 
 def test_with_on_change_ignore_a_name_is_sent_once(one: Config, share: Path, sandbox: Sandbox) -> None:
     """The second content under a name is listed as skipped, with its reason."""
-    with run(replace(one, folders=(replace(one.folders[0], on_change="ignore"),))):
+    with running(replace(one, folders=(replace(one.folders[0], on_change="ignore"),))):
         (share / "a.txt").write_text("one")
         eventually(sent(sandbox, 1))
         (share / "a.txt").write_text("two, longer")
         eventually(lambda: states(one)["skipped"] == 1)
-    assert codes(one) == [None, "on_change"]
+    assert deliveries(one, "code") == [(None,), ("on_change",)]
 
 
 def test_a_file_taken_back_before_its_send_is_gone(one: Config, share: Path, sandbox: Sandbox) -> None:
     """Its owner took it back: it is not sent, and when it returns it is."""
     sandbox.inject(Fault(api="media/upload", kind=FaultKind.THROTTLE, times=None))
-    with run(one):
+    with running(one):
         (share / "a.txt").write_text("a")
         eventually(lambda: sum(states(one).values()) == 1)
         (share / "a.txt").rename(share.parent / "kept.txt")
@@ -232,7 +191,7 @@ def test_a_refused_kind_costs_one_refused_call_in_all(share: Path, tmp_path: Pat
     settings = replace(Settings(), media=replace(media, refused=media.refused | {"xyz"}))
     with Sandbox(settings=settings) as strict:
         setting = config(tmp_path / "state", strict, folder(share, strict.conversations[0].id))
-        with run(setting):
+        with running(setting):
             (share / "a.xyz").write_text("a")
             eventually(sent(strict, 1))
             (share / "b.xyz").write_text("b")
@@ -244,11 +203,11 @@ def test_a_refused_kind_costs_one_refused_call_in_all(share: Path, tmp_path: Pat
 def test_what_cannot_be_sent_costs_no_call(one: Config, share: Path, sandbox: Sandbox) -> None:
     """A file over the limit fails with its advice before anything is asked."""
     refusing = replace(one, folders=(replace(one.folders[0], large_files="fail"),))
-    with run(refusing):
+    with running(refusing):
         with (share / "big.zip").open("wb") as big:
             big.truncate(21 * 1024 * 1024)
         eventually(lambda: states(one)["failed"] == 1)
-    assert codes(one) == ["too_big"]
+    assert deliveries(one, "code") == [("too_big",)]
     assert "media/upload" not in sandbox.calls()
 
 
@@ -260,7 +219,7 @@ def test_a_missing_folder_does_not_stop_the_others(tmp_path: Path, share: Path, 
     later, heard = tmp_path / "later", Heard()
     cid = sandbox.conversations[0].id
     setting = config(tmp_path / "state", sandbox, folder(later, cid), folder(share, cid))
-    with run(setting, heard) as service:
+    with running(setting, heard) as service:
         assert heard.count(Log.FOLDER_DOWN) == 1
         (share / "a.txt").write_text("a")
         eventually(sent(sandbox, 1))
@@ -274,7 +233,7 @@ def test_a_missing_folder_does_not_stop_the_others(tmp_path: Path, share: Path, 
 def test_a_folder_that_is_replaced_is_watched_again(one: Config, share: Path, sandbox: Sandbox) -> None:
     """A root deleted and made anew is noticed, armed and scanned again."""
     heard = Heard()
-    with run(one, heard):
+    with running(one, heard):
         shutil.rmtree(share)
         eventually(lambda: heard.count(Log.FOLDER_DOWN) >= 1)
         share.mkdir()
@@ -285,7 +244,7 @@ def test_a_folder_that_is_replaced_is_watched_again(one: Config, share: Path, sa
 def test_no_thread_outlives_the_service(one: Config, share: Path, sandbox: Sandbox) -> None:
     """What watched, read and sent has ended when the service has."""
     before = set(threading.enumerate())
-    with run(one) as service:
+    with running(one) as service:
         (share / "a.txt").write_text("a")
         eventually(sent(sandbox, 1))
     eventually(lambda: set(threading.enumerate()) <= before)
@@ -294,7 +253,7 @@ def test_no_thread_outlives_the_service(one: Config, share: Path, sandbox: Sandb
 
 def test_a_second_daemon_on_one_ledger_refuses(one: Config) -> None:
     """Two daemons would send everything twice."""
-    with run(one), pytest.raises(LockedError):
+    with running(one), pytest.raises(LockedError):
         Service(one, log=Heard()).start()
 
 
@@ -303,7 +262,7 @@ def test_wrong_credentials_pause_the_app_and_keep_every_file(
 ) -> None:
     """One line with advice; no upload is tried; the right secret sends all that waited."""
     wrong, heard = replace(one, dingtalk=replace(one.dingtalk, client_secret="wrong")), Heard()
-    with run(wrong, heard):
+    with running(wrong, heard):
         for number in range(5):
             (share / f"{number}.txt").write_text(str(number))
         eventually(lambda: states(one)["pending"] == 5 and pauses(one))
@@ -313,7 +272,7 @@ def test_wrong_credentials_pause_the_app_and_keep_every_file(
         [("app", "invalidClientIdOrSecret")],
     )
     assert "media/upload" not in sandbox.calls()
-    with run(one):
+    with running(one):
         eventually(sent(sandbox, 5))
     assert pauses(one) == []
 
@@ -326,7 +285,7 @@ def test_a_robot_that_is_not_in_a_conversation_pauses_only_that(
     outside = next(one.id for one in sandbox.conversations if not one.robot_inside)
     heard = Heard()
     setting = config(tmp_path / "state", sandbox, folder(share, inside, outside))
-    with run(setting, heard):
+    with running(setting, heard):
         for number in range(5):
             (share / f"{number}.txt").write_text(str(number))
         eventually(sent(sandbox, 5))
@@ -342,7 +301,7 @@ def test_an_unreachable_host_pauses_the_app_and_ends_by_itself(
     """What waited through an outage is sent when it ends, without a person."""
     heard = Heard()
     sandbox.stop()
-    with run(one, heard):
+    with running(one, heard):
         (share / "a.txt").write_text("a")
         eventually(lambda: pauses(one))
         assert pauses(one)[0][0] == "app"
@@ -356,7 +315,7 @@ def test_throttle_answers_lose_nothing(one: Config, share: Path, sandbox: Sandbo
     """Refused for their rate, uploads and sends come again and arrive once."""
     sandbox.inject(Fault(api="media/upload", kind=FaultKind.THROTTLE, times=1))
     sandbox.inject(Fault(api="robot/groupMessages/send", kind=FaultKind.THROTTLE, times=1))
-    with run(one):
+    with running(one):
         for number in range(4):
             (share / f"{number}.txt").write_text(str(number))
         eventually(sent(sandbox, 4))
@@ -366,7 +325,7 @@ def test_throttle_answers_lose_nothing(one: Config, share: Path, sandbox: Sandbo
 
 def test_tokens_that_die_early_are_renewed(one: Config, share: Path, sandbox: Sandbox) -> None:
     """A token may die before its time; nothing is lost and nothing doubled."""
-    with run(one):
+    with running(one):
         (share / "a.txt").write_text("a")
         eventually(sent(sandbox, 1))
         sandbox.kill_tokens()
@@ -381,7 +340,7 @@ def test_a_lost_answer_leaves_a_doubt_that_a_person_can_hold(
     """With `hold` a message whose answer was lost is never sent twice by itself."""
     held = replace(one, delivery=replace(one.delivery, on_uncertain="hold"))
     sandbox.inject(Fault(api="robot/groupMessages/send", kind=FaultKind.CUT_AFTER, times=1))
-    with run(held):
+    with running(held):
         (share / "a.txt").write_text("a")
         eventually(lambda: states(one)["uncertain"] == 1)
         (share / "b.txt").write_text("b")
@@ -397,8 +356,7 @@ SEND = "robot/groupMessages/send"
 
 def column(setting: Config, name: str) -> float:
     """Return a column of the only delivery."""
-    with sqlite3.connect(setting.state_dir / LEDGER_FILE) as ledger:
-        ((value,),) = ledger.execute(f"SELECT {name} FROM deliveries")  # noqa: S608 (the tests' own words)
+    ((value,),) = deliveries(setting, name)
     return float(value)
 
 
@@ -408,7 +366,7 @@ def test_the_wait_that_a_refusal_asks_for_begins_with_the_refusal(
     """A call takes longer than the wait it is then told: the wait is kept nevertheless."""
     slow, told = 2.0, 1.0
     sandbox.inject(Fault(SEND, FaultKind.THROTTLE, seconds=slow))
-    with run(one):
+    with running(one):
         dropped = time.time()
         (share / "a.txt").write_text("a")
         eventually(sent(sandbox, 1))
@@ -422,7 +380,7 @@ def test_a_file_is_sent_when_its_call_has_ended(
 ) -> None:
     """`sent_at` is no earlier than the message, while the service runs and while it finishes."""
     sandbox.inject(Fault(SEND, FaultKind.SLOW, seconds=0.5))
-    with run(one):
+    with running(one):
         (share / "a.txt").write_text("a")
         eventually(lambda: SEND in sandbox.calls())
         if not stopped:
@@ -435,7 +393,7 @@ def test_a_doubt_begins_when_the_call_is_lost(one: Config, share: Path, sandbox:
     """The time after which a doubtful message goes again is not used up by the call itself."""
     held = replace(one, delivery=replace(one.delivery, on_uncertain="hold"))
     sandbox.inject(Fault(SEND, FaultKind.CUT_AFTER, seconds=0.5))
-    with run(held):
+    with running(held):
         (share / "a.txt").write_text("a")
         eventually(lambda: states(one)["uncertain"] == 1)
     (message,) = sandbox.messages(sandbox.conversations[0].id)
@@ -466,7 +424,7 @@ def test_a_ledger_that_is_back_before_anything_was_repaired_is_told(one: Config)
 def test_after_an_outage_the_backlog_drains_in_order(one: Config, share: Path, sandbox: Sandbox) -> None:
     """While DingTalk is down its probes cost nothing; then everything arrives as it had settled."""
     sandbox.inject(Fault(api="*", kind=FaultKind.ERROR, times=None))
-    with run(one):
+    with running(one):
         for number in range(40):
             (share / f"{number:02}.txt").write_bytes(os.urandom(20_000 if number % 2 else 10))
             eventually(lambda n=number: sum(states(one).values()) > n)  # type: ignore[misc]
@@ -487,7 +445,7 @@ def test_a_conversation_that_fails_delays_no_other(tmp_path: Path, share: Path, 
     setting = config(
         tmp_path / "state", sandbox, folder(share, "cidGone=="), folder(other, second, settle=0.1)
     )
-    with run(setting):
+    with running(setting):
         for number in range(10):
             (share / f"{number}.txt").write_text(f"gone {number}")
         eventually(lambda: any(scope == "conversation" for scope, _, _ in pauses(setting)))
@@ -510,11 +468,11 @@ def test_a_file_from_the_far_future_is_a_file(one: Config, share: Path, sandbox:
     """One date that no column holds must not stop the service, nor the files beside it."""
     (share / "before.txt").write_text("before")
     os.utime(share / "before.txt", (13_569_465_600, 13_569_465_600))  # the year 2400
-    with run(one):
+    with running(one):
         (share / "after.txt").write_text("after")
         os.utime(share / "after.txt", (13_569_465_600, 13_569_465_600))
         eventually(sent(sandbox, 1))
-    with run(one):
+    with running(one):
         (share / "b.txt").write_text("b")
         eventually(sent(sandbox, 2))
     assert names(sandbox) == ["after.txt", "b.txt"]
@@ -526,7 +484,7 @@ def test_what_its_owner_took_back_while_nothing_ran_is_not_sent(
 ) -> None:
     """Also where its content is at DingTalk already, and would be sent without another look."""
     sandbox.inject(REFUSED)
-    with run(one):
+    with running(one):
         (share / "a.txt").write_text("draft")
         eventually(lambda: states(one) == {"uploaded": 1} and pauses(one))
     (share / "a.txt").unlink()
@@ -535,7 +493,7 @@ def test_what_its_owner_took_back_while_nothing_ran_is_not_sent(
     (share / "b.txt").write_text("another")
     sandbox.clear_faults()
     wanted = {"another", *(["final version"] if replaced else [])}
-    with run(one):
+    with running(one):
         eventually(lambda: states(one) == {"gone": 1, "sent": len(wanted)})
     shown = sandbox.messages(sandbox.conversations[0].id)
     assert {message.sha256 for message in shown} == {sha256(text.encode()) for text in wanted}
@@ -544,12 +502,11 @@ def test_what_its_owner_took_back_while_nothing_ran_is_not_sent(
 def test_a_clock_that_was_set_back_keeps_nothing_waiting(one: Config, share: Path, sandbox: Sandbox) -> None:
     """A restart sees that nothing waits for so long, whatever was written before."""
     sandbox.inject(REFUSED)
-    with run(one):
+    with running(one):
         (share / "a.txt").write_text("a")
         eventually(lambda: states(one) == {"uploaded": 1} and pauses(one))
-    with sqlite3.connect(one.state_dir / LEDGER_FILE) as ledger:
-        ledger.execute("UPDATE deliveries SET due = due + 172800")
-        ledger.execute("UPDATE pauses SET until = until + 172800, since = since + 172800, fixed = 1")
+    execute(one, "UPDATE deliveries SET due = due + 172800")
+    execute(one, "UPDATE pauses SET until = until + 172800, since = since + 172800, fixed = 1")
     sandbox.clear_faults()
-    with run(one):
+    with running(one):
         eventually(sent(sandbox, 1))

@@ -7,7 +7,6 @@ played at once, each in its own folder with its own conversation, so that their 
 from __future__ import annotations
 
 import select
-import sqlite3
 import subprocess
 import sys
 import threading
@@ -21,9 +20,10 @@ from typing import Any
 
 from dingwatch.config import Config
 from dingwatch.sandbox import Conversation, Message, Sandbox, Settings
-from dingwatch.service import LEDGER_FILE, Service
+from dingwatch.service import Service
+from tests.ledger import states
 from tests.reality import writers
-from tests.support import PATIENCE, Heard, config, eventually, folder, sha256
+from tests.support import PATIENCE, config, eventually, folder, running, sha256
 
 SETTLE = 0.3
 CONTROL = "control "
@@ -164,22 +164,8 @@ class Spot:
 
 def in_work(setting: Config) -> int:
     """Return how many deliveries are not at their end yet."""
-    with sqlite3.connect(setting.state_dir / LEDGER_FILE) as ledger:
-        asked = (
-            "SELECT count(*) FROM deliveries WHERE state IN ('pending', 'uploading', 'uploaded', 'sending')"
-        )
-        return int(ledger.execute(asked).fetchone()[0])
-
-
-@contextmanager
-def running(setting: Config, heard: Heard | None = None) -> Iterator[Service]:
-    """Run the service, and see that nothing unexpected ended it."""
-    service = Service(setting, log=heard or Heard())
-    with service:
-        service.ready.wait(PATIENCE)
-        yield service
-    if service.failed is not None:
-        raise service.failed
+    counted = states(setting)
+    return sum(counted[state] for state in ("pending", "uploading", "uploaded", "sending"))
 
 
 def idle(service: Service, setting: Config) -> bool:

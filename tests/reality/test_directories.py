@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.reality.stage import Spot, idle, running, shown, stage
-from tests.support import eventually
+from tests.reality.stage import Spot, idle, shown, stage
+from tests.support import eventually, running
 
 
 def _moved_away(spot: Spot, directory: Path) -> None:

@@ -15,8 +15,8 @@ import pytest
 from dingwatch import files
 from dingwatch.model import Failure
 from dingwatch.texts import Log
-from tests.reality.stage import SETTLE, Spot, idle, running, shown, stage
-from tests.support import Heard, eventually
+from tests.reality.stage import SETTLE, Spot, idle, shown, stage
+from tests.support import Heard, eventually, running
 
 SECRET = b"this must not leave"
 

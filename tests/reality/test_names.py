@@ -17,7 +17,7 @@ import pytest
 from dingwatch.sandbox import Message, Sandbox
 from dingwatch.service import Service
 from tests.reality.stage import idle, stage
-from tests.support import PATIENCE, Heard, eventually
+from tests.support import PATIENCE, eventually, running
 
 MARK = "\ufffd"
 LONGEST = 255
@@ -215,9 +215,7 @@ def test_every_name_is_known_again(tmp_path: Path) -> None:
             with open(os.path.join(os.fsencode(spot.folder), name), "wb") as file:
                 file.write(content_of(name))
         for _ in range(2):
-            with Service(scene.setting, log=Heard()) as service:
-                assert service.ready.wait(PATIENCE)
+            with running(scene.setting) as service:
                 eventually(spot.quiet_passed())
                 eventually(lambda: idle(service, scene.setting))
-            assert service.failed is None
             assert Counter(one.file_name for one in spot.messages()) == Counter(SHOWN[name] for name in plain)

@@ -17,11 +17,10 @@ from tests.reality.stage import (
     Spot,
     idle,
     perform,
-    running,
     shown,
     stage,
 )
-from tests.support import eventually
+from tests.support import eventually, running
 
 SHORT = SETTLE / 6
 """A pause of a writer that is not quiet."""
