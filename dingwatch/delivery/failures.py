@@ -55,10 +55,11 @@ def failed(state: LoopState, tick: TickContext, job: Job, raw: Verdict) -> None:
     """Enter a job's failure: pauses, what it teaches of the pace, and what becomes of its rows."""
     _count_refused(state, job, raw)
     verdict = _widened(state, job, raw)
+    target = target_of(job) or Target(API_SEND)  # a token's trouble is the app's, whatever the API
+    verdict = replace(verdict, scope=target.reach(verdict.scope))
     if isinstance(job, ToPeople) and job.others and _is_one_persons(verdict):
         _part(state, tick, job, verdict)
         return
-    target = target_of(job) or Target(API_SEND)  # a token's trouble is the app's, whatever the API
     _pause(state, tick, target, verdict)
     if isinstance(verdict, Throttled):
         lessons = state.rates.throttled(target, verdict.scope, tick.now)
@@ -143,14 +144,19 @@ def _of_webhook(verdict: Verdict) -> Verdict:
 
 
 def _pause(state: LoopState, tick: TickContext, target: Target, verdict: Verdict) -> None:
-    key = (verdict.scope, target.key(verdict.scope))
-    before = state.pauses.known.get(key)
+    """Begin or prolong the pauses that a verdict asks for: of a call for several persons, one for each."""
+    for key in target.keys(verdict.scope):
+        _pause_one(state, tick, key, verdict)
+
+
+def _pause_one(state: LoopState, tick: TickContext, key: str, verdict: Verdict) -> None:
+    before = state.pauses.known.get((verdict.scope, key))
     if before is not None and before.until > tick.now:
         return  # those in flight together say the same thing once
-    made = policy.pause_after(verdict, key[1], before, tick.now, state.chance())
+    made = policy.pause_after(verdict, key, before, tick.now, state.chance())
     if made is None or made.cause.code == "stopped":
         return
-    state.pauses.known[key] = made
+    state.pauses.known[made.scope, made.key] = made
     pauses.put(state.store, tick.connection, [made])
     resumed = made.fixed and before is not None and before.failures == 0  # a person asked, and is answered
     if before is None or before.cause.code != made.cause.code or resumed:

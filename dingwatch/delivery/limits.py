@@ -45,9 +45,24 @@ class Target:
             keys.append((Scope.FOLDER, str(self.folder)))
         return tuple(keys)
 
-    def key(self, scope: Scope) -> str:
-        """Return the key of a pause of this scope."""
-        return dict(self.scopes()).get(scope, APP)
+    def keys(self, scope: Scope) -> tuple[str, ...]:
+        """Return the keys of the pauses of this scope that would hold it back."""
+        return tuple(key for known, key in self.scopes() if known is scope)
+
+    def reach(self, scope: Scope) -> Scope:
+        """Return how far a verdict of this scope reaches, where a job may not have such a scope at all.
+
+        What is returned holds that very job back, by a pause or (ROW) by the row's own wait.
+        """
+        if scope is Scope.ROW or self.keys(scope):
+            return scope
+        if scope is Scope.FOLDER:
+            # `send` was given a file on a share that hangs. It lies in no watched folder, and its trouble is
+            # not DingTalk's: only its own row has to wait, not everybody's uploads.
+            return Scope.ROW
+        # An upload is for no conversation. If DingTalk refuses one with "no such conversation" nevertheless,
+        # it does not mean this file: the next upload would be refused like it, and each is a billed call.
+        return Scope.API
 
 
 @dataclass(slots=True)

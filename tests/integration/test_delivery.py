@@ -80,14 +80,16 @@ class Desk:
         )
         self.loop.recover(self.now)
 
-    def drop(self, name: str, *conversations: str, content: str | None = None, size: int = 5) -> list[int]:
-        """Write down a settled file; return the ids of its deliveries."""
+    def drop(
+        self, name: str, *conversations: str, content: str | None = None, size: int = 5, watched: bool = True
+    ) -> list[int]:
+        """Write down a settled file, or one that `send` was given; return the ids of its deliveries."""
         self.number += 1
         digest = content or f"digest{self.number}"
         code = self.settings.codes.get(self.mark.id, PayloadPolicy(APP, MEDIA_LIMIT))
         rebuild_payload = choose_payload(name.encode(), size, digest, code, REFUSED_EXTENSIONS)
         new = NewVersion(
-            folder=self.mark.id,
+            folder=self.mark.id if watched else None,
             path=name.encode(),
             fingerprint=Fingerprint(size, self.number, 1, self.number, 1),
             digest=digest,

@@ -19,6 +19,7 @@ from dingwatch.delivery import (
     Put,
     PutDone,
     Send,
+    SendCaption,
     SendDone,
     Settings,
     Upload,
@@ -67,9 +68,8 @@ def success(job: Job) -> Outcome:
             return Outcome(job, PutDone(job.session or BEGUN))
         case Commit():
             return Outcome(job, UploadDone(f"entry of {job.source.id}", "space"))
-        case Send():
+        case Send() | SendCaption():
             return Outcome(job, SendDone(None, "copies", f"copy {job.row.id}"))
-    raise AssertionError(job)
 
 
 def work(desk: Desk, jobs: list[Job]) -> list[Job]:

@@ -115,6 +115,18 @@ def test_files_of_other_versions_do_not_go_together(desk: Desk) -> None:
     assert sends(desk.tick(Outcome(first, SendDone("key")))) == [("user:b",)]
 
 
+def test_a_call_for_several_persons_without_an_answer_pauses_all_of_them(desk: Desk) -> None:
+    """Nobody knows for which of them DingTalk has failed: none gets another file at once."""
+    rows = desk.drop("a.pdf", *PERSONS)
+    (job,) = desk.upload()
+    desk.drop("b.pdf", *PERSONS)
+    desk.upload()
+    desk.tick(Outcome(job, NoAnswer(CAUSE, Scope.CONVERSATION)))
+    assert [desk.state(row) for row in rows] == ["uncertain"] * 3
+    assert [scope for scope, _ in desk.pauses()] == ["conversation"] * 3
+    assert sends(desk.tick()) == []
+
+
 def test_a_call_refused_for_one_person_is_parted(desk: Desk) -> None:
     """Each goes alone then; only the one who is meant is paused, and stays alone when it is tried again."""
     rows = desk.drop("a.pdf", *PERSONS)

@@ -437,6 +437,23 @@ def test_after_an_outage_the_backlog_drains_in_order(one: Config, share: Path, s
     assert states(one) == {"sent": 40}
 
 
+def test_an_upload_refused_for_its_conversation_pauses_uploads(
+    one: Config, share: Path, sandbox: Sandbox
+) -> None:
+    """It has none, so every upload would be refused: few are tried, and all go when it is mended."""
+    sandbox.inject(Fault("media/upload", FaultKind.ERROR, code=34013, times=None))
+    with running(one):
+        for number in range(20):
+            (share / f"{number}.txt").write_text(str(number))
+        eventually(lambda: states(one) == {"pending": 20} and pauses(one))
+    assert pauses(one) == [("api", "media/upload", "34013")]
+    assert sandbox.calls()["media/upload"] < one.delivery.workers
+    sandbox.clear_faults()
+    with running(one):
+        eventually(sent(sandbox, 20))
+    assert pauses(one) == []
+
+
 def test_a_conversation_that_fails_delays_no_other(tmp_path: Path, share: Path, sandbox: Sandbox) -> None:
     """The robot was taken out of one group: the other gets its files, and the first costs a call or two."""
     first, second = (conversation.id for conversation in sandbox.conversations[:2])
