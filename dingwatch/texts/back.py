@@ -1,4 +1,4 @@
-"""What is said about getting back what was sent."""
+"""Help texts and output of `link`, `fetch` and `recall`."""
 
 from __future__ import annotations
 
@@ -6,139 +6,145 @@ from dingwatch.texts.language import Text
 
 
 class Back(Text):
-    """What `link`, `fetch` and `recall` say."""
+    """Help texts and output of `link`, `fetch` and `recall`."""
 
     LINK = (
-        "给出经钉盘发送的文件的临时下载地址。",
-        "Give a temporary download address of a file that went by the drive.",
+        "显示经钉盘发送的文件的临时下载地址。",
+        "Print a temporary download address of a file that was sent through the drive.",
     )
-    FETCH = ("从钉钉取回发送过的文件，并核对摘要。", "Get a file that was sent back, and compare its digest.")
-    OPT_OUT = ("写入哪个文件。", "The file to write.")
-    OPT_FORCE = ("覆盖已有的文件。", "Overwrite a file that is there.")
+    FETCH = ("从钉钉取回已发送的文件，并校验摘要。", "Download a sent file, and verify its digest.")
+    OPT_OUT = ("保存到哪个文件。", "The file to write.")
+    OPT_FORCE = ("覆盖已有的文件。", "Overwrite an existing file.")
     UNKNOWN = (
         "没有编号为 {id} 的投递；编号见 dingwatch history。",
-        "there is no delivery {id}; dingwatch history shows the ids.",
+        "there is no delivery {id}; dingwatch history lists the IDs.",
     )
     NOT_SENT = (
-        "{id} 的状态是 {state}：没有发送过，钉钉那里没有它。",
-        "{id} is {state}: it was not sent, and DingTalk does not have it.",
+        "{id} 的状态是 {state}：没有发送过，钉钉上没有这个文件。",
+        "{id} is {state}: it was not sent, so DingTalk does not have it.",
     )
     NOTICE_ONLY = (
-        "{id} 只发送了一条说明消息，钉钉那里没有文件本身。",
-        "{id} was only told of in a message: DingTalk does not have the file itself.",
+        "{id} 只发送了通知，钉钉上没有文件本身。",
+        "{id} went as a notice: DingTalk does not have the file itself.",
     )
     CONTENT_GONE = (
-        "{id}（{path}）已无法取回：钉钉那里已没有它的内容。",
-        "{id} ({path}) cannot be had back: DingTalk no longer has its content.",
+        "{id}（{path}）无法取回：钉钉上已没有它的内容。",
+        "{id} ({path}) cannot be downloaded: DingTalk no longer has its content.",
     )
     NO_OPERATOR = (
-        "{id} 是经钉盘发送的；请在配置中设置 operator_union_id，才能取回。",
-        "{id} went by the drive: set operator_union_id in the config to get it back.",
+        "{id} 是经钉盘发送的；要取回它，请在配置中设置 operator_union_id。",
+        "{id} was sent through the drive: set operator_union_id in the config to download it.",
     )
 
     LINK_UNTIL = (
-        "{path}，{size} 字节；地址在 {until} 之前有效，必须带上这些请求头：",
-        "{path}, {size} bytes; the address is good until {until}, and only with these headers:",
+        "{path}，{size} 字节；地址在 {until} 之前有效，请求时必须带上这些请求头：",
+        "{path}, {size} bytes; the address is valid until {until}, and only with these headers:",
     )
     LINK_MEDIA = (
         "{id} 不是经钉盘发送的，没有下载地址；请用 dingwatch fetch {id} -o 文件 取回。",
-        "{id} did not go by the drive, so it has no link; dingwatch fetch {id} -o FILE gets it.",
+        "{id} was not sent through the drive and has no link; dingwatch fetch {id} -o FILE downloads it.",
     )
     LINK_FAILED = (
-        "得不到 {id} 的下载地址：{reason}。{advice}",
-        "no address of {id} can be had: {reason}. {advice}",
+        "无法获取 {id} 的下载地址：{reason}。{advice}",
+        "cannot get a download address of {id}: {reason}. {advice}",
     )
 
     FETCHING = ("下载中", "downloading")
     FETCHED = (
         "已取回 {id}：{path} → {file}，{size} 字节，摘要与发送时一致。",
-        "fetched {id}: {path} → {file}, {size} bytes, the digest is that of the file that was sent.",
+        "fetched {id}: {path} → {file}, {size} bytes; the digest matches the sent file.",
     )
     FETCHED_UNPACKED = (
         "已取回 {id}：{path} → {file}，{size} 字节；发送的是压缩包，已解压，摘要与原文件一致。",
         (
-            "fetched {id}: {path} → {file}, {size} bytes; it was sent as an archive and has been unpacked,"
-            " the digest is the original file's."
+            "fetched {id}: {path} → {file}, {size} bytes, unpacked from the archive that was sent; the"
+            " digest matches the original file."
         ),
     )
-    FETCH_FAILED = ("没有取回 {id}：{reason}。{advice}", "{id} was not fetched: {reason}. {advice}")
+    FETCH_FAILED = ("未能取回 {id}：{reason}。{advice}", "{id} was not fetched: {reason}. {advice}")
     FETCH_DIFFERS = (
-        "没有写入 {file}：钉钉那里的内容与发送的 {id} 不同，可能有人改过它。",
-        "{file} was not written: DingTalk's bytes are not those sent as {id}; perhaps somebody changed them.",
+        "没有写入 {file}：钉钉上的内容与发送的 {id} 不同，可能有人修改过。",
+        (
+            "{file} was not written: DingTalk's content differs from what was sent as {id}; somebody may"
+            " have changed it."
+        ),
     )
     FETCH_EXISTS = (
         "{file} 已经存在；要覆盖它，请加 --force。",
-        "{file} is there already; --force overwrites it.",
+        "{file} already exists; use --force to overwrite it.",
     )
     FETCH_NO_FILE = (
-        "不能写入 {file}：核对摘要之后才会写成，只能是普通文件的名称。",
-        "{file} cannot be written: what is compared first can only become a regular file.",
+        "不能写入 {file}：内容校验后才写成文件，目标只能是普通文件。",
+        "cannot write {file}: the output must be a regular file, which is put in place once it is verified.",
     )
     FETCH_UNWRITABLE = (
-        "无法写入 {file}：{reason}。用 root 运行时以服务的用户写入，请选这个用户可以写的文件夹。",
+        "无法写入 {file}：{reason}。以 root 运行时，文件由服务的用户写入，请选择该用户可写的目录。",
         (
-            "{file} cannot be written: {reason}. Run by root it is written as the service's user: choose a"
-            " directory that this user may write."
+            "cannot write {file}: {reason}. When run as root, the file is written as the service's user:"
+            " choose a directory that this user can write."
         ),
     )
 
-    RECALLED = ("已撤回 {id}：{path} → {conversation}", "taken back {id}: {path} → {conversation}")
+    RECALLED = ("已撤回 {id}：{path} → {conversation}", "recalled {id}: {path} → {conversation}")
     RECALLED_FROM_ALL = (
-        "这是同时发给 {count} 人的一条消息，所有人的都已撤回：{conversations}",
-        "it was one message to {count:person|persons}, and is taken back from all of them: {conversations}",
+        "这条消息同时发给了 {count} 人，已全部撤回：{conversations}",
+        "the message went to {count:person|persons} and is recalled for all of them: {conversations}",
     )
     RECALLED_BEFORE = (
-        "{id} 已在 {when} 撤回，没有再做什么。",
-        "{id} was taken back already, at {when}; nothing was done.",
+        "{id} 已在 {when} 撤回，无需再次撤回。",
+        "{id} was already recalled at {when}; nothing was done.",
     )
     RECALL_NOT_SENT = (
-        "没有改动任何东西：{id} 的状态是 {state}，没有可以撤回的消息。",
-        "nothing was changed: {id} is {state}, there is no message to take back.",
+        "未做任何改动：{id} 的状态是 {state}，没有可以撤回的消息。",
+        "nothing was changed: {id} is {state}, there is no message to recall.",
     )
     RECALL_NO_KEY = (
         (
-            "没有改动任何东西：钉钉对 {id} 的回应丢失了，撤回要用的编号也在其中；"
-            "如果消息已到达，在群里可以由群主撤回。"
+            "未做任何改动：钉钉对 {id} 的应答丢失，其中包含撤回所需的编号；"
+            "如果消息已送达群里，群主可以在钉钉中撤回。"
         ),
         (
-            "nothing was changed: DingTalk's answer to {id} was lost, and with it the key that takes it back;"
-            " if the message is in a group, its owner can take it back in DingTalk."
+            "nothing was changed: DingTalk's answer to {id} was lost, and with it the key for the recall; if"
+            " the message is in a group, the group's owner can recall it in DingTalk."
         ),
     )
     RECALL_DRIVE = (
         (
-            "没有改动任何东西：{id} 是经钉盘发送的，钉钉没有撤回它的接口；"
-            "在群里，operator_union_id 对应的人或群主可以在钉钉里撤回消息，并从群文件中删除它。"
+            "未做任何改动：{id} 是经钉盘发送的，钉钉没有撤回它的接口；"
+            "在群里，operator_union_id 对应的成员或群主可以在钉钉中撤回消息，并从群文件中删除它。"
         ),
         (
-            "nothing was changed: {id} went by the drive, and DingTalk has no call that takes it back; in a"
-            " group the person of operator_union_id or the owner can take the message back in DingTalk, and"
-            " delete the file from the group's files."
+            "nothing was changed: {id} was sent through the drive, and DingTalk has no call to recall it; in"
+            " a group the person of operator_union_id or the group's owner can recall the message in DingTalk"
+            " and delete the file from the group's files."
         ),
     )
     RECALL_OTHER = (
-        "没有改动任何东西：发往 {conversation} 的消息，钉钉没有撤回的接口；请群主在钉钉里撤回 {id}。",
+        "未做任何改动：钉钉没有撤回发往 {conversation} 的消息的接口；请群主在钉钉中撤回 {id}。",
         (
-            "nothing was changed: DingTalk has no call that takes back what went to {conversation}; the"
-            " group's owner can take {id} back in DingTalk."
+            "nothing was changed: DingTalk has no call to recall messages to {conversation}; the group's"
+            " owner can recall {id} in DingTalk."
         ),
     )
     RECALL_OLD = (
-        "没有改动任何东西：发给个人的消息，钉钉只在 {hours} 小时内可以撤回，{id} 发送于 {when}。",
+        "未做任何改动：发给个人的消息只能在 {hours} 小时内撤回，{id} 发送于 {when}。",
         (
-            "nothing was changed: DingTalk takes back messages to persons for {hours} hours only, and {id}"
-            " was sent at {when}."
+            "nothing was changed: messages to persons can be recalled for {hours} hours, and {id} was sent"
+            " at {when}."
         ),
     )
     RECALL_REFUSED = (
-        "钉钉没有撤回 {id}：{reason}。可能已过期限或已被撤回，请在会话里查看。",
-        "DingTalk did not take {id} back: {reason}. It may be too old or gone already: look in the chat.",
-    )
-    RECALL_FAILED = ("没有撤回 {id}：{reason}。{advice}", "{id} was not taken back: {reason}. {advice}")
-    RECALL_DOUBT = (
-        "不知道 {id} 是否已撤回：{reason}。{advice}请在会话里查看，需要时再撤回一次。",
+        "钉钉未能撤回 {id}：{reason}。可能已超过期限或已被撤回，请在会话中查看。",
         (
-            "whether {id} was taken back is not known: {reason}. {advice} Look in the chat, and recall it"
-            " once more if need be."
+            "DingTalk did not recall {id}: {reason}. It may be too old or recalled already: look in the"
+            " conversation."
+        ),
+    )
+    RECALL_FAILED = ("未能撤回 {id}：{reason}。{advice}", "{id} was not recalled: {reason}. {advice}")
+    RECALL_DOUBT = (
+        "无法确认 {id} 是否已撤回：{reason}。{advice}请在会话中查看，需要时再撤回一次。",
+        (
+            "it is uncertain whether {id} was recalled: {reason}. {advice} Look in the conversation, and"
+            " recall it again if necessary."
         ),
     )

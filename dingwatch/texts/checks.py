@@ -1,4 +1,4 @@
-"""What `check` finds."""
+"""Findings of `check`."""
 
 from __future__ import annotations
 
@@ -6,57 +6,66 @@ from dingwatch.texts.language import Text
 
 
 class Checks(Text):
-    """What `check` finds."""
+    """Findings of `check`."""
 
-    CONFIG = ("配置正确，{count} 个文件夹", "the config is fine, {count:folder|folders}")
-    STATE = ("state_dir {path} 可写", "state_dir {path} can be written")
+    CONFIG = ("配置正确，{count} 个文件夹", "the config is valid, {count:folder|folders}")
+    STATE = ("state_dir {path} 可写", "state_dir {path} is writable")
     STATE_BAD = (
         "state_dir {path} 不可写；请修改权限，或用服务的用户运行本检查",
-        "state_dir {path} cannot be written; mend its permissions, or run this as the service's user",
+        "state_dir {path} is not writable; fix its permissions, or run this as the service's user",
     )
     STATE_NETWORK = (
         "state_dir {path} 在网络文件系统（{kind}）上，SQLite 在那里不可靠；请改用本地磁盘",
-        "state_dir {path} lies on a network file system ({kind}), where SQLite is not safe; use a local disk",
+        "state_dir {path} is on a network file system ({kind}), where SQLite is not safe; use a local disk",
     )
-    LEDGER = ("账本正常；{month} 已用 API 调用 {used} 次", "the ledger opens; {used} API calls in {month}")
-    LEDGER_BAD = ("账本无法打开：{reason}。{advice}", "the ledger cannot be opened: {reason}. {advice}")
-    FOLDER = ("{name}：{path} 可读（{kind}，{how}）", "{name}: {path} can be read ({kind}, {how})")
+    LEDGER = (
+        "发送记录数据库正常；{month} 已用 API 调用 {used} 次",
+        "the ledger can be opened; {used} API calls in {month}",
+    )
+    LEDGER_BAD = (
+        "发送记录数据库无法打开：{reason}。{advice}",
+        "the ledger cannot be opened: {reason}. {advice}",
+    )
+    FOLDER = ("{name}：{path} 可读（{kind}，{how}）", "{name}: {path} is readable ({kind}, {how})")
     FOLDER_BAD = (
-        "{name}：{path} 无法监视（{reason}）{advice}",
+        "{name}：{path} 无法监视（{reason}）。{advice}",
         "{name}: {path} cannot be watched ({reason}). {advice}",
     )
-    EVENTS = ("内核事件", "kernel events")
-    POLLED = ("定时扫描", "polled")
+    EVENTS = ("inotify 事件", "inotify events")
+    POLLED = ("轮询", "polled")
     BLIND = (
-        "{name}：在 {kind} 上收不到其他主机的改动；建议 watch: auto",
-        "{name}: on {kind} changes by other hosts make no events; use watch: auto",
+        "{name}：{kind} 上收不到其他主机改动的事件；建议设为 watch: auto",
+        "{name}: on {kind}, changes by other hosts cause no events; use watch: auto",
     )
     BASELINE = (
-        "{name}：首次运行时原有的 {count} 个文件不发送",
-        "{name}: the first run does not send what is there already: {count:file|files}",
+        "{name}：首次运行不发送 {count} 个已有文件",
+        "{name}: the first run does not send {count:existing file|existing files}",
     )
     BACKLOG = (
         "{name}：首次运行会发送 {count} 条消息，约 {calls} 次 API 调用",
         "{name}: the first run sends {count:message|messages}, about {calls:API call|API calls}",
     )
-    RECIPIENTS = ("{name}：还发给 {recipients}", "{name}: goes to {recipients} as well")
+    RECIPIENTS = ("{name}：还会发给 {recipients}", "{name}: also goes to {recipients}")
     KNOWN = (
-        "{name}：已在监视，只发送新文件",
-        "{name}: has been watched before; only what is new is sent",
+        "{name}：以前监视过，只发送新文件",
+        "{name}: has been watched before; only new files are sent",
     )
     WATCHES = (
         "需要 {needed} 个 inotify 监视，上限 {limit}",
         "{needed} inotify watches needed, {limit} allowed",
     )
     WATCHES_FEW = (
-        "需要 {needed} 个 inotify 监视，上限 {limit}；运行 sysctl -w fs.inotify.max_user_watches={wanted}",
+        "需要 {needed} 个 inotify 监视，上限 {limit}；请执行 sysctl -w fs.inotify.max_user_watches={wanted}",
         "{needed} inotify watches needed, {limit} allowed: sysctl -w fs.inotify.max_user_watches={wanted}",
     )
     TOKEN = ("凭证有效", "the credentials are valid")
-    TOKEN_BAD = ("无法从 {host} 取得令牌（{reason}）{advice}", "no token from {host} ({reason}). {advice}")
+    TOKEN_BAD = (
+        "无法从 {host} 获取访问令牌（{reason}）。{advice}",
+        "cannot get a token from {host} ({reason}). {advice}",
+    )
     CLOCK_WRONG = (
         "本机时间比钉钉{direction} {seconds} 秒：请用 timedatectl 检查，并启用 NTP 校时",
-        "this machine's clock is {seconds} s {direction} DingTalk's: look at timedatectl, and turn NTP on",
+        "this machine's clock is {seconds} s {direction} DingTalk's: check timedatectl, and enable NTP",
     )
     AHEAD = ("快", "ahead of")
     BEHIND = ("慢", "behind")
@@ -67,28 +76,31 @@ class Checks(Text):
         "the robot is not in conversation {conversation}. {advice}",
     )
     ROBOT_UNKNOWN = (
-        "无法查询会话 {conversation} 的机器人（{reason}）{advice}",
-        "the robots of conversation {conversation} cannot be asked for ({reason}). {advice}",
+        "无法查询会话 {conversation} 中的机器人（{reason}）。{advice}",
+        "cannot list the robots of conversation {conversation} ({reason}). {advice}",
     )
     OPERATOR = (
-        "operator_union_id 对应的人可以使用会话 {conversation} 的群文件",
+        "operator_union_id 对应的成员可以使用会话 {conversation} 的群文件",
         "the person of operator_union_id can use the files of conversation {conversation}",
     )
     OPERATOR_BAD = (
-        "operator_union_id 对应的人不能使用会话 {conversation} 的群文件（{reason}）{advice}",
+        "operator_union_id 对应的成员不能使用会话 {conversation} 的群文件（{reason}）。{advice}",
         "the person of operator_union_id cannot use conversation {conversation}'s files ({reason}). {advice}",
     )
     CONFIG_BAD = ("配置：{problem}", "config: {problem}")
-    LEDGER_LATER = ("尚不支持 PostgreSQL 账本（not yet）", "not yet: a ledger in PostgreSQL")
+    LEDGER_LATER = ("尚不支持 PostgreSQL 数据库（not yet）", "not yet: a ledger in PostgreSQL")
     UNLISTED = (
-        "{name}：无法列出 {path}（{reason}）{advice}",
-        "{name}: {path} cannot be listed ({reason}). {advice}",
+        "{name}：无法列出 {path}（{reason}）。{advice}",
+        "{name}: cannot list {path} ({reason}). {advice}",
     )
     QUOTA = (
-        "首次运行约 {calls} 次 API 调用；{month} 已用 {used} 次，每月 {limit}",
-        "the first run makes about {calls} API calls; {used} are used of {limit} in {month}",
+        "首次运行约需 {calls} 次 API 调用；{month} 已用 {used} 次，额度 {limit} 次",
+        "the first run makes about {calls} API calls; {used} of {limit} in {month} are used",
     )
     QUOTA_SHORT = (
-        "首次运行约 {calls} 次 API 调用；{month} 已用 {used} 次，每月 {limit}：请改用 existing: skip",
-        "about {calls} API calls for the first run, {used} used of {limit} in {month}: use existing: skip",
+        "首次运行约需 {calls} 次 API 调用；{month} 已用 {used} 次，额度 {limit} 次：请改用 existing: skip",
+        (
+            "the first run makes about {calls} API calls, but {used} of {limit} in {month} are used:"
+            " use existing: skip"
+        ),
     )

@@ -15,13 +15,13 @@ class Diagnosis(Text):
         ),
         (
             "The app lacks the permission {scopes}: developer console → app → 权限管理 (permissions), search"
-            " {scopes}, request it; then publish a version (版本管理与发布): it has no effect before."
+            " {scopes} and request it; then publish a new version (版本管理与发布), or it has no effect."
         ),
     )
     IP = (
         (
-            "本机的出口 IP {address} 不在白名单：开发者后台 → 应用 → 安全设置 → 服务器出口IP，"
-            "加入 {address} 并保存。"
+            "本机的出口 IP {address} 不在白名单中：开发者后台 → 应用 → 安全设置 → 服务器出口IP，"
+            "添加 {address} 并保存。"
         ),
         (
             "This machine's address {address} is not on the allow-list: developer console → app → 安全设置 →"
@@ -29,20 +29,20 @@ class Diagnosis(Text):
         ),
     )
     EXPIRED = (
-        "证书不在有效期内，多半是本机时间不对：请用 timedatectl 检查，并启用 NTP 校时。",
+        "证书不在有效期内，很可能是本机时间不对：请用 timedatectl 检查，并启用 NTP 校时。",
         (
-            "The certificate is not valid at this time, so the clock is probably wrong: look at timedatectl,"
-            " and turn NTP on."
+            "The certificate is not valid at this time, so the clock is probably wrong: check timedatectl,"
+            " and enable NTP."
         ),
     )
     INTERCEPTED = (
         (
-            "对方出示的证书不是公认机构签发的，多半是公司代理或防火墙在解密流量：请让它放行"
+            "对方的证书不是公认机构签发的，很可能是公司代理或防火墙在解密流量：请让它放行"
             " *.dingtalk.com，或用 REQUESTS_CA_BUNDLE 指定公司的 CA 证书。"
         ),
         (
-            "The certificate is not by a public authority: a proxy or firewall probably decrypts the traffic."
-            " Have it pass *.dingtalk.com untouched, or name the company's CA in REQUESTS_CA_BUNDLE."
+            "The certificate was not issued by a public authority: a proxy or firewall probably decrypts the"
+            " traffic. Exempt *.dingtalk.com there, or set REQUESTS_CA_BUNDLE to the company's CA."
         ),
     )
     PROXY_LOGIN = (
@@ -51,27 +51,27 @@ class Diagnosis(Text):
             "或用 NO_PROXY 让钉钉不经过代理。"
         ),
         (
-            "The proxy {proxy} wants a login: put it into HTTPS_PROXY (http://user:password@host:port), or"
-            " take DingTalk past the proxy with NO_PROXY."
+            "The proxy {proxy} requires a login: put it into HTTPS_PROXY (http://user:password@host:port), or"
+            " bypass the proxy for DingTalk with NO_PROXY."
         ),
     )
     PROXY = (
         (
-            "请求经过代理 {proxy}（环境变量 HTTP_PROXY / HTTPS_PROXY），没有得到钉钉的回应：请检查代理，"
+            "请求经过代理 {proxy}（环境变量 HTTP_PROXY / HTTPS_PROXY），没有得到钉钉的应答：请检查代理，"
             "或设置 NO_PROXY=.dingtalk.com 让钉钉不经过它。"
         ),
         (
-            "Requests go through the proxy {proxy} (HTTP_PROXY / HTTPS_PROXY), and no answer of DingTalk's"
-            " came back: check the proxy, or set NO_PROXY=.dingtalk.com to go past it."
+            "Requests go through the proxy {proxy} (HTTP_PROXY / HTTPS_PROXY), and DingTalk's answer did not"
+            " come back: check the proxy, or bypass it with NO_PROXY=.dingtalk.com."
         ),
     )
     GATE_PAGE = (
         (
-            "回应是网页，不是钉钉的接口：中间可能有代理、防火墙或上网认证页；也可能是同一出口 IP"
-            " 请求过多，钉钉暂时拦截，五分钟后再试。"
+            "应答是网页，不是钉钉接口的数据：中间可能有代理、防火墙或上网认证页；也可能是同一出口 IP"
+            " 请求过多，被钉钉暂时拦截，请五分钟后再试。"
         ),
         (
-            "The answer is a web page, not DingTalk's interface: a proxy, a firewall or a log-in page may"
-            " stand between; or DingTalk shuts this IP out for too many requests: try again in five minutes."
+            "The answer is a web page, not an API response: there may be a proxy, a firewall or a log-in page"
+            " in between; or DingTalk blocks this IP for too many requests: try again in five minutes."
         ),
     )

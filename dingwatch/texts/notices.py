@@ -1,4 +1,4 @@
-"""What conversations are told about a file: in its place, or before it. Markdown; `{name}` comes escaped."""
+"""Texts of notices and captions. Markdown; `{name}` comes escaped."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from dingwatch.texts.language import Text
 
 
 class Notices(Text):
-    """What conversations are told about a file."""
+    """Texts of notices and captions."""
 
     FILE = ("新文件：{name}（{size}）", "New file: {name} ({size})")
-    PLACE = ("位置：{place}", "Find it at: {place}")
+    PLACE = ("位置：{place}", "Location: {place}")
     CHANGED = ("新版本", "new version")

@@ -1,4 +1,4 @@
-"""What can be wrong with the configuration."""
+"""Problems of the configuration."""
 
 from __future__ import annotations
 
@@ -6,23 +6,23 @@ from dingwatch.texts.language import Text
 
 
 class Problems(Text):
-    """What can be wrong with the configuration."""
+    """Problems of the configuration."""
 
     NO_CONFIG = (
-        "没有找到配置文件（找过：{places}）。请运行 dingwatch init，或用 -c 指定文件。",
-        ("No configuration found (looked at {places}). Run dingwatch init, or name a file with -c."),
+        "没有找到配置文件（已查找：{places}）。请运行 dingwatch init，或用 -c 指定文件。",
+        ("No configuration found (looked in {places}). Run dingwatch init, or name a file with -c."),
     )
     UNREADABLE = (
         "无法读取 {path}：{reason}。请检查路径和权限。",
-        "{path} cannot be read: {reason}. Check the path and its permissions.",
+        "Cannot read {path}: {reason}. Check the path and its permissions.",
     )
     TOO_LARGE = (
-        "文件超过 1 MiB，不像是配置文件。请检查路径。",
-        "The file is larger than 1 MiB and hardly a configuration. Check the path.",
+        "文件超过 1 MiB，不可能是配置文件。请检查路径。",
+        "The file is larger than 1 MiB, too large for a configuration. Check the path.",
     )
     NOT_UTF8 = (
-        "这里的字符不是 UTF-8 编码。请在编辑器里把文件另存为 UTF-8。",
-        "There are characters here that are not UTF-8. Save the file as UTF-8 in your editor.",
+        "这里的内容不是 UTF-8 编码。请在编辑器中把文件另存为 UTF-8。",
+        "The text here is not valid UTF-8. Save the file as UTF-8 in your editor.",
     )
     NO_KEYS = (
         "文件里没有配置项。文件应由 dingtalk:、folders: 等键组成，冒号用半角，后面加一个空格。",
@@ -32,8 +32,8 @@ class Problems(Text):
         ),
     )
     TOO_NESTED = (
-        "嵌套太深，或别名（*name）太多。请写成普通的配置。",
-        "Nested too deeply, or too many aliases (*name). Write it plainly.",
+        "嵌套太深，或别名（*name）太多。请简化配置。",
+        "Nested too deeply, or too many aliases (*name). Simplify the file.",
     )
     CONTROL = (
         "含有不可见的控制字符，或本系统编码不支持的字符。请删掉后重新输入。",
@@ -44,12 +44,12 @@ class Problems(Text):
     )
     YAML_TAB = (
         "第 {column} 列用了制表符（Tab）。YAML 只能用空格缩进。",
-        "There is a tab in column {column}. YAML is indented with spaces only.",
+        "There is a tab in column {column}. YAML allows only spaces for indentation.",
     )
     YAML_QUOTES = (
         '第 {column} 列的符号在 YAML 里有特殊含义。以 * & ! @ % ` 开头的值要加引号，例如 "*.pdf"。',
         (
-            "The character in column {column} has a meaning of its own in YAML. Put a value that begins with"
+            "The character in column {column} has a special meaning in YAML. Put a value that begins with"
             ' * & ! @ % or ` in quotes, such as "*.pdf".'
         ),
     )
@@ -63,7 +63,7 @@ class Problems(Text):
     YAML_NO_COLON = (
         "第 {column} 列附近缺少冒号。键后面要写半角冒号和一个空格（不要用全角冒号“：”）。",
         (
-            "A colon is missing near column {column}. A key is followed by a colon and a space (not by the"
+            "A colon is missing near column {column}. Write a colon and a space after each key (not the"
             " full-width colon “：”)."
         ),
     )
@@ -72,27 +72,27 @@ class Problems(Text):
         "A quote or a bracket is not closed near column {column}.",
     )
     YAML_DOCUMENTS = (
-        "第 {column} 列开始了第二份文档。请删掉“---”，只留一份。",
-        "A second document begins in column {column}. Remove the ---, there can be only one.",
+        "第 {column} 列开始了第二个 YAML 文档。请删除“---”，只保留一个。",
+        "A second YAML document begins in column {column}. Remove the ---: only one is allowed.",
     )
     YAML_INDENT = (
         "第 {column} 列的缩进不对。同一层的键要对齐，列表项以“- ”开头。",
         (
-            "The indentation in column {column} does not fit. Keys of one level stand below each other, the"
-            " items of a list begin with “- ”."
+            "The indentation in column {column} is wrong. Align the keys of one level, and begin each item of"
+            " a list with “- ”."
         ),
     )
     YAML_BROKEN = (
         "第 {column} 列附近不是有效的 YAML。请检查缩进、冒号和引号。",
-        "This is no valid YAML near column {column}. Check indentation, colons and quotes.",
+        "This is not valid YAML near column {column}. Check indentation, colons and quotes.",
     )
     TWICE = (
-        "同一个键写了两次（第一次在第 {first} 行）。请只留一个。",
-        "The same key is there twice (first in line {first}). Keep one of them.",
+        "同一个键写了两次（第一次在第 {first} 行）。请只保留一个。",
+        "This key is set twice (first in line {first}). Keep one of them.",
     )
     ODD_KEY = (
         "这里的键不是普通文字。请检查括号和问号。",
-        "A key here is no plain text. Check brackets and question marks.",
+        "A key here is not plain text. Check brackets and question marks.",
     )
     UNKNOWN = (
         "没有这个键。是不是想写 {nearest}？",
@@ -103,24 +103,24 @@ class Problems(Text):
         "This key is missing, or has no value. Add it.",
     )
     NOTHING = (
-        "值是空的。请填写，或删掉这一行；以 # 开头的值要加引号。",
-        "There is no value. Fill it in, or remove the line; put a value that begins with # in quotes.",
+        "值是空的。请填写，或删除这一行；以 # 开头的值要加引号。",
+        "The value is missing. Fill it in, or remove the line; put a value that begins with # in quotes.",
     )
     EMPTY = (
-        "值是空白。请填写，或删掉这一行。",
+        "值是空白。请填写，或删除这一行。",
         "The value is blank. Fill it in, or remove the line.",
     )
     NOT_TEXT = (
         "这里要写一段文字，不能是列表或下级键。",
-        "This must be one text, not a list or keys below it.",
+        "This must be a single text, not a list or nested keys.",
     )
     NUMBER_FOR_TEXT = (
         '不加引号的 {written} 在 YAML 里不是文字。请写成 "{written}"。',
-        'Without quotes, {written} is no text for YAML. Write "{written}".',
+        'Without quotes, YAML does not read {written} as text. Write "{written}".',
     )
     SECRET_NOT_TEXT = (
-        "不加引号的数字等在 YAML 里不是文字。请把密钥写在引号里。",
-        "Without quotes, YAML takes this for a number or the like. Put the secret in quotes.",
+        "不加引号时，YAML 会把它当作数字或其他类型。请给密钥加上引号。",
+        "Without quotes, YAML reads this as a number or another type. Put the secret in quotes.",
     )
     EXCLAMATION = (
         '以 ! 开头的值要加引号，例如 "!*.tmp"。',
@@ -128,11 +128,11 @@ class Problems(Text):
     )
     NOT_NUMBER = (
         "这里要写整数，不带引号和单位。",
-        "This must be a whole number, without quotes and unit.",
+        "This must be a whole number, without quotes or unit.",
     )
     NUMBER_RANGE = (
         "必须在 {least} 到 {most} 之间。",
-        "This must be from {least} to {most}.",
+        "This must be between {least} and {most}.",
     )
     NOT_SWITCH = (
         "这里只能写 true 或 false，不带引号。",
@@ -140,14 +140,14 @@ class Problems(Text):
     )
     NOT_LIST = (
         '这里要写列表，例如 ["*.pdf", "*.docx"]，或者每行一个“- ”。',
-        'This must be a list, such as ["*.pdf", "*.docx"] or one “- ” a line.',
+        'This must be a list, such as ["*.pdf", "*.docx"], or one “- ” item per line.',
     )
     NOT_MAPPING = (
-        "这里要写下级键（向右缩进，每行一个“key: 值”），或者整个删掉。",
-        "This must have keys below it (indented, one “key: value” a line), or be left out.",
+        "这里要写下级键（向右缩进，每行一个“key: 值”），或者整个删除。",
+        "This must have nested keys (indented, one “key: value” per line), or be left out.",
     )
     CHOICE = (
-        "只能是其中之一：{choices}。",
+        "只能是以下之一：{choices}。",
         "This must be one of: {choices}.",
     )
     DURATION = (
@@ -156,25 +156,25 @@ class Problems(Text):
     )
     DURATION_RANGE = (
         "时长必须在 {least} 到 {most} 之间。",
-        "The duration must be from {least} to {most}.",
+        "The duration must be between {least} and {most}.",
     )
     SIZE = (
         "大小要写数字和单位，中间没有空格，例如 20MB、20MiB。",
         "Write a size as a number and a unit without a space, such as 20MB or 20MiB.",
     )
     PACE = (
-        "速率要写成每秒（20/s）或每分钟（20/m）的次数，不限制写 null。",
-        "Write a pace as so many a second (20/s) or a minute (20/m), or null for no limit.",
+        "速率写成每秒（20/s）或每分钟（20/m）的次数，不限制时写 null。",
+        "Write a pace as a number per second (20/s) or per minute (20/m), or null for no limit.",
     )
     URL = (
         "这不是有效的地址。请写 https:// 加主机名，不带用户名、? 和 #。",
-        "This is no valid address. Write https:// and a host, without user name, ? and #.",
+        "This is not a valid address. Write https:// and a host, without user name, ? or #.",
     )
     CLEAR_TEXT = (
         "http:// 会以明文传输密钥，只能用于本机（127.0.0.1、localhost）。请改用 https://。",
         (
-            "http:// would send the secret in clear text and is only for this machine (127.0.0.1, localhost)."
-            " Use https://."
+            "http:// sends the secret in clear text and is allowed for this machine only (127.0.0.1,"
+            " localhost). Use https://."
         ),
     )
     LEDGER = (
@@ -194,58 +194,58 @@ class Problems(Text):
         "The list is empty. Name at least one conversation ID.",
     )
     SAME_CONVERSATION = (
-        "会话 {written} 写了两次。请只留一个。",
-        "The conversation {written} is there twice. Keep one of them.",
+        "会话 {written} 写了两次。请只保留一个。",
+        "The conversation {written} is listed twice. Keep one of them.",
     )
     WEBHOOK = (
         "这不是自定义机器人的 Webhook 地址。请从群机器人设置里完整复制：https://oapi.dingtalk.com/robot/send?access_token=…",
         (
-            "This is no webhook address of a custom robot. Copy all of it from the robot's settings in the"
-            " group: https://oapi.dingtalk.com/robot/send?access_token=…"
+            "This is not the webhook address of a custom robot. Copy the whole address from the robot's"
+            " settings in the group: https://oapi.dingtalk.com/robot/send?access_token=…"
         ),
     )
     WEBHOOK_FILES = (
-        "自定义机器人（webhook）只能发通知，不能发文件。请设置 send_as: notice，或改用 conversation_id。",
+        "自定义机器人（webhook）只能发送通知，不能发送文件。请设置 send_as: notice，或改用 conversation_id。",
         (
-            "A custom robot (webhook) carries notices, not files. Set send_as: notice, or name a"
+            "A custom robot (webhook) carries notices, not files. Set send_as: notice, or use"
             " conversation_id instead."
         ),
     )
     WEBHOOK_NONE = (
-        "写了 webhook_secret，却没有 webhook。请补上 webhook，或删掉这一行。",
-        "There is a webhook_secret and no webhook. Add the webhook, or remove this line.",
+        "设置了 webhook_secret，但没有 webhook。请补上 webhook，或删除这一行。",
+        "webhook_secret is set, but webhook is not. Add the webhook, or remove this line.",
     )
     TEMPLATE = (
-        "模板里只能用这些字段，写在花括号里：{fields}；花括号本身写成 {{{{ 和 }}}}。",
-        "A template may name these fields, each in braces: {fields}; a brace itself is written {{{{ or }}}}.",
+        "说明中只能使用这些字段，写在花括号里：{fields}；花括号本身写成 {{{{ 和 }}}}。",
+        "A caption may use these fields, in braces: {fields}; write a brace itself as {{{{ or }}}}.",
     )
     PATTERN = (
         "{written} 不是有效的 gitignore 模式。例如：*.pdf、/草稿/、!*.tmp。",
-        "{written} is no valid gitignore pattern. Such are: *.pdf, /drafts/, !*.tmp.",
+        "{written} is not a valid gitignore pattern. Examples: *.pdf, /drafts/, !*.tmp.",
     )
     PATTERN_COMMENT = (
         "gitignore 模式里以 # 开头的是注释，{written} 不起作用。请在 # 前加反斜杠，并用单引号。",
         (
             "A gitignore pattern that begins with # is a comment, so {written} has no effect. Put a backslash"
-            " before the #, and all of it in single quotes."
+            " before the #, and the whole pattern in single quotes."
         ),
     )
     SAME_NAME = (
         "名称 {name} 已被第 {first} 行的文件夹使用。请用 name 给其中一个另起名称。",
-        "The folder in line {first} is called {name} too. Give one of them another name.",
+        "The folder in line {first} has the name {name}, too. Give one of them another name.",
     )
     OVERLAP = (
         "与第 {first} 行的文件夹相同或互相包含，又发往同一会话 {conversation}，会重复发送。请改路径或会话。",
         (
-            "This is the same folder as in line {first}, or one lies in the other, and both go to"
-            " conversation {conversation}: files would be sent twice. Change the path or the conversation."
+            "This folder and the one in line {first} are the same or nested, and both go to conversation"
+            " {conversation}: files would be sent twice. Change the path or the conversation."
         ),
     )
     AROUND_STATE = (
         "这个文件夹与 state_dir（{state_dir}）相同或互相包含。请把 state_dir 放到监视的文件夹之外。",
         (
-            "This folder and state_dir ({state_dir}) are the same or one lies in the other. Put state_dir"
-            " outside of all watched folders."
+            "This folder and state_dir ({state_dir}) are the same or nested. Move state_dir outside all"
+            " watched folders."
         ),
     )
     SECRET_NONE = (
@@ -254,27 +254,27 @@ class Problems(Text):
             " DINGWATCH_CLIENT_SECRET 或 systemd 凭据 client_secret 之一。"
         ),
         (
-            "There is no secret (AppSecret). Set one of client_secret, client_secret_file, the environment"
+            "The secret (AppSecret) is missing. Set one of client_secret, client_secret_file, the environment"
             " variable DINGWATCH_CLIENT_SECRET or the systemd credential client_secret."
         ),
     )
     SECRET_TWICE = (
-        "密钥设置了不止一处：{places}。请只留一处。",
+        "密钥设置了不止一处：{places}。请只保留一处。",
         "The secret is set in more than one place: {places}. Keep one of them.",
     )
     SECRET_UNREADABLE = (
         "无法读取密钥文件 {path}：{reason}。请检查路径和权限。",
-        "The secret's file {path} cannot be read: {reason}. Check the path and its permissions.",
+        "Cannot read the secret file {path}: {reason}. Check the path and its permissions.",
     )
     SECRET_STRANGE = (
-        "密钥文件 {path} 里应当只有一行密钥（UTF-8，不超过 4 KiB）。",
-        "The secret's file {path} must hold the secret on one line and nothing else (UTF-8, at most 4 KiB).",
+        "密钥文件 {path} 必须只有一行密钥（UTF-8，不超过 4 KiB）。",
+        "The secret file {path} must contain the secret on one line and nothing else (UTF-8, at most 4 KiB).",
     )
     SECRET_OPEN = (
-        "{path} 里有密钥，其他用户却可以读写。请执行：{command}",
-        "{path} holds the secret and is open to other users. Run: {command}",
+        "{path} 中有密钥，但其他用户可以读写它。请执行：{command}",
+        "{path} contains a secret, but other users can access it. Run: {command}",
     )
     WRONG = (
-        "这个值不合适。请对照 config.example.yaml。",
-        "This value does not fit. Compare with config.example.yaml.",
+        "这个值无效。请参照 config.example.yaml。",
+        "This value is invalid. See config.example.yaml.",
     )

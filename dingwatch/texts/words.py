@@ -1,4 +1,4 @@
-"""Words of the ledger as people read them."""
+"""Words of the ledger, as people read them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dingwatch.texts.language import Language, Text
 
 
 class Words(Text):
-    """Scopes of a pause, and what can happen to a file; in English most are what the ledger says."""
+    """Scopes of a pause and events of a delivery; in English most are the ledger's own words."""
 
     APP = ("应用", "app")
     API = ("接口", "API")
@@ -17,23 +17,23 @@ class Words(Text):
     UPLOAD_OK = ("上传完成", "upload_ok")
     SEND_OK = ("发送成功", "send_ok")
     RETRY = ("稍后重试", "retry")
-    DOUBT = ("结果不明", "doubt")
-    MEDIA_LOST = ("媒体文件失效", "media_lost")
-    REJECT = ("无法发送", "reject")
+    DOUBT = ("结果不确定", "doubt")
+    MEDIA_LOST = ("上传已失效", "media_lost")
+    REJECT = ("发送失败", "reject")
     SKIP = ("跳过", "skip")
-    VANISH = ("不再发送", "vanish")
-    CRASH = ("上次中断", "crash")
+    VANISH = ("取消发送", "vanish")
+    CRASH = ("程序中断", "crash")
     REQUEUE = ("重新排队", "requeue")
     CONFIRM = ("确认已发送", "confirm")
-    SEEN = ("再次出现", "seen")
-    MOVED = ("改名或移动自", "moved")
-    MOVED_AWAY = ("改名或移动到", "moved away")
-    SETTLED = ("写完了", "settled")
-    RETURNED = ("回来了", "returned")
-    HELD = ("暂留", "held")
-    RELEASED = ("放行", "released")
-    TOUCHED = ("只改了时间", "touched")
-    REQUEST_ID = ("请求编号", "request id")
+    SEEN = ("再次检测到", "seen")
+    MOVED = ("改名或移动", "moved")
+    MOVED_AWAY = ("已改名或移走", "moved away")
+    SETTLED = ("写入完成", "settled")
+    RETURNED = ("文件重新出现", "returned")
+    HELD = ("暂缓发送", "held")
+    RELEASED = ("恢复发送", "released")
+    TOUCHED = ("只有修改时间变化", "touched")
+    REQUEST_ID = ("请求 ID", "request id")
 
 
 def describe_word(word: str, language: Language) -> str:

@@ -56,7 +56,7 @@ def _show(other: Strict, digest: str, parts: int, figures: tuple[float, float, f
         raise RuntimeError("the file did not arrive whole")
     calls = Counter({api: n for api, n in other.calls().items() if not api.endswith(("oken", PUT))})
     show(
-        f"{message['size'] // MIB} MiB by the drive, the daemon killed {KILLS} times on the way",
+        f"{message['size'] // MIB} MiB through the drive, the service killed {KILLS} times on the way",
         ("", "needed", "seen"),
         ("parts put", str(parts), str(other.calls()[PUT])),
         ("messages", "1", str(len(other.messages(other.conversations[0])))),

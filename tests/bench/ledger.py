@@ -94,7 +94,7 @@ def measure(*, quick: bool, large: bool = False) -> None:
         for number, done in costs.items()
     ]
     show(
-        f"A burst of {count} files on a ledger with a past (medians of {rounds};"
+        f"A burst of {count} files on a ledger with a history (medians of {rounds};"
         f" `dingwatch --help` takes {median(starts):.2f} s)",
         ("sent deliveries", "files/s", "CPU ms/file", "× the few", "`dingwatch status`, s"),
         *rows,

@@ -100,6 +100,6 @@ def measure(*, quick: bool) -> None:
     wide = run(few, 3, None)
     show(
         f"{few} files to 3 conversations each",
-        ("messages", "billed calls/message", "one upload and 3 messages a file would be"),
+        ("messages", "billed calls/message", "expected: one upload and 3 messages per file"),
         (str(few * 3), f"{wide.billed:.3f}", f"{4 / 3:.3f}"),
     )

@@ -49,7 +49,7 @@ def _compare(title: str, ledger: Path, share: Path, rounds: int) -> None:
     scan, used, grown = (median(done[key] for _, done in pairs) for key in ("seconds", "cpu", "grown"))
     show(
         f"Start-up scan of {title} (medians of {rounds})",
-        ("find -printf, s", "scan, s", "scan ÷ find", "scan CPU, s", "memory grown by, MB"),
+        ("find -printf, s", "scan, s", "scan ÷ find", "scan CPU, s", "memory growth, MB"),
         (f"{find:.2f}", f"{scan:.2f}", f"{median(d['seconds'] / f for f, d in pairs):.1f}", f"{used:.2f}",
          f"{grown:.1f}"),
     )  # fmt: skip
@@ -84,7 +84,7 @@ def measure(*, quick: bool, large: bool = False) -> None:
         _compare(title, target / "state" / "ledger.db", share, rounds)
         now, peak, core = _rest(config, span)
     show(
-        f"{title}, at rest for {span:.0f} s",
+        f"{title}, idle for {span:.0f} s",
         ("% of a core", "resident MB", "peak since start, MB", "first look, s", "first look's peak, MB"),
         (f"{core * 100:.2f}", f"{now:.0f}", f"{peak:.0f}", f"{ready:.1f}", f"{first_peak:.0f}"),
     )

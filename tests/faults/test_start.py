@@ -89,4 +89,4 @@ def test_commands_answer(two_folders: Confined, tmp_path: Path, share: Path) -> 
     assert f"share: {tmp_path / 'link'} cannot be watched (hangs)" in checked.output
     assert "local: " in checked.output
     assert "(hangs)" in two_folders.call("why", str(share / "a.txt")).output
-    assert "lies in no watched folder" in two_folders.call("why", "a.txt").output
+    assert "is in no watched folder" in two_folders.call("why", "a.txt").output

@@ -376,7 +376,7 @@ def test_bytes_that_are_not_those_that_were_sent_are_no_file(past: Past, out: Pa
     number, entry = past.by_drive()
     past.delete(*past.copy_of(number))
     past.store_entry(entry.space_id, entry.name, CONTENT[::-1])
-    assert failed(past.machine.call("fetch", str(number), "-o", str(out)), str(number), "not those sent")
+    assert failed(past.machine.call("fetch", str(number), "-o", str(out)), str(number), "differs from what")
     assert os.listdir(out.parent) == []
 
 
@@ -465,7 +465,7 @@ def test_what_was_never_given_to_dingtalk_cannot_be_had_back(past: Past, out: Pa
         assert failed(past.machine.call(name, "999", *options), "no delivery 999")
         assert failed(past.machine.call(name, str(2**70), *options), str(2**70))
         assert failed(past.machine.call(name, str(bad), *options), f"{bad} is failed")
-        assert failed(past.machine.call(name, str(told), *options), "only told of")
+        assert failed(past.machine.call(name, str(told), *options), "went as a notice")
 
 
 # --- recall --------------------------------------------------------------------------------------
@@ -475,7 +475,7 @@ def test_a_message_to_a_group_is_taken_back(past: Past) -> None:
     """The group shows it no more; the row stays `sent`, and `why` says what was done."""
     number = past.send()
     done = past.machine.call("recall", str(number))
-    assert (done.exit_code, done.stdout.startswith(f"taken back {number}")) == (0, True), done.stderr
+    assert (done.exit_code, done.stdout.startswith(f"recalled {number}")) == (0, True), done.stderr
     assert [message.recalled for message in past.sandbox.messages(past.conversation)] == [True]
     assert past.history()["state"] == "sent"
     story = past.machine.call("why", str(past.home / "报告.pdf")).stdout
@@ -541,7 +541,7 @@ def test_what_no_call_takes_back_is_left_to_a_person(past: Past, word: str) -> N
     key = UploadKey(past.sandbox.client_id, "file", sha256(CONTENT), "pdf")
     (legacy,) = past.write("a.pdf", key, word, process_query_key="msg1")
     before = past.sandbox.calls()
-    assert failed(past.machine.call("recall", str(drive)), "by the drive", "owner")
+    assert failed(past.machine.call("recall", str(drive)), "through the drive", "owner")
     assert failed(past.machine.call("recall", str(legacy)), word, "owner")
     assert past.sandbox.calls() == before
 
@@ -573,7 +573,7 @@ def test_dingtalks_refusal_to_take_back_is_told(past: Past) -> None:
     number = past.send()
     (message,) = past.sandbox.messages(past.conversation)
     past.client.recall(conversation_id=past.conversation, process_query_keys=[message.process_query_key])
-    assert failed(past.machine.call("recall", str(number)), "did not take", "已经撤回")
+    assert failed(past.machine.call("recall", str(number)), "did not recall", "已经撤回")
     assert "recalled" not in past.machine.call("why", str(past.home / "报告.pdf")).stdout
 
 
@@ -581,7 +581,7 @@ def test_a_lost_answer_to_a_recall_is_a_doubt(past: Past) -> None:
     """It may have been taken back: that is what is said."""
     number = past.send()
     past.sandbox.inject(Fault("robot/groupMessages/recall", FaultKind.CUT_AFTER))
-    assert failed(past.machine.call("recall", str(number)), "not known", "Look in the chat")
+    assert failed(past.machine.call("recall", str(number)), "uncertain", "Look in the conversation")
 
 
 # --- All of them ---------------------------------------------------------------------------------
@@ -624,7 +624,7 @@ def test_an_archive_is_what_dingwatch_made(past: Past, out: Path) -> None:
         forged = past.client.upload(name="a.zip", content=content)
         with past.store.writing() as connection:
             connection.exec_driver_sql("UPDATE uploads SET media_id = ?", (forged,))
-        assert failed(past.machine.call("fetch", str(number), "-o", str(out)), "not those sent")
+        assert failed(past.machine.call("fetch", str(number), "-o", str(out)), "differs from what")
     assert (os.listdir(out.parent), upload.name) == ([], "a.html.zip")
 
 

@@ -154,11 +154,11 @@ def test_a_proxy_that_works_is_named_without_its_password(
     assert "his-password" not in done.stdout + done.stderr
 
 
-@pytest.mark.parametrize(("refusal", "said"), [(407, "wants a login"), (502, "check the proxy")])
+@pytest.mark.parametrize(("refusal", "said"), [(407, "requires a login"), (502, "check the proxy")])
 def test_a_proxy_in_the_way_is_blamed(
     machine: Machine, through: Callable[[str], None], refusal: int, said: str
 ) -> None:
-    """One that wants a login is told apart from one that does not get through."""
+    """One that requires a login is told apart from one that does not get through."""
     with proxy(refusal=refusal) as address:
         through(address)
         line = failure(machine)
@@ -176,7 +176,7 @@ def test_a_proxy_that_opens_no_tunnel_is_blamed(machine: Machine, monkeypatch: p
         monkeypatch.setenv("HTTPS_PROXY", f"http://{address}")
         line = failure(machine)
     assert "HTTP 407" in line
-    assert f"The proxy {address} wants a login" in line
+    assert f"The proxy {address} requires a login" in line
 
 
 def test_a_proxy_that_is_not_there_is_blamed(machine: Machine, through: Callable[[str], None]) -> None:

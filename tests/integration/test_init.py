@@ -193,7 +193,7 @@ def test_a_chat_id_is_converted(newcomer: Newcomer) -> None:
         *newcomer.credentials, str(newcomer.share), "2", "chatNever", "2", group.chat_id, "n"
     )
     assert code == 0, said
-    assert "chatNever cannot be converted (invalideChatId" in said
+    assert "cannot convert chatNever (invalideChatId" in said
     assert yaml.safe_load(newcomer.config.read_text("utf-8"))["folders"][0]["conversation_id"] == group.id
     assert newcomer.sandbox.messages(group.id) == ()
 
@@ -207,7 +207,7 @@ def test_a_mention_finds_the_group(newcomer: Newcomer) -> None:
     talk.until("mention the robot (@)")
     eventually(lambda: sandbox.stream_connections() == 1)
     sandbox.say("user:user2345", "hi", "user2345")
-    talk.until("user2345 wrote to the robot alone")
+    talk.until("user2345 wrote to the robot in a private chat")
     for place, answer in ((other, "n"), (group, "y")):
         eventually(lambda place=place: sandbox.say(place.id, "@robot").callback_id)  # type: ignore[misc]
         talk.until(f"“{place.name}”")
@@ -241,7 +241,7 @@ def test_who_does_not_want_to_wait_chooses_another_way(newcomer: Newcomer, *, in
     eventually(lambda: newcomer.sandbox.stream_connections() == 1)
     if interrupted:
         talk.process.send_signal(signal.SIGINT)
-    talk.until("Nothing came")
+    talk.until("No message arrived")
     talk.answer("3", newcomer.sandbox.conversations[0].id, "n")
     assert talk.end() == 0, talk.render()
 
@@ -253,7 +253,7 @@ def test_a_gateway_that_refuses_is_quoted(newcomer: Newcomer) -> None:
         Fault("gateway/connections/open", FaultKind.ERROR, code="robot.notStream", status=400)
     )
     _, said = newcomer.answer(*newcomer.credentials, str(newcomer.share), "1")
-    assert re.search(r"Stream connection did not open \(.*robot\.notStream", said)
+    assert re.search(r"Stream connection failed \(.*robot\.notStream", said)
 
 
 @needs_stream
@@ -262,7 +262,7 @@ def test_a_connection_that_breaks_is_said(newcomer: Newcomer, kind: FaultKind) -
     """Without the ticket, which is as good as a password."""
     newcomer.sandbox.inject(Fault("stream/connect", kind))
     _, said = newcomer.answer(*newcomer.credentials, str(newcomer.share), "1")
-    assert "The Stream connection did not open (Invalid" in said
+    assert "The Stream connection failed (Invalid" in said
     assert "ticket" not in said
     assert "Traceback" not in said
 
@@ -287,7 +287,7 @@ def test_a_wrong_secret_is_asked_for_once_more(newcomer: Newcomer) -> None:
     group = newcomer.sandbox.conversations[0].id
     code, said = newcomer.answer(*wrong, *newcomer.credentials, str(newcomer.share), "3", group, "n")
     assert code == 0, said
-    assert "no token from api (invalidClientIdOrSecret" in said
+    assert "cannot get a token from api (invalidClientIdOrSecret" in said
     assert "quite-another-secret" not in said
     assert (newcomer.config.parent / "client_secret").read_text() == newcomer.sandbox.client_secret + "\n"
 
@@ -316,8 +316,8 @@ def test_a_folder_must_be_one(newcomer: Newcomer) -> None:
     for word in (
         "must be an absolute path",
         "control characters",
-        "Answer y or n",
-        "is no folder",
+        "Enter y or n",
+        "is not a directory",
         "state_dir",
         "does not exist",
     ):
@@ -376,10 +376,10 @@ def test_what_is_written_is_for_its_owner_only(newcomer: Newcomer, language: str
     assert stat.S_IMODE(newcomer.config.parent.stat().st_mode) == 0o700
     text = newcomer.config.read_text("utf-8")
     assert newcomer.sandbox.client_secret not in text
-    choose_language = Language.ZH if language == CHINESE else Language.EN
-    assert f"# {Keys.FOLDERS_SETTLE.render(choose_language)}" in text
-    assert yaml.safe_load(text)["language"] == choose_language
-    assert ("接下来" if choose_language is Language.ZH else "What to do next") in said
+    expected = Language.ZH if language == CHINESE else Language.EN
+    assert f"# {Keys.FOLDERS_SETTLE.render(expected)}" in text
+    assert yaml.safe_load(text)["language"] == expected
+    assert ("接下来" if expected is Language.ZH else "Next steps") in said
     assert load(newcomer.config, environ=os.environ).dingtalk.client_secret == newcomer.sandbox.client_secret
 
 
@@ -391,7 +391,7 @@ def test_an_existing_config_is_left_alone(newcomer: Newcomer) -> None:
     for path in (newcomer.config, secret):
         path.write_text("mine")
         code, said = newcomer.answer(*newcomer.credentials)
-        assert (code, f"{path} exists" in said, "Client ID" in said) == (1, True, False)
+        assert (code, f"{path} already exists" in said, "Client ID" in said) == (1, True, False)
         assert path.read_text() == "mine"
         newcomer.config.unlink(missing_ok=True)
     newcomer.config.write_text("mine")
@@ -405,7 +405,7 @@ def test_a_place_that_cannot_be_is_found_out_first(newcomer: Newcomer) -> None:
     """Nobody answers ten questions for nothing."""
     newcomer.config.parent.write_text("no directory")
     code, said = newcomer.answer(*newcomer.credentials)
-    assert (code, "nothing can be written in" in said, "Client ID" in said) == (1, True, False)
+    assert (code, "cannot write files in" in said, "Client ID" in said) == (1, True, False)
 
 
 def test_a_secret_goes_to_no_strangers_in_clear_text(newcomer: Newcomer) -> None:

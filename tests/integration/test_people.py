@@ -189,7 +189,7 @@ def test_why_follows_a_file_that_was_moved_or_taken_away(machine: Machine, share
     assert "← a.pdf" in machine.do("why", "b.pdf").stdout
     (share / "b.pdf").unlink()
     said = machine.do("why", "./b.pdf").stdout
-    assert "not there any more" in said
+    assert "no longer exists" in said
     assert "put it back" not in said
 
 

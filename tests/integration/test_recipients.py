@@ -309,7 +309,7 @@ def test_a_file_over_the_limit_is_told_of_without_an_operator(
             file.truncate(25_000_000)
         eventually(lambda: states(setting) == {"skipped": 1})
     assert seen(sandbox, group)[0]["text"] == (
-        "big.bin.iso\nNew file: big.bin.iso (25 MB)\n\nFind it at: `/srv/share/big.bin.iso`"
+        "big.bin.iso\nNew file: big.bin.iso (25 MB)\n\nLocation: `/srv/share/big.bin.iso`"
     )
 
 

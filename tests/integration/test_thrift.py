@@ -36,7 +36,7 @@ def test_a_month_without_calls_waits_for_a_persons_word(
     eventually(lambda: machine.status()["totals"]["pending"] == 3)
     (pause,) = machine.status()["pauses"]
     assert (pause["scope"], "dingwatch resume" in pause["reason"]) == ("app", True)
-    assert "DingTalk says that the month's calls are used up" in machine.do("status").stdout
+    assert "DingTalk reports that the month's quota is used up" in machine.do("status").stdout
     asked = billed(sandbox)
     assert asked <= 2 + 3  # what was under way together
     first.send_signal(signal.SIGTERM)
