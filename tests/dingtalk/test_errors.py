@@ -25,23 +25,23 @@ BOM = b"\xef\xbb\xbf"
 # --- Exceptions --------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("one", AFTER)
-def test_a_request_without_a_body_may_have_left(one: type[BaseException]) -> None:
+def test_a_request_without_a_body_may_have_left() -> None:
     """Its class is all there is to go by, and being a PoolError too makes a read timeout no certainty."""
-    assert type(verdict_of_exception(one.__new__(one), begun=None)) is NoAnswer
+    for one in AFTER:
+        assert type(verdict_of_exception(one.__new__(one), begun=None)) is NoAnswer, one
 
 
-@pytest.mark.parametrize("one", BEFORE)
-def test_a_request_without_a_body_may_never_have_left(one: type[BaseException]) -> None:
+def test_a_request_without_a_body_may_never_have_left() -> None:
     """What is raised while connecting is certain."""
-    assert type(verdict_of_exception(one.__new__(one), begun=None)) is NotReached
+    for one in BEFORE:
+        assert type(verdict_of_exception(one.__new__(one), begun=None)) is NotReached, one
 
 
-@pytest.mark.parametrize("one", ADDRESS)
-def test_an_address_is_no_excuse_once_the_body_began(one: type[BaseException]) -> None:
+def test_an_address_is_no_excuse_once_the_body_began() -> None:
     """Misconfigured would say that the message did not arrive."""
-    assert type(verdict_of_exception(one.__new__(one), begun=None)) is Misconfigured
-    assert type(verdict_of_exception(one.__new__(one), begun=True)) is NoAnswer
+    for one in ADDRESS:
+        assert type(verdict_of_exception(one.__new__(one), begun=None)) is Misconfigured, one
+        assert type(verdict_of_exception(one.__new__(one), begun=True)) is NoAnswer, one
 
 
 def test_a_class_of_tomorrow_is_judged_by_its_nearest_parent() -> None:

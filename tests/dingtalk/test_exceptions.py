@@ -30,24 +30,24 @@ def test_every_exception_of_the_libraries_is_classified(module: ModuleType) -> N
         assert [one in ADDRESS, one in BEFORE, one in AFTER].count(True) == 1, one
 
 
-@pytest.mark.parametrize("one", BEFORE + AFTER)
-def test_a_body_that_began_leaves_a_doubt(one: type[BaseException]) -> None:
+def test_a_body_that_began_leaves_a_doubt() -> None:
     """Whatever broke: once any of the body was handed over, nobody knows what became of it."""
-    found = verdict_of_exception(one.__new__(one), begun=True)
-    assert (type(found), found.scope) == (NoAnswer, Scope.API)
+    for one in BEFORE + AFTER:
+        found = verdict_of_exception(one.__new__(one), begun=True)
+        assert (type(found), found.scope) == (NoAnswer, Scope.API), one
 
 
-@pytest.mark.parametrize("one", BEFORE + AFTER)
-def test_a_body_that_did_not_begin_never_left(one: type[BaseException]) -> None:
+def test_a_body_that_did_not_begin_never_left() -> None:
     """Whatever broke: a head alone is no request."""
-    found = verdict_of_exception(one.__new__(one), begun=False)
-    assert (type(found), found.scope) == (NotReached, Scope.APP)
+    for one in BEFORE + AFTER:
+        found = verdict_of_exception(one.__new__(one), begun=False)
+        assert (type(found), found.scope) == (NotReached, Scope.APP), one
 
 
-@pytest.mark.parametrize("one", ADDRESS)
-def test_an_address_that_is_none_is_for_a_person(one: type[BaseException]) -> None:
+def test_an_address_that_is_none_is_for_a_person() -> None:
     """Nothing but the config or the environment can mend it."""
-    assert type(verdict_of_exception(one.__new__(one), begun=False)) is Misconfigured
+    for one in ADDRESS:
+        assert type(verdict_of_exception(one.__new__(one), begun=False)) is Misconfigured, one
 
 
 def test_what_is_inside_decides() -> None:

@@ -333,15 +333,15 @@ def test_a_member_of_any_depth_is_no_crash(peer: Peer, member: str) -> None:
             judged(peer, call, Answer(FRAMES["with a length"](document), 0, "keep"))
 
 
-@pytest.mark.parametrize("said", [TOKEN, SECRET])
-@pytest.mark.parametrize("member", ["code", "message", "requestid", "errcode", "errmsg", "request_id"])
 @pytest.mark.parametrize("call", CALLS)
-def test_a_refusal_that_repeats_a_secret(peer: Peer, call: str, member: str, said: str) -> None:
+def test_a_refusal_that_repeats_a_secret(peer: Peer, call: str) -> None:
     """Whichever member of an answer holds what was asked with, none of it is told."""
-    body = json.dumps({"errcode": 40035, "code": "x", member: said}).encode()
     raw = b"HTTP/1.1 400 x\r\nx-acs-dingtalk-request-id: %s\r\nContent-Length: %d\r\n\r\n%s"
-    found = judged(peer, call, Answer(raw % (said.encode(), len(body), body), 0, "keep"))
-    assert isinstance(found, Failure)
+    for secret in (TOKEN, SECRET):
+        for member in ("code", "message", "requestid", "errcode", "errmsg", "request_id"):
+            body = json.dumps({"errcode": 40035, "code": "x", member: secret}).encode()
+            found = judged(peer, call, Answer(raw % (secret.encode(), len(body), body), 0, "keep"))
+            assert isinstance(found, Failure), member
 
 
 class Renewing(Server):

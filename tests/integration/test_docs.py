@@ -208,10 +208,10 @@ def sentences() -> Iterator[Text]:
             yield from kind
 
 
-@pytest.mark.parametrize("word", [*Event, *(scope for scope in Scope if scope is not Scope.ROW)])
-def test_every_word_of_the_ledger_has_a_chinese_one(word: str) -> None:
+def test_every_word_of_the_ledger_has_a_chinese_one() -> None:
     """What `why`, `status` and the log show of a delivery's life and of pauses is Chinese in Chinese."""
-    assert re.search("[一-鿿]", describe_word(word, Language.ZH))
+    words = [*Event, *(scope for scope in Scope if scope is not Scope.ROW)]
+    assert [word for word in words if not re.search("[一-鿿]", describe_word(word, Language.ZH))] == []
 
 
 @pytest.mark.parametrize(("count", "said"), [(0, "0 folders"), (1, "1 folder"), (2, "2 folders")])
@@ -225,13 +225,13 @@ def placeholders(text: str) -> set[str | None]:
     return {name for _, name, _, _ in string.Formatter().parse(text)} - {None}
 
 
-@pytest.mark.parametrize("text", list(sentences()), ids=str)
-def test_every_sentence_is_whole_in_both_languages(text: Text) -> None:
-    """Both languages say something, and fill in the same."""
-    assert text.zh.strip()
-    assert text.en.strip()
-    assert placeholders(text.zh) == placeholders(text.en)
-    assert re.findall(r"[一-鿿][,:;!?]|[,;(!?][一-鿿]", text.zh) == []
+def test_every_sentence_is_whole_in_both_languages() -> None:
+    """Both languages say something and fill in the same; Chinese has Chinese punctuation."""
+    every = list(sentences())
+    assert len(every) > 400
+    assert [text for text in every if not (text.zh.strip() and text.en.strip())] == []
+    assert [text for text in every if placeholders(text.zh) != placeholders(text.en)] == []
+    assert [text for text in every if re.search(r"[一-鿿][,:;!?]|[,;(!?][一-鿿]", text.zh)] == []
 
 
 @pytest.mark.parametrize(
