@@ -10,7 +10,7 @@ class Cli(Text):
 
     HELP = (
         "监视文件夹，几秒内把新文件发送到钉钉会话：内容完整，不丢失，不重复。",
-        "Watches folders and sends each new file to a DingTalk conversation: whole, once, within seconds.",
+        "Watches folders and sends each new file to a DingTalk conversation: complete, once, within seconds.",
     )
     RUN = ("在前台运行服务。", "Run the service in the foreground.")
     CHECK = (

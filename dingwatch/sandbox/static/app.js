@@ -5,7 +5,7 @@
 const TEXTS = {
   zh: {
     title: "钉钉沙箱",
-    note: "本机的钉钉替身：消息只到这里，不会发到真正的钉钉。",
+    note: "本机的钉钉模拟服务：消息只到这里，不会发送到真正的钉钉。",
     conversations: "会话",
     messages: "消息",
     back: "返回会话列表",
@@ -34,12 +34,12 @@ const TEXTS = {
     video: "[视频]",
     card: "[消息]",
     emptyTitle: "还没有消息",
-    emptyLead: "把文件放进监视的文件夹，几秒后就会出现在这里。",
-    step1: "在 dingwatch 的配置里，让一个文件夹对应这个会话：",
+    emptyLead: "把文件放进监视的文件夹，几秒后就会显示在这里。",
+    step1: "在 dingwatch 的配置中，把一个文件夹映射到这个会话：",
     step2: "运行 dingwatch：",
-    step3: "把任意文件放进那个文件夹。不需要刷新页面。",
+    step3: "把任意文件放进该文件夹。无需刷新页面。",
     outsideTitle: "机器人不在这个群里",
-    outsideLead: "发到这里的消息会被拒绝，和真正的钉钉一样。用它来看看出错时是什么样子。",
+    outsideLead: "发到这里的消息会被拒绝，与真正的钉钉一样。可以用它查看出错时的情况。",
   },
   en: {
     title: "DingTalk sandbox",
@@ -75,9 +75,9 @@ const TEXTS = {
     emptyLead: "Drop a file into a watched folder, and it shows up here a few seconds later.",
     step1: "In dingwatch's config, map a folder to this conversation:",
     step2: "Start dingwatch:",
-    step3: "Put any file into that folder. There is no need to reload this page.",
+    step3: "Copy any file into that folder. You do not need to reload this page.",
     outsideTitle: "The robot is not in this group",
-    outsideLead: "Whatever is sent here is refused, as the real DingTalk would. Use it to see what a failure looks like.",
+    outsideLead: "The sandbox refuses messages to this group, as DingTalk would. Use it to see what a failure looks like.",
   },
 };
 
