@@ -13,6 +13,14 @@ from enum import StrEnum
 
 
 @dataclass(frozen=True, slots=True)
+class Now:
+    """The current time in seconds, by both clocks: due times are wall-clock, settling is monotonic."""
+
+    wall: float
+    monotonic: float
+
+
+@dataclass(frozen=True, slots=True)
 class Fingerprint:
     """What the file system says of one content state of one file, without reading it."""
 

@@ -1,6 +1,6 @@
-"""When a file is complete: judged apart from events, the same way for a noticed and a scanned file.
+"""When a file is complete: judged apart from events, the same way for a file found by an event and by a scan.
 
-A candidate is looked at when it is noticed and again when it has been quiet for long enough. When both
+A candidate is looked at at the first hint and again when it has been quiet for long enough. When both
 looks saw the same, and neither a writer nor an editor's lock holds it, it has settled. Pure arithmetic on
 values; all instants are monotonic seconds unless a name says `wall`.
 """
@@ -16,7 +16,7 @@ EMPTY_WAIT: Final = 600.0
 """Seconds after which a file of no size is no longer expected to be filled."""
 LONGEST_QUIET: Final = 300.0
 """Seconds; the most that frequent versions of one path stretch its quiet period to."""
-HELD_WAIT: Final = 60.0
+LONGEST_WAIT: Final = 60.0
 """Seconds; the longest until a file that a writer or an editor's lock holds is looked at again."""
 LOCK_HOLDS: Final = 1800.0
 """Seconds after a file's last change for which an editor's lock beside it holds it back."""
@@ -32,7 +32,7 @@ class Candidate:
     """A path that is settling.
 
     `changed` is when something last happened to it; `seen` is what the last look saw, None when
-    something happened since; `quiet` is the quiet period in seconds that it needs; `anew` asks for its
+    something happened since; `quiet` is the quiet period in seconds that it needs; `must_read` asks for its
     digest even when size and mtime are those of a known version. `not_before` holds back the look at a file
     that could not be looked at, or that somebody is working on.
     """
@@ -41,18 +41,20 @@ class Candidate:
     changed: float
     quiet: float
     seen: Fingerprint | None = None
-    anew: bool = False
+    must_read: bool = False
     not_before: float = _NEVER
 
 
-def notice(candidate: Candidate | None, now: float, quiet: float, *, anew: bool = False) -> Candidate:
+def hint(candidate: Candidate | None, now: float, quiet: float, *, must_read: bool = False) -> Candidate:
     """Something happened to the path: whatever was seen of it is out of date."""
     if candidate is None:
-        return Candidate(first=now, changed=now, quiet=quiet, anew=anew)
-    return replace(candidate, changed=now, seen=None, anew=candidate.anew or anew, not_before=_NEVER)
+        return Candidate(first=now, changed=now, quiet=quiet, must_read=must_read)
+    return replace(
+        candidate, changed=now, seen=None, must_read=candidate.must_read or must_read, not_before=_NEVER
+    )
 
 
-def needed(candidate: Candidate, size: int) -> float:
+def quiet_needed(candidate: Candidate, size: int) -> float:
     """Return the quiet period in seconds: an empty file is most likely one that is about to be filled."""
     return max(candidate.quiet, EMPTY_WAIT) if size == 0 else candidate.quiet
 
@@ -75,14 +77,16 @@ def look(candidate: Candidate, fingerprint: Fingerprint, asked: float, now: floa
     if candidate.seen != fingerprint:  # the look may have come late: it has rested only since it was seen
         return replace(candidate, seen=fingerprint, changed=now)
     if fingerprint.size == 0:
-        again = held(candidate, now)
+        again = postpone(candidate, now)
         return replace(again, not_before=min(again.not_before, candidate.changed + EMPTY_WAIT))
     return candidate
 
 
-def settled(candidate: Candidate, fingerprint: Fingerprint, asked: float) -> bool:
+def is_settled(candidate: Candidate, fingerprint: Fingerprint, asked: float) -> bool:
     """Say whether this look, asked for at `asked`, completes the quiet period with nothing changed."""
-    return candidate.seen == fingerprint and asked >= candidate.changed + needed(candidate, fingerprint.size)
+    return candidate.seen == fingerprint and asked >= candidate.changed + quiet_needed(
+        candidate, fingerprint.size
+    )
 
 
 def quiet_for(settle: float, recent: int) -> float:
@@ -96,9 +100,9 @@ def quiet_for(settle: float, recent: int) -> float:
 # --- Held by somebody ----------------------------------------------------------------------------
 
 
-def held(candidate: Candidate, now: float) -> Candidate:
+def postpone(candidate: Candidate, now: float) -> Candidate:
     """Somebody works on the file, or is about to: look again, the more seldom the longer it takes."""
-    wait = min(max(candidate.quiet, (now - candidate.first) / 4), HELD_WAIT)
+    wait = min(max(candidate.quiet, (now - candidate.first) / 4), LONGEST_WAIT)
     return replace(candidate, not_before=now + wait)
 
 
@@ -118,6 +122,6 @@ def locks_since(candidate: Candidate, now: float, wall: float) -> float | None:
     return None if now - candidate.changed > LOCK_HOLDS else wall - LOCK_AGES
 
 
-def restless(candidate: Candidate, now: float) -> bool:
+def is_past_ceiling(candidate: Candidate, now: float) -> bool:
     """Say whether a file has not come to rest for so long that people should know."""
     return now - candidate.first >= CEILING

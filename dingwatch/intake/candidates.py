@@ -1,4 +1,4 @@
-"""Paths between a notice and a decision: settling, looked at, read, missing.
+"""Paths between a hint and a decision: settling, looked at, read, missing.
 
 Everything here is made again by a scan, so nothing of it is on disk. All instants are monotonic.
 """
@@ -114,19 +114,19 @@ class Candidates:
         """Say whether something has happened to a path since it was decided on."""
         return key in self._settling
 
-    # --- Notices -------------------------------------------------------------------------------
+    # --- Hints ---------------------------------------------------------------------------------
 
-    def notice(self, key: Key, at: float, *, anew: bool = False) -> None:
+    def hint(self, key: Key, at: float, *, must_read: bool = False) -> None:
         """Something happened to a path."""
         self._unlock(key, at)
         folder = self._folders.get(key[0])
         if folder is None or not folder.settings.filter.accepts(key[1]):
             return
         if folder.phase is not Phase.UP:
-            folder.noticed.add(key[1])
+            folder.hinted.add(key[1])
         self._absent.pop(key, None)
         self.gone.discard(key)
-        self._put(key, settle.notice(self._settling.get(key), at, folder.quiet, anew=anew))
+        self._put(key, settle.hint(self._settling.get(key), at, folder.quiet, must_read=must_read))
 
     def _unlock(self, key: Key, at: float) -> None:
         """Something happened to an editor's lock: the file beside it need not wait for its next look."""
@@ -139,7 +139,7 @@ class Candidates:
         for path in found.unknown:
             key = (found.folder, path)
             if key not in self._settling and key not in self._examining and key not in self._settled:
-                self.notice(key, at)
+                self.hint(key, at)
         for path in found.missing:
             self._miss((found.folder, path), at)
         self._tell_irregular([(found.folder, path) for path in found.irregular])
@@ -214,10 +214,10 @@ class Candidates:
             elif candidate is not None and not isinstance(seen, Fingerprint):
                 self._cannot_look(key, candidate, seen, at)
             elif confirming and isinstance(seen, Fingerprint):
-                self.notice(key, at)
+                self.hint(key, at)
 
     def _saw(self, key: Key, candidate: Candidate, seen: Fingerprint, asked: float, at: float) -> None:
-        if settle.settled(candidate, seen, asked):
+        if settle.is_settled(candidate, seen, asked):
             self._settled[key] = Settled(key, candidate, seen)
             del self._settling[key]
         else:
@@ -237,7 +237,7 @@ class Candidates:
         """Keep a file that cannot be read now; look again ever more seldom, and say so once."""
         self._tell(Log.UNREADABLE, key, verdict.cause)
         self._reasons[key] = verdict.cause
-        self._put(key, settle.held(candidate, at))
+        self._put(key, settle.postpone(candidate, at))
 
     # --- Digests -------------------------------------------------------------------------------
 
@@ -275,7 +275,7 @@ class Candidates:
                 self._reasons[key] = cause
                 self._hold(key, replace(candidate, seen=one.job.fingerprint), lock, at)
             case Vanished():
-                self._put(key, settle.notice(candidate, at, candidate.quiet))
+                self._put(key, settle.hint(candidate, at, candidate.quiet))
             case verdict:
                 self._cannot_look(key, candidate, verdict, at)
 
@@ -295,7 +295,7 @@ class Candidates:
         if lock is not None:
             directory, slash, _ = key[1].rpartition(b"/")
             self._locks[key[0], directory + slash + lock] = key
-        self._put(key, settle.held(candidate, at))
+        self._put(key, settle.postpone(candidate, at))
 
     # --- Folders -------------------------------------------------------------------------------
 
@@ -345,7 +345,7 @@ class Candidates:
         self.restless = tuple(
             Restless(*key, candidate.first)
             for key, candidate in (*self._settling.items(), *self._examining.items())
-            if settle.restless(candidate, at) and self._is_up(key)
+            if settle.is_past_ceiling(candidate, at) and self._is_up(key)
         )
         for one in self.restless:
             key = (one.folder, one.path)

@@ -14,14 +14,13 @@ from sqlalchemy import Connection
 from dingwatch import novelty, settle
 from dingwatch.intake.candidates import Key, Settled
 from dingwatch.intake.folder import Folder
-from dingwatch.intake.instant import Now
 from dingwatch.intake.jobs import Examine, Examined, Listed
 from dingwatch.ledger import extensions, floods, versions
 from dingwatch.ledger import folders as bound
 from dingwatch.ledger.store import Store
 from dingwatch.ledger.transitions import chunks
 from dingwatch.ledger.versions import NewVersion, Renewed
-from dingwatch.model import Cause, Fingerprint
+from dingwatch.model import Cause, Fingerprint, Now
 from dingwatch.novelty import Known, Moved, New, Read, Returned, Touched, Unchanged
 from dingwatch.payload import choose_payload
 
@@ -106,7 +105,7 @@ class Decisions:
             others = tuple(rival for rival in rivals if rival.path != one.key[1] and rival.counts)
             found = novelty.classify(one.fingerprint, None, known, (), on_change=self._on_change(one.key))
             decided_now = isinstance(found, Unchanged) or (isinstance(found, Returned) and not others)
-            if decided_now and not one.candidate.anew:
+            if decided_now and not one.candidate.must_read:
                 self._enter(decided.writes, one.key, one.fingerprint, None, found, now)
                 continue
             recent = sum(version.noticed_at > now.wall - HOUR for version in known if not version.baseline)
@@ -255,5 +254,5 @@ class Decisions:
         return [
             NewVersion(folder.id, path, fingerprint, None, now.wall, now.wall)
             for path, fingerprint in listed.files
-            if path not in folder.noticed and (path, fingerprint.size, fingerprint.mtime_ns) not in known
+            if path not in folder.hinted and (path, fingerprint.size, fingerprint.mtime_ns) not in known
         ]

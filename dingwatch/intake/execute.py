@@ -127,7 +127,7 @@ class Executor:
         return self._of(folder).root
 
     def _arm(self, job: Arm) -> Armed:
-        """Watch first, then let the loop list: what comes in between is noticed."""
+        """Watch first, then let the loop list: what comes in between is a hint."""
         settings = self.folders[job.folder]
         self.observer.disarm(job.folder)
         self.watched.pop(job.folder, None)  # jobs that still use the old root keep it open

@@ -60,7 +60,7 @@ class Folder:
     next_scan: float = 0.0
     scan_began: float | None = None
     said_down: str = ""
-    noticed: set[bytes] = field(default_factory=set)
+    hinted: set[bytes] = field(default_factory=set)
     """Paths with an event during the first look: they are no baseline."""
     unwatched: frozenset[bytes] = frozenset()
     """Directories that the last scan found to make no events."""

@@ -186,14 +186,6 @@ class Unexamined:
     verdict: Verdict
 
 
-@dataclass(frozen=True, slots=True)
-class Anew:
-    """Delivery found another content than was settled: digest this path even if size and mtime are known."""
-
-    folder: int
-    path: bytes
-
-
 Input = (
     Hint
     | Overflow
@@ -208,5 +200,4 @@ Input = (
     | Looked
     | Examined
     | Unexamined
-    | Anew
 )

@@ -1,4 +1,4 @@
-"""The intake loop: notices and outcomes in, jobs out, versions and their deliveries into the ledger."""
+"""The intake loop: hints and outcomes in, jobs out, versions and their deliveries into the ledger."""
 
 from __future__ import annotations
 
@@ -10,9 +10,7 @@ from dingwatch import names
 from dingwatch.intake.candidates import Candidates, Restless, Settled, Settling
 from dingwatch.intake.decisions import Decided, Decisions
 from dingwatch.intake.folder import Folder, FolderSettings, Phase
-from dingwatch.intake.instant import Now
 from dingwatch.intake.jobs import (
-    Anew,
     Armed,
     Checked,
     Down,
@@ -34,7 +32,7 @@ from dingwatch.ledger import pruning
 from dingwatch.ledger.folders import FolderMark, mark_homes
 from dingwatch.ledger.outage import RETRY_SECONDS, Outage
 from dingwatch.ledger.store import LedgerError, Store
-from dingwatch.model import FolderDown, Home, Verdict, WatchKind
+from dingwatch.model import FolderDown, Home, Now, Verdict, WatchKind
 from dingwatch.texts import Log
 from dingwatch.watch import Hint, Overflow
 
@@ -167,7 +165,7 @@ class IntakeLoop:
                 self._unread(job, now.monotonic)
             case Armed() | Checked() | Scanned() | Down():
                 self._enter_folder(one, now)
-            case Hint() | Anew() | Found() | Looked() | Unexamined():
+            case Hint() | Found() | Looked() | Unexamined():
                 self._enter_path(one, now.monotonic)
 
     def _unread(self, job: Scan | Forget, at: float) -> None:
@@ -195,12 +193,10 @@ class IntakeLoop:
             case Down(folder, verdict):
                 self._down(folder, verdict, at)
 
-    def _enter_path(self, one: Hint | Anew | Found | Looked | Unexamined, at: float) -> None:
+    def _enter_path(self, one: Hint | Found | Looked | Unexamined, at: float) -> None:
         match one:
-            case Hint(folder, path):
-                self._candidates.notice((folder, path), at)
-            case Anew(folder, path):
-                self._candidates.notice((folder, path), at, anew=True)
+            case Hint(folder, path, must_read):
+                self._candidates.hint((folder, path), at, must_read=must_read)
             case Found():
                 self._candidates.found(one, at)
             case Looked():
@@ -244,7 +240,7 @@ class IntakeLoop:
         for one, quiet in decided.to_wait:
             self._candidates.wait_longer(one, quiet)
         for key in decided.to_look:
-            self._candidates.notice(key, at)
+            self._candidates.hint(key, at)
         for folder, count in decided.baselines:
             self._watches.first_look_taken(folder)
             self._candidates.folder_up(folder.id)

@@ -96,7 +96,7 @@ class Watches:
         folder.next_scan = at
         folder.reported = folder.phase is Phase.UP
         if folder.reported:
-            folder.noticed.clear()
+            folder.hinted.clear()
         folder.unwatched = frozenset()
         if one.refused is not None:
             self._fall_back(folder, one.refused, at)
@@ -150,7 +150,7 @@ class Watches:
         folder.phase, folder.looked, folder.reported = Phase.UP, True, True
         folder.blank_device = None
         folder.scan_began = None
-        folder.noticed.clear()
+        folder.hinted.clear()
 
     def down(self, folder: Folder, verdict: Verdict, at: float) -> None:
         """A folder cannot be watched; it is tried again and again."""

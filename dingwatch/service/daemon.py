@@ -67,7 +67,7 @@ class Service:
         outage = Outage(self._log)
         self._delivery = DeliverySide(self._config, store, folders.roots, self._log, outage)
         self._intake = IntakeSide(self._config, store, folders, self._delivery.poke, self._log, outage)
-        self._delivery.notice_changed = self._intake.inbox.put
+        self._delivery.hint = self._intake.inbox.put
         self._intake.on_ready = self.ready.set
         self._control = host.ControlServer(self._config.state_dir, self._answer)
         self._control.start()

@@ -17,13 +17,11 @@ from dingwatch.config import Config, Rate
 from dingwatch.delivery import DeliveryLoop, Outcome, target_of
 from dingwatch.delivery.drives import THREADS as DRIVE_THREADS
 from dingwatch.dingtalk import Client
-from dingwatch.intake import Now
-from dingwatch.intake.jobs import Anew
 from dingwatch.ledger import LedgerError, Outage, Store
 from dingwatch.ledger.delivery import Delivery, by_id
 from dingwatch.ledger.outage import RETRY_SECONDS
 from dingwatch.lifecycle import IN_WORK, State
-from dingwatch.model import Vanished
+from dingwatch.model import Now, Vanished
 from dingwatch.notice_text import Wording
 from dingwatch.pace import Limit
 from dingwatch.payload import PayloadPolicy
@@ -34,6 +32,7 @@ from dingwatch.service.inbox import Inbox
 from dingwatch.service.ledgers import open_ledger
 from dingwatch.service.log import log_to_stderr, make_log
 from dingwatch.service.paths import LOCK_FILE
+from dingwatch.watch import Hint
 
 STOP_SECONDS: Final = 9.0
 """What is in flight may take this long after a stop; systemd and people were promised ten."""
@@ -103,7 +102,7 @@ class DeliverySide:
         self.inbox = Inbox()
         self._pool = ThreadPoolExecutor(config.delivery.workers + 2, "delivery")
         self._drive_pool = ThreadPoolExecutor(DRIVE_THREADS, "drive")
-        self.notice_changed: Callable[[Anew], None] = lambda _: None
+        self.hint: Callable[[Hint], None] = lambda _: None
 
     def _drive_uploader(self, config: Config, store: Store) -> delivery.DriveUploader | None:
         """Return what carries out uploads to the drive, where there is somebody whose rights they take."""
@@ -184,7 +183,7 @@ class DeliverySide:
         ):
             for row in job.rows:
                 if row.folder is not None:
-                    self.notice_changed(Anew(row.folder, row.path))
+                    self.hint(Hint(row.folder, row.path, must_read=True))
 
     def _finish(self) -> None:
         """Give what is in flight some seconds, and abandon the rest."""

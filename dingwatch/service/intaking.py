@@ -12,9 +12,10 @@ from typing import Final
 from dingwatch import intake
 from dingwatch.config import Config
 from dingwatch.dingtalk import REFUSED_EXTENSIONS
-from dingwatch.intake import IntakeLoop, Now
+from dingwatch.intake import IntakeLoop
 from dingwatch.intake.jobs import Arm, Check, Examine, Look
 from dingwatch.ledger import Outage, Store
+from dingwatch.model import Now
 from dingwatch.service import looping
 from dingwatch.service.folders import Folders
 from dingwatch.service.inbox import Inbox

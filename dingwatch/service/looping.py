@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from dingwatch.intake import Now
+from dingwatch.model import Now
 from dingwatch.service.inbox import Inbox
 
 Tick = Callable[[Now, list[Any]], float | None]

@@ -62,10 +62,14 @@ InotifyWatchGroup._remove_watch_internally = _forget_watch  # type: ignore[assig
 
 @dataclass(frozen=True, slots=True)
 class Hint:
-    """A path (relative to the folder's root) worth a look."""
+    """A path (relative to the folder's root) worth a look.
+
+    `must_read` asks for its digest even when its size and mtime are those of a known version.
+    """
 
     folder: int
     path: bytes
+    must_read: bool = False
 
 
 @dataclass(frozen=True, slots=True)

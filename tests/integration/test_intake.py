@@ -9,9 +9,8 @@ import pytest
 
 from dingwatch import filters
 from dingwatch.dingtalk import MEDIA_LIMIT
-from dingwatch.intake import Executor, FolderSettings, Input, IntakeLoop, Job, Now
+from dingwatch.intake import Executor, FolderSettings, Input, IntakeLoop, Job
 from dingwatch.intake.jobs import (
-    Anew,
     Arm,
     Armed,
     Check,
@@ -28,7 +27,7 @@ from dingwatch.intake.jobs import (
 from dingwatch.intake.watches import HUNG
 from dingwatch.ledger import Outage, Store, commands, floods, sqlite_url
 from dingwatch.ledger.folders import Mapped, bind, mark_homes
-from dingwatch.model import Cause, Home, Misconfigured, WatchKind
+from dingwatch.model import Cause, Home, Misconfigured, Now, WatchKind
 from dingwatch.payload import PayloadPolicy
 from dingwatch.settle import EMPTY_WAIT
 from dingwatch.texts import Log
@@ -113,10 +112,10 @@ class Watcher:
         path = self.share / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
-        self.notice(name)
+        self.hint(name)
         return path
 
-    def notice(self, name: str) -> None:
+    def hint(self, name: str) -> None:
         """Tell the loop that something happened to a path."""
         self.inputs.append(Hint(self.id, os.fsencode(name)))
 
@@ -206,7 +205,7 @@ def test_a_known_file_is_not_read_again(watcher: Watcher) -> None:
     """Equal size and mtime is the same version, whatever is noticed."""
     watcher.drop("a.pdf")
     watcher.go(3.0)
-    watcher.notice("a.pdf")
+    watcher.hint("a.pdf")
     before = len(watcher.jobs)
     watcher.go(3.0)
     done = {type(job).__name__ for job in watcher.jobs[before:]}
@@ -240,8 +239,8 @@ def test_a_moved_file_takes_its_version_along(watcher: Watcher) -> None:
     path = watcher.drop("a.pdf")
     watcher.go(3.0)
     path.rename(watcher.share / "b.pdf")
-    watcher.notice("a.pdf")
-    watcher.notice("b.pdf")
+    watcher.hint("a.pdf")
+    watcher.hint("b.pdf")
     watcher.go(10.0)
     assert watcher.rows() == [("b.pdf", "pending", None)]
 
@@ -251,7 +250,7 @@ def test_a_hard_link_is_a_new_file(watcher: Watcher) -> None:
     path = watcher.drop("a.pdf")
     watcher.go(3.0)
     (watcher.share / "b.pdf").hardlink_to(path)
-    watcher.notice("b.pdf")
+    watcher.hint("b.pdf")
     watcher.go(10.0)
     assert [name for name, _, _ in watcher.rows()] == ["a.pdf", "b.pdf"]
 
@@ -261,11 +260,11 @@ def test_a_removed_file_is_withdrawn_and_its_return_is_work(watcher: Watcher) ->
     path = watcher.drop("a.pdf")
     watcher.go(3.0)
     path.rename(watcher.path / "kept")
-    watcher.notice("a.pdf")
+    watcher.hint("a.pdf")
     watcher.go(10.0)
     assert watcher.rows() == [("a.pdf", "gone", "withdrawn")]
     (watcher.path / "kept").rename(path)
-    watcher.notice("a.pdf")
+    watcher.hint("a.pdf")
     watcher.go(10.0)
     assert [(name, state) for name, state, _ in watcher.rows()] == [("a.pdf", "pending")]
 
@@ -280,7 +279,7 @@ def test_what_one_conversation_never_got_is_work_again(
     with watcher.store.writing() as connection:
         connection.exec_driver_sql("UPDATE deliveries SET state = 'sent' WHERE conversation_id = 'cidB'")
     away = path.rename(watcher.path / "away.pdf")
-    watcher.notice("a.pdf")
+    watcher.hint("a.pdf")
     if newer:
         watcher.drop("a.pdf", b"newer content")
     watcher.go(10)
@@ -288,7 +287,7 @@ def test_what_one_conversation_never_got_is_work_again(
     back = away.rename(watcher.share / comes_back_as)
     if comes_back_as == "a.pdf":
         back.touch()
-    watcher.notice(comes_back_as)
+    watcher.hint(comes_back_as)
     watcher.go(4.5)
     assert (comes_back_as, "pending") in [row[:2] for row in watcher.rows()]
 
@@ -346,7 +345,7 @@ def test_what_delivery_found_changed_is_digested_anew(watcher: Watcher) -> None:
     path.write_bytes(b"two")
     os.utime(path, ns=(seen.st_mtime_ns, seen.st_mtime_ns))
     watcher.set_states("gone")
-    watcher.inputs.append(Anew(watcher.id, b"a.pdf"))
+    watcher.inputs.append(Hint(watcher.id, b"a.pdf", must_read=True))
     watcher.go(10.0)
     with watcher.store.reading() as connection:
         assert connection.exec_driver_sql("SELECT count(DISTINCT sha256) FROM versions").scalar() == 2
@@ -429,7 +428,7 @@ def test_the_loop_sleeps_while_a_folder_is_down(watcher: Watcher) -> None:
     path = watcher.drop("a.pdf")
     watcher.go(3.0)
     path.unlink()
-    watcher.notice("a.pdf")
+    watcher.hint("a.pdf")
     watcher.go(0.1)
     watcher.share.rename(watcher.path / "away")
     watcher.go(60.0)
@@ -468,7 +467,7 @@ def test_a_file_that_somebody_writes_waits_until_it_is_closed(watcher: Watcher) 
         assert standing.reason is not None
         assert standing.reason.code == "being_written"
         writer.write(b"whole")
-    watcher.notice("a.pdf")
+    watcher.hint("a.pdf")
     watcher.go(2.1)
     assert watcher.rows() == [("a.pdf", "pending", None)]
 
@@ -504,7 +503,7 @@ def test_an_editors_lock_holds_a_file_until_it_is_gone(watcher: Watcher, lock: s
     watcher.go(1200.0)
     assert watcher.rows() == []
     held.unlink()
-    watcher.notice(lock)
+    watcher.hint(lock)
     watcher.go(0.1)
     assert watcher.rows() == [("合同.docx", "pending", None)]
 
@@ -561,12 +560,12 @@ def test_what_is_no_regular_file_is_told_once(watcher: Watcher) -> None:
     (watcher.share / "link.pdf").symlink_to("/etc/hostname")
     watcher.inputs.append(Overflow())
     watcher.go(5.0)
-    watcher.notice("link.pdf")
+    watcher.hint("link.pdf")
     watcher.inputs.append(Overflow())
     watcher.go(5.0)
     assert watcher.heard.count(Log.NOT_REGULAR) == 1
     (watcher.share / "later.pdf").symlink_to("/etc/hostname")
-    watcher.notice("later.pdf")
+    watcher.hint("later.pdf")
     watcher.go(5.0)
     assert watcher.heard.count(Log.NOT_REGULAR) == 2
     assert watcher.rows() == []
@@ -810,12 +809,12 @@ def test_two_names_of_one_file_that_move_at_once_take_each_its_own_version(watch
     """What the first has taken along is no more there for the second to take."""
     first = watcher.drop("a.pdf")
     os.link(first, watcher.share / "b.pdf")
-    watcher.notice("b.pdf")
+    watcher.hint("b.pdf")
     watcher.go(10.0)
     watcher.set_states("sent")
     for name in ("a.pdf", "b.pdf"):
         (watcher.share / name).rename(watcher.share / f"new {name}")
-        watcher.notice(f"new {name}")
+        watcher.hint(f"new {name}")
     for one in _examined(watcher, "new a.pdf", "new b.pdf"):
         watcher.inputs.append(one)
         watcher.step()
@@ -828,7 +827,7 @@ def test_a_version_that_moved_before_another_took_its_path_is_work_again(watcher
     watcher.go(3.0)
     old.rename(watcher.share / "b.pdf")
     watcher.drop("a.pdf", b"new")
-    watcher.notice("b.pdf")
+    watcher.hint("b.pdf")
     for one in _examined(watcher, "a.pdf", "b.pdf"):
         watcher.inputs.append(one)
         watcher.step()
@@ -840,8 +839,8 @@ def test_a_file_that_was_found_after_its_absence_was_believed_is_work_again(watc
     old = watcher.drop("a.pdf")
     watcher.go(3.0)
     old.rename(watcher.share / "b.pdf")
-    watcher.notice("a.pdf")
-    watcher.notice("b.pdf")
+    watcher.hint("a.pdf")
+    watcher.hint("b.pdf")
     watcher.inputs += _examined(watcher, "b.pdf")
     watcher.step()
     assert [row[:2] for row in watcher.rows()] == [("b.pdf", "pending")]
@@ -866,7 +865,7 @@ def test_a_file_that_vanished_twice_at_once_is_forgotten(watcher: Watcher) -> No
     path = watcher.drop("a.pdf")
     watcher.go(3.0)
     path.write_bytes(b"other")
-    watcher.notice("a.pdf")
+    watcher.hint("a.pdf")
     (examine,) = [job for job in _jobs_until(watcher, Examine) if isinstance(job, Examine)]
     path.unlink()
     watcher.inputs.append(Found(watcher.id, missing=(b"a.pdf",)))
@@ -894,7 +893,7 @@ def test_a_file_that_cannot_be_looked_at_has_not_moved(watcher: Watcher) -> None
     path = watcher.drop("a.pdf")
     watcher.go(3.0)
     shutil.copy2(path, watcher.share / "b.pdf")
-    watcher.notice("b.pdf")
+    watcher.hint("b.pdf")
     (examine,) = [job for job in _jobs_until(watcher, Examine) if isinstance(job, Examine)]
     too_long = tuple(replace(rival, path=b"n" * 300) for rival in examine.rivals)
     done = watcher.perform(replace(examine, rivals=too_long))
@@ -909,11 +908,11 @@ def test_a_file_that_moved_away_was_sent_and_moved_back_is_not_sent_again(watche
     watcher.go(3.0)
     watcher.set_states("gone")
     first.rename(second)
-    watcher.notice("b.pdf")
+    watcher.hint("b.pdf")
     watcher.go(10.0)
     with watcher.store.writing() as connection:
         connection.exec_driver_sql("UPDATE deliveries SET state = 'sent' WHERE state = 'pending'")
     second.rename(first)
-    watcher.notice("a.pdf")
+    watcher.hint("a.pdf")
     watcher.go(20.0)
     assert [row[:2] for row in watcher.rows()] == [("a.pdf", "gone"), ("a.pdf", "sent")]

@@ -70,7 +70,6 @@ NOT_YET_RENAMED: frozenset[str] = frozenset(
         "function shown",
         "function told",
         "module floods",
-        "module instant",
         "module sends",
         "paces",
         "performer",

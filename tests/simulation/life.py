@@ -20,14 +20,14 @@ from dingwatch import delivery, filters, intake
 from dingwatch.delivery import DeliveryLoop, FetchToken, Outcome, Send, SendCaption, Settings, Upload
 from dingwatch.delivery import reading as delivery_reading
 from dingwatch.dingtalk import MEDIA_LIMIT, REFUSED_EXTENSIONS, Client
-from dingwatch.intake import FolderSettings, Input, IntakeLoop, Now
+from dingwatch.intake import FolderSettings, Input, IntakeLoop
 from dingwatch.intake import execute as intake_perform
 from dingwatch.intake.folder import Phase
-from dingwatch.intake.jobs import Anew, Check, Listed, Look, Scan, Scanned, TakeBaseline
+from dingwatch.intake.jobs import Check, Listed, Look, Scan, Scanned, TakeBaseline
 from dingwatch.ledger import LedgerError, Outage, commands, floods
 from dingwatch.ledger.folders import Mapped, bind
 from dingwatch.lifecycle import State
-from dingwatch.model import NoAnswer, Vanished, Verdict, WatchKind
+from dingwatch.model import NoAnswer, Now, Vanished, Verdict, WatchKind
 from dingwatch.notice_text import Wording
 from dingwatch.payload import PayloadPolicy
 from dingwatch.watch import Hint, Overflow
@@ -307,7 +307,9 @@ class Life:
         outcome = self._perform_delivery(job)
         changed = isinstance(outcome.result, Vanished) and outcome.result.cause.code == "changed"
         if changed and isinstance(job, Upload) and self.intake is not None:
-            self.intake_in += [Anew(r.folder, r.path) for r in job.rows if r.folder is not None]
+            self.intake_in += [
+                Hint(r.folder, r.path, must_read=True) for r in job.rows if r.folder is not None
+            ]
         self.after(back, partial(self._delivery_out, outcome), job, done=True)
 
     def _perform_delivery(self, job: delivery.Job) -> Outcome:

@@ -7,74 +7,74 @@ from dingwatch.model import Fingerprint
 from dingwatch.settle import (
     CEILING,
     EMPTY_WAIT,
-    HELD_WAIT,
     LOCK_AGES,
     LOCK_HOLDS,
     LONGEST_QUIET,
+    LONGEST_WAIT,
     Candidate,
     due,
-    held,
+    hint,
+    is_past_ceiling,
+    is_settled,
     lock_names,
     locks_since,
     look,
-    notice,
+    postpone,
     quiet_for,
-    restless,
-    settled,
 )
 
 FULL = Fingerprint(size=5, mtime_ns=1, ctime_ns=1, inode=7, device=1)
 QUIET = 2.0
 
 
-def noticed(at: float) -> Candidate:
-    """Return a candidate noticed at this instant."""
-    return notice(None, at, QUIET)
+def hinted(at: float) -> Candidate:
+    """Return a candidate with a hint at this instant."""
+    return hint(None, at, QUIET)
 
 
 def seen(at: float, fingerprint: Fingerprint = FULL) -> Candidate:
-    """Return a candidate that was noticed and looked at."""
-    return look(noticed(at), fingerprint, asked=at, now=at)
+    """Return a candidate that was hinted at and looked at."""
+    return look(hinted(at), fingerprint, asked=at, now=at)
 
 
-def test_a_noticed_path_is_looked_at_once() -> None:
+def test_a_hinted_path_is_looked_at_once() -> None:
     """The first step of a candidate is a look."""
-    assert due(noticed(10.0)) <= 10.0
+    assert due(hinted(10.0)) <= 10.0
 
 
 def test_after_the_first_look_it_waits_for_the_quiet_period() -> None:
-    """Nothing is due before the quiet period has passed since the notice."""
+    """Nothing is due before the quiet period has passed since the hint."""
     assert due(seen(10.0)) == 12.0
 
 
 def test_a_first_look_that_came_late_begins_the_quiet_period() -> None:
     """Where looks take long, what was seen once has rested no longer than since it was seen."""
-    late = look(noticed(10.0), FULL, asked=10.0, now=30.0)
+    late = look(hinted(10.0), FULL, asked=10.0, now=30.0)
     assert due(late) == 32.0
-    assert not settled(late, FULL, asked=31.9)
+    assert not is_settled(late, FULL, asked=31.9)
 
 
 def test_the_same_fingerprint_after_the_quiet_period_settles() -> None:
     """Two looks that saw the same, a quiet period apart, complete the file."""
     assert due(seen(10.0)) <= 12.0
-    assert settled(seen(10.0), FULL, asked=12.0)
+    assert is_settled(seen(10.0), FULL, asked=12.0)
 
 
 def test_a_look_that_was_asked_for_too_early_settles_nothing() -> None:
     """A look from before the quiet period's end proves nothing."""
-    assert not settled(seen(10.0), FULL, asked=11.9)
+    assert not is_settled(seen(10.0), FULL, asked=11.9)
 
 
-def test_every_notice_starts_the_quiet_period_again() -> None:
+def test_every_hint_starts_the_quiet_period_again() -> None:
     """An event resets the timer, and what was seen before it is out of date."""
-    again = notice(seen(10.0), 11.0, QUIET)
+    again = hint(seen(10.0), 11.0, QUIET)
     assert due(again) <= 11.0
-    assert not settled(again, FULL, asked=12.5)
+    assert not is_settled(again, FULL, asked=12.5)
 
 
 def test_a_look_older_than_the_last_event_is_dropped() -> None:
     """What was seen before something happened does not count as seen after it."""
-    again = notice(seen(10.0), 11.0, QUIET)
+    again = hint(seen(10.0), 11.0, QUIET)
     assert look(again, FULL, asked=10.9, now=11.1).seen is None
 
 
@@ -83,27 +83,27 @@ def test_a_changed_fingerprint_starts_the_quiet_period_again() -> None:
     grown = replace(FULL, size=6)
     changed = look(seen(10.0), grown, asked=12.0, now=12.0)
     assert due(changed) == 14.0
-    assert not settled(seen(10.0), grown, asked=12.0)
+    assert not is_settled(seen(10.0), grown, asked=12.0)
 
 
 def test_any_field_of_the_fingerprint_counts() -> None:
     """A file replaced by one of the same size and mtime has not settled."""
-    assert not settled(seen(10.0), replace(FULL, inode=8), asked=12.0)
-    assert not settled(seen(10.0), replace(FULL, ctime_ns=2), asked=12.0)
+    assert not is_settled(seen(10.0), replace(FULL, inode=8), asked=12.0)
+    assert not is_settled(seen(10.0), replace(FULL, ctime_ns=2), asked=12.0)
 
 
 def test_an_empty_file_waits_ten_minutes() -> None:
     """A file of no size is most likely about to be filled."""
     empty = replace(FULL, size=0)
-    assert not settled(seen(10.0, empty), empty, asked=300.0)
-    assert settled(seen(10.0, empty), empty, asked=10.0 + EMPTY_WAIT)
+    assert not is_settled(seen(10.0, empty), empty, asked=300.0)
+    assert is_settled(seen(10.0, empty), empty, asked=10.0 + EMPTY_WAIT)
 
 
 def test_an_empty_file_is_looked_at_meanwhile() -> None:
     """No event may tell that it was filled: looks come ever more seldom, the last after ten minutes."""
     empty = replace(FULL, size=0)
     candidate, looks = seen(10.0, empty), []
-    while not settled(candidate, empty, asked=(now := due(candidate))):
+    while not is_settled(candidate, empty, asked=(now := due(candidate))):
         looks.append(now - 10.0)
         candidate = look(candidate, empty, now, now)
     assert looks[:4] == [2.0, 4.0, 6.0, 8.0]
@@ -124,14 +124,14 @@ def test_a_long_settle_is_never_shortened() -> None:
 
 def test_a_held_file_is_looked_at_ever_more_seldom() -> None:
     """After a quiet period at first, then after a quarter of its age, and at least once a minute."""
-    assert due(held(seen(10.0), 12.0)) == 12.0 + QUIET
-    assert due(held(seen(10.0), 50.0)) == 60.0
-    assert due(held(seen(10.0), 7000.0)) == 7000.0 + HELD_WAIT
+    assert due(postpone(seen(10.0), 12.0)) == 12.0 + QUIET
+    assert due(postpone(seen(10.0), 50.0)) == 60.0
+    assert due(postpone(seen(10.0), 7000.0)) == 7000.0 + LONGEST_WAIT
 
 
 def test_a_happening_ends_the_wait_of_a_held_file() -> None:
     """When the writer closes it, the kernel says so, and only the quiet period is left."""
-    again = notice(held(seen(10.0), 7000.0), 7001.0, QUIET)
+    again = hint(postpone(seen(10.0), 7000.0), 7001.0, QUIET)
     assert due(again) <= 7001.0
     assert due(look(again, FULL, asked=7001.0, now=7001.0)) == 7003.0
 
@@ -158,21 +158,21 @@ def test_a_lock_holds_half_an_hour_after_the_last_change() -> None:
 
 
 def test_a_file_that_never_rests_is_told_after_a_day() -> None:
-    """Its age counts from when it was first noticed, whatever happened to it since."""
-    again = notice(seen(10.0), 5000.0, QUIET)
-    assert not restless(again, CEILING)
-    assert restless(again, CEILING + 10.0)
+    """Its age counts from when it was first hinted at, whatever happened to it since."""
+    again = hint(seen(10.0), 5000.0, QUIET)
+    assert not is_past_ceiling(again, CEILING)
+    assert is_past_ceiling(again, CEILING + 10.0)
 
 
 @given(st.lists(st.tuples(st.floats(0.01, 5.0), st.integers(0, 3)), min_size=1, max_size=30))
 def test_nothing_settles_within_the_quiet_period_of_a_change(history: list[tuple[float, int]]) -> None:
     """Whatever is seen and when: at a settling, the last quiet period saw one and the same state."""
-    now, candidate = 0.0, noticed(0.0)
+    now, candidate = 0.0, hinted(0.0)
     seen_at: list[tuple[float, int]] = []
     for pause, size in history:
         now += pause
         fingerprint = replace(FULL, size=size + 1)
-        if settled(candidate, fingerprint, asked=now):
+        if is_settled(candidate, fingerprint, asked=now):
             recent = {s for at, s in seen_at if at >= now - QUIET}
             before = [s for at, s in seen_at if at < now - QUIET]
             assert recent <= {size}
