@@ -47,10 +47,10 @@ def main(ledger: str, folder: str) -> None:
         PayloadPolicy("app", MEDIA_LIMIT),
         watch="poll",
     )
-    performer = Executor(store, Observer(lambda _: None), {mark.id: settings}, count)
-    performer(Arm(mark.id))
+    executor = Executor(store, Observer(lambda _: None), {mark.id: settings}, count)
+    executor(Arm(mark.id))
     before, cpu, session = _peak(), time.process_time(), time.monotonic()
-    performer(Scan(mark.id))
+    executor(Scan(mark.id))
     took, used = time.monotonic() - session, time.process_time() - cpu
     figures = {"seconds": took, "cpu": used, "grown": _peak() - before, "found": found}
     print(json.dumps(figures))  # noqa: T201 (what the parent reads)

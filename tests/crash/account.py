@@ -107,7 +107,7 @@ def account(
     """Compare what was dropped with what the conversations show."""
     made = Account(Counter(files=len(drops)))
     for conversation in conversations:
-        shown = [_shown(sandbox, message) for message in sandbox.messages(conversation)]
+        shown = [_describe(sandbox, message) for message in sandbox.messages(conversation)]
         known = {(name, drop.digest) for drop in drops for name in drop.names}
         for one in shown:
             if one not in known:
@@ -146,7 +146,7 @@ def _judge(made: Account, drop: Drop, here: Sequence[Row], times: int) -> None:
         made._bad("lost", (drop, here))
 
 
-def _shown(sandbox: Sandbox, message: Message) -> tuple[str, str]:
+def _describe(sandbox: Sandbox, message: Message) -> tuple[str, str]:
     """Return the name and digest of the file that a message shows; an archive shows what is in it."""
     if message.media_id is None:  # by the drive, where nothing is zipped
         return str(message.file_name), str(message.sha256)

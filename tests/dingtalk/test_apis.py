@@ -32,7 +32,7 @@ def client(sandbox: Sandbox, calls: Calls) -> Iterator[Client]:
         yield made
 
 
-def shown(sandbox: Sandbox, client: Client, name: str) -> str | None:
+def displayed_name(sandbox: Sandbox, client: Client, name: str) -> str | None:
     """Send a file under a name and return what the conversation shows."""
     conversation = sandbox.conversations[1].id
     media_id = client.upload(name="a.pdf", content=b"%PDF")
@@ -70,12 +70,12 @@ def test_a_hostile_name_is_uploaded_harmless(
 @pytest.mark.parametrize("name", [*NAMES, '"中文" \\ / <b>.pdf', "a\nb\t.pdf"])
 def test_the_name_that_is_shown_is_verbatim(sandbox: Sandbox, client: Client, name: str) -> None:
     """It travels as JSON inside JSON, where nothing needs to be changed."""
-    assert shown(sandbox, client, name) == name
+    assert displayed_name(sandbox, client, name) == name
 
 
 def test_a_name_that_is_no_text_is_shown_with_a_mark(sandbox: Sandbox, client: Client) -> None:
     """A stray surrogate has no UTF-8; it must not stop the send."""
-    assert shown(sandbox, client, "\udce4.pdf") == "?.pdf"
+    assert displayed_name(sandbox, client, "\udce4.pdf") == "?.pdf"
 
 
 @pytest.mark.parametrize("size", [1, SLICE - 300, SLICE, SLICE + 1, 3 * SLICE + 7])
@@ -92,7 +92,7 @@ def test_each_host_gets_its_own_token(calls: Calls) -> None:
         Sandbox(settings=Settings(strict_tokens=True)) as sandbox,
         calls.client(sandbox.url, client_id=sandbox.client_id, client_secret=sandbox.client_secret) as client,
     ):
-        assert shown(sandbox, client, "a.pdf") == "a.pdf"
+        assert displayed_name(sandbox, client, "a.pdf") == "a.pdf"
 
 
 @pytest.mark.parametrize("form", [str, partial(quote, safe=""), quote_plus])

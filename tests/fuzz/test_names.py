@@ -219,8 +219,8 @@ def test_many_names_arrive(uploads: Uploads) -> None:
 # --- In the ledger ---------------------------------------------------------------------------------
 
 
-class Memory:
-    """A ledger, and the names that it was told."""
+class Remember:
+    """Writes names into a ledger, and reads them again."""
 
     def __init__(self, store: Store) -> None:
         self.store = store
@@ -245,22 +245,22 @@ class Memory:
 
 
 @pytest.fixture
-def memory(tmp_path: Path, blank_ledger: Path) -> Iterator[Memory]:
+def remember(tmp_path: Path, blank_ledger: Path) -> Iterator[Remember]:
     """An empty ledger."""
     shutil.copy(blank_ledger, tmp_path / "ledger.db")
     with closing(Store.open(sqlite_url(tmp_path / "ledger.db"))) as store:
-        yield Memory(store)
+        yield Remember(store)
 
 
-def test_a_few_names_are_remembered(memory: Memory) -> None:
+def test_a_few_names_are_remembered(remember: Remember) -> None:
     """The bytes that come out of the ledger are those that went in."""
-    a_few(memory, st.lists(NAMES, min_size=1, max_size=20))
+    a_few(remember, st.lists(NAMES, min_size=1, max_size=20))
 
 
 @pytest.mark.sweep
-def test_many_names_are_remembered(memory: Memory) -> None:
+def test_many_names_are_remembered(remember: Remember) -> None:
     """The same for a while."""
-    for_a_while(memory, st.lists(NAMES, min_size=1, max_size=20), 5)
+    for_a_while(remember, st.lists(NAMES, min_size=1, max_size=20), 5)
 
 
 # --- As files --------------------------------------------------------------------------------------

@@ -170,18 +170,18 @@ def test_no_lock_file(tmp_path: Path) -> None:
         Lock(tmp_path / "no" / "lock").acquire()
 
 
-# --- The door ----------------------------------------------------------------------------------
+# --- The control socket ------------------------------------------------------------------------
 
 
 @contextmanager
-def door(state_dir: Path, *, patience: float = 60.0) -> Iterator[ControlServer]:
-    """Open a door that answers with what it was asked."""
-    opened = ControlServer(state_dir, lambda request: f'{{"heard": "{request}"}}', patience=patience)
-    opened.start()
+def serving(state_dir: Path, *, patience: float = 60.0) -> Iterator[ControlServer]:
+    """Run a control server that answers with what it was asked."""
+    server = ControlServer(state_dir, lambda request: f'{{"heard": "{request}"}}', patience=patience)
+    server.start()
     try:
-        yield opened
+        yield server
     finally:
-        opened.stop()
+        server.stop()
 
 
 @contextmanager
@@ -209,7 +209,7 @@ def pour(connection: socket.socket) -> None:
 
 def test_door_answers(tmp_path: Path) -> None:
     """A request gets its answer, and the socket is its owner's only."""
-    with door(tmp_path):
+    with serving(tmp_path):
         assert ask(tmp_path, "唤醒", 10) == '{"heard": "唤醒"}'
         assert stat.S_IMODE((tmp_path / SOCKET).stat().st_mode) == 0o600
     assert not (tmp_path / SOCKET).exists()
@@ -221,14 +221,14 @@ def test_door_in_a_deep_directory(tmp_path: Path) -> None:
     """A state directory may be longer than an address of a socket."""
     deep = tmp_path / ("d" * 120) / ("e" * 120)
     deep.mkdir(parents=True)
-    with door(deep):
+    with serving(deep):
         assert ask(deep, "a", 10) == '{"heard": "a"}'
     assert list(deep.iterdir()) == []
 
 
 def test_several_requests(tmp_path: Path) -> None:
     """One connection may ask more than once, in pieces."""
-    with door(tmp_path), caller(tmp_path) as connection, connection.makefile("r") as answers:
+    with serving(tmp_path), caller(tmp_path) as connection, connection.makefile("r") as answers:
         connection.sendall(b"one\ntw")
         assert answers.readline() == '{"heard": "one"}\n'
         connection.sendall(b"o\n")
@@ -236,8 +236,8 @@ def test_several_requests(tmp_path: Path) -> None:
 
 
 def test_rude_callers(tmp_path: Path) -> None:
-    """Silence, half a request, noise and a slammed door keep nobody else waiting."""
-    with door(tmp_path), caller(tmp_path), caller(tmp_path) as half, caller(tmp_path) as noise:
+    """Silence, half a request, noise and a sudden close keep nobody else waiting."""
+    with serving(tmp_path), caller(tmp_path), caller(tmp_path) as half, caller(tmp_path) as noise:
         half.sendall(b"half a requ")
         noise.sendall(b"\xff\xfe\n")
         for _ in range(100):
@@ -248,7 +248,7 @@ def test_rude_callers(tmp_path: Path) -> None:
 
 def test_endless_request(tmp_path: Path) -> None:
     """A request without an end is cut off."""
-    with door(tmp_path), caller(tmp_path) as connection:
+    with serving(tmp_path), caller(tmp_path) as connection:
         with pytest.raises(ConnectionError):
             pour(connection)
         assert ask(tmp_path, "b", 10) == '{"heard": "b"}'
@@ -256,13 +256,13 @@ def test_endless_request(tmp_path: Path) -> None:
 
 def test_endless_silence(tmp_path: Path) -> None:
     """Patience with a silent caller ends."""
-    with door(tmp_path, patience=0.0), caller(tmp_path) as connection:
+    with serving(tmp_path, patience=0.0), caller(tmp_path) as connection:
         assert hung_up(connection)
 
 
 def test_crowd(tmp_path: Path) -> None:
-    """When too many stand at the door, the first is sent away."""
-    with door(tmp_path), caller(tmp_path) as first:
+    """When there are too many connections, the first is closed."""
+    with serving(tmp_path), caller(tmp_path) as first:
         crowd = [socket.socket(socket.AF_UNIX) for _ in range(70)]
         for connection in crowd:
             connection.connect(str(tmp_path / SOCKET))
@@ -278,28 +278,28 @@ def test_stale_socket(tmp_path: Path) -> None:
         dead.bind(str(tmp_path / SOCKET))
     with pytest.raises(NotRunningError):
         ask(tmp_path, "a", 10)
-    with door(tmp_path):
+    with serving(tmp_path):
         assert ask(tmp_path, "a", 10) == '{"heard": "a"}'
 
 
-def test_second_door(tmp_path: Path) -> None:
+def test_a_second_server_is_refused(tmp_path: Path) -> None:
     """A daemon that lives keeps its socket, and a file of that name is not removed."""
-    with door(tmp_path):
-        with pytest.raises(OSError, match="in use"), door(tmp_path):
+    with serving(tmp_path):
+        with pytest.raises(OSError, match="in use"), serving(tmp_path):
             pass
         assert ask(tmp_path, "a", 10) == '{"heard": "a"}'
     (tmp_path / SOCKET).write_text("mine")
-    with pytest.raises(OSError, match="in use"), door(tmp_path):
+    with pytest.raises(OSError, match="in use"), serving(tmp_path):
         pass
     assert (tmp_path / SOCKET).read_text() == "mine"
 
 
 def test_door_may_open_again(tmp_path: Path) -> None:
-    """A door that was stopped may be started again, and stopping twice is harmless."""
-    with door(tmp_path) as opened:
-        opened.stop()
-        opened.stop()
-        opened.start()
+    """A server that was stopped may be started again, and stopping twice is harmless."""
+    with serving(tmp_path) as server:
+        server.stop()
+        server.stop()
+        server.start()
         assert ask(tmp_path, "a", 10) == '{"heard": "a"}'
 
 
@@ -311,14 +311,14 @@ def open_things() -> tuple[int, int]:
 def test_nothing_stays_open(tmp_path: Path) -> None:
     """After stop no descriptor and no thread is left, whoever was connected."""
     before = open_things()
-    with socket.socket(socket.AF_UNIX) as connection, door(tmp_path):
+    with socket.socket(socket.AF_UNIX) as connection, serving(tmp_path):
         connection.connect(str(tmp_path / SOCKET))
         ask(tmp_path, "a", 10)
     assert open_things() == before
 
 
-def test_a_fault_behind_the_door(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """When an answer fails, the fault is reported and the door is seen to be shut."""
+def test_a_fault_in_an_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When an answer fails, the fault is reported and the connection is closed."""
     faults: list[str] = []
     reported = threading.Event()
 
@@ -327,23 +327,23 @@ def test_a_fault_behind_the_door(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         reported.set()
 
     monkeypatch.setattr(threading, "excepthook", report)
-    opened = ControlServer(tmp_path, lambda request: str(int(request)))
-    opened.start()
+    server = ControlServer(tmp_path, lambda request: str(int(request)))
+    server.start()
     with pytest.raises(NotRunningError):
         ask(tmp_path, "no number", 10)
     assert reported.wait(10)
-    opened.stop()
+    server.stop()
     assert faults == ["ValueError"]
 
 
-def test_nobody_at_the_door(tmp_path: Path) -> None:
+def test_nobody_listens(tmp_path: Path) -> None:
     """Without a daemon, or without its directory, the asker is told so."""
     for state_dir in (tmp_path, tmp_path / "no"):
         with pytest.raises(NotRunningError):
             ask(state_dir, "a", 10)
 
 
-def test_a_queue_at_the_door(tmp_path: Path) -> None:
+def test_a_queue_of_connections(tmp_path: Path) -> None:
     """When others are waiting, the asker waits for its turn."""
     answers: list[str] = []
     with socket.socket(socket.AF_UNIX) as listener:

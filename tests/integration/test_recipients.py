@@ -14,7 +14,7 @@ from dingwatch.config import Config, Folder, Webhook
 from dingwatch.sandbox import Fault, FaultKind, Guesses, MediaRules, Message, Sandbox, Settings
 from dingwatch.texts import Language, Log
 from tests.ledger import deliveries, execute, pauses, states
-from tests.security.leaks import Ear
+from tests.security.leaks import Listener
 from tests.support import Heard, config, eventually, folder, running
 
 PERSONS = "robot/oToMessages/batchSend"
@@ -41,7 +41,7 @@ def seen(sandbox: Sandbox, conversation: str) -> list[dict[str, Any]]:
     return found
 
 
-def shown(messages: tuple[Message, ...]) -> list[str]:
+def contents(messages: tuple[Message, ...]) -> list[str]:
     """Return what a conversation shows: words, or the name of a file."""
     return [message.file_name or message.text.partition("\n")[2] for message in messages]
 
@@ -56,7 +56,7 @@ def test_persons_get_a_file_in_one_call(tmp_path: Path, share: Path, sandbox: Sa
         (share / "报告.pdf").write_bytes(b"report")
         eventually(lambda: states(setting)["sent"] == 2)
     for person in (MANAGER, COLLEAGUE):
-        assert shown(sandbox.person_messages(person)) == ["报告.pdf"]
+        assert contents(sandbox.person_messages(person)) == ["报告.pdf"]
     assert (sandbox.calls()["media/upload"], sandbox.calls()[PERSONS]) == (1, 1)
     keys = {row[0] for row in deliveries(setting, "process_query_key")}
     assert keys == {sandbox.person_messages(MANAGER)[0].process_query_key}
@@ -163,8 +163,8 @@ def test_a_chat_gets_a_file_under_its_own_name(tmp_path: Path, share: Path, sand
     with running(setting):
         for name in ("a.pdf", "二.pdf"):
             (share / name).write_text("same")
-            eventually(lambda n=name: n in shown(sandbox.messages(chat.id)))  # type: ignore[misc]
-    assert shown(sandbox.messages(chat.id)) == ["a.pdf", "二.pdf"]
+            eventually(lambda n=name: n in contents(sandbox.messages(chat.id)))  # type: ignore[misc]
+    assert contents(sandbox.messages(chat.id)) == ["a.pdf", "二.pdf"]
     assert sandbox.calls()["chat/send"] == sandbox.calls()["media/upload"] == 2
 
 
@@ -220,20 +220,20 @@ def test_a_custom_robots_token_is_nowhere(
 ) -> None:
     """Neither the log at any level, nor what is said, nor the ledger holds token, secret or signature."""
     sandbox.inject(fault)
-    robot, heard, ear = webhook(sandbox), Heard(), Ear()
+    robot, heard, listener = webhook(sandbox), Heard(), Listener()
     setting = setting_of(tmp_path, sandbox, share, webhook=robot, send_as="notice")
     with running(setting, heard):
         (share / "a.pdf").write_text("a")
         eventually(lambda: states(setting) and (pauses(setting) or done(setting)))
     for secret in (sandbox.settings.webhooks[0].token, robot.secret or "", "sign="):
-        ear.known[secret] = "webhook"
+        listener.known[secret] = "webhook"
     for path in setting.state_dir.iterdir():
         if path.is_file():
-            ear.hear(path.name, path.read_bytes())
-    ear.hear("said", heard.said)
-    ear.hear("log", caplog.text)
-    ear.hear("config", setting)
-    assert ear.take() == []
+            listener.hear(path.name, path.read_bytes())
+    listener.hear("said", heard.said)
+    listener.hear("log", caplog.text)
+    listener.hear("config", setting)
+    assert listener.take() == []
 
 
 def done(setting: Config) -> bool:
@@ -388,9 +388,9 @@ def test_a_line_goes_before_each_file(tmp_path: Path, share: Path, sandbox: Sand
         eventually(lambda: states(setting) == {"sent": 8})
     wanted = ["a.pdf · 3 B · from share", "a.pdf", "a.pdf · 11 B · from share · new version", "a.pdf"]
     for conversation in (first.id, second.id):
-        assert shown(sandbox.messages(conversation)) == wanted
+        assert contents(sandbox.messages(conversation)) == wanted
     for person in (MANAGER, COLLEAGUE):
-        assert shown(sandbox.person_messages(person)) == wanted
+        assert contents(sandbox.person_messages(person)) == wanted
     assert sandbox.calls()[PERSONS] == sandbox.calls()[GROUPS] == sandbox.calls()["chat/send"] == 4
 
 
@@ -402,7 +402,7 @@ def test_lines_and_files_keep_together(tmp_path: Path, share: Path, sandbox: San
         for number in range(12):
             (share / f"{number}.pdf").write_bytes(os.urandom(20_000 if number % 3 else 10))
         eventually(lambda: states(setting) == {"sent": 12})
-    messages = shown(sandbox.messages(group))
+    messages = contents(sandbox.messages(group))
     assert messages[::2] == messages[1::2]
     assert len(set(messages)) == 12
 
@@ -427,7 +427,7 @@ def test_a_line_is_sent_at_most_once(
     with running(setting):
         (share / "a.pdf").write_text("a")
         eventually(lambda: states(setting) == {"sent": 1})
-    assert shown(sandbox.messages(group)) == ["before a.pdf"] * lines + ["a.pdf"]
+    assert contents(sandbox.messages(group)) == ["before a.pdf"] * lines + ["a.pdf"]
 
 
 def test_a_person_who_is_flow_controlled_gets_the_line_with_the_file(
@@ -443,7 +443,7 @@ def test_a_person_who_is_flow_controlled_gets_the_line_with_the_file(
         execute(setting, "UPDATE deliveries SET due = 0")
     with running(setting):
         eventually(lambda: states(setting) == {"sent": 2})
-    assert shown(sandbox.person_messages(COLLEAGUE)) == ["before a.pdf", "a.pdf"]
+    assert contents(sandbox.person_messages(COLLEAGUE)) == ["before a.pdf", "a.pdf"]
 
 
 # --- The drive -----------------------------------------------------------------------------------

@@ -35,7 +35,7 @@ Play = Generator[Condition, None, "list[Sent] | None"]
 """Returns what its conversation must show in the end, if it did not see to that itself."""
 
 
-def shown(name: str, content: bytes) -> Sent:
+def message_of(name: str, content: bytes) -> Sent:
     """Return what a conversation shows of a file."""
     return name, sha256(content)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.reality.stage import Spot, idle, shown, stage
+from tests.reality.stage import Spot, idle, message_of, stage
 from tests.support import eventually, running
 
 
@@ -65,4 +65,4 @@ def test_a_directory_takes_the_name_of_another(tmp_path: Path, change: Callable[
             (directory / "new.pdf").write_bytes(b"new")
             eventually(spot.count(2))
             eventually(lambda: idle(service, scene.setting))
-        assert spot.sent() == [shown("seen.pdf", b"seen"), shown("new.pdf", b"new")]
+        assert spot.sent() == [message_of("seen.pdf", b"seen"), message_of("new.pdf", b"new")]

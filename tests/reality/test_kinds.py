@@ -15,7 +15,7 @@ import pytest
 from dingwatch import files
 from dingwatch.model import Failure
 from dingwatch.texts import Log
-from tests.reality.stage import SETTLE, Spot, idle, shown, stage
+from tests.reality.stage import SETTLE, Spot, idle, message_of, stage
 from tests.support import Heard, eventually, running
 
 SECRET = b"this must not leave"
@@ -135,7 +135,7 @@ def test_only_regular_files_are_sent(tmp_path: Path, *, before: bool, watch: str
                 eventually(lambda: nobody_reads(paths["fifo"]) and all(one() for one in passed))  # noqa: B023
             eventually(lambda: idle(service, scene.setting))
         sent = {kind: spot.sent() for kind, spot in scene.spots.items() if spot.sent()}
-    assert sent == {"link_inside": [shown("real.pdf", b"real")]}
+    assert sent == {"link_inside": [message_of("real.pdf", b"real")]}
     told = [values["count"] for text, values in heard.said if text is Log.NOT_REGULAR]
     assert sum(map(int, map(str, told))) == len(KINDS) + 1  # a circle has two
 
@@ -155,7 +155,7 @@ def test_a_pipe_under_a_settled_name_is_not_opened(tmp_path: Path) -> None:
             (spot.beside / "x.pdf").rename(path)
             eventually(spot.count(1))
             eventually(lambda: idle(service, scene.setting))
-        assert spot.sent() == [shown("x.pdf", b"x")]
+        assert spot.sent() == [message_of("x.pdf", b"x")]
 
 
 # --- Swapped in a race -----------------------------------------------------------------------------
@@ -206,7 +206,7 @@ def test_nothing_comes_through_a_link_swapped_in(tmp_path: Path, watch: str) -> 
         outside.mkdir()
         link.symlink_to(outside, target_is_directory=True)
         inside = os.open(parent, os.O_DIRECTORY)
-        wanted = [shown(f"{number}.pdf", b"inside %d" % number) for number in range(ROUNDS * FILES)]
+        wanted = [message_of(f"{number}.pdf", b"inside %d" % number) for number in range(ROUNDS * FILES)]
         with running(scene.setting) as service:
             with swapping(parent, link, pause=0.001, rest=2 * SETTLE):
                 for number in range(ROUNDS * FILES):

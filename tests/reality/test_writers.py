@@ -16,8 +16,8 @@ from tests.reality.stage import (
     Sent,
     Spot,
     idle,
+    message_of,
     perform,
-    shown,
     stage,
 )
 from tests.support import eventually, running
@@ -44,7 +44,7 @@ def play(function: Callable[[Spot], Play]) -> Callable[[Spot], Play]:
 
 def whole(name: str) -> Sent:
     """Return what a conversation shows of a whole file."""
-    return shown(name, writers.whole(name))
+    return message_of(name, writers.whole(name))
 
 
 # --- Writers that take their time ------------------------------------------------------------------
@@ -137,7 +137,7 @@ def scanner(at: Spot) -> Play:
     if rested:
         return [whole(name)]
     pages = writers.pages(name)  # a machine so busy that a pause was quiet: what was closed then may arrive
-    closed = [shown(name, b"".join(pages[: n + 1])) for n in range(len(pages))]
+    closed = [message_of(name, b"".join(pages[: n + 1])) for n in range(len(pages))]
     assert at.sent() == [one for one in closed if one in at.sent()]
     return None
 
@@ -152,7 +152,7 @@ def two_versions(at: Spot) -> Play:
     writer.go_on()
     yield at.count(2)
     content = writers.whole(name)
-    return [shown(name, content[: len(content) // 2]), whole(name)]
+    return [message_of(name, content[: len(content) // 2]), whole(name)]
 
 
 @play
@@ -160,7 +160,7 @@ def autosave(at: Spot) -> Play:
     """An editor that saves all the time: its pauses are sent, not its saves."""
     name, often = "draft.docx", 8
     writer = at.writer("autosaving", at.folder / name, SHORT, often)
-    saves = [shown(name, writers.saved(name, number)) for number in range(2 * often)]
+    saves = [message_of(name, writers.saved(name, number)) for number in range(2 * often)]
     calm = True
     for last in (saves[often - 1], saves[-1]):
         yield writer.waits
@@ -176,7 +176,7 @@ def autosave_seldom(at: Spot) -> Play:
     """An editor that saves less often than the quiet period: after its first version only pauses are sent."""
     name, often, pause = "seldom.docx", 4, 1.4 * SETTLE
     writer = at.writer("autosaving", at.folder / name, pause, often)
-    saves = [shown(name, writers.saved(name, number)) for number in range(2 * often)]
+    saves = [message_of(name, writers.saved(name, number)) for number in range(2 * often)]
     calm = True
     for last in (saves[often - 1], saves[-1]):
         yield writer.waits
@@ -344,10 +344,10 @@ def _over_the_old(at: Spot, name: str, how: str) -> Play:
     writer = at.writer(how, at.folder / name)
     yield writer.waits
     yield at.quiet_passed()
-    assert at.sent() == [shown(name, b"the old one")]
+    assert at.sent() == [message_of(name, b"the old one")]
     writer.go_on()
     yield at.count(2)
-    return [shown(name, b"the old one"), whole(name)]
+    return [message_of(name, b"the old one"), whole(name)]
 
 
 @play
@@ -412,7 +412,7 @@ def _tree(at: Spot) -> tuple[Path, list[Sent]]:
     for path in TREE:
         (top / path).parent.mkdir(parents=True, exist_ok=True)
         (top / path).write_bytes(writers.whole(path))
-    return top, [shown(os.path.basename(path), writers.whole(path)) for path in TREE]
+    return top, [message_of(os.path.basename(path), writers.whole(path)) for path in TREE]
 
 
 @play

@@ -39,7 +39,7 @@ _SHAPE: Final = re.compile(
 
 
 @dataclass
-class Ear:
+class Listener:
     """Knows the secrets that are in use, and notes where it hears one; never the secret itself."""
 
     known: dict[str, str] = field(default_factory=lambda: dict(_ALWAYS))
@@ -64,13 +64,13 @@ class Ear:
         return found
 
 
-class _LogEar(logging.Handler):
-    def __init__(self, ear: Ear) -> None:
+class _LogListener(logging.Handler):
+    def __init__(self, listener: Listener) -> None:
         super().__init__(logging.NOTSET)
-        self._ear = ear
+        self._listener = listener
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._ear.hear(f"log of {record.name}", self.format(record))
+        self._listener.hear(f"log of {record.name}", self.format(record))
 
 
 class _Overheard:
@@ -86,27 +86,27 @@ class _Overheard:
         while line := self.readline():
             yield line
 
-    def _told(self, said: Any) -> Any:  # noqa: ANN401 (text or bytes)
+    def _pass_on(self, said: Any) -> Any:  # noqa: ANN401 (text or bytes)
         self._hear(said)
         return said
 
     def readline(self) -> Any:  # noqa: ANN401 (text or bytes)
-        return self._told(self._stream.readline())
+        return self._pass_on(self._stream.readline())
 
     def read(self, size: int = -1) -> Any:  # noqa: ANN401 (text or bytes)
-        return self._told(self._stream.read(size))
+        return self._pass_on(self._stream.read(size))
 
 
-Told = Callable[[Any, tuple[Any, ...], dict[str, Any]], object]
+Report = Callable[[Any, tuple[Any, ...], dict[str, Any]], object]
 
 
 class Leaks:
     """The plugin: `conftest.py` registers it."""
 
     def __init__(self) -> None:
-        self.ear = Ear()
+        self.listener = Listener()
         self._patch = pytest.MonkeyPatch()
-        self._log = _LogEar(self.ear)
+        self._log = _LogListener(self.listener)
 
     def pytest_configure(self, config: pytest.Config) -> None:
         """Begin to listen."""
@@ -123,28 +123,28 @@ class Leaks:
         self._patch.undo()
         logging.getLogger().removeHandler(self._log)
 
-    def _after(self, owner: type, name: str, told: Told) -> None:
-        """Have `told` look at what a method is given and gives back."""
+    def _after(self, owner: type, name: str, report: Report) -> None:
+        """Have `report` look at what a method is given and gives back."""
         method = getattr(owner, name)
 
         @wraps(method)
         def wrapped(*args: Any, **named: Any) -> Any:  # noqa: ANN401 (whatever the method takes)
             result = method(*args, **named)
-            told(result, args, named)
+            report(result, args, named)
             return result
 
         self._patch.setattr(owner, name, wrapped)
 
     def _learn(self) -> None:
         """Learn the secrets where they come from: each client's account, each token handed out."""
-        learn = self.ear.learn
+        learn = self.listener.learn
         self._after(Tokens, "issue", lambda token, _a, _n: learn(token, "access token"))
         self._after(Client, "__init__", lambda _r, args, _n: learn(args[1].client_secret, "client secret"))
 
     def _overhear(self) -> None:
         """Hear what tests take away before pytest can show it."""
-        hear = self.ear.hear
-        self._after(Popen, "__init__", lambda _r, args, _n: self._open_ears(args[0]))
+        hear = self.listener.hear
+        self._after(Popen, "__init__", lambda _r, args, _n: self._listen_to(args[0]))
         self._after(Popen, "communicate", lambda said, _a, _n: hear("subprocess", said))
         self._after(CliRunner, "invoke", lambda done, _a, _n: hear("command", (done.output, done.exception)))
         self._after(pytest.CaptureFixture, "readouterr", lambda said, _a, _n: hear("output", said))
@@ -157,11 +157,13 @@ class Leaks:
             lambda _r, args, _n: hear("exception", "".join(traceback.format_exception(*args[1]))),
         )
 
-    def _open_ears(self, process: Any) -> None:  # noqa: ANN401 (its streams are typed as files)
+    def _listen_to(self, process: Any) -> None:  # noqa: ANN401 (its streams are typed as files)
         for name in ("stdout", "stderr"):
             stream = getattr(process, name)
             if stream is not None:
-                setattr(process, name, _Overheard(stream, lambda said: self.ear.hear("subprocess", said)))
+                setattr(
+                    process, name, _Overheard(stream, lambda said: self.listener.hear("subprocess", said))
+                )
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_teardown(self, item: pytest.Item) -> Generator[None, object, object]:
@@ -175,7 +177,7 @@ class Leaks:
     def _search(self, state: Path) -> None:
         for path in state.iterdir():
             if path.is_file():
-                self.ear.hear(f"file {path.name}", path.read_bytes())
+                self.listener.hear(f"file {path.name}", path.read_bytes())
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(
@@ -184,10 +186,10 @@ class Leaks:
         """Fail the test at its end, once for all it let out."""
         report = yield
         for title, said in report.sections:
-            self.ear.hear(title, said)
+            self.listener.hear(title, said)
         if call.when != "teardown":
             return report
-        found = self.ear.take()
+        found = self.listener.take()
         if found and item.get_closest_marker(MARK) is None:
             report.outcome = "failed"
             report.longrepr = "\n".join(["a secret was let out:", *found])

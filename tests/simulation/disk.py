@@ -137,7 +137,7 @@ class Disk:
             inode = tree.files[place[1]] = Inode(self.number(), b"", 0, 0)
         inode.padding = padding
         self._fill(inode, content, self._instant() if mtime is None else mtime)
-        return self.told(place)
+        return self.events_of(place)
 
     def append(self, place: Place, more: bytes) -> list[Place]:
         """Write on at the end, as a writer does that keeps the file open; nothing is told."""
@@ -150,7 +150,7 @@ class Disk:
         """Give a file another mtime."""
         inode = self.trees[place[0]].files[place[1]]
         self._fill(inode, inode.content, self._instant())
-        return self.told(place)
+        return self.events_of(place)
 
     def chmod(self, place: Place) -> list[Place]:
         """Change only the ctime; nothing is told."""
@@ -182,7 +182,7 @@ class Disk:
         self._rest()
         return [new]
 
-    def told(self, place: Place) -> list[Place]:
+    def events_of(self, place: Place) -> list[Place]:
         """Return the names of a file of which the kernel tells when it was written to by one of them."""
         if not self.tells_all:
             return [place]

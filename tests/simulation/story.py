@@ -170,7 +170,7 @@ class Story:
             self.life.tell(f"append to {place}")
             self.life.disk.append(place, b"+%d" % self.rng.randint(0, 9))
             if told:
-                self.life.notice(self.life.disk.told(place))
+                self.life.notice(self.life.disk.events_of(place))
 
     def _close(self, inode: Inode) -> None:
         inode.writers -= 1

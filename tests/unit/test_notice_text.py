@@ -41,7 +41,7 @@ def tokens(markdown: str) -> list[Token]:
     return [piece for token in parsed for piece in (token.children or [token])]
 
 
-def shown(markdown: str) -> str:
+def render(markdown: str) -> str:
     """Return what people see of a text that is plain; fail when it is more than words."""
     pieces = tokens(markdown)
     kinds = {piece.type for piece in pieces}
@@ -52,14 +52,14 @@ def shown(markdown: str) -> str:
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_name_is_shown_as_it_is(name: str) -> None:
     """Nothing of a file's name is taken for markdown, at the beginning of a line or within it."""
-    assert shown(escaped(name)) == name
-    assert shown(f"来自 {escaped(name)} 的文件") == f"来自 {name} 的文件"
+    assert render(escaped(name)) == name
+    assert render(f"来自 {escaped(name)} 的文件") == f"来自 {name} 的文件"
 
 
 @given(st.text(st.characters(categories=("L", "N", "P", "S")), min_size=1, max_size=30))
 def test_no_name_means_anything(name: str) -> None:
     """Whatever the name is, people see it and nothing else."""
-    assert shown(escaped(name)) == name
+    assert render(escaped(name)) == name
 
 
 @pytest.mark.parametrize("name", HOSTILE)
@@ -81,14 +81,14 @@ def test_a_notice_names_the_file_its_size_and_its_place() -> None:
     assert made == Message(
         "报告.xlsx", "新文件：报告.xlsx（25.3 MB）\n\n位置：`\\\\nas\\财务\\2024\\报告.xlsx`"
     )
-    assert shown(made.text) == "新文件：报告.xlsx（25.3 MB）位置：\\\\nas\\财务\\2024\\报告.xlsx"
+    assert render(made.text) == "新文件：报告.xlsx（25.3 MB）位置：\\\\nas\\财务\\2024\\报告.xlsx"
     assert notice(Wording(Language.EN), b"a.pdf", 5).text == "New file: a.pdf (5 B)"
 
 
 def test_a_hostile_path_does_not_break_out_of_its_place() -> None:
     """What cannot stand as code is escaped instead."""
     made = notice(SHARE, b"`x`/[a](http:/evil)/**b**.pdf", 1)
-    assert shown(made.text).endswith("位置：\\\\nas\\财务\\`x`\\[a](http:\\evil)\\**b**.pdf")
+    assert render(made.text).endswith("位置：\\\\nas\\财务\\`x`\\[a](http:\\evil)\\**b**.pdf")
 
 
 @pytest.mark.parametrize(
