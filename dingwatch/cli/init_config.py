@@ -15,8 +15,9 @@ from typing import Final
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from dingwatch.config import ConfigError, Problem, Rate, load
+from dingwatch.config import ConfigError, Problem, load
 from dingwatch.config.schema import SECTIONS
+from dingwatch.pace import Limit
 from dingwatch.texts import Keys, Language, Setup
 
 FOR_ITS_OWNER: Final = 0o600
@@ -108,7 +109,7 @@ def _default(shape: type[BaseModel], key: str) -> str:
 
 def _written(value: object) -> str:
     """Write a default as a person would: durations and paces are numbers to the program."""
-    if isinstance(value, Rate):
+    if isinstance(value, Limit):
         return f"{value.count}/{'s' if value.spaced else 'm'}"
     if isinstance(value, float):
         unit = next((unit for unit, seconds in _UNITS.items() if value % seconds == 0), None)

@@ -14,7 +14,6 @@ from dingwatch.config.values import (
     Folder,
     Pace,
     Problem,
-    Rate,
     Webhook,
 )
 
@@ -26,7 +25,6 @@ __all__ = [
     "Folder",
     "Pace",
     "Problem",
-    "Rate",
     "Webhook",
     "find",
     "load",

@@ -18,7 +18,7 @@ from dingwatch.config import checks
 from dingwatch.config.document import Document
 from dingwatch.config.findings import Finding, Place, shown
 from dingwatch.config.units import Between, Span, pace
-from dingwatch.config.values import Rate
+from dingwatch.pace import Limit
 from dingwatch.texts import Problems
 
 _AGES: Final = "36500d"
@@ -35,7 +35,7 @@ Words = Annotated[tuple[Word, ...], BeforeValidator(checks.one_or_more), AfterVa
 Patterns = Annotated[
     tuple[Annotated[str, AfterValidator(checks.pattern)], ...], BeforeValidator(checks.listed)
 ]
-Limit = Annotated[Rate, BeforeValidator(pace)]
+Rate = Annotated[Limit, BeforeValidator(pace)]
 
 
 class _Shape(BaseModel):
@@ -66,8 +66,8 @@ class DeliveryShape(_Shape):
 class PaceShape(_Shape):
     """The section `pace`."""
 
-    per_api: Limit | None = Rate(20, 1.0, spaced=True)
-    per_conversation: Limit | None = Rate(20, 60.0, spaced=False)
+    per_api: Rate | None = Limit(20, 1.0, spaced=True)
+    per_conversation: Rate | None = Limit(20, 60.0, spaced=False)
 
 
 class FolderShape(_Shape):

@@ -8,7 +8,7 @@ from typing import Final
 
 from pydantic_core import PydanticCustomError
 
-from dingwatch.config.values import Rate
+from dingwatch.pace import Limit
 from dingwatch.texts import Problems
 
 _SECONDS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
@@ -48,10 +48,10 @@ def size(written: object) -> int:
     return int(float(number) * _ALL_BYTES[unit])
 
 
-def pace(written: object) -> Rate:
+def pace(written: object) -> Limit:
     """Return a rate: per second evenly spaced, per minute in bursts."""
     count, unit = _match(_PACE, written, Problems.PACE).groups()
-    return Rate(int(count), _SECONDS[unit], spaced=unit == "s")
+    return Limit(int(count), _SECONDS[unit], spaced=unit == "s")
 
 
 @dataclass(frozen=True, slots=True)

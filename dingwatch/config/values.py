@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from dingwatch.model import Recipient, RecipientKind
+from dingwatch.pace import Limit
 from dingwatch.texts import Language
 
 
@@ -27,15 +28,6 @@ class ConfigError(Exception):
     def __init__(self, problems: tuple[Problem, ...]) -> None:
         super().__init__("; ".join(f"{p.key} ({p.line}): {p.text}" for p in problems))
         self.problems = problems
-
-
-@dataclass(frozen=True, slots=True)
-class Rate:
-    """At most `count` in any `period` seconds, evenly `spaced` or in bursts."""
-
-    count: int
-    period: float
-    spaced: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +56,8 @@ class Delivery:
 class Pace:
     """How fast at most; None is no limit."""
 
-    per_api: Rate | None
-    per_conversation: Rate | None
+    per_api: Limit | None
+    per_conversation: Limit | None
 
 
 @dataclass(frozen=True, slots=True)

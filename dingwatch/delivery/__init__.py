@@ -22,7 +22,7 @@ from dingwatch.delivery.limits import Target
 from dingwatch.delivery.loop import DeliveryLoop
 from dingwatch.delivery.reading import Reader
 from dingwatch.delivery.senders import Sender
-from dingwatch.delivery.state import Settings, target_of
+from dingwatch.delivery.state import FolderPolicy, Settings, target_of
 
 __all__ = [
     "Begin",
@@ -33,6 +33,7 @@ __all__ = [
     "DriveUploader",
     "Executor",
     "FetchToken",
+    "FolderPolicy",
     "Job",
     "Operator",
     "Outcome",

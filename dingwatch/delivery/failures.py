@@ -239,7 +239,7 @@ def row_failed(state: LoopState, tick: TickContext, row: Delivery, verdict: Verd
         return
     served_at = max(state.served_at.get(api, float("-inf")) for api in _apis_of(row, claimed))
     alone = row.failures == 0 or served_at > row.due
-    rules = Rules(state.settings.give_up_after, state.settings.unsupported_in(row.folder))
+    rules = Rules(state.settings.give_up_after, state.settings.of_folder(row.folder).unsupported)
     standing = replace(row.standing, state=claimed)
     result = policy.consequence(verdict, standing, tick.now, state.chance(), rules, alone=alone)
     _write_consequence(state, tick, row, claimed, result)

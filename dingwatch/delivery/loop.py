@@ -109,7 +109,7 @@ class DeliveryLoop:
                 (at, Target(message_api(where), where) if state is State.SENDING else Target(API_UPLOAD))
                 for state, at, where in claims
             ]
-            if any(wording.template for wording in self._memory.settings.wordings.values()):
+            if any(folder.wording.template for folder in self._memory.settings.folders.values()):
                 lines = learned_rates.recent_captions(connection, now - longest)
                 taken += [(at, Target(message_api(where), where)) for at, where in lines]
             for at, target in sorted(taken, key=lambda one: one[0]):

@@ -155,14 +155,14 @@ def _claim_file(state: LoopState, tick: TickContext, rows: Sequence[Delivery], p
             Change(row.id, Event.CLAIM, State.UPLOADED, None, {"claimed_at": tick.now}, row.version)
         )
     row, *others = rows
-    wording = state.settings.wording_of(row.folder)
+    wording = state.settings.of_folder(row.folder).wording
     instead = notice(wording, row.path, row.fingerprint.size) if payload.notice else None
     tick.jobs.append(Send(row, row.media_id or "", payload, instead, tuple(others)))
 
 
 def _line(state: LoopState, tick: TickContext, row: Delivery, payload: Payload) -> Message | None:
     """Return the line that is to go before a row's file; None where there is none, or it has gone."""
-    wording = state.settings.wording_of(row.folder)
+    wording = state.settings.of_folder(row.folder).wording
     if payload.notice or row.caption_sent_at is not None or wording.template is None:
         return None
     changed = ordering.sent_before(tick.connection, row.id)

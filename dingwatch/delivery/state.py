@@ -61,8 +61,18 @@ DRIVE_APIS: Final = frozenset({API_PARTS_BEGIN, API_PUT, API_UPLOAD_INFO, API_CO
 
 
 @dataclass(frozen=True, slots=True)
+class FolderPolicy:
+    """How the files of one folder go out, and what people read about them."""
+
+    payload: PayloadPolicy
+    wording: Wording = field(default=Wording())
+    unsupported: str = "zip"
+    """`zip` or `skip`: what happens to extensions that DingTalk refuses."""
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
-    """What the delivery loop is to know of the configuration."""
+    """The configuration as the delivery loop needs it."""
 
     app: str
     workers: int = 4
@@ -70,28 +80,20 @@ class Settings:
     resend_uncertain: bool = True
     per_api: Limit | None = None
     per_conversation: Limit | None = None
-    codes: Mapping[int | None, PayloadPolicy] = field(default_factory=dict)
-    """How files go out, by folder id; None is what `send` was given."""
     monthly_calls: int | None = None
-    unsupported: Mapping[int, str] = field(default_factory=dict)
-    """`zip` or `skip` by folder id."""
-    wordings: Mapping[int | None, Wording] = field(default_factory=dict)
-    """What is said of files, by folder id."""
+    folders: Mapping[int | None, FolderPolicy] = field(default_factory=dict)
+    """By folder id; None is for files that `send` was given."""
 
-    def code_of(self, row: Delivery) -> PayloadPolicy:
+    def of_folder(self, folder: int | None) -> FolderPolicy:
+        """Return the policy of a folder; the plain one where the configuration has none."""
+        return self.folders.get(folder) or FolderPolicy(PayloadPolicy(self.app, MEDIA_LIMIT))
+
+    def payload_policy(self, row: Delivery) -> PayloadPolicy:
         """Return how a row's file goes out."""
-        code = self.codes.get(row.folder) or PayloadPolicy(self.app, MEDIA_LIMIT)
+        policy = self.of_folder(row.folder).payload
         if row.folder is None and Recipient.of(row.conversation).kind is RecipientKind.CHAT:
-            return replace(code, named=True)
-        return code
-
-    def wording_of(self, folder: int | None) -> Wording:
-        """Return what is said of a folder's files."""
-        return self.wordings.get(folder) or Wording()
-
-    def unsupported_in(self, folder: int | None) -> str:
-        """Say what happens to kinds that DingTalk refuses; what `send` was given goes zipped."""
-        return self.unsupported.get(folder, "zip") if folder is not None else "zip"
+            return replace(policy, named=True)
+        return policy
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,8 +65,8 @@ def claim_content(state: LoopState, tick: TickContext, rows: Sequence[Delivery])
 
 
 def _payload_of(state: LoopState, row: Delivery) -> Payload:
-    code = state.settings.code_of(row)
-    return choose_payload(row.name, row.fingerprint.size, row.digest, code, state.refused)
+    policy = state.settings.payload_policy(row)
+    return choose_payload(row.name, row.fingerprint.size, row.digest, policy, state.refused)
 
 
 def _sharing_payload(
@@ -116,7 +116,7 @@ def _preflight(state: LoopState, row: Delivery, payload: Payload) -> tuple[Event
         return Event.REJECT, Cause("too_big", "", "TOO_BIG")
     if row.fingerprint.size == 0:
         return Event.SKIP, Cause("empty", "", "EMPTY")
-    if payload.form is Form.ZIP and state.settings.unsupported_in(row.folder) == "skip":
+    if payload.form is Form.ZIP and state.settings.of_folder(row.folder).unsupported == "skip":
         return Event.SKIP, Cause("unsupported", "", "UNSUPPORTED")
     return None
 

@@ -13,7 +13,7 @@ from functools import partial
 from typing import Final
 
 from dingwatch import delivery, host
-from dingwatch.config import Config, Rate
+from dingwatch.config import Config
 from dingwatch.delivery import DeliveryLoop, Outcome, target_of
 from dingwatch.delivery.drives import THREADS as DRIVE_THREADS
 from dingwatch.dingtalk import Client
@@ -22,11 +22,8 @@ from dingwatch.ledger.delivery import Delivery, by_id
 from dingwatch.ledger.outage import RETRY_SECONDS
 from dingwatch.lifecycle import IN_WORK, State
 from dingwatch.model import Now, Vanished
-from dingwatch.notice_text import Wording
-from dingwatch.pace import Limit
-from dingwatch.payload import PayloadPolicy
 from dingwatch.service import looping
-from dingwatch.service.folders import account_of, bind_folders, payload_policy, webhooks, wording
+from dingwatch.service.folders import account_of, bind_folders, folder_policies, webhooks
 from dingwatch.service.gate import Gate
 from dingwatch.service.inbox import Inbox
 from dingwatch.service.ledgers import open_ledger
@@ -36,10 +33,6 @@ from dingwatch.watch import Hint
 
 STOP_SECONDS: Final = 9.0
 """What is in flight may take this long after a stop; systemd and people were promised ten."""
-
-
-def _limit(rate: Rate | None) -> Limit | None:
-    return Limit(rate.count, rate.period, rate.spaced) if rate else None
 
 
 class DeliverySide:
@@ -55,7 +48,7 @@ class DeliverySide:
     ) -> None:
         self._outage = outage
         self._stopping = threading.Event()
-        self._gate = Gate(_limit(config.pace.per_api), self._stopping)
+        self._gate = Gate(config.pace.per_api, self._stopping)
         dingtalk = config.dingtalk
         self._client = Client(
             account_of(dingtalk),
@@ -66,15 +59,6 @@ class DeliverySide:
             monotonic=time.monotonic,
             pool=config.delivery.workers + 2 + DRIVE_THREADS,
         )
-        codes: dict[int | None, PayloadPolicy] = {
-            number: payload_policy(config, folder, number)
-            for number, folder in zip(folders, config.folders, strict=False)
-        }
-        codes[None] = payload_policy(config, None, None)
-        wordings: dict[int | None, Wording] = {
-            number: wording(config, folder) for number, folder in zip(folders, config.folders, strict=False)
-        }
-        unsupported = {f: c.unsupported for f, c in zip(folders, config.folders, strict=False)}
         self.loop = DeliveryLoop(
             store,
             delivery.Settings(
@@ -82,12 +66,10 @@ class DeliverySide:
                 workers=config.delivery.workers,
                 give_up_after=config.delivery.give_up_after,
                 resend_uncertain=config.delivery.on_uncertain == "resend",
-                per_api=_limit(config.pace.per_api),
-                per_conversation=_limit(config.pace.per_conversation),
-                codes=codes,
+                per_api=config.pace.per_api,
+                per_conversation=config.pace.per_conversation,
                 monthly_calls=dingtalk.monthly_calls,
-                wordings=wordings,
-                unsupported=unsupported,
+                folders=folder_policies(config, folders),
             ),
             token_fresh=self._client.token_fresh,
             chance=random.random,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
 from dingwatch import filters
 from dingwatch.config import Config, DingTalk, Folder
+from dingwatch.delivery import FolderPolicy
 from dingwatch.dingtalk import MEDIA_LIMIT, Account, Webhook
 from dingwatch.intake import FolderSettings
 from dingwatch.ledger import Store
@@ -58,9 +60,15 @@ def payload_policy(config: Config, folder: Folder | None, number: int | None) ->
     )
 
 
-def wording(config: Config, folder: Folder) -> Wording:
-    """Return what is said of a folder's files."""
-    return Wording(config.language, folder.name, folder.notice_location, folder.message)
+def folder_policies(config: Config, ids: Iterable[int]) -> dict[int | None, FolderPolicy]:
+    """Return how delivery treats the files of each folder, by its id in the ledger; None is for `send`."""
+    policies: dict[int | None, FolderPolicy] = {None: FolderPolicy(payload_policy(config, None, None))}
+    # `send` runs delivery for its own files alone, and binds no more folders than it needs.
+    for number, folder in zip(ids, config.folders, strict=False):
+        wording = Wording(config.language, folder.name, folder.notice_location, folder.message)
+        payload = payload_policy(config, folder, number)
+        policies[number] = FolderPolicy(payload, wording, folder.unsupported)
+    return policies
 
 
 def webhooks(config: Config) -> dict[str, Webhook]:

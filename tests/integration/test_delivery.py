@@ -9,7 +9,7 @@ import pytest
 from dingwatch import quota
 from dingwatch.delivery import DeliveryLoop, FetchToken, Outcome, Send, SendDone, Settings, Upload, UploadDone
 from dingwatch.delivery.jobs import Done, Job
-from dingwatch.dingtalk import MEDIA_LIMIT, REFUSED_EXTENSIONS, Host
+from dingwatch.dingtalk import REFUSED_EXTENSIONS, Host
 from dingwatch.ledger import (
     LedgerError,
     Outage,
@@ -45,7 +45,7 @@ from dingwatch.model import (
     Verdict,
 )
 from dingwatch.pace import Limit
-from dingwatch.payload import PayloadPolicy, choose_payload
+from dingwatch.payload import choose_payload
 from dingwatch.texts import Calls, Log
 from tests.support import Heard
 
@@ -86,7 +86,7 @@ class Desk:
         """Write down a settled file, or one that `send` was given; return the ids of its deliveries."""
         self.number += 1
         digest = content or f"digest{self.number}"
-        code = self.settings.codes.get(self.mark.id, PayloadPolicy(APP, MEDIA_LIMIT))
+        code = self.settings.of_folder(self.mark.id).payload
         rebuild_payload = choose_payload(name.encode(), size, digest, code, REFUSED_EXTENSIONS)
         new = NewVersion(
             folder=self.mark.id if watched else None,

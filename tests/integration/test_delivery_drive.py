@@ -14,6 +14,7 @@ from dingwatch.delivery import (
     Commit,
     Done,
     FetchToken,
+    FolderPolicy,
     Job,
     Outcome,
     Put,
@@ -50,7 +51,7 @@ BEGUN = UploadSession("space", "key")
 def desk(tmp_path: Path, blank_ledger: Path) -> Iterator[Desk]:
     """A desk whose folder sends large files by the drive."""
     code = PayloadPolicy(APP, MEDIA_LIMIT, space="1", large="drive")
-    made = Desk(tmp_path, blank_ledger, Settings(APP, codes={1: code}))
+    made = Desk(tmp_path, blank_ledger, Settings(APP, folders={1: FolderPolicy(code)}))
     yield made
     made.store.close()
 
@@ -188,7 +189,7 @@ def test_a_robots_pause_does_not_hold_the_drive(desk: Desk) -> None:
 def test_an_upload_that_alone_gets_no_answer_is_given_up(tmp_path: Path, blank_ledger: Path) -> None:
     """Others come through meanwhile, each in one piece: it is no outage, and every try costs a call."""
     code = PayloadPolicy(APP, MEDIA_LIMIT, space="1", large="drive")
-    desk = Desk(tmp_path, blank_ledger, Settings(APP, codes={1: code}, give_up_after=60.0))
+    desk = Desk(tmp_path, blank_ledger, Settings(APP, folders={1: FolderPolicy(code)}, give_up_after=60.0))
     (row,) = desk.drop("a.iso", size=MEDIA_LIMIT + 1)
     for number in range(60):
         desk.now += 3600.0
@@ -210,14 +211,14 @@ def unanswered(job: Job, row: int) -> Outcome:
 def test_notices_follow_their_own_folders_settings(desk: Desk) -> None:
     """They share one key in the ledger; a folder that sends files by now does so."""
     notices = PayloadPolicy(APP, MEDIA_LIMIT, large="notice")
-    desk.settings = replace(desk.settings, codes={1: notices, None: notices})
+    desk.settings = replace(desk.settings, folders={1: FolderPolicy(notices), None: FolderPolicy(notices)})
     first = desk.drop("a.iso", size=SIZE)[0]
     second = desk.drop("b.iso", size=SIZE)[0]
     with desk.store.writing() as connection:
         connection.exec_driver_sql("UPDATE deliveries SET folder_id = NULL WHERE id = ?", (second,))
         connection.exec_driver_sql("UPDATE versions SET folder_id = NULL WHERE name = ?", (b"b.iso",))
     drive = PayloadPolicy(APP, MEDIA_LIMIT, space="send", large="drive")
-    desk.settings = replace(desk.settings, codes={1: notices, None: drive})
+    desk.settings = replace(desk.settings, folders={1: FolderPolicy(notices), None: FolderPolicy(drive)})
     desk.restart()
     work(desk, [])
     assert (desk.state(first), desk.state(second)) == ("skipped", "sent")

@@ -6,7 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from dingwatch.delivery import Outcome, Send, SendCaption, SendDone, Settings, Upload, UploadDone
+from dingwatch.delivery import (
+    FolderPolicy,
+    Outcome,
+    Send,
+    SendCaption,
+    SendDone,
+    Settings,
+    Upload,
+    UploadDone,
+)
 from dingwatch.delivery.jobs import Done, Job
 from dingwatch.dingtalk import MEDIA_LIMIT
 from dingwatch.ledger.folders import Mapped, bind
@@ -39,6 +48,12 @@ def desk_of(path: Path, blank: Path, *recipients: str, settings: Settings | None
     return desk
 
 
+def settings_of(desk: Desk, send_as: str = "file", wording: Wording | None = None) -> Settings:
+    """Return settings with one policy for the desk's folder."""
+    policy = FolderPolicy(PayloadPolicy(APP, MEDIA_LIMIT, send_as=send_as), wording or Wording())
+    return Settings(APP, folders={desk.mark.id: policy})
+
+
 @pytest.fixture
 def desk(tmp_path: Path, blank_ledger: Path) -> Iterator[Desk]:
     """A desk with three persons and a group."""
@@ -51,7 +66,7 @@ def desk(tmp_path: Path, blank_ledger: Path) -> Iterator[Desk]:
 def saying(tmp_path: Path, blank_ledger: Path) -> Iterator[Desk]:
     """A desk whose folder has a line before each file."""
     made = desk_of(tmp_path, blank_ledger, *PERSONS, "cidA")
-    made.settings = Settings(APP, wordings={made.mark.id: Wording(template="{name} {change}")})
+    made.settings = settings_of(made, wording=Wording(template="{name} {change}"))
     made.restart()
     yield made
     made.store.close()
@@ -271,11 +286,7 @@ def test_persons_get_the_same_line_together(saying: Desk) -> None:
 def test_no_line_goes_before_a_notice(tmp_path: Path, blank_ledger: Path) -> None:
     """The notice says all of it."""
     desk = desk_of(tmp_path, blank_ledger, "cidA")
-    desk.settings = Settings(
-        APP,
-        codes={desk.mark.id: PayloadPolicy(APP, MEDIA_LIMIT, send_as="notice")},
-        wordings={desk.mark.id: Wording(template="{name}")},
-    )
+    desk.settings = settings_of(desk, "notice", Wording(template="{name}"))
     desk.restart()
     (row,) = desk.drop("a.pdf")
     jobs = desk.tick() + desk.tick() + desk.tick()
@@ -295,7 +306,7 @@ def test_a_custom_robots_trouble_is_its_own(tmp_path: Path, blank_ledger: Path, 
     """A lost answer is no doubt, and neither it nor an address out of reach pauses anything else."""
     settings = Settings(APP)
     desk = desk_of(tmp_path, blank_ledger, "webhook:abc", settings=settings)
-    desk.settings = Settings(APP, codes={desk.mark.id: PayloadPolicy(APP, MEDIA_LIMIT, send_as="notice")})
+    desk.settings = settings_of(desk, "notice")
     desk.restart()
     (row,) = desk.drop("a.pdf", "webhook:abc")
     (job,) = desk.tick() + desk.tick() + desk.tick()
@@ -319,7 +330,7 @@ def test_what_is_given_to_a_chat_and_a_group_has_two_uploads(desk: Desk) -> None
 def test_what_is_no_picture_to_dingtalk_goes_as_a_file(tmp_path: Path, blank_ledger: Path) -> None:
     """A kind costs one refused call, and a size one; both are still known after a restart."""
     desk = desk_of(tmp_path, blank_ledger, "cidA")
-    desk.settings = Settings(APP, codes={desk.mark.id: PayloadPolicy(APP, MEDIA_LIMIT, send_as="image")})
+    desk.settings = settings_of(desk, "image")
     desk.restart()
 
     def kind_of(name: str, size: int, *refusals: Verdict) -> list[str]:

@@ -9,6 +9,7 @@ from dingwatch.delivery import (
     Begin,
     Commit,
     FetchToken,
+    FolderPolicy,
     Job,
     Outcome,
     Put,
@@ -57,8 +58,8 @@ REFUSALS: tuple[tuple[Verdict, bool], ...] = (
 def desk(tmp_path: Path, blank_ledger: Path) -> Iterator[Desk]:
     """A desk with a caption before each file, whose large files go by the drive."""
     code = PayloadPolicy(APP, MEDIA_LIMIT, space="1", large="drive")
-    wordings = {folder: Wording(template="{name}") for folder in (1, None)}
-    made = Desk(tmp_path, blank_ledger, Settings(APP, codes={1: code, None: code}, wordings=wordings))
+    policy = FolderPolicy(code, Wording(template="{name}"))
+    made = Desk(tmp_path, blank_ledger, Settings(APP, folders={1: policy, None: policy}))
     yield made
     made.store.close()
 

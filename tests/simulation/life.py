@@ -17,7 +17,16 @@ from random import Random
 from typing import Any, Final, cast
 
 from dingwatch import delivery, filters, intake
-from dingwatch.delivery import DeliveryLoop, FetchToken, Outcome, Send, SendCaption, Settings, Upload
+from dingwatch.delivery import (
+    DeliveryLoop,
+    FetchToken,
+    FolderPolicy,
+    Outcome,
+    Send,
+    SendCaption,
+    Settings,
+    Upload,
+)
 from dingwatch.delivery import reading as delivery_reading
 from dingwatch.dingtalk import MEDIA_LIMIT, REFUSED_EXTENSIONS, Client
 from dingwatch.intake import FolderSettings, Input, IntakeLoop
@@ -371,6 +380,8 @@ class Life:
         self._intake_perform = intake.Executor(
             self.store, self.observer, {one.id: one for one in settings}, self.intake_in_put
         )
+        wording = Wording(template="{name}") if self.shape.lines else Wording()
+        policy = FolderPolicy(PayloadPolicy(APP, MEDIA_LIMIT), wording, self.shape.unsupported)
         self.delivery = DeliveryLoop(
             self.store,
             Settings(
@@ -379,8 +390,7 @@ class Life:
                 resend_uncertain=self.shape.resend,
                 per_api=self.shape.per_api,
                 per_conversation=self.shape.per_conversation,
-                unsupported={mark.id: self.shape.unsupported for mark in marks},
-                wordings={mark.id: Wording(template="{name}") for mark in marks if self.shape.lines},
+                folders={mark.id: policy for mark in marks},
             ),
             token_fresh=self.chat.token_fresh,
             chance=self.rng.random,

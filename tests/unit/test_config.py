@@ -10,10 +10,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dingwatch.config import Config, ConfigError, Problem, Rate, find, load
+from dingwatch.config import Config, ConfigError, Problem, find, load
 from dingwatch.config.document import LARGEST
 from dingwatch.config.schema import SECTIONS
 from dingwatch.config.units import size
+from dingwatch.pace import Limit
 from dingwatch.texts import Language, Problems
 
 ROOT = Path(__file__).parents[2]
@@ -89,8 +90,8 @@ def test_defaults(write: Writer) -> None:
     assert config.dingtalk.oapi_url == "https://oapi.dingtalk.com"
     assert (config.dingtalk.operator_union_id, config.dingtalk.monthly_calls) == (None, 5000)
     assert dataclasses.astuple(config.delivery) == (4, 3 * 86400, "resend")
-    assert config.pace.per_api == Rate(20, 1, spaced=True)
-    assert config.pace.per_conversation == Rate(20, 60, spaced=False)
+    assert config.pace.per_api == Limit(20, 1, spaced=True)
+    assert config.pace.per_conversation == Limit(20, 60, spaced=False)
     (only,) = config.folders
     assert (only.path, only.name) == (write.here / "in", "in")
     assert only.root == os.fsencode(os.path.realpath(write.here / "in"))
@@ -121,7 +122,7 @@ def test_everything_said(write: Writer) -> None:
     (only,) = config.folders
     assert (only.name, only.recursive, only.include, only.exclude) == ("财务", False, ("*.pdf",), ())
     assert (only.settle, only.hold_over, only.rescan, only.watch) == (1.5, None, 7200, "poll")
-    assert (config.pace.per_api, config.pace.per_conversation) == (None, Rate(7, 1, spaced=True))
+    assert (config.pace.per_api, config.pace.per_conversation) == (None, Limit(7, 1, spaced=True))
     assert (config.language, config.keep) == (Language.ZH, 0.5)
     assert "word" not in repr(config)
 
