@@ -12,7 +12,7 @@ from typing import Any, Concatenate, ParamSpec
 import click
 
 import dingwatch
-from dingwatch.cli import check, decide, fetch, history, link, recall, resume, retry, run, send, status, why
+from dingwatch.cli import check, decide, fetch, history, retry, run, send, status, why
 from dingwatch.cli.context import Session, own_language
 from dingwatch.ledger import LedgerError
 from dingwatch.lifecycle import State
@@ -144,7 +144,7 @@ def discard_(session: Session, *, folder: str) -> int:
 @command(Cli.RESUME, secret=False)
 def resume_(session: Session) -> int:
     """Try again what is paused."""
-    return resume.resume(session)
+    return decide.resume(session)
 
 
 @command(Cli.WHY, secret=False)
@@ -178,7 +178,7 @@ def init_(session: Session, *, overwrite: bool, sandbox: str | None, wait: int) 
 @click.option("--json", "as_json", is_flag=True, help=_help(Cli.OPT_JSON))
 def link_(session: Session, *, delivery: int, as_json: bool) -> int:
     """Give a temporary download address."""
-    return link.link(session, delivery, as_json=as_json)
+    return fetch.link(session, delivery, as_json=as_json)
 
 
 @command(Back.FETCH)
@@ -202,7 +202,7 @@ def fetch_(session: Session, *, delivery: int, target: Path, force: bool) -> int
 @click.argument("delivery", type=int, metavar="ID")
 def recall_(session: Session, *, delivery: int) -> int:
     """Take a sent message back."""
-    return recall.recall(session, delivery)
+    return fetch.recall(session, delivery)
 
 
 @command(Cli.DEMO)
@@ -220,9 +220,9 @@ def demo_(session: Session) -> int:
 )
 def sandbox_(session: Session, *, host: str, port: int) -> int:
     """Run the local stand-in for DingTalk."""
-    from dingwatch.cli import sandbox  # noqa: PLC0415 (as above)
+    from dingwatch.cli import demo  # noqa: PLC0415 (as above)
 
-    return sandbox.sandbox(session, host, port)
+    return demo.sandbox(session, host, port)
 
 
 @contextmanager

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from enum import StrEnum
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -15,12 +16,11 @@ import click
 
 from dingwatch import files, filters, names, quota
 from dingwatch.cli.context import Session
-from dingwatch.cli.finding import Finding, Mark, failed_text
-from dingwatch.cli.online import online
-from dingwatch.config import ConfigError, Folder
-from dingwatch.dingtalk import BILLED, MOST_PERSONS
+from dingwatch.cli.online import address_of, calling, describe_failure
+from dingwatch.config import ConfigError, DingTalk, Folder
+from dingwatch.dingtalk import BILLED, MOST_PERSONS, Client, Host, proxy_of
 from dingwatch.ledger import LedgerError, Store, calls, report
-from dingwatch.model import Failure, Verdict
+from dingwatch.model import Failure, Scope, Verdict
 from dingwatch.service import ledger_url, open_ledger
 from dingwatch.texts import Checks
 from dingwatch.watch import kind_of, walk
@@ -28,6 +28,31 @@ from dingwatch.watch import kind_of, walk
 LISTING_SECONDS: Final = 30.0
 """For one directory; a million names take some seconds."""
 WATCH_LIMIT: Final = Path("/proc/sys/fs/inotify/max_user_watches")
+MOST_SKEW: Final = 300.0
+"""Seconds that the clock may be wrong. The drive's addresses live for 900 s (KB:0674), and a webhook's
+signature for an hour (KB:0717): well before either, somebody should know."""
+
+
+class Mark(StrEnum):
+    """How a check came out."""
+
+    OK = "ok"
+    WARN = "warn"
+    FAIL = "FAIL"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of the report."""
+
+    mark: Mark
+    text: str
+
+
+def failed_text(session: Session, text: Checks, verdict: Verdict, **values: object) -> str:
+    """Say what did not work, why, and what a person can do."""
+    cause = verdict.cause
+    return session.say(text, reason=session.reason(cause), advice=session.advice(cause.advice), **values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +113,7 @@ def _findings(session: Session, *, offline: bool) -> Iterator[Finding]:
     )
     yield _quota(session, calls, before.used)
     if not offline:
-        yield from online(session)
+        yield from _check_online(session)
 
 
 def _state(session: Session) -> Iterator[Finding]:
@@ -206,3 +231,91 @@ def _watches(session: Session, needed: int) -> Finding:
     if needed < limit:
         return Finding(Mark.OK, session.say(Checks.WATCHES, needed=needed, limit=limit))
     return Finding(Mark.FAIL, session.say(Checks.WATCHES_FEW, needed=needed, limit=limit, wanted=needed * 2))
+
+
+def _check_online(session: Session) -> Iterator[Finding]:
+    """Ask for a token of each host, for the robots of each conversation, and what the operator may do."""
+    with calling(session) as client:
+        yield from _asked(session, client, session.config.dingtalk)
+
+
+def _asked(session: Session, client: Client, dingtalk: DingTalk) -> Iterator[Finding]:
+    if proxy := proxy_of(dingtalk.api_url):
+        yield Finding(Mark.OK, session.say(Checks.PROXIED, proxy=proxy))
+    refused = list(_tokens(session, client, dingtalk))
+    yield from check_clock(session, client)
+    if refused:
+        yield from refused
+        return
+    yield Finding(Mark.OK, session.say(Checks.TOKEN))
+    for conversation in sorted({c for folder in session.config.folders for c in folder.conversation_ids}):
+        try:
+            yield check_robot(session, client, conversation, dingtalk.robot_code)
+        except Failure as failure:
+            yield _unasked(session, Checks.ROBOT_UNKNOWN, failure, conversation, dingtalk)
+            if failure.verdict.scope in {Scope.APP, Scope.API}:
+                return  # the next call would be refused for the same
+    yield from _operator(session, client, dingtalk)
+
+
+def _tokens(session: Session, client: Client, dingtalk: DingTalk) -> Iterator[Finding]:
+    for host in Host:
+        try:
+            client.fetch_token(host)
+        except Failure as failure:
+            url = address_of(host, dingtalk.api_url, dingtalk.oapi_url)
+            text = describe_failure(session, Checks.TOKEN_BAD, failure.verdict, url, host=host)
+            yield Finding(Mark.FAIL, text)
+            return
+
+
+def check_clock(session: Session, client: Client) -> Iterator[Finding]:
+    """Compare this machine's clock with the date of the latest answer; say nothing when they agree."""
+    ahead = client.clock_ahead
+    if ahead is not None and abs(ahead) > MOST_SKEW:
+        direction = session.say(Checks.AHEAD if ahead > 0 else Checks.BEHIND)
+        text = session.say(Checks.CLOCK_WRONG, seconds=round(abs(ahead)), direction=direction)
+        yield Finding(Mark.FAIL, text)
+
+
+def check_robot(session: Session, client: Client, conversation: str, robot_code: str) -> Finding:
+    """Say whether the robot is in a conversation; raise Failure when that cannot be known."""
+    if robot_code in client.robots(conversation):
+        return Finding(Mark.OK, session.say(Checks.ROBOT, conversation=conversation))
+    advice = session.advice("ROBOT_IN_GROUP")
+    return Finding(Mark.FAIL, session.say(Checks.ROBOT_BAD, conversation=conversation, advice=advice))
+
+
+def _operator(session: Session, client: Client, dingtalk: DingTalk) -> Iterator[Finding]:
+    """Ask for each conversation's own space as the operator: a billed call each, which changes nothing.
+
+    It shows that the unionId is somebody's, and that this person is in the group. To make a space of
+    dingwatch's own would show more, but `check` leaves nothing behind. That the app lacks the permission
+    for this question alone is a warning: no delivery asks it.
+    """
+    operator = dingtalk.operator_union_id
+    if operator is None:
+        return
+    folders = [folder for folder in session.config.folders if folder.large_files == "drive"]
+    for conversation in sorted({c for folder in folders for c in folder.conversation_ids}):
+        try:
+            client.conversation_files(operator).space(conversation)
+        except Failure as failure:
+            mark = Mark.WARN if failure.verdict.cause.advice == "PERMISSION" else Mark.FAIL
+            yield _unasked(session, Checks.OPERATOR_BAD, failure, conversation, dingtalk, mark)
+            if failure.verdict.scope in {Scope.APP, Scope.API}:
+                return
+        else:
+            yield Finding(Mark.OK, session.say(Checks.OPERATOR, conversation=conversation))
+
+
+def _unasked(
+    session: Session,
+    text: Checks,
+    failure: Failure,
+    conversation: str,
+    dingtalk: DingTalk,
+    mark: Mark = Mark.FAIL,
+) -> Finding:
+    described = describe_failure(session, text, failure.verdict, dingtalk.api_url, conversation=conversation)
+    return Finding(mark, described)

@@ -1,4 +1,4 @@
-"""`dingwatch release` and `dingwatch discard`: a person's word on a flood; `resolve`: on a doubt."""
+"""What only a person can decide: `resolve` a doubt, `release` or `discard` a flood hold, `resume` pauses."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from collections.abc import Callable
 import click
 
 from dingwatch.cli.context import Session
-from dingwatch.ledger import Store, commands
+from dingwatch.ledger import Store, commands, pauses
 from dingwatch.ledger.commands import NotApplicable
+from dingwatch.model import Pause
 from dingwatch.texts import Cli
 
 
@@ -48,4 +49,19 @@ def resolve(session: Session, delivery: int, *, sent: bool) -> int:
             session.fail(Cli.RESOLVE_NOT, id=delivery)
     session.poke()
     click.echo(session.say(Cli.RESOLVED_SENT if sent else Cli.RESOLVED_RESEND, id=delivery))
+    return 0
+
+
+def resume(session: Session) -> int:
+    """Have everything that is paused tried again at once, and tell what that is."""
+    found: list[Pause] = []
+    if session.ledger_exists:
+        with session.store() as store, store.writing() as connection:
+            found = pauses.resume(connection)
+    said = Cli.RESUMED if session.poke() else Cli.RESUMED_LATER
+    for pause in found:
+        cause = session.reason(pause.cause)
+        click.echo(session.say(said, scope=pause.scope, key=pause.key, cause=cause))
+    if not found:
+        click.echo(session.say(Cli.NOT_PAUSED))
     return 0

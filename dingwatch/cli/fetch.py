@@ -1,12 +1,15 @@
-"""`dingwatch fetch`: the bytes of what was sent, back from DingTalk."""
+"""`dingwatch link`, `fetch` and `recall`: what was sent, got back from DingTalk or taken back."""
 
 from __future__ import annotations
 
+import json
+import shlex
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import BinaryIO, Final, NoReturn
 
 import click
 from rich.console import Console
@@ -14,14 +17,118 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, Trans
 
 from dingwatch import names
 from dingwatch.cli import verified_download
-from dingwatch.cli.context import Session
-from dingwatch.cli.delivered import delivery, elsewhere, give_up, operator, require_content
+from dingwatch.cli.context import Session, local, printable
 from dingwatch.cli.online import calling
+from dingwatch.cli.status import instant
 from dingwatch.cli.verified_download import Differs, Taken
-from dingwatch.dingtalk import MEDIA_LIMIT, Client, Sink, Storage
+from dingwatch.dingtalk import MEDIA_LIMIT, Client, Recalled, SignedAddress, Sink, Storage
+from dingwatch.ledger import Store, sent
+from dingwatch.ledger.commands import NotApplicable
 from dingwatch.ledger.sent import Place, Sent
-from dingwatch.model import Failure, Form, Route
-from dingwatch.texts import Back
+from dingwatch.lifecycle import State
+from dingwatch.model import Failure, Form, MediaLost, NoAnswer, RecipientKind, Rejected, Route, Verdict
+from dingwatch.payload import NOTICE
+from dingwatch.texts import Back, Text
+
+
+@contextmanager
+def delivery(session: Session, number: int) -> Iterator[tuple[Store, Sent]]:
+    """Open the ledger and yield one delivery; an id that nobody knows ends the command."""
+    if not session.ledger_exists:
+        session.fail(Back.UNKNOWN, id=number)
+    with session.store() as store:
+        try:
+            with store.reading() as connection:
+                found = sent.find(connection, number)
+        except NotApplicable:
+            session.fail(Back.UNKNOWN, id=number)
+        yield store, found
+
+
+def require_content(session: Session, one: Sent) -> None:
+    """End the command where DingTalk was never given the file."""
+    if one.state not in {State.SENT, State.UNCERTAIN}:
+        session.fail(Back.NOT_SENT, id=one.id, state=one.state)
+    if one.upload_type == NOTICE:
+        session.fail(Back.NOTICE_ONLY, id=one.id)
+
+
+def elsewhere(verdict: Verdict) -> bool:
+    """Say whether another copy may be had where this one is gone, or the operator has no rights to it."""
+    return isinstance(verdict, Rejected | MediaLost) or verdict.cause.advice == "OPERATOR"
+
+
+def operator(session: Session, one: Sent) -> str:
+    """Return whose rights the drive is used with; nobody's ends the command."""
+    union_id = session.config.dingtalk.operator_union_id
+    if union_id is None:
+        session.fail(Back.NO_OPERATOR, id=one.id)
+    return union_id
+
+
+def give_up(session: Session, text: Text, one: Sent, verdict: Verdict) -> NoReturn:
+    """End the command with what DingTalk said, and what a person can do."""
+    cause = verdict.cause
+    session.fail(text, id=one.id, reason=session.reason(cause), advice=session.advice(cause.advice))
+
+
+def link(session: Session, number: int, *, as_json: bool) -> int:
+    """Print an address, with the headers without which it opens nothing (KB:0678), and until when it holds.
+
+    It is that of the conversation's own copy; where that cannot be had, of the entry of its upload.
+    """
+    with delivery(session, number) as (_, one):
+        require_content(session, one)
+        if one.route is not Route.DRIVE:
+            session.fail(Back.LINK_MEDIA, id=one.id)
+        union_id = operator(session, one)
+        if not one.places:
+            session.fail(Back.CONTENT_GONE, id=one.id, path=names.readable(one.path))
+        try:
+            with calling(session) as client:
+                address = _address(client.storage(union_id), one.places)
+        except Failure as failure:
+            give_up(session, Back.LINK_FAILED, one, failure.verdict)
+    click.echo(_json(one, address) if as_json else _text(session, one, address))
+    return 0
+
+
+def _address(storage: Storage, places: Sequence[Place]) -> SignedAddress:
+    first, *others = places
+    try:
+        return storage.download_address(first.space_id, first.entry_id)
+    except Failure as failure:
+        if not others or not elsewhere(failure.verdict):
+            raise
+    return _address(storage, others)
+
+
+def _json(one: Sent, address: SignedAddress) -> str:
+    shown = {
+        "id": one.id,
+        "path": names.readable(one.path),
+        "size": one.size,
+        "sha256": one.digest,
+        "url": address.url,
+        "headers": dict(address.headers),
+        "expires_at": instant(address.expires_at),
+    }
+    return json.dumps(shown, ensure_ascii=False)
+
+
+def _text(session: Session, one: Sent, address: SignedAddress) -> str:
+    """Return lines for a shell: what it is, as a comment, and the command that gets it."""
+    until, path = local(address.expires_at), names.readable(one.path)
+    return f"# {session.say(Back.LINK_UNTIL, path=path, size=one.size, until=until)}\n{_curl(one, address)}"
+
+
+def _curl(one: Sent, address: SignedAddress) -> str:
+    name = names.displayed_name(one.path.rpartition(b"/")[2])
+    # `Name:` without a value has curl leave a header out: an empty one is none.
+    headers = [word for pair in address.headers.items() for word in ("-H", ": ".join(pair).rstrip())]
+    words = ["curl", "-f", "-g", "-o", f"./{name}", *headers, address.url]
+    return shlex.join(printable(word) for word in words)
+
 
 Source = Callable[[Sink, int], int]
 """Writes the bytes that are somewhere, at most so many, and returns how many there were."""
@@ -114,3 +221,67 @@ def _shown(session: Session, one: Sent) -> Iterator[Callable[[int], None]]:
     with Progress(*columns, console=out, disable=not out.is_terminal, transient=True) as progress:
         task = progress.add_task(session.say(Back.FETCHING), total=one.size)
         yield lambda size: progress.update(task, completed=size)
+
+
+HOURS: Final = 24
+"""How long a message to a person can be taken back (KB:0723); for groups KB:0725 names no limit."""
+
+
+def recall(session: Session, number: int) -> int:
+    """Take the message of one delivery back; the row stays as it is, and its history says so."""
+    with delivery(session, number) as (store, one):
+        if one.recalled_at is not None:
+            click.echo(session.say(Back.RECALLED_BEFORE, id=one.id, when=local(one.recalled_at)))
+            return 0
+        key = _key(session, one, time.time())
+        with calling(session) as client:
+            _take_back(session, client, one, key)
+        path, conversation = names.readable(one.path), str(one.recipient)
+        click.echo(session.say(Back.RECALLED, id=one.id, path=path, conversation=conversation))
+        with store.writing() as connection:
+            # Read here, after the call: it may have waited long for the network, and for the ledger's lock.
+            everyone = sent.recalled(connection, one, time.time())
+    if len(everyone) > 1:
+        recipients = ", ".join(map(str, everyone))
+        click.echo(session.say(Back.RECALLED_FROM_ALL, count=len(everyone), conversations=recipients))
+    return 0
+
+
+def _key(session: Session, one: Sent, now: float) -> str:
+    """Return DingTalk's key of a message; one that cannot be taken back ends the command, and costs no call.
+
+    That a group's owner can take others' messages back in DingTalk itself is unverified.
+    """
+    kind = one.recipient.kind
+    noticed = one.state is State.SKIPPED and one.upload_type == NOTICE  # the message went, the file did not
+    if one.state is State.UNCERTAIN:
+        session.fail(Back.RECALL_NO_KEY, id=one.id)
+    if one.state is not State.SENT and not noticed:
+        session.fail(Back.RECALL_NOT_SENT, id=one.id, state=one.state)
+    if one.route is Route.DRIVE:
+        session.fail(Back.RECALL_DRIVE, id=one.id)
+    if kind not in {RecipientKind.GROUP, RecipientKind.PERSON}:
+        session.fail(Back.RECALL_OTHER, id=one.id, conversation=str(one.recipient))
+    if one.message is None:
+        nothing = Back.RECALL_NO_KEY if one.state is State.SENT else Back.RECALL_NOT_SENT
+        session.fail(nothing, id=one.id, state=one.state)
+    if kind is RecipientKind.PERSON and one.sent_at is not None and now - one.sent_at > HOURS * 3600:
+        session.fail(Back.RECALL_OLD, id=one.id, hours=HOURS, when=local(one.sent_at))
+    return one.message
+
+
+def _take_back(session: Session, client: Client, one: Sent, key: str) -> None:
+    try:
+        result = _asked(client, one, key)
+    except Failure as failure:
+        doubtful = isinstance(failure.verdict, NoAnswer)
+        text = Back.RECALL_DOUBT if doubtful else Back.RECALL_FAILED
+        give_up(session, text, one, failure.verdict)
+    if key not in result.done:
+        session.fail(Back.RECALL_REFUSED, id=one.id, reason=result.failed.get(key, "?"))
+
+
+def _asked(client: Client, one: Sent, key: str) -> Recalled:
+    if one.recipient.kind is RecipientKind.PERSON:
+        return client.persons.recall([key])
+    return client.groups.recall(conversation_id=one.recipient.id, process_query_keys=[key])

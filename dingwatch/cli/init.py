@@ -5,20 +5,19 @@ from __future__ import annotations
 import os
 import pwd
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 import click
 
-from dingwatch.cli import diagnosis, online
+from dingwatch.cli import stream
+from dingwatch.cli.check import Finding, Mark, check_clock, check_robot
 from dingwatch.cli.context import Session
 from dingwatch.cli.dialogue import Dialogue
-from dingwatch.cli.find_conversation import conversation_of
-from dingwatch.cli.finding import Finding, Mark
 from dingwatch.cli.init_config import Choices, config_text, problems_of, write_all
-from dingwatch.cli.metering import Meter
+from dingwatch.cli.online import Meter, address_of, connected, describe_failure
 from dingwatch.config.assembly import expanded
 from dingwatch.config.secret import ENVIRONMENT
 from dingwatch.dingtalk import Account, Client, Host
@@ -91,7 +90,7 @@ def _led(talk: Dialogue, place: Place, wishes: Wishes) -> None:
     account = _account(talk, wishes.sandbox)
     choices = replace(choices, client_id=account.client_id)
     choices = replace(choices, folder=_folder(talk, choices))
-    with online.connected(account, meter.count) as client:
+    with connected(account, meter.count) as client:
         conversation = _conversation(talk, client, account, wishes.wait)
         choices = replace(choices, conversation_id=conversation)
     _require_sound(session, choices)
@@ -152,16 +151,16 @@ def _account(talk: Dialogue, sandbox: str | None) -> Account:
 
 def _refusal(talk: Dialogue, account: Account) -> Verdict | None:
     """Ask both hosts for a token and compare clocks; None when there is nothing to do about it."""
-    with online.connected(account, lambda _: None) as client:  # tokens are exempt (KB:1432)
+    with connected(account, lambda _: None) as client:  # tokens are exempt (KB:1432)
         for host in Host:
             try:
                 client.fetch_token(host)
             except Failure as failure:
-                url = diagnosis.address_of(host, account.api_url, account.oapi_url)
-                text = diagnosis.told(talk.session, Checks.TOKEN_BAD, failure.verdict, url, host=host)
+                url = address_of(host, account.api_url, account.oapi_url)
+                text = describe_failure(talk.session, Checks.TOKEN_BAD, failure.verdict, url, host=host)
                 _show(talk, Finding(Mark.FAIL, text))
                 return failure.verdict
-        for finding in online.clock(talk.session, client):
+        for finding in check_clock(talk.session, client):
             _show(talk, finding)
     _show(talk, Finding(Mark.OK, talk.session.say(Checks.TOKEN)))
     return None
@@ -234,9 +233,9 @@ def _offer_test_file(talk: Dialogue, client: Client, account: Account, conversat
 
 def _robot_inside(talk: Dialogue, client: Client, account: Account, conversation: str) -> bool:
     try:
-        finding = online.robot(talk.session, client, conversation, account.robot_code)
+        finding = check_robot(talk.session, client, conversation, account.robot_code)
     except Failure as failure:
-        text = diagnosis.told(
+        text = describe_failure(
             talk.session,
             Checks.ROBOT_UNKNOWN,
             failure.verdict,
@@ -255,7 +254,7 @@ def _test_file_sent(talk: Dialogue, client: Client, account: Account, conversati
         media_id = client.upload(name=name, content=content.encode())
         client.send_file(conversation_id=conversation, media_id=media_id, file_name=name, file_type="txt")
     except Failure as failure:
-        talk.show(diagnosis.told(talk.session, Setup.TEST_FAILED, failure.verdict, account.api_url))
+        talk.show(describe_failure(talk.session, Setup.TEST_FAILED, failure.verdict, account.api_url))
         return False
     talk.say(Setup.TEST_SENT, name=name)
     return True
@@ -305,3 +304,65 @@ def _next(session: Session, place: Place, choices: Choices) -> list[tuple[str, s
     unset = [(f"unset {ENVIRONMENT}", session.say(Setup.NEXT_UNSET))] if os.environ.get(ENVIRONMENT) else []
     run = session.say(Setup.NEXT_RUN, folder=choices.folder)
     return [*unset, (f"dingwatch check{given}", check), (f"dingwatch run{given}", run)]
+
+
+# --- The conversation ----------------------------------------------------------------------------
+
+
+def conversation_of(talk: Dialogue, client: Client, account: Account, wait: int) -> str:
+    """Ask which way, and go it, until there is an ID; `wait` is in seconds."""
+    while True:
+        way = talk.chosen(Setup.WAYS, Setup.WAY_STREAM, Setup.WAY_CHAT, Setup.WAY_PASTE)
+        ways = (
+            lambda: _by_mention(talk, account, wait),
+            lambda: _by_chat(talk, client, account),
+            lambda: _pasted(talk),
+        )
+        for conversation in ways[way]():
+            talk.say(Setup.FOUND, conversation=conversation)
+            return conversation
+
+
+def _by_mention(talk: Dialogue, account: Account, wait: int) -> Iterator[str]:
+    """Yield the group in which the robot was mentioned, once the person says that it is the one."""
+    while True:
+        talk.say(Setup.MENTION_NOW, seconds=wait)
+        try:
+            mention = stream.first_mention(account, wait)
+        except stream.Missing:
+            talk.say(Setup.STREAM_MISSING, command=stream.INSTALL)
+            return
+        except stream.NotOpened as error:
+            talk.say(Setup.STREAM_FAILED, reason=str(error))
+            return
+        except (TimeoutError, KeyboardInterrupt):
+            talk.say(Setup.MENTION_NONE)
+            return
+        if not mention.group:
+            talk.say(Setup.MENTION_ALONE, person=mention.person)
+        elif _is_it(talk, mention):
+            yield mention.conversation_id
+            return
+
+
+def _is_it(talk: Dialogue, mention: stream.Mention) -> bool:
+    conversation, title, person = mention.conversation_id, mention.title, mention.person
+    return talk.agreed(Setup.MENTION_IS_IT, person=person, title=title, conversation=conversation)
+
+
+def _by_chat(talk: Dialogue, client: Client, account: Account) -> Iterator[str]:
+    """Yield what DingTalk converts a chatId to."""
+    chat = talk.ask(Setup.CHAT_ID)
+    try:
+        yield client.conversations.open_id(chat)
+    except Failure as failure:
+        talk.show(describe_failure(talk.session, Setup.CHAT_BAD, failure.verdict, account.api_url, chat=chat))
+
+
+def _pasted(talk: Dialogue) -> Iterator[str]:
+    """Yield what the person has found by other means."""
+    written = talk.ask(Setup.CONVERSATION_ID)
+    if written.startswith("cid"):
+        yield written
+    else:
+        talk.say(Problems.NO_CID)

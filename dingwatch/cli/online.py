@@ -1,25 +1,61 @@
-"""What `check` asks DingTalk: are the credentials good, is the robot where it is to send."""
+"""The calls that a command makes itself: counted, and explained when they fail."""
 
 from __future__ import annotations
 
+import re
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from typing import Final
 
-from dingwatch.cli import diagnosis
-from dingwatch.cli.context import Session
-from dingwatch.cli.finding import Finding, Mark
-from dingwatch.cli.metering import Meter
-from dingwatch.config import DingTalk
-from dingwatch.dingtalk import Account, Client, Host, proxy_of
-from dingwatch.model import Failure, Scope
-from dingwatch.service import account_of
-from dingwatch.texts import Checks
+import click
 
-MOST_SKEW: Final = 300.0
-"""Seconds that the clock may be wrong. The drive's addresses live for 900 s (KB:0674), and a webhook's
-signature for an hour (KB:0717): well before either, somebody should know."""
+from dingwatch import quota
+from dingwatch.cli.context import Session
+from dingwatch.config import ConfigError
+from dingwatch.dingtalk import BILLED, Account, Client, Host, proxy_of
+from dingwatch.ledger import LedgerError, Store, calls
+from dingwatch.model import Cause, Verdict
+from dingwatch.service import account_of, ledger_url
+from dingwatch.texts import Diagnosis, Text
+
+
+class Meter:
+    """Counts calls; `write` adds them to the month's, where there is a ledger to add them to."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._made: Counter[str] = Counter()
+
+    def count(self, api: str) -> None:
+        """Note one request."""
+        self._made[api] += 1
+
+    def write(self) -> None:
+        """Add what was counted; a command's result is worth more than its own calls, so nothing is raised."""
+        session, now = self._session, time.time()
+        with suppress(ConfigError):  # one that cannot be used has no ledger to add them to
+            session.loaded()
+            self._add(session, now)
+
+    def _add(self, session: Session, now: float) -> None:
+        if not session.ledger_served or not session.ledger_exists:
+            return
+        with (
+            suppress(LedgerError),
+            closing(Store.open(ledger_url(session.config))) as store,
+            store.writing() as connection,
+        ):
+            before = calls.used(connection, quota.month(now), BILLED)
+            calls.count(store, connection, quota.day(now), self._made)
+            self._warn(before, before + sum(self._made[api] for api in BILLED), now)
+
+    def _warn(self, before: int, after: int, now: float) -> None:
+        limit = self._session.config.dingtalk.monthly_calls
+        if quota.crossed(before, after, limit) is not None:
+            text, values = quota.told(quota.use(after, limit, now))
+            click.echo(self._session.say(text, **values), err=True)
 
 
 def connected(account: Account, count: Callable[[str], None]) -> Client:
@@ -45,89 +81,47 @@ def calling(session: Session) -> Iterator[Client]:
         meter.write()
 
 
-def online(session: Session) -> Iterator[Finding]:
-    """Ask for a token of each host, for the robots of each conversation, and what the operator may do."""
-    with calling(session) as client:
-        yield from _asked(session, client, session.config.dingtalk)
+# As DingTalk names its permissions: `qyapi_robot_sendmsg`, `Storage.File.Write`.
+_SCOPE: Final = re.compile(r"\bqyapi_\w+|\b[A-Z]\w+(?:\.[A-Z]\w+){1,3}")
+_ADDRESS: Final = re.compile(r"(?<![\d.])\d{1,3}(?:\.\d{1,3}){3}(?![\d.])")
+_UNHEARD: Final = {"UNREACHABLE", "NO_ANSWER", "GATE_PAGE", "ADDRESS"}
+"""Advice of failures that a proxy may be behind."""
 
 
-def _asked(session: Session, client: Client, dingtalk: DingTalk) -> Iterator[Finding]:
-    if proxy := proxy_of(dingtalk.api_url):
-        yield Finding(Mark.OK, session.say(Checks.PROXIED, proxy=proxy))
-    refused = list(_tokens(session, client, dingtalk))
-    yield from clock(session, client)
-    if refused:
-        yield from refused
-        return
-    yield Finding(Mark.OK, session.say(Checks.TOKEN))
-    for conversation in sorted({c for folder in session.config.folders for c in folder.conversation_ids}):
-        try:
-            yield robot(session, client, conversation, dingtalk.robot_code)
-        except Failure as failure:
-            yield _unasked(session, Checks.ROBOT_UNKNOWN, failure, conversation, dingtalk)
-            if failure.verdict.scope in {Scope.APP, Scope.API}:
-                return  # the next call would be refused for the same
-    yield from _operator(session, client, dingtalk)
+def describe_failure(session: Session, text: Text, verdict: Verdict, url: str, **values: object) -> str:
+    """Say what did not work with a call to an address, why, and what a person can do."""
+    cause = verdict.cause
+    return session.say(text, reason=session.reason(cause), advice=advice(session, cause, url), **values)
 
 
-def _tokens(session: Session, client: Client, dingtalk: DingTalk) -> Iterator[Finding]:
-    for host in Host:
-        try:
-            client.fetch_token(host)
-        except Failure as failure:
-            url = diagnosis.address_of(host, dingtalk.api_url, dingtalk.oapi_url)
-            text = diagnosis.told(session, Checks.TOKEN_BAD, failure.verdict, url, host=host)
-            yield Finding(Mark.FAIL, text)
-            return
+def advice(session: Session, cause: Cause, url: str) -> str:
+    """Return what a person can do about a cause that a call to this address had."""
+    proxy = proxy_of(url)
+    scopes = ", ".join(dict.fromkeys(_SCOPE.findall(cause.message)))
+    address = _ADDRESS.search(cause.message)
+    if cause.advice == "PERMISSION" and scopes:
+        return session.say(Diagnosis.SCOPE, scopes=scopes)
+    if cause.advice == "IP_LIST" and address:
+        return session.say(Diagnosis.IP, address=address[0])
+    if cause.advice == "CERTIFICATE":
+        return _certificate(session, cause)
+    if proxy is not None and cause.advice in _UNHEARD:
+        login = "HTTP 407" in cause.message
+        return session.say(Diagnosis.PROXY_LOGIN if login else Diagnosis.PROXY, proxy=proxy)
+    if cause.advice == "GATE_PAGE":
+        return session.say(Diagnosis.GATE_PAGE)
+    return session.advice(cause.advice)
 
 
-def clock(session: Session, client: Client) -> Iterator[Finding]:
-    """Compare this machine's clock with the date of the latest answer; say nothing when they agree."""
-    ahead = client.clock_ahead
-    if ahead is not None and abs(ahead) > MOST_SKEW:
-        direction = session.say(Checks.AHEAD if ahead > 0 else Checks.BEHIND)
-        text = session.say(Checks.CLOCK_WRONG, seconds=round(abs(ahead)), direction=direction)
-        yield Finding(Mark.FAIL, text)
+def _certificate(session: Session, cause: Cause) -> str:
+    """Tell a wrong clock from a proxy that shows a certificate of its own, by OpenSSL's words."""
+    if "expired" in cause.message or "not yet valid" in cause.message:
+        return session.say(Diagnosis.EXPIRED)
+    if "self-signed" in cause.message or "local issuer" in cause.message:
+        return session.say(Diagnosis.INTERCEPTED)
+    return session.advice(cause.advice)
 
 
-def robot(session: Session, client: Client, conversation: str, robot_code: str) -> Finding:
-    """Say whether the robot is in a conversation; raise Failure when that cannot be known."""
-    if robot_code in client.robots(conversation):
-        return Finding(Mark.OK, session.say(Checks.ROBOT, conversation=conversation))
-    advice = session.advice("ROBOT_IN_GROUP")
-    return Finding(Mark.FAIL, session.say(Checks.ROBOT_BAD, conversation=conversation, advice=advice))
-
-
-def _operator(session: Session, client: Client, dingtalk: DingTalk) -> Iterator[Finding]:
-    """Ask for each conversation's own space as the operator: a billed call each, which changes nothing.
-
-    It shows that the unionId is somebody's, and that this person is in the group. To make a space of
-    dingwatch's own would show more, but `check` leaves nothing behind. That the app lacks the permission
-    for this question alone is a warning: no delivery asks it.
-    """
-    operator = dingtalk.operator_union_id
-    if operator is None:
-        return
-    folders = [folder for folder in session.config.folders if folder.large_files == "drive"]
-    for conversation in sorted({c for folder in folders for c in folder.conversation_ids}):
-        try:
-            client.conversation_files(operator).space(conversation)
-        except Failure as failure:
-            mark = Mark.WARN if failure.verdict.cause.advice == "PERMISSION" else Mark.FAIL
-            yield _unasked(session, Checks.OPERATOR_BAD, failure, conversation, dingtalk, mark)
-            if failure.verdict.scope in {Scope.APP, Scope.API}:
-                return
-        else:
-            yield Finding(Mark.OK, session.say(Checks.OPERATOR, conversation=conversation))
-
-
-def _unasked(
-    session: Session,
-    text: Checks,
-    failure: Failure,
-    conversation: str,
-    dingtalk: DingTalk,
-    mark: Mark = Mark.FAIL,
-) -> Finding:
-    told = diagnosis.told(session, text, failure.verdict, dingtalk.api_url, conversation=conversation)
-    return Finding(mark, told)
+def address_of(host: Host, api_url: str, oapi_url: str) -> str:
+    """Return the address of a host."""
+    return api_url if host is Host.API else oapi_url

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -12,15 +13,19 @@ from functools import partial
 
 import click
 
-from dingwatch import files, filters, names
+from dingwatch import files, filters, host, names
 from dingwatch.cli.context import Session, local, printable
-from dingwatch.cli.waiting import waits
+from dingwatch.cli.status import paused
 from dingwatch.config import Folder
 from dingwatch.config.links import real_paths
+from dingwatch.delivery.limits import Target
+from dingwatch.delivery.state import message_api
+from dingwatch.dingtalk import API_UPLOAD
 from dingwatch.ledger import Store, pauses, report
-from dingwatch.ledger.report import BASELINE, Decision, Scope
+from dingwatch.ledger.report import BASELINE, UNMAPPED, Decision, Scope
 from dingwatch.lifecycle import IN_WORK, State
 from dingwatch.model import Failure, Pause
+from dingwatch.service import LOCK_FILE
 from dingwatch.settle import EMPTY_WAIT
 from dingwatch.texts import Cli
 
@@ -185,3 +190,32 @@ def _waits(story: tuple[Decision, ...]) -> bool:
     """Say whether a delivery of it is in work, or gone for its absence."""
     last = {one.id: one.after for one in story if one.after is not None}
     return any(state in _WAITS for state in last.values())
+
+
+_WAITING = {str(State.PENDING): True, str(State.UPLOADED): False}
+"""States in which a delivery waits, and whether its next call is the upload."""
+
+
+def waits(
+    session: Session, number: int | None, story: Sequence[Decision], scope: Scope, pauses: Sequence[Pause]
+) -> Iterator[str]:
+    """Say what holds back the deliveries of a path; `number` is its folder's (None: given to `send`)."""
+    last = {one.id: one for one in story if one.after is not None}
+    rows = [(one, one.conversation_id) for one in last.values() if one.after in _WAITING]
+    if any(not scope.maps(number, conversation or "") for _, conversation in rows):
+        yield session.advice(UNMAPPED.advice)
+    mapped = [(one, conversation) for one, conversation in rows if scope.maps(number, conversation or "")]
+    if mapped and host.lock_holder(session.config.state_dir / LOCK_FILE) is None:
+        yield session.say(Cli.NOT_RUNNING)
+    holding = {pause: None for one, _ in mapped for pause in _over(one, number, pauses)}
+    yield from (printable(paused(session, pause, time.time())) for pause in holding)
+    if not holding and any(one.cause is None for one, _ in mapped):
+        yield session.say(Cli.WHY_TURN)
+
+
+def _over(one: Decision, number: int | None, pauses: Sequence[Pause]) -> Iterator[Pause]:
+    """Yield the pauses that hold back a delivery's next call, were it by the robot."""
+    conversation = one.conversation_id or ""
+    api = API_UPLOAD if _WAITING[str(one.after)] else message_api(conversation)
+    scopes = Target(api, conversation, number).scopes()
+    return (pause for pause in pauses if (pause.scope, pause.key) in scopes)

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from dingwatch.cli.context import Session
-from dingwatch.cli.diagnosis import advice
+from dingwatch.cli.online import advice
 from dingwatch.dingtalk import API_CONVERSATION_SPACE, API_ROBOTS, API_TOKEN, Host
 from dingwatch.model import Cause
 from dingwatch.sandbox import Fault, FaultKind, Sandbox, Settings
