@@ -1,11 +1,10 @@
 """The configuration: YAML in, frozen values out, or every problem at once.
 
-`document` reads YAML into plain values and remembers lines; `schema` says with pydantic which keys there
-are and what each may hold, `checks` and `units` how each is judged; `secret` finds the client secret;
-`across` checks what only several keys together show; `loading` puts it all together.
+`document` reads YAML into plain values and remembers the line of each; `schema` lists the keys and what each
+may hold; `checks` has the validators; `secret` finds the client secret; `assembly` runs all of it on a file.
 """
 
-from dingwatch.config.loading import find, load
+from dingwatch.config.assembly import find, load
 from dingwatch.config.values import (
     Config,
     ConfigError,

@@ -1,6 +1,6 @@
 """Which keys there are, what each may hold, and its default. The one place that knows them all.
 
-Nothing is required in here: a missing key is found in the document (`loading`), so that one mistake does
+Nothing is required in here: a missing key is found in the document (`checks`), so that one mistake does
 not hide the others.
 """
 
@@ -15,9 +15,9 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Val
 from pydantic_core import ErrorDetails
 
 from dingwatch.config import checks
+from dingwatch.config.checks import Between, Span, pace
 from dingwatch.config.document import Document
 from dingwatch.config.findings import Finding, Place, shown
-from dingwatch.config.units import Between, Span, pace
 from dingwatch.pace import Limit
 from dingwatch.texts import Problems
 

@@ -158,10 +158,6 @@ class Problems(Text):
         "时长必须在 {least} 到 {most} 之间。",
         "The duration must be between {least} and {most}.",
     )
-    SIZE = (
-        "大小要写数字和单位，中间没有空格，例如 20MB、20MiB。",
-        "Write a size as a number and a unit without a space, such as 20MB or 20MiB.",
-    )
     PACE = (
         "速率写成每秒（20/s）或每分钟（20/m）的次数，不限制时写 null。",
         "Write a pace as a number per second (20/s) or per minute (20/m), or null for no limit.",

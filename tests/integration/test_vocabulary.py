@@ -36,7 +36,7 @@ OLD = {
     "function told": "a verb: describe, render",
     "function worded": "a verb: describe, render",
     "knock": "control socket: request",
-    "module across": "cross_checks",
+    "module across": "checks",
     "module arrival": "verified_download",
     "module floods": "flood_holds",
     "module instant": "now",

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from dingwatch.config import Config, ConfigError, Problem, find, load
 from dingwatch.config.document import LARGEST
 from dingwatch.config.schema import SECTIONS
-from dingwatch.config.units import size
 from dingwatch.pace import Limit
 from dingwatch.texts import Language, Problems
 
@@ -194,14 +193,6 @@ def test_no_folder_at_all(write: Writer) -> None:
     """An empty list of folders is deliberate; a missing one is not."""
     assert values(write(GOOD.partition("folders:")[0] + "folders: []\n")).folders == ()
     assert keys_and_lines(write(GOOD.partition("folders:")[0])) == [("folders", 1)]
-
-
-@pytest.mark.parametrize(
-    ("written", "bytes_"), [("20MB", 20_000_000), ("20MiB", 20 * 2**20), ("1.5kB", 1500), ("7B", 7)]
-)
-def test_sizes(written: str, bytes_: int) -> None:
-    """Sizes are decimal with B and binary with iB."""
-    assert size(written) == bytes_
 
 
 def test_example_is_whole(tmp_path: Path) -> None:
