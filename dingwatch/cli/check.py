@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from enum import StrEnum
@@ -18,9 +18,10 @@ from dingwatch import files, filters, names, quota
 from dingwatch.cli.context import Session
 from dingwatch.cli.online import address_of, calling, describe_failure
 from dingwatch.config import ConfigError, DingTalk, Folder
-from dingwatch.dingtalk import BILLED, MOST_PERSONS, Client, Host, proxy_of
+from dingwatch.dingtalk import BILLED, Client, Host, proxy_of
 from dingwatch.ledger import LedgerError, Store, calls, report
 from dingwatch.model import Failure, Scope, Verdict
+from dingwatch.recipients import billed_calls, recipient_kind
 from dingwatch.service import ledger_url, open_ledger
 from dingwatch.texts import Checks
 from dingwatch.watch import kind_of, walk
@@ -185,7 +186,7 @@ def _polls(folder: Folder) -> bool:
 
 def _calls(folder: Folder, tree: Tree) -> int:
     """Count one upload for each file, and its messages: 20 persons are one, custom robots are not billed."""
-    messages = len(folder.conversation_ids) + len(folder.chat_ids) + -(-len(folder.user_ids) // MOST_PERSONS)
+    messages = billed_calls(folder.recipients)
     if folder.send_as == "notice":
         return tree.files * messages
     return tree.files * (1 + messages * (2 if folder.message else 1))
@@ -196,7 +197,7 @@ def _folder(session: Session, folder: Folder, tree: Tree, *, looked: bool) -> It
     how = session.say(Checks.POLLED if _polls(folder) else Checks.EVENTS)
     text = session.say(Checks.FOLDER, name=name, path=folder.path, kind=kind.name, how=how)
     yield Finding(Mark.OK, text)
-    others = folder.recipients[len(folder.conversation_ids) :]
+    others = [one for one in folder.recipients if not recipient_kind(one).inspectable]
     if others:
         yield Finding(Mark.OK, session.say(Checks.RECIPIENTS, name=name, recipients=", ".join(others)))
     if kind.network and folder.watch == "inotify":
@@ -248,7 +249,7 @@ def _asked(session: Session, client: Client, dingtalk: DingTalk) -> Iterator[Fin
         yield from refused
         return
     yield Finding(Mark.OK, session.say(Checks.TOKEN))
-    for conversation in sorted({c for folder in session.config.folders for c in folder.conversation_ids}):
+    for conversation in _inspectable(session.config.folders):
         try:
             yield check_robot(session, client, conversation, dingtalk.robot_code)
         except Failure as failure:
@@ -256,6 +257,11 @@ def _asked(session: Session, client: Client, dingtalk: DingTalk) -> Iterator[Fin
             if failure.verdict.scope in {Scope.APP, Scope.API}:
                 return  # the next call would be refused for the same
     yield from _operator(session, client, dingtalk)
+
+
+def _inspectable(folders: Iterable[Folder]) -> list[str]:
+    """Return the folders' recipients of which DingTalk tells something."""
+    return sorted({one for folder in folders for one in folder.recipients if recipient_kind(one).inspectable})
 
 
 def _tokens(session: Session, client: Client, dingtalk: DingTalk) -> Iterator[Finding]:
@@ -296,8 +302,7 @@ def _operator(session: Session, client: Client, dingtalk: DingTalk) -> Iterator[
     operator = dingtalk.operator_union_id
     if operator is None:
         return
-    folders = [folder for folder in session.config.folders if folder.large_files == "drive"]
-    for conversation in sorted({c for folder in folders for c in folder.conversation_ids}):
+    for conversation in _inspectable(one for one in session.config.folders if one.large_files == "drive"):
         try:
             client.conversation_files(operator).space(conversation)
         except Failure as failure:

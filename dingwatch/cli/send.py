@@ -23,8 +23,9 @@ from dingwatch.ledger import Store, extensions, pauses, versions
 from dingwatch.ledger.delivery import Delivery, by_id, causes
 from dingwatch.ledger.versions import NewVersion
 from dingwatch.lifecycle import State
-from dingwatch.model import Failure, Fingerprint, Recipient, RecipientKind, Scope
+from dingwatch.model import Failure, Fingerprint, Scope
 from dingwatch.payload import choose_payload
+from dingwatch.recipients import can_receive_files
 from dingwatch.service import deliver, finished, payload_policy
 from dingwatch.texts import Cli, Text
 
@@ -58,18 +59,12 @@ def _conversations(session: Session, target: str) -> tuple[str, ...]:
     """Return the recipients; a custom robot of a folder is none, for it takes no files."""
     folder = next((one for one in session.config.folders if one.name == target), None)
     if folder is not None:
-        words = tuple(word for word in folder.recipients if _takes_files(word))
+        words = tuple(word for word in folder.recipients if can_receive_files(word))
         return words or session.fail(Cli.NO_FILES, name=target)
-    recipient = Recipient.of(target)
-    known = recipient.kind in {RecipientKind.PERSON, RecipientKind.CHAT} and recipient.id
-    if not (target.startswith("cid") or known):
+    if not can_receive_files(target):
         names = ", ".join(one.name for one in session.config.folders)
         session.fail(Cli.NO_TARGET, name=target, names=names)
     return (target,)
-
-
-def _takes_files(word: str) -> bool:
-    return Recipient.of(word).kind is not RecipientKind.WEBHOOK
 
 
 def _read_all(session: Session, paths: tuple[Path, ...]) -> list[Given]:

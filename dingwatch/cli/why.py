@@ -18,8 +18,7 @@ from dingwatch.cli.context import Session, local, printable
 from dingwatch.cli.status import paused
 from dingwatch.config import Folder
 from dingwatch.config.links import real_paths
-from dingwatch.delivery.limits import Target
-from dingwatch.delivery.state import message_api
+from dingwatch.delivery.limits import Target, message_target
 from dingwatch.dingtalk import API_UPLOAD
 from dingwatch.ledger import Store, pauses, report
 from dingwatch.ledger.report import BASELINE, UNMAPPED, Decision, Scope
@@ -216,6 +215,6 @@ def waits(
 def _over(one: Decision, number: int | None, pauses: Sequence[Pause]) -> Iterator[Pause]:
     """Yield the pauses that hold back a delivery's next call, were it by the robot."""
     conversation = one.conversation_id or ""
-    api = API_UPLOAD if _WAITING[str(one.after)] else message_api(conversation)
+    api = API_UPLOAD if _WAITING[str(one.after)] else message_target(conversation).api
     scopes = Target(api, conversation, number).scopes()
     return (pause for pause in pauses if (pause.scope, pause.key) in scopes)

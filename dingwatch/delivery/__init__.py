@@ -21,7 +21,6 @@ from dingwatch.delivery.jobs import (
 from dingwatch.delivery.limits import Target
 from dingwatch.delivery.loop import DeliveryLoop
 from dingwatch.delivery.reading import Reader
-from dingwatch.delivery.senders import Sender
 from dingwatch.delivery.state import FolderPolicy, Settings, target_of
 
 __all__ = [
@@ -43,7 +42,6 @@ __all__ = [
     "Send",
     "SendCaption",
     "SendDone",
-    "Sender",
     "Settings",
     "Target",
     "Upload",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from dingwatch.delivery import senders
 from dingwatch.delivery.drive_upload import DriveUploader
 from dingwatch.delivery.jobs import (
     Begin,
@@ -21,10 +22,10 @@ from dingwatch.delivery.jobs import (
     UploadDone,
 )
 from dingwatch.delivery.reading import Reader
-from dingwatch.delivery.senders import Sender
 from dingwatch.dingtalk import MEDIA_LIMIT, Client
 from dingwatch.ledger.upload_sessions import UploadSession
 from dingwatch.model import Cause, Failure, Form, Misconfigured, Scope
+from dingwatch.recipients import Sender
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,7 @@ class Executor:
             case Upload():
                 return self._upload(job)
             case Send() | SendCaption():
-                return self.sender(job)
+                return senders.send(self.sender, job)
             case FetchToken():
                 self.client.fetch_token(job.host, force=job.force)
                 return Done()

@@ -22,7 +22,7 @@ from dingwatch.delivery.jobs import (
 )
 from dingwatch.delivery.limits import Target, hosts_of
 from dingwatch.delivery.state import DRIVE_APIS, LoopState, TickContext, send_api, target_of, target_of_rows
-from dingwatch.dingtalk import API_SEND, API_UPLOAD, API_WEBHOOK, Host, SignatureExpired
+from dingwatch.dingtalk import API_SEND, API_UPLOAD, Host, SignatureExpired
 from dingwatch.ledger import captions, extensions, learned_rates, pauses
 from dingwatch.ledger.delivery import Delivery, by_id
 from dingwatch.ledger.transitions import ONE_MORE, Change
@@ -45,6 +45,7 @@ from dingwatch.model import (
 )
 from dingwatch.payload import IMAGE, refused_as_image
 from dingwatch.policy import Consequence, Rules
+from dingwatch.recipients import recipient_kind
 from dingwatch.texts import Log
 
 TOKEN_TRIES: Final = 3
@@ -131,16 +132,9 @@ def _widened(state: LoopState, job: Job, verdict: Verdict) -> Verdict:
     refused = max((state.tokens_refused[host] for host in _hosts_of(job)), default=0)
     if isinstance(verdict, TokenRejected) and refused > TOKEN_TRIES:
         return Misconfigured(verdict.cause, Scope.APP)
-    if isinstance(job, Send) and target_of(job) == Target(API_WEBHOOK, job.row.conversation):
-        return _of_webhook(verdict)
+    if isinstance(job, ToPeople):
+        return recipient_kind(job.row.conversation).judge(verdict)
     return verdict
-
-
-def _of_webhook(verdict: Verdict) -> Verdict:
-    """A custom robot is a world of its own, and what it is sent twice arrives once: there is no doubt."""
-    if isinstance(verdict, NoAnswer):
-        return NotReached(verdict.cause, Scope.CONVERSATION)
-    return replace(verdict, scope=Scope.CONVERSATION) if verdict.scope is Scope.APP else verdict
 
 
 def _pause(state: LoopState, tick: TickContext, target: Target, verdict: Verdict) -> None:

@@ -4,22 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Final
 
-from dingwatch.dingtalk import API_CHAT, API_PUT, API_UPLOAD, API_WEBHOOK, Host
+from dingwatch.dingtalk import API_PUT, API_UPLOAD, Host
 from dingwatch.model import Pause, Scope
 from dingwatch.pace import Lesson, Limit, Pace
+from dingwatch.recipients import KINDS, recipient_kind
 
 APP = "app"
-OF_OAPI = frozenset({API_UPLOAD, API_CHAT})
-"""The APIs of the older host; all others are of the newer one, but what needs no token."""
-WITHOUT_TOKEN = frozenset({API_PUT, API_WEBHOOK})
+_HOSTS: Final[Mapping[str, Host | None]] = {
+    API_UPLOAD: Host.OAPI,
+    API_PUT: None,
+    **{kind.message_api: kind.host for kind in KINDS.values()},
+}
+"""Whose token an API needs; all others are of the newer host."""
 
 
 def hosts_of(api: str) -> tuple[Host, ...]:
     """Return the host whose token an API needs, if any."""
-    if api in WITHOUT_TOKEN:
-        return ()
-    return (Host.OAPI,) if api in OF_OAPI else (Host.API,)
+    host = _HOSTS.get(api, Host.API)
+    return () if host is None else (host,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +67,11 @@ class Target:
         # An upload is for no conversation. If DingTalk refuses one with "no such conversation" nevertheless,
         # it does not mean this file: the next upload would be refused like it, and each is a billed call.
         return Scope.API
+
+
+def message_target(recipient: str) -> Target:
+    """Return the target of a message to a recipient: a file by the robot, a caption or a notice."""
+    return Target(recipient_kind(recipient).message_api, recipient)
 
 
 @dataclass(slots=True)

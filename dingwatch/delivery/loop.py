@@ -13,9 +13,9 @@ from dingwatch import names, quota
 from dingwatch.delivery import drives
 from dingwatch.delivery.claims import claim as claim_jobs
 from dingwatch.delivery.jobs import Job, Outcome, ToPeople
-from dingwatch.delivery.limits import Target
+from dingwatch.delivery.limits import Target, message_target
 from dingwatch.delivery.outcomes import enter
-from dingwatch.delivery.state import LogLine, LoopState, Settings, TickContext, message_api, target_of
+from dingwatch.delivery.state import LogLine, LoopState, Settings, TickContext, target_of
 from dingwatch.dingtalk import API_UPLOAD, BILLED, Host
 from dingwatch.ledger import calls, captions, learned_rates, pauses, recovery, transitions
 from dingwatch.ledger.delivery import Delivery
@@ -106,12 +106,12 @@ class DeliveryLoop:
         if longest:
             claims = learned_rates.recent_claims(connection, now - longest)
             taken = [
-                (at, Target(message_api(where), where) if state is State.SENDING else Target(API_UPLOAD))
+                (at, message_target(where) if state is State.SENDING else Target(API_UPLOAD))
                 for state, at, where in claims
             ]
             if any(folder.wording.template for folder in self._memory.settings.folders.values()):
                 lines = learned_rates.recent_captions(connection, now - longest)
-                taken += [(at, Target(message_api(where), where)) for at, where in lines]
+                taken += [(at, message_target(where)) for at, where in lines]
             for at, target in sorted(taken, key=lambda one: one[0]):
                 self._memory.rates.take(target, at)
 

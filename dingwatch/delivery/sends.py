@@ -7,9 +7,8 @@ from itertools import chain
 from typing import Final
 
 from dingwatch.delivery.jobs import Send, SendCaption
-from dingwatch.delivery.limits import APP, Target, hosts_of
-from dingwatch.delivery.state import LoopState, TickContext, message_api, send_api, target_of_rows
-from dingwatch.dingtalk import API_SEND_PERSONS, MOST_PERSONS
+from dingwatch.delivery.limits import APP, Target, hosts_of, message_target
+from dingwatch.delivery.state import LoopState, TickContext, send_api, target_of_rows
 from dingwatch.ledger import captions, ordering, send_queue, upload_sessions
 from dingwatch.ledger.delivery import Delivery
 from dingwatch.ledger.transitions import Change
@@ -17,6 +16,7 @@ from dingwatch.lifecycle import Event, State
 from dingwatch.model import Form, Route
 from dingwatch.notice_text import Message, line, notice
 from dingwatch.payload import Payload, rebuild_payload
+from dingwatch.recipients import recipient_kind
 
 FEW: Final = 4
 HOLD_FOR_UPLOAD: Final = 5.0
@@ -28,7 +28,7 @@ def claim(state: LoopState, tick: TickContext) -> None:
     if not state.may_send or state.free_workers(tick) <= 0 or state.blocks(tick, Target(APP)):
         return
     for conversation in sorted(state.may_send - tick.conversations()):
-        target = Target(message_api(conversation), conversation)
+        target = message_target(conversation)
         slot = state.slot(tick, target)
         if conversation in tick.conversations():
             continue  # with another person's message
@@ -130,7 +130,8 @@ def _unfit(row: Delivery, payload: Payload) -> bool:
 def _claim_send(state: LoopState, tick: TickContext, row: Delivery, payload: Payload) -> None:
     """Claim a row's message: the line before its file where that is to come, else the file or notice."""
     messages = _line(state, tick, row, payload)
-    api = send_api(row) if messages is None else message_api(row.conversation)
+    kind = recipient_kind(row.conversation)
+    api = send_api(row) if messages is None else kind.message_api
     target = Target(api, row.conversation)
     slot = state.slot(tick, target)
     if slot > tick.now:
@@ -138,7 +139,8 @@ def _claim_send(state: LoopState, tick: TickContext, row: Delivery, payload: Pay
         return
     if state.blocks(tick, target) or any(state.needs_token(tick, host) for host in hosts_of(api)):
         return
-    others = tuple(_others(state, tick, row, messages)) if api == API_SEND_PERSONS else ()
+    shared = kind.batch > 1 and api == kind.message_api
+    others = tuple(_others(state, tick, row, messages)) if shared else ()
     if messages is None:
         _claim_file(state, tick, (row, *others), payload)
     else:
@@ -172,14 +174,15 @@ def _line(state: LoopState, tick: TickContext, row: Delivery, payload: Payload) 
 def _others(
     state: LoopState, tick: TickContext, row: Delivery, messages: Message | None
 ) -> Iterator[Delivery]:
-    """Yield the rows of the same version whose persons can be sent the same in the same call."""
+    """Yield the rows of the same version whose recipients can be sent the same in the same call."""
     if row.id in state.alone or state.crashed:
         return
-    number = 1
-    for conversation in send_queue.persons_waiting(tick.connection, tick.now, row.version):
-        target = Target(API_SEND_PERSONS, conversation)
+    kind, number = recipient_kind(row.conversation), 1
+    for conversation in send_queue.recipients_waiting(tick.connection, tick.now, row.version):
+        target = Target(kind.message_api, conversation)
         if (
             conversation == row.conversation
+            or recipient_kind(conversation) is not kind
             or conversation in tick.conversations()
             or state.blocks(tick, target)
             or state.slot(tick, target) > tick.now
@@ -193,5 +196,5 @@ def _others(
         if same and _line(state, tick, other, payload) == messages:
             number += 1
             yield other
-        if number == MOST_PERSONS:
+        if number == kind.batch:
             return

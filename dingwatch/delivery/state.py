@@ -28,17 +28,11 @@ from dingwatch.delivery.jobs import (
 )
 from dingwatch.delivery.limits import APP, Pauses, RateLimits, Target
 from dingwatch.dingtalk import (
-    API_CHAT,
     API_COMMIT,
     API_PARTS_BEGIN,
     API_PUT,
-    API_SEND,
-    API_SEND_ENTRY,
-    API_SEND_ENTRY_TO,
-    API_SEND_PERSONS,
     API_UPLOAD,
     API_UPLOAD_INFO,
-    API_WEBHOOK,
     MEDIA_LIMIT,
     REFUSED_EXTENSIONS,
     Host,
@@ -49,10 +43,11 @@ from dingwatch.ledger.due import Paused
 from dingwatch.ledger.store import Store
 from dingwatch.ledger.transitions import Change
 from dingwatch.ledger.uploads import Had
-from dingwatch.model import Recipient, RecipientKind, Route, Scope
+from dingwatch.model import Scope
 from dingwatch.notice_text import Wording
 from dingwatch.pace import Limit
 from dingwatch.payload import Payload, PayloadPolicy
+from dingwatch.recipients import recipient_kind
 from dingwatch.texts import Text
 
 LogLine = Callable[..., None]
@@ -91,8 +86,8 @@ class Settings:
     def payload_policy(self, row: Delivery) -> PayloadPolicy:
         """Return how a row's file goes out."""
         policy = self.of_folder(row.folder).payload
-        if row.folder is None and Recipient.of(row.conversation).kind is RecipientKind.CHAT:
-            return replace(policy, named=True)
+        if row.folder is None:
+            return replace(policy, named=recipient_kind(row.conversation).shows_upload_name)
         return policy
 
 
@@ -229,25 +224,9 @@ def rows_of(job: Upload | DriveJob | ToPeople) -> Sequence[Delivery]:
     return job.rows
 
 
-_ROBOTS: Final = {
-    RecipientKind.GROUP: API_SEND,
-    RecipientKind.PERSON: API_SEND_PERSONS,
-    RecipientKind.CHAT: API_CHAT,
-    RecipientKind.WEBHOOK: API_WEBHOOK,
-}
-
-
-def message_api(conversation: str) -> str:
-    """Return the API by which a recipient gets messages and media."""
-    return _ROBOTS[Recipient.of(conversation).kind]
-
-
 def send_api(row: Delivery) -> str:
     """Return the API by which a row is sent."""
-    if row.route is not Route.DRIVE:
-        return message_api(row.conversation)
-    to_person = Recipient.of(row.conversation).kind is RecipientKind.PERSON
-    return API_SEND_ENTRY_TO if to_person else API_SEND_ENTRY
+    return recipient_kind(row.conversation).api_by(row.route)
 
 
 def target_of_rows(api: str, rows: Sequence[Delivery]) -> Target:
@@ -270,5 +249,5 @@ def target_of(job: Job) -> Target | None:  # noqa: PLR0911 (one for each kind of
         case Send():
             return target_of_rows(send_api(job.row), job.rows)
         case SendCaption():
-            return target_of_rows(message_api(job.row.conversation), job.rows)
+            return target_of_rows(recipient_kind(job.row.conversation).message_api, job.rows)
     return None

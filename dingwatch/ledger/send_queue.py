@@ -12,7 +12,7 @@ from dingwatch.ledger.ordering import OLDER_IN_FLIGHT
 from dingwatch.ledger.prepared import Prepared
 from dingwatch.ledger.schema import deliveries
 from dingwatch.lifecycle import State
-from dingwatch.model import RecipientKind, Route
+from dingwatch.model import Route
 
 _WAITING: Final = select(deliveries.c.conversation_id).where(deliveries.c.state == State.UPLOADED).distinct()
 
@@ -68,17 +68,17 @@ def this_to_send(
     return [delivery_of(row) for row in _THIS.rows(connection, paused, values)]
 
 
-_PERSONS: Final = Prepared(
+_RECIPIENTS: Final = Prepared(
     select(deliveries.c.conversation_id)
     .where(deliveries.c.version_id == bindparam("version"), is_due(State.UPLOADED))
-    .where(deliveries.c.route == Route.ROBOT, deliveries.c.conversation_id.like(f"{RecipientKind.PERSON}:%"))
+    .where(deliveries.c.route == Route.ROBOT)
     .order_by(deliveries.c.id)
 )
 
 
-def persons_waiting(connection: Connection, now: float, version: int) -> list[str]:
-    """Return the persons for whom a version is uploaded and due."""
-    return [row[0] for row in _PERSONS.rows(connection, {"now": now, "version": version})]
+def recipients_waiting(connection: Connection, now: float, version: int) -> list[str]:
+    """Return the recipients for whom a version is uploaded and due, and goes by the robot."""
+    return [row[0] for row in _RECIPIENTS.rows(connection, {"now": now, "version": version})]
 
 
 _DOUBTED: Final = WHOLE.where(deliveries.c.state == State.UNCERTAIN, deliveries.c.doubts == 1, MAPPED)

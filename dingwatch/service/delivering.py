@@ -22,8 +22,9 @@ from dingwatch.ledger.delivery import Delivery, by_id
 from dingwatch.ledger.outage import RETRY_SECONDS
 from dingwatch.lifecycle import IN_WORK, State
 from dingwatch.model import Now, Vanished
+from dingwatch.recipients import Sender
 from dingwatch.service import looping
-from dingwatch.service.folders import account_of, bind_folders, folder_policies, webhooks
+from dingwatch.service.folders import account_of, addresses, bind_folders, folder_policies
 from dingwatch.service.gate import Gate
 from dingwatch.service.inbox import Inbox
 from dingwatch.service.ledgers import open_ledger
@@ -77,7 +78,7 @@ class DeliverySide:
             outage=outage,
         )
         self._reader = delivery.Reader(folders)
-        sender = delivery.Sender(self._client, webhooks(config), dingtalk.operator_union_id)
+        sender = Sender(self._client, addresses(config), dingtalk.operator_union_id)
         self._execute = delivery.Executor(
             self._client, self._reader, sender, self._drive_uploader(config, store)
         )

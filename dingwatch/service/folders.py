@@ -9,12 +9,13 @@ from typing import Final
 from dingwatch import filters
 from dingwatch.config import Config, DingTalk, Folder
 from dingwatch.delivery import FolderPolicy
-from dingwatch.dingtalk import MEDIA_LIMIT, Account, Webhook
+from dingwatch.dingtalk import MEDIA_LIMIT, Account
 from dingwatch.intake import FolderSettings
 from dingwatch.ledger import Store
 from dingwatch.ledger.folders import FolderMark, Mapped, bind
 from dingwatch.notice_text import Wording
 from dingwatch.payload import PayloadPolicy
+from dingwatch.recipients import Address, recipient_kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,7 @@ def payload_policy(config: Config, folder: Folder | None, number: int | None) ->
         space=SENT_BY_HAND if number is None else str(number),
         send_as=folder.send_as if folder else "file",
         large=large,
-        named=bool(folder and folder.chat_ids),
+        named=folder is not None and any(recipient_kind(one).shows_upload_name for one in folder.recipients),
     )
 
 
@@ -71,10 +72,10 @@ def folder_policies(config: Config, ids: Iterable[int]) -> dict[int | None, Fold
     return policies
 
 
-def webhooks(config: Config) -> dict[str, Webhook]:
-    """Return the custom robots by what the ledger knows them as."""
+def addresses(config: Config) -> dict[str, Address]:
+    """Return where custom robots are called, by their ids in the ledger."""
     return {
-        one.webhook.id: Webhook.at(one.webhook.address, one.webhook.secret)
+        one.webhook.id: Address(one.webhook.address, one.webhook.secret)
         for one in config.folders
         if one.webhook is not None
     }

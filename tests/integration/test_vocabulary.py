@@ -65,7 +65,6 @@ NOT_YET_RENAMED: frozenset[str] = frozenset(
         "door",
         "ear",
         "function place_of",
-        "function said",
         "function shown",
         "function told",
         "module floods",

@@ -39,6 +39,7 @@ from dingwatch.lifecycle import State
 from dingwatch.model import NoAnswer, Now, Vanished, Verdict, WatchKind
 from dingwatch.notice_text import Wording
 from dingwatch.payload import PayloadPolicy
+from dingwatch.recipients import Sender
 from dingwatch.watch import Hint, Overflow
 from tests.simulation.chat import Chat
 from tests.simulation.disk import Disk, Place, Root, Tree, nothing
@@ -400,7 +401,7 @@ class Life:
         self._delivery_perform = delivery.Executor(
             cast("Client", self.chat),
             delivery.Reader({one.id: one.root for one in settings}),
-            delivery.Sender(cast("Client", self.chat)),
+            Sender(cast("Client", self.chat)),
         )
         self.delivery.recover(self.wall)
         self._intake_at = self._delivery_at = self.monotonic

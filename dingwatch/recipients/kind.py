@@ -1,0 +1,125 @@
+"""What one kind of recipient is: a frozen value that every decision about recipients asks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from dingwatch.dingtalk import Client, ConversationFiles, Host, Recalled, SentEntry
+from dingwatch.model import Cause, Failure, RecipientKind, Rejected, Route, Verdict
+from dingwatch.notice_text import Message
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """An uploaded file as it is shown; an `image` goes inline."""
+
+    media_id: str
+    name: str
+    extension: str
+    image: bool = False
+
+
+Content = File | Message
+"""What a message carries: a file, or the text of a caption or a notice."""
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a custom robot is called: the URL with its token, and the secret that signs its calls."""
+
+    url: str = field(repr=False)
+    secret: str | None = field(repr=False, default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One message to send, to as many recipients of one kind as the kind takes in a call.
+
+    `uuid` is the same for each try of one message; `addresses` are those of custom robots, by their ids.
+    """
+
+    ids: Sequence[str]
+    content: Content
+    uuid: str
+    addresses: Mapping[str, Address]
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """DingTalk took the message: its key, if it can be recalled, and the ids that it did not reach."""
+
+    key: str | None = None
+    missed: Mapping[str, Verdict] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Entries:
+    """How a kind gets entries of the drive, which know recipients by other ids than messages do."""
+
+    api: str
+    id_of: Callable[[Client, str], str]
+    """Asks for the drive's id of a recipient."""
+    send: Callable[[ConversationFiles, str, str, str], SentEntry]
+    """Sends an entry: called with the recipient's id by the drive, the space's id and the entry's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recall:
+    """How a message is taken back, and for how many `hours` after it was sent; None: for ever."""
+
+    hours: int | None
+    call: Callable[[Client, str, str], Recalled]
+    """Called with the recipient's id and the message's key."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Kind:
+    """All that distinguishes one kind of recipient from the others; no field has a default, on purpose."""
+
+    kind: RecipientKind
+    id_prefix: str
+    """What the ids begin with."""
+    message_api: str
+    """The API that files, captions and notices go by."""
+    host: Host | None
+    """The host whose token that API needs."""
+    batch: int
+    """How many recipients one message can be for."""
+    takes_files: bool
+    shows_upload_name: bool
+    """Whether people see the name that a file was uploaded with, instead of one that the message gives."""
+    inspectable: bool
+    """Whether DingTalk says which robots are there, and which space of the drive is theirs."""
+    judge: Callable[[Verdict], Verdict]
+    """Says what a failed send means here: DingTalk's codes are the same for all kinds."""
+    send: Callable[[Client, Order], Receipt]
+    entries: Entries | None
+    """None where the drive's entries cannot go."""
+    recall: Recall | None
+    """None where DingTalk has no call for it."""
+
+    def api_by(self, route: Route) -> str:
+        """Return the API that a delivery of this route goes by."""
+        return self.entries.api if self.entries and route is Route.DRIVE else self.message_api
+
+
+def as_it_is(verdict: Verdict) -> Verdict:
+    """Return a verdict that means what it says."""
+    return verdict
+
+
+def advise(advice: str) -> Callable[[Verdict], Verdict]:
+    """Return a judge that replaces the advice how to find a group's id, which helps nobody else."""
+
+    def judge(verdict: Verdict) -> Verdict:
+        if verdict.cause.advice != "CONVERSATION":
+            return verdict
+        return replace(verdict, cause=replace(verdict.cause, advice=advice))
+
+    return judge
+
+
+def no_files() -> Failure:
+    """Return the failure of a file on its way to somebody who cannot get any."""
+    return Failure(Rejected(Cause("webhook_files", "", "WEBHOOK_FILES")))

@@ -1,0 +1,34 @@
+"""All kinds of recipients; a new one is entered here."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from dingwatch.dingtalk import BILLED
+from dingwatch.model import Recipient, RecipientKind
+from dingwatch.recipients.chat import CHAT
+from dingwatch.recipients.group import GROUP
+from dingwatch.recipients.kind import Kind
+from dingwatch.recipients.person import PERSON
+from dingwatch.recipients.webhook import WEBHOOK
+
+KINDS: Final[Mapping[RecipientKind, Kind]] = {one.kind: one for one in (GROUP, PERSON, CHAT, WEBHOOK)}
+
+
+def recipient_kind(recipient: str) -> Kind:
+    """Return the kind of a recipient, by the ledger's word for it."""
+    return KINDS[Recipient.of(recipient).kind]
+
+
+def can_receive_files(recipient: str) -> bool:
+    """Return whether a word that somebody wrote names a recipient that takes files."""
+    kind, known = recipient_kind(recipient), Recipient.of(recipient).id
+    return kind.takes_files and bool(known) and known.startswith(kind.id_prefix)
+
+
+def billed_calls(recipients: Iterable[str]) -> int:
+    """Return how many of the month's calls one message to each of these recipients costs."""
+    counts = Counter(recipient_kind(one) for one in recipients)
+    return sum(-(-count // kind.batch) for kind, count in counts.items() if kind.message_api in BILLED)
