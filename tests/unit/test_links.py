@@ -4,6 +4,7 @@ import os
 import tempfile
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,6 +17,14 @@ TARGETS = st.one_of(st.none(), st.tuples(st.booleans(), STEPS))
 
 DEPTH = 60
 """Directories above, which are more than any number of `..` leads out of."""
+
+
+@pytest.fixture(scope="module")
+def deep(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a directory so deep; making it for each example is what would take time."""
+    made = tmp_path_factory.mktemp("deep").joinpath(*["d"] * DEPTH).resolve()
+    made.mkdir(parents=True)
+    return made
 
 
 def lay(top: Path, targets: dict[tuple[str, ...], tuple[bool, list[str]] | None]) -> None:
@@ -40,12 +49,11 @@ def lay(top: Path, targets: dict[tuple[str, ...], tuple[bool, list[str]] | None]
     st.lists(STEPS, min_size=1, max_size=5),
 )
 def test_links_lead_where_the_system_says(
-    targets: dict[tuple[str, ...], tuple[bool, list[str]] | None], asked: list[list[str]]
+    deep: Path, targets: dict[tuple[str, ...], tuple[bool, list[str]] | None], asked: list[list[str]]
 ) -> None:
     """Links, chains of links and what is not there are resolved as the standard library does it."""
-    with tempfile.TemporaryDirectory() as made:
-        top = Path(made, *["deep"] * DEPTH).resolve()
-        top.mkdir(parents=True)
+    with tempfile.TemporaryDirectory(dir=deep) as made:
+        top = Path(made)
         lay(top, targets)
         paths = [os.fsencode(os.path.join(top, *steps)) for steps in asked]
         assert real_paths(paths) == [os.path.realpath(path) for path in paths]
