@@ -4,6 +4,8 @@ from contextlib import ExitStack
 
 import pytest
 
+from dingwatch.dingtalk import Client
+from dingwatch.sandbox import Sandbox
 from tests.dingtalk.peers import Calls, React, Server
 
 
@@ -11,6 +13,13 @@ from tests.dingtalk.peers import Calls, React, Server
 def calls() -> Calls:
     """What clients are given."""
     return Calls()
+
+
+@pytest.fixture
+def client(sandbox: Sandbox, calls: Calls) -> Iterator[Client]:
+    """A client of the sandbox."""
+    with calls.client(sandbox.url, client_id=sandbox.client_id, client_secret=sandbox.client_secret) as made:
+        yield made
 
 
 @pytest.fixture

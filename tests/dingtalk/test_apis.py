@@ -1,6 +1,6 @@
 """Names and contents on their way through the client: what is shown is what the file is called."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from urllib.parse import quote, quote_plus
 
@@ -23,13 +23,6 @@ NAMES = [
     "العربية\u200f.pdf",
     LONGEST,
 ]
-
-
-@pytest.fixture
-def client(sandbox: Sandbox, calls: Calls) -> Iterator[Client]:
-    """A client of the sandbox."""
-    with calls.client(sandbox.url, client_id=sandbox.client_id, client_secret=sandbox.client_secret) as made:
-        yield made
 
 
 def displayed_name(sandbox: Sandbox, client: Client, name: str) -> str | None:

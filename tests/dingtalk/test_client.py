@@ -1,7 +1,7 @@
 """The client against the stand-in: tokens, gate and meter, repetition, and each call."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
@@ -24,13 +24,6 @@ from tests.dingtalk.verdicts import verdict
 
 Case = tuple[FaultKind, type[Verdict], str]
 API, OAPI = API_TOKEN[Host.API], API_TOKEN[Host.OAPI]
-
-
-@pytest.fixture
-def client(sandbox: Sandbox, calls: Calls) -> Iterator[Client]:
-    """A client of the sandbox."""
-    with calls.client(sandbox.url, client_id=sandbox.client_id, client_secret=sandbox.client_secret) as made:
-        yield made
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """Who repeats what, and how often, when threads and outages come together."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
@@ -34,13 +34,6 @@ class Interrupted(Calls):
         """Let it happen instead of waiting."""
         super().sleep(seconds)
         self._between()
-
-
-@pytest.fixture
-def client(sandbox: Sandbox, calls: Calls) -> Iterator[Client]:
-    """A client of the sandbox."""
-    with calls.client(sandbox.url, client_id=sandbox.client_id, client_secret=sandbox.client_secret) as made:
-        yield made
 
 
 @pytest.fixture

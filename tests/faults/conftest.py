@@ -17,7 +17,7 @@ from dingwatch.config import Config
 from dingwatch.model import WatchKind
 from dingwatch.sandbox import Sandbox
 from dingwatch.service import Service
-from tests.integration.conftest import Machine
+from tests.integration.conftest import Machine, settings_for
 from tests.support import Heard, config, eventually, folder, names, running
 
 
@@ -149,28 +149,7 @@ class Confined(Machine):
 @pytest.fixture
 def confined(tmp_path: Path, share: Path, sandbox: Sandbox) -> Iterator[Confined]:
     """A machine with one folder, as a process of its own."""
-    dingtalk = {
-        "client_id": sandbox.client_id,
-        "client_secret": sandbox.client_secret,
-        "api_url": sandbox.url,
-        "oapi_url": sandbox.url,
-    }
-    one = {
-        "path": str(share),
-        "conversation_id": sandbox.conversations[0].id,
-        "settle": "100ms",
-        "poll_interval": "200ms",
-    }
-    made = Confined(
-        tmp_path / "config.yaml",
-        {
-            "language": "en",
-            "dingtalk": dingtalk,
-            "state_dir": str(tmp_path / "state"),
-            "pace": {"per_api": None, "per_conversation": None},
-            "folders": [one],
-        },
-    )
-    made.write()
+    made = Confined(tmp_path / "config.yaml", settings_for(tmp_path, share, sandbox))
+    made.set_folder(poll_interval="200ms")
     yield made
     made.kill_left_over()

@@ -43,10 +43,7 @@ def test_a_share_that_hangs_at_the_start_holds_up_no_other_folder(
     two_folders: Confined, share: Path, tmp_path: Path, sandbox: Sandbox, server: subprocess.Popen[bytes]
 ) -> None:
     """The other folder's files arrive; when the share answers again, so do its own, under the name it had."""
-    service = subprocess.Popen(
-        two_folders.command("run"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    two_folders.running.append(service)
+    service = two_folders.launch("run")
     eventually(lambda: two_folders.status()["folders"][1]["watch"] == "inotify")
     (tmp_path / "local" / "a.txt").write_text("a")
     eventually(lambda: names(sandbox) == ["a.txt"])
@@ -71,11 +68,7 @@ def test_a_share_that_hangs_with_files_waiting_holds_up_no_other_folder(
     assert two_folders.stop(service) == 0
     sandbox.clear_faults()
     server.send_signal(signal.SIGSTOP)
-    two_folders.running.append(
-        subprocess.Popen(
-            two_folders.command("run"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
-    )
+    two_folders.launch("run")
     (tmp_path / "local" / "b.txt").write_text("b")
     eventually(lambda: "b.txt" in names(sandbox))
 

@@ -318,8 +318,7 @@ def test_a_folder_out_of_watches_is_polled(
     confined: Confined, share: Path, sandbox: Sandbox, *, there_before: bool
 ) -> None:
     """With less watches than directories every file still arrives; `status` and the log tell what to do."""
-    confined.settings["folders"][0] |= {"rescan": "1s"}
-    confined.write()
+    confined.set_folder(rescan="1s")
     confined.limited("max_inotify_watches", 5)
     if there_before:
         for place in range(20):
@@ -342,8 +341,7 @@ def test_a_folder_out_of_watches_is_polled(
 @pytest.mark.sweep
 def test_a_machine_without_an_instance_is_polled(confined: Confined, share: Path, sandbox: Sandbox) -> None:
     """Where the kernel gives no inotify at all, a scan does its work until it does."""
-    confined.settings["folders"][0] |= {"rescan": "1s"}
-    confined.write()
+    confined.set_folder(rescan="1s")
     confined.limited("max_inotify_instances", 0)
     process = confined.start()
     wanted = into_each(share, "a", 3)
@@ -383,8 +381,7 @@ def test_a_root_that_is_forbidden_for_a_while_loses_nothing(
     confined: Confined, share: Path, sandbox: Sandbox
 ) -> None:
     """What was dropped while nobody but its owner might look arrives when that is over."""
-    confined.settings["folders"][0] |= {"rescan": "1s"}
-    confined.write()
+    confined.set_folder(rescan="1s")
     confined.behind(*LIKE_A_USER)
     process = confined.start()
     (share / "a.txt").write_text("a")
@@ -407,8 +404,7 @@ def test_a_forbidden_subdirectory_is_read_once_it_is_allowed(
     confined: Confined, share: Path, sandbox: Sandbox
 ) -> None:
     """Its files are not there and not gone meanwhile; the rest of the folder is none the worse."""
-    confined.settings["folders"][0] |= {"rescan": "1s"}
-    confined.write()
+    confined.set_folder(rescan="1s")
     confined.behind(*LIKE_A_USER)
     (share / "sub").mkdir(mode=0)
     process = confined.start()

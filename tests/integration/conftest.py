@@ -42,6 +42,11 @@ class Machine:
         self.path.write_text(yaml.safe_dump(self.settings, allow_unicode=True), encoding="utf-8")
         self.path.chmod(0o600)
 
+    def set_folder(self, **changes: object) -> None:
+        """Change settings of the first folder, in the config file too."""
+        self.settings["folders"][0] |= changes
+        self.write()
+
     def command(self, *words: str) -> list[str]:
         """Return a command line."""
         return [sys.executable, "-m", "dingwatch", words[0], "-c", str(self.path), *words[1:]]
@@ -59,12 +64,17 @@ class Machine:
             self.command(*words), capture_output=True, text=True, timeout=60, check=False, env=environ
         )
 
-    def start(self) -> subprocess.Popen[str]:
-        """Start the service and wait until it says that it is ready."""
+    def launch(self, *words: str) -> subprocess.Popen[str]:
+        """Start a command, to run beside the test."""
         process = subprocess.Popen(
-            self.command("run"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            self.command(*words), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
         self.running.append(process)
+        return process
+
+    def start(self) -> subprocess.Popen[str]:
+        """Start the service and wait until it says that it is ready."""
+        process = self.launch("run")
         assert process.stdout is not None
         until = time.monotonic() + PATIENCE
         while select.select([process.stdout], [], [], until - time.monotonic())[0]:
@@ -104,31 +114,33 @@ class Machine:
         return [json.loads(line) for line in self.call("history", "--json", *words).stdout.splitlines()]
 
 
+def settings_for(tmp_path: Path, share: Path, sandbox: Sandbox) -> Settings:
+    """Return a config with one folder, mapped to the sandbox's first conversation, and without any pace."""
+    return {
+        "language": "en",
+        "dingtalk": {
+            "client_id": sandbox.client_id,
+            "client_secret": sandbox.client_secret,
+            "api_url": sandbox.url,
+            "oapi_url": sandbox.url,
+        },
+        "state_dir": str(tmp_path / "state"),
+        "pace": {"per_api": None, "per_conversation": None},
+        "folders": [
+            {
+                "path": str(share),
+                "conversation_id": sandbox.conversations[0].id,
+                "settle": "100ms",
+                "poll_interval": "500ms",
+            }
+        ],
+    }
+
+
 @pytest.fixture
 def machine(tmp_path: Path, share: Path, sandbox: Sandbox) -> Iterator[Machine]:
     """A machine with one folder that is mapped to the sandbox's first conversation."""
-    made = Machine(
-        tmp_path / "config.yaml",
-        {
-            "language": "en",
-            "dingtalk": {
-                "client_id": sandbox.client_id,
-                "client_secret": sandbox.client_secret,
-                "api_url": sandbox.url,
-                "oapi_url": sandbox.url,
-            },
-            "state_dir": str(tmp_path / "state"),
-            "pace": {"per_api": None, "per_conversation": None},
-            "folders": [
-                {
-                    "path": str(share),
-                    "conversation_id": sandbox.conversations[0].id,
-                    "settle": "100ms",
-                    "poll_interval": "500ms",
-                }
-            ],
-        },
-    )
+    made = Machine(tmp_path / "config.yaml", settings_for(tmp_path, share, sandbox))
     made.write()
     yield made
     made.kill_left_over()

@@ -73,8 +73,7 @@ def test_a_missing_permission_is_named_in_chinese(machine: Machine, sandbox: San
 def test_what_concerns_the_whole_app_is_said_once(machine: Machine, sandbox: Sandbox) -> None:
     """A refusal that the next call would meet too is not asked for again: calls are billed."""
     sandbox.inject(Fault(API_ROBOTS, FaultKind.NO_PERMISSION, times=None))
-    machine.settings["folders"][0]["conversation_id"] = [one.id for one in sandbox.conversations[:3]]
-    machine.write()
+    machine.set_folder(conversation_id=[one.id for one in sandbox.conversations[:3]])
     failure(machine)
     assert sandbox.calls()[API_ROBOTS] == 1
 
@@ -237,8 +236,7 @@ def test_the_operator_is_asked_about_for_each_conversation(machine: Machine, san
     done = machine.do("check")
     assert (done.returncode, "operator_union_id can use" in done.stdout) == (0, True), done.stdout
     assert [space.conversation_id for space in sandbox.spaces()] == [sandbox.conversations[0].id]
-    machine.settings["folders"][0]["large_files"] = "fail"
-    machine.write()
+    machine.set_folder(large_files="fail")
     assert machine.do("check").returncode == 0
     assert sandbox.calls()[API_CONVERSATION_SPACE] == 1
 

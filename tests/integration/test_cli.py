@@ -154,13 +154,11 @@ def test_what_left_the_config_is_shown_as_failed_and_comes_back(
     eventually(machine.history)
     machine.stop(process)
     mapped = machine.settings["folders"][0]["conversation_id"]
-    machine.settings["folders"][0]["conversation_id"] = sandbox.conversations[1].id
-    machine.write()
+    machine.set_folder(conversation_id=sandbox.conversations[1].id)
     (line,) = machine.history()
     assert (line["state"], line["error"]["code"]) == ("failed", "unmapped")
     sandbox.clear_faults()
-    machine.settings["folders"][0]["conversation_id"] = mapped
-    machine.write()
+    machine.set_folder(conversation_id=mapped)
     machine.start()
     eventually(lambda: arrived(sandbox) == [sha256(b"a")])
 

@@ -113,8 +113,7 @@ def test_somebody_else_is_told_so(machine: Machine) -> None:
 
 def test_hostile_names_are_only_names(machine: Machine, share: Path) -> None:
     """Markup, escapes and line breaks in names neither end a command nor reach the terminal."""
-    machine.settings["folders"][0] |= {"name": "[/red] folder", "existing": "send"}
-    machine.write()
+    machine.set_folder(name="[/red] folder", existing="send")
     (share / "[bold]\x1b[31m\nname.txt").write_text("x")
     process = machine.start()
     eventually(lambda: machine.status()["totals"]["sent"] == 1)
@@ -131,8 +130,7 @@ def test_a_piped_table_cuts_and_wraps_nothing(machine: Machine, share: Path) -> 
     deep = share / ("long" * 50) / ("name" * 50)
     deep.mkdir(parents=True)
     (deep / "file.txt").write_text("x")
-    machine.settings["folders"][0]["existing"] = "send"
-    machine.write()
+    machine.set_folder(existing="send")
     process = machine.start()
     eventually(lambda: machine.status()["totals"]["sent"] == 1)
     machine.stop(process)
@@ -146,8 +144,7 @@ def test_a_piped_table_cuts_and_wraps_nothing(machine: Machine, share: Path) -> 
 def test_a_pause_tells_what_is_wrong_and_what_to_do(machine: Machine, share: Path, sandbox: Sandbox) -> None:
     """`status` has scope, end and a reason with advice; the other keys are the contract's."""
     outside = next(one.id for one in sandbox.conversations if not one.robot_inside)
-    machine.settings["folders"][0]["conversation_id"] = outside
-    machine.write()
+    machine.set_folder(conversation_id=outside)
     machine.start()
     (share / "a.txt").write_text("a")
     eventually(lambda: machine.status()["pauses"])
@@ -187,8 +184,7 @@ def test_what_a_folder_left_behind_is_told(
     eventually(machine.history)
     machine.stop(process)
     (tmp_path / "other").mkdir()
-    machine.settings["folders"][0]["path"] = str(tmp_path / "other")
-    machine.write()
+    machine.set_folder(path=str(tmp_path / "other"))
     (line,) = machine.history("--folder", "share", "--state", "failed")
     assert (line["folder"], line["error"]["code"]) == ("share", "unmapped")
     assert "1 file not sent, because" in machine.do("status").stdout
@@ -236,13 +232,7 @@ def test_send_that_is_interrupted_keeps_the_file(machine: Machine, tmp_path: Pat
     sandbox.inject(Fault(api="media/upload", kind=FaultKind.ERROR, times=None))
     (tmp_path / "a.txt").write_text("a")
     machine.start()
-    sending = subprocess.Popen(
-        machine.command("send", str(tmp_path / "a.txt"), "--to", "share"),
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "LC_ALL": "en_GB.UTF-8"},
-    )
-    machine.running.append(sending)
+    sending = machine.launch("send", str(tmp_path / "a.txt"), "--to", "share")
     eventually(lambda: any(row["attempts"] for row in machine.history()))
     sending.send_signal(signal.SIGINT)
     _, said = sending.communicate(timeout=PATIENCE)
@@ -257,10 +247,7 @@ def test_send_tells_what_it_waits_for(machine: Machine, tmp_path: Path, sandbox:
     outside = next(one.id for one in sandbox.conversations if not one.robot_inside)
     (tmp_path / "a.txt").write_text("a")
     machine.start()
-    sending = subprocess.Popen(
-        machine.command("send", str(tmp_path / "a.txt"), "--to", outside), stderr=subprocess.PIPE, text=True
-    )
-    machine.running.append(sending)
+    sending = machine.launch("send", str(tmp_path / "a.txt"), "--to", outside)
     assert sending.stderr is not None
     assert select.select([sending.stderr], [], [], PATIENCE)[0]
     assert outside in sending.stderr.readline()
@@ -428,8 +415,7 @@ def test_help_is_in_the_language_of_the_locale() -> None:
 
 def test_a_terminal_without_chinese_ends_no_command(machine: Machine) -> None:
     """Where an encoding has no such character it is escaped; `--json` stays JSON."""
-    machine.settings["folders"][0]["name"] = "财务"
-    machine.write()
+    machine.set_folder(name="财务")
     run_once(machine)
     done = subprocess.run(
         machine.command("status"),

@@ -166,8 +166,7 @@ def test_a_folder_on_a_network_file_system_is_polled(
     machine: Machine, network: Path, sandbox: Sandbox
 ) -> None:
     """What another host writes makes no event, and is found all the same."""
-    machine.settings["folders"][0] |= {"path": str(network), "poll_interval": "100ms"}
-    machine.write()
+    machine.set_folder(path=str(network), poll_interval="100ms")
     process = machine.start()
     assert machine.status()["folders"][0]["watch"] == "poll"
     (network.parent / "behind" / "a.pdf").write_bytes(b"from elsewhere")

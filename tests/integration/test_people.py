@@ -75,8 +75,7 @@ def test_resolve_wants_one_word(machine: Machine) -> None:
 @pytest.fixture
 def flooded(machine: Machine, share: Path, sandbox: Sandbox) -> Machine:
     """A running service with ten files, of which at most three may go within an hour."""
-    machine.settings["folders"][0] |= {"name": "share", "hold_over": 3}
-    machine.write()
+    machine.set_folder(name="share", hold_over=3)
     machine.start()
     drop(share, 10)
     eventually(lambda: states(machine).total() == 10 and sandbox.calls is not None)
@@ -127,8 +126,7 @@ def test_a_folder_that_nobody_knows_is_not_released(machine: Machine) -> None:
 
 def test_a_notice_that_was_wanted_needs_no_look(machine: Machine, share: Path) -> None:
     """`status` lists no trouble for it, and says how many there were; other skipped files it lists."""
-    machine.settings["folders"][0]["send_as"] = "notice"
-    machine.write()
+    machine.set_folder(send_as="notice")
     process = machine.start()
     drop(share, 2)
     eventually(lambda: states(machine)["skipped"] == 2)

@@ -10,6 +10,7 @@ import pytest
 import requests
 
 from dingwatch.sandbox import Sandbox, Settings
+from tests.sandbox.drives import Drive
 
 TOKEN_HEADER = "x-acs-dingtalk-access-token"
 
@@ -159,3 +160,9 @@ def peer(peer_of: Callable[[Settings], Peer]) -> Peer:
 def sandbox(peer: Peer) -> Sandbox:
     """The sandbox of `peer`."""
     return peer.sandbox
+
+
+@pytest.fixture
+def drive(peer: Peer) -> Drive:
+    """A space of the operator."""
+    return Drive(peer)

@@ -19,12 +19,6 @@ APP = "/v1.0/convFile/apps/conversations/files/send"
 SPACE = "/v1.0/convFile/conversations/spaces/query"
 
 
-@pytest.fixture
-def drive(peer: Peer) -> Drive:
-    """A space of the operator."""
-    return Drive(peer)
-
-
 def body_of(drive: Drive, dentry_id: str, conversation_id: str) -> dict[str, str]:
     """A correct body of files/send."""
     return {"spaceId": drive.space_id, "dentryId": dentry_id, "openConversationId": conversation_id}

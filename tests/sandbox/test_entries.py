@@ -1,20 +1,7 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-import pytest
-
 from dingwatch.sandbox import Sandbox
 from tests.sandbox.drives import Drive
-
-if TYPE_CHECKING:
-    from tests.sandbox.conftest import Peer
-
-
-@pytest.fixture
-def drive(peer: Peer) -> Drive:
-    """A space of the operator."""
-    return Drive(peer)
 
 
 def test_folders(drive: Drive, sandbox: Sandbox) -> None:

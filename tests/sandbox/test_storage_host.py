@@ -11,13 +11,7 @@ from dingwatch.sandbox import Fault, FaultKind, Sandbox
 from tests.sandbox.drives import PART, Drive
 
 if TYPE_CHECKING:
-    from tests.sandbox.conftest import Clock, Peer
-
-
-@pytest.fixture
-def drive(peer: Peer) -> Drive:
-    """A space of the operator."""
-    return Drive(peer)
+    from tests.sandbox.conftest import Clock
 
 
 def code_of(answer: requests.Response) -> str:
