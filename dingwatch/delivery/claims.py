@@ -8,7 +8,7 @@ from dingwatch.delivery.jobs import FetchToken, Upload
 from dingwatch.delivery.limits import Target
 from dingwatch.delivery.state import LoopState, TickContext, send_api
 from dingwatch.dingtalk import API_UPLOAD, Host
-from dingwatch.ledger import send_queue
+from dingwatch.ledger import queues
 from dingwatch.ledger.delivery import Delivery, by_id
 from dingwatch.ledger.due import next_due
 from dingwatch.ledger.transitions import Change
@@ -45,7 +45,7 @@ def _wakes(state: LoopState, tick: TickContext) -> None:
         if due is not None:
             tick.wakes.append(due)
             state.may_upload = True
-            state.may_send |= set(send_queue.conversations_waiting(tick.connection))
+            state.may_send |= set(queues.conversations_waiting(tick.connection))
 
 
 # --- Doubts and crashes --------------------------------------------------------------------------
@@ -55,7 +55,7 @@ def _requeue_doubted(state: LoopState, tick: TickContext) -> None:
     """Send doubted rows once more, when a call that is safe to repeat has shown that DingTalk answers."""
     if not state.settings.resend_uncertain or not state.may_doubt:
         return
-    rows = send_queue.doubted_once(tick.connection)
+    rows = queues.doubted_once(tick.connection)
     state.may_doubt = bool(rows)
     for row in rows:
         _requeue_when_ready(state, tick, row, row.doubted_at or 0.0)

@@ -9,7 +9,7 @@ from typing import Final
 from dingwatch.delivery.jobs import Send, SendCaption
 from dingwatch.delivery.limits import APP, Target, hosts_of, message_target
 from dingwatch.delivery.state import LoopState, TickContext, send_api, target_of_rows
-from dingwatch.ledger import captions, ordering, send_queue, upload_sessions
+from dingwatch.ledger import captions, ordering, queues, upload_sessions
 from dingwatch.ledger.delivery import Delivery
 from dingwatch.ledger.transitions import Change
 from dingwatch.lifecycle import Event, State
@@ -39,7 +39,7 @@ def claim(state: LoopState, tick: TickContext) -> None:
         elif state.blocks(tick, target):
             # What holds the robot need not hold the drive.
             where = (tick.connection, state.paused(tick.now), tick.now, conversation)
-            claim_first(state, tick, send_queue.next_entry_to_send(*where))
+            claim_first(state, tick, queues.next_entry_to_send(*where))
         else:
             _claim_next(state, tick, conversation)
 
@@ -63,14 +63,14 @@ def _ready(state: LoopState, tick: TickContext, conversation: str) -> Iterator[D
     where = (tick.connection, state.paused(tick.now), tick.now, conversation)
     captioned = state.captioned.get(conversation)
     if captioned is not None:
-        rows = send_queue.this_to_send(*where, captioned)
+        rows = queues.this_to_send(*where, captioned)
         if not rows:
             state.captioned.pop(conversation)
         yield from rows
         seen.add(captioned)
     limit = FEW
     while True:
-        rows = send_queue.next_to_send(*where, limit)
+        rows = queues.next_to_send(*where, limit)
         yield from (row for row in rows if row.id not in seen)
         if len(rows) < limit:
             return
@@ -178,7 +178,7 @@ def _others(
     if row.id in state.alone or state.crashed:
         return
     kind, number = recipient_kind(row.conversation), 1
-    for conversation in send_queue.recipients_waiting(tick.connection, tick.now, row.version):
+    for conversation in queues.recipients_waiting(tick.connection, tick.now, row.version):
         target = Target(kind.message_api, conversation)
         if (
             conversation == row.conversation

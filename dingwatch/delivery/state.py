@@ -37,7 +37,7 @@ from dingwatch.dingtalk import (
     REFUSED_EXTENSIONS,
     Host,
 )
-from dingwatch.ledger import extensions, pauses, send_queue, transitions
+from dingwatch.ledger import extensions, pauses, queues, transitions
 from dingwatch.ledger.delivery import Delivery
 from dingwatch.ledger.due import Paused
 from dingwatch.ledger.store import Store
@@ -186,7 +186,7 @@ class LoopState:
             self.may_wait = self.may_doubt = True
         if stale or self.pauses.known:  # what a pause held needs nothing written to be work
             self.may_upload = True
-            self.may_send = set(send_queue.conversations_waiting(tick.connection))
+            self.may_send = set(queues.conversations_waiting(tick.connection))
 
     def paused(self, now: float) -> Paused:
         """Return what pauses keep from being claimed."""
