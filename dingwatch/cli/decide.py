@@ -8,20 +8,20 @@ from collections.abc import Callable
 import click
 
 from dingwatch.cli.context import Session
-from dingwatch.ledger import Store, commands, pauses
-from dingwatch.ledger.commands import NotApplicable
+from dingwatch.ledger import Store, commands, folders, pauses
+from dingwatch.ledger.commands import NotApplicableError
 from dingwatch.model import Pause
 from dingwatch.texts import Cli
 
 
 def release(session: Session, name: str) -> int:
     """Let go what is held in a folder."""
-    return _on_folder(session, name, commands.release, Cli.RELEASED)
+    return _on_folder(session, name, folders.release_flood, Cli.RELEASED)
 
 
 def discard(session: Session, name: str) -> int:
     """Give up what is held in a folder."""
-    return _on_folder(session, name, commands.discard, Cli.DISCARDED)
+    return _on_folder(session, name, folders.discard_flood, Cli.DISCARDED)
 
 
 def _on_folder(session: Session, name: str, do: Callable[[Store, int, float], int], said: Cli) -> int:
@@ -45,7 +45,7 @@ def resolve(session: Session, delivery: int, *, sent: bool) -> int:
     with session.store() as store:
         try:
             commands.resolve(store, delivery, sent=sent, now=time.time())
-        except NotApplicable:
+        except NotApplicableError:
             session.fail(Cli.RESOLVE_NOT, id=delivery)
     session.poke()
     click.echo(session.say(Cli.RESOLVED_SENT if sent else Cli.RESOLVED_RESEND, id=delivery))
@@ -57,7 +57,7 @@ def resume(session: Session) -> int:
     found: list[Pause] = []
     if session.ledger_exists:
         with session.store() as store, store.writing() as connection:
-            found = pauses.resume(connection)
+            found = pauses.resume_pauses(connection)
     said = Cli.RESUMED if session.poke() else Cli.RESUMED_LATER
     for pause in found:
         cause = session.reason(pause.cause)

@@ -22,9 +22,8 @@ from dingwatch.cli.online import calling
 from dingwatch.cli.status import instant
 from dingwatch.cli.verified_download import Differs, Taken
 from dingwatch.dingtalk import MEDIA_LIMIT, Client, SignedAddress, Sink, Storage
-from dingwatch.ledger import Store, sent
-from dingwatch.ledger.commands import NotApplicable
-from dingwatch.ledger.sent import Place, Sent
+from dingwatch.ledger import Store, commands
+from dingwatch.ledger.commands import DriveEntry, NotApplicableError, Sent
 from dingwatch.lifecycle import State
 from dingwatch.model import Failure, Form, MediaLost, NoAnswer, Rejected, Route, Verdict
 from dingwatch.payload import NOTICE
@@ -40,8 +39,8 @@ def delivery(session: Session, number: int) -> Iterator[tuple[Store, Sent]]:
     with session.store() as store:
         try:
             with store.reading() as connection:
-                found = sent.find(connection, number)
-        except NotApplicable:
+                found = commands.find_sent(connection, number)
+        except NotApplicableError:
             session.fail(Back.UNKNOWN, id=number)
         yield store, found
 
@@ -83,19 +82,19 @@ def link(session: Session, number: int, *, as_json: bool) -> int:
         if one.route is not Route.DRIVE:
             session.fail(Back.LINK_MEDIA, id=one.id)
         union_id = operator(session, one)
-        if not one.places:
+        if not one.entries:
             session.fail(Back.CONTENT_GONE, id=one.id, path=names.readable(one.path))
         try:
             with calling(session) as client:
-                address = _address(client.storage(union_id), one.places)
+                address = _address(client.storage(union_id), one.entries)
         except Failure as failure:
             give_up(session, Back.LINK_FAILED, one, failure.verdict)
     click.echo(_json(one, address) if as_json else _text(session, one, address))
     return 0
 
 
-def _address(storage: Storage, places: Sequence[Place]) -> SignedAddress:
-    first, *others = places
+def _address(storage: Storage, entries: Sequence[DriveEntry]) -> SignedAddress:
+    first, *others = entries
     try:
         return storage.download_address(first.space_id, first.entry_id)
     except Failure as failure:
@@ -177,12 +176,12 @@ def _sources(client: Client, one: Sent, union_id: str) -> list[Source]:
     """Return where its bytes are, the best first."""
     if one.route is Route.DRIVE:
         storage = client.storage(union_id)
-        return [partial(_from_drive, storage, place) for place in one.places]
+        return [partial(_from_drive, storage, entry) for entry in one.entries]
     return [] if one.media_id is None else [partial(_from_media, client, one.media_id)]
 
 
-def _from_drive(storage: Storage, place: Place, into: Sink, limit: int) -> int:
-    address = storage.download_address(place.space_id, place.entry_id)
+def _from_drive(storage: Storage, entry: DriveEntry, into: Sink, limit: int) -> int:
+    address = storage.download_address(entry.space_id, entry.entry_id)
     return storage.download(address, into, limit=limit)
 
 
@@ -237,7 +236,7 @@ def recall(session: Session, number: int) -> int:
         click.echo(session.say(Back.RECALLED, id=one.id, path=path, conversation=conversation))
         with store.writing() as connection:
             # Read here, after the call: it may have waited long for the network, and for the ledger's lock.
-            everyone = sent.recalled(connection, one, time.time())
+            everyone = commands.record_recall(connection, one, time.time())
     if len(everyone) > 1:
         recipients = ", ".join(map(str, everyone))
         click.echo(session.say(Back.RECALLED_FROM_ALL, count=len(everyone), conversations=recipients))

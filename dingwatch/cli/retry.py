@@ -12,8 +12,8 @@ from dingwatch import files, names
 from dingwatch.cli.context import Session
 from dingwatch.config import Folder
 from dingwatch.dingtalk import REFUSED_EXTENSIONS
-from dingwatch.ledger import Store, commands, extensions
-from dingwatch.ledger.commands import Chosen, NotApplicable
+from dingwatch.ledger import Store, commands, pauses
+from dingwatch.ledger.commands import Chosen, NotApplicableError
 from dingwatch.ledger.report import UNMAPPED
 from dingwatch.model import Cause, Failure, Version
 from dingwatch.payload import choose_payload
@@ -73,7 +73,7 @@ def _done(session: Session, count: int) -> int:
 def _write(session: Session, store: Store, ids: Sequence[int], chosen: Sequence[Chosen]) -> None:
     try:
         commands.retry(store, ids, chosen, time.time())
-    except NotApplicable as error:
+    except NotApplicableError as error:
         session.fail(Cli.RETRY_NOT, ids=error)
 
 
@@ -116,7 +116,7 @@ def _read_folder(
 ) -> None:
     code = payload_policy(session.config, folder, versions[0].folder)
     with store.reading() as connection:
-        refused = extensions.refused(connection, code.app) | REFUSED_EXTENSIONS
+        refused = pauses.list_refused_extensions(connection, code.app) | REFUSED_EXTENSIONS
     try:
         root = files.open_root(folder.root)
     except Failure as failure:

@@ -19,7 +19,7 @@ from dingwatch import files, host, names
 from dingwatch.cli.context import Session
 from dingwatch.cli.status import paused
 from dingwatch.dingtalk import REFUSED_EXTENSIONS
-from dingwatch.ledger import Store, extensions, pauses, versions
+from dingwatch.ledger import Store, pauses, versions
 from dingwatch.ledger.delivery import Delivery, by_id, causes
 from dingwatch.ledger.versions import NewVersion
 from dingwatch.lifecycle import State
@@ -101,7 +101,7 @@ def _write(session: Session, store: Store, given: list[Given], conversations: tu
     now = time.time()
     code = payload_policy(session.config, None, None)
     with store.writing() as connection:
-        refused = extensions.refused(connection, code.app) | REFUSED_EXTENSIONS
+        refused = pauses.list_refused_extensions(connection, code.app) | REFUSED_EXTENSIONS
         new = [
             NewVersion(
                 folder=None,
@@ -165,7 +165,7 @@ class Told:
     def look(self, store: Store) -> None:
         """Tell of the pauses that have begun."""
         with store.reading() as connection:
-            found = pauses.every(connection)
+            found = pauses.list_pauses(connection)
         for pause in found:
             if (pause.scope, pause.key) not in self._known:
                 self._known.add((pause.scope, pause.key))

@@ -17,7 +17,8 @@ from dingwatch import host, quota
 from dingwatch.cli.context import STYLES, Session, cell, console, local, print_line
 from dingwatch.config import Folder
 from dingwatch.dingtalk import BILLED, WEBHOOK_BILLED
-from dingwatch.ledger import calls, floods, pauses, report
+from dingwatch.ledger import calls, pauses, report
+from dingwatch.ledger.folders import count_held
 from dingwatch.lifecycle import State
 from dingwatch.model import Pause, Scope
 from dingwatch.service import LOCK_FILE
@@ -76,8 +77,8 @@ def standing_of(session: Session) -> Standing:
             scope = session.scope(store)
             ids = dict(scope.ids)
             counted = report.counts(connection, scope)
-            paused_now = tuple(pauses.every(connection))
-            held = floods.held(connection)
+            paused_now = tuple(pauses.list_pauses(connection))
+            held = count_held(connection)
             by_api = calls.by_api(connection, quota.month(now))
     live = json.loads(session.ask("status") or "{}") if pid is not None else {}
     watching = live.get("folders", {})

@@ -79,7 +79,7 @@ def _known(store: Store, scope: Scope, folder: Folder | None, path: bytes) -> _K
         return _Known(folder, path, None, ())
     with store.reading() as connection:
         story = tuple(report.story(connection, number, path))
-        return _Known(folder, path, number, story, scope, tuple(pauses.every(connection)))
+        return _Known(folder, path, number, story, scope, tuple(pauses.list_pauses(connection)))
 
 
 def _places(folders: Sequence[Folder], path: bytes, known: _Lookup) -> list[_Known]:

@@ -16,12 +16,12 @@ from dingwatch.delivery.jobs import (
     SendCaption,
     SendDone,
     Upload,
-    UploadDone,
 )
 from dingwatch.delivery.limits import Target
 from dingwatch.delivery.loop import DeliveryLoop
 from dingwatch.delivery.reading import Reader
 from dingwatch.delivery.state import FolderPolicy, Settings, target_of
+from dingwatch.ledger.uploads import UploadDone
 
 __all__ = [
     "Begin",

@@ -10,9 +10,8 @@ from dingwatch.delivery.state import LoopState, TickContext, send_api
 from dingwatch.dingtalk import API_UPLOAD, Host
 from dingwatch.ledger import queues
 from dingwatch.ledger.delivery import Delivery, by_id
-from dingwatch.ledger.due import next_due
 from dingwatch.ledger.transitions import Change
-from dingwatch.ledger.uploads import upload_states
+from dingwatch.ledger.uploads import set_upload_states
 from dingwatch.lifecycle import Event, State
 from dingwatch.texts import Log
 
@@ -30,7 +29,7 @@ def claim(state: LoopState, tick: TickContext) -> None:
         uploads.claim(state, tick)
         drives.go_on(state, tick)
     busy = [job.payload.key.id for job in tick.jobs if isinstance(job, Upload)]
-    upload_states(tick.connection, busy, "busy")
+    set_upload_states(tick.connection, busy, "busy")
     tick.apply()
     _wakes(state, tick)
 
@@ -40,12 +39,12 @@ def _wakes(state: LoopState, tick: TickContext) -> None:
     if end is not None:
         tick.wakes.append(end)
     if state.may_wait:
-        due = next_due(tick.connection, tick.now)
+        due = queues.next_due(tick.connection, tick.now)
         state.may_wait = due is not None
         if due is not None:
             tick.wakes.append(due)
             state.may_upload = True
-            state.may_send |= set(queues.conversations_waiting(tick.connection))
+            state.may_send |= set(queues.recipients_to_send(tick.connection))
 
 
 # --- Doubts and crashes --------------------------------------------------------------------------
@@ -55,7 +54,7 @@ def _requeue_doubted(state: LoopState, tick: TickContext) -> None:
     """Send doubted rows once more, when a call that is safe to repeat has shown that DingTalk answers."""
     if not state.settings.resend_uncertain or not state.may_doubt:
         return
-    rows = queues.doubted_once(tick.connection)
+    rows = queues.list_doubted_once(tick.connection)
     state.may_doubt = bool(rows)
     for row in rows:
         _requeue_when_ready(state, tick, row, row.doubted_at or 0.0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass, field
 
-from dingwatch.delivery.jobs import Begin, Commit, DriveJob, Put, PutDone, UploadDone
+from dingwatch.delivery.jobs import Begin, Commit, DriveJob, Put, PutDone
 from dingwatch.delivery.reading import Reader
 from dingwatch.dingtalk import (
     Client,
@@ -17,7 +17,7 @@ from dingwatch.dingtalk import (
     SpaceFolder,
     Storage,
 )
-from dingwatch.ledger.upload_sessions import UploadSession
+from dingwatch.ledger.uploads import UploadDone, UploadSession
 from dingwatch.model import Failure, MediaLost
 from dingwatch.payload import DRIVE
 

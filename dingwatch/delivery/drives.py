@@ -16,11 +16,10 @@ from typing import Final
 from dingwatch.delivery.jobs import Begin, Commit, DriveJob, Put
 from dingwatch.delivery.state import Drive, LoopState, TickContext, target_of
 from dingwatch.dingtalk import MOST_ADDRESSES, Host, Part, parts_of
-from dingwatch.ledger import upload_sessions as uploads
+from dingwatch.ledger import queues, uploads
 from dingwatch.ledger.delivery import Delivery
 from dingwatch.ledger.transitions import Change
-from dingwatch.ledger.upload_sessions import UploadSession
-from dingwatch.ledger.uploads import upload_states
+from dingwatch.ledger.uploads import UploadSession, set_upload_states
 from dingwatch.lifecycle import Event, State
 from dingwatch.model import MediaLost, Rejected, Vanished, Verdict
 from dingwatch.payload import Payload
@@ -71,14 +70,14 @@ def claim(state: LoopState, tick: TickContext, rows: Sequence[Delivery], payload
     if (
         key.id in tick.drives  # for another row, which was in hand at a crash and went first
         or len(tick.drives) >= AT_ONCE
-        or uploads.being_committed(*name)
-        or uploads.being_sent(*name, state.paused(tick.now), tick.now)
+        or queues.is_name_uploading(*name)
+        or queues.is_name_sending(*name, state.paused(tick.now), tick.now)
         or not _steps(state, tick, drive)
     ):
         return
     columns = {"claimed_at": tick.now}
     tick.changes += [Change(row.id, Event.CLAIM, State.PENDING, None, columns, row.version) for row in rows]
-    upload_states(tick.connection, [key.id], "busy")
+    set_upload_states(tick.connection, [key.id], "busy")
     tick.drives[key.id] = drive
 
 
@@ -93,7 +92,7 @@ def _steps(state: LoopState, tick: TickContext, drive: Drive) -> int:
     key = drive.payload.key.id
     out = [job for job in (*tick.out, *tick.jobs) if isinstance(job, DriveJob) and job.payload.key.id == key]
     issued = 0
-    for job in next_steps(drive, *uploads.session_of(tick.connection, key), out):
+    for job in next_steps(drive, *uploads.find_session(tick.connection, key), out):
         target = target_of(job)
         assert target is not None  # noqa: S101 (only a token call has none)
         slot = state.slot(tick, target)
@@ -103,7 +102,7 @@ def _steps(state: LoopState, tick: TickContext, drive: Drive) -> int:
         if state.blocks(tick, target) or state.needs_token(tick, Host.API):
             break
         if isinstance(job, Commit):
-            uploads.replaced(tick.connection, job.payload.key.type, job.payload.key.name, key)
+            uploads.forget_same_name(tick.connection, job.payload.key.type, job.payload.key.name, key)
         tick.slots.append(target)
         tick.jobs.append(job)
         issued += 1
@@ -115,21 +114,21 @@ def _steps(state: LoopState, tick: TickContext, drive: Drive) -> int:
 
 def session(tick: TickContext, job: Begin, made: UploadSession) -> None:
     """An upload is begun."""
-    uploads.begin(tick.connection, job.payload.key.id, made)
+    uploads.begin_session(tick.connection, job.payload.key.id, made)
 
 
 def put(tick: TickContext, job: Put, made: UploadSession) -> None:
     """The store has one more part."""
     key = job.payload.key.id
     if job.session is None:
-        uploads.begin(tick.connection, key, made)
+        uploads.begin_session(tick.connection, key, made)
     uploads.finish_part(tick.connection, key, made, job.part.number)
-    uploads.progressed(tick.connection, [row.id for row in job.rows])
+    uploads.clear_crashes(tick.connection, [row.id for row in job.rows])
 
 
 def committed(tick: TickContext, job: Commit) -> None:
     """The entry holds this content."""
-    uploads.forget(tick.connection, job.payload.key.id)
+    uploads.end_session(tick.connection, job.payload.key.id)
     tick.drives.pop(job.payload.key.id, None)
 
 
@@ -137,7 +136,7 @@ def given_up(tick: TickContext, job: DriveJob, verdict: Verdict) -> None:
     """A step has failed; its parts stay, unless DingTalk has lost or refused them, or they may be others'."""
     tick.drives.pop(job.payload.key.id, None)
     if isinstance(verdict, MediaLost | Rejected | Vanished):
-        uploads.forget(tick.connection, job.payload.key.id)
+        uploads.end_session(tick.connection, job.payload.key.id)
 
 
 def release(tick: TickContext) -> None:
@@ -145,7 +144,7 @@ def release(tick: TickContext) -> None:
     rows = [row for drive in tick.drives.values() for row in drive.rows]
     tick.changes += [Change(row.id, Event.RETRY, State.UPLOADING, None, {"due": tick.now}) for row in rows]
     tick.apply()
-    upload_states(tick.connection, list(tick.drives), "none")
+    set_upload_states(tick.connection, list(tick.drives), "none")
     tick.drives.clear()
 
 

@@ -19,11 +19,10 @@ from dingwatch.delivery.jobs import (
     SendCaption,
     SendDone,
     Upload,
-    UploadDone,
 )
 from dingwatch.delivery.reading import Reader
 from dingwatch.dingtalk import MEDIA_LIMIT, Client
-from dingwatch.ledger.upload_sessions import UploadSession
+from dingwatch.ledger.uploads import UploadDone, UploadSession
 from dingwatch.model import Cause, Failure, Form, Misconfigured, Scope
 from dingwatch.recipients import Sender
 

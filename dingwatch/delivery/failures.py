@@ -23,10 +23,10 @@ from dingwatch.delivery.jobs import (
 from dingwatch.delivery.limits import Target, hosts_of
 from dingwatch.delivery.state import DRIVE_APIS, LoopState, TickContext, send_api, target_of, target_of_rows
 from dingwatch.dingtalk import API_SEND, API_UPLOAD, Host, SignatureExpired
-from dingwatch.ledger import captions, extensions, learned_rates, pauses
-from dingwatch.ledger.delivery import Delivery, by_id
+from dingwatch.ledger import pauses
+from dingwatch.ledger.delivery import Delivery, by_id, clear_caption
 from dingwatch.ledger.transitions import ONE_MORE, Change
-from dingwatch.ledger.uploads import media_lost, upload_states
+from dingwatch.ledger.uploads import forget_media, set_upload_states
 from dingwatch.lifecycle import Event, State
 from dingwatch.model import (
     Form,
@@ -64,7 +64,7 @@ def failed(state: LoopState, tick: TickContext, job: Job, raw: Verdict) -> None:
     _pause(state, tick, target, verdict)
     if isinstance(verdict, Throttled):
         lessons = state.rates.throttled(target, verdict.scope, tick.now)
-        learned_rates.keep(state.store, tick.connection, lessons)
+        pauses.save_learned_rates(state.store, tick.connection, lessons)
     match job:
         case Begin() | Put() | Commit() if not drives.is_current(tick, job):
             pass  # its claim was given up meanwhile
@@ -151,7 +151,7 @@ def _pause_one(state: LoopState, tick: TickContext, key: str, verdict: Verdict) 
     if made is None or made.cause.code == "stopped":
         return
     state.pauses.known[made.scope, made.key] = made
-    pauses.put(state.store, tick.connection, [made])
+    pauses.save_pauses(state.store, tick.connection, [made])
     resumed = made.fixed and before is not None and before.failures == 0  # a person asked, and is answered
     if before is None or before.cause.code != made.cause.code or resumed:
         _log_paused(tick, made, verdict)
@@ -173,7 +173,7 @@ def _log_paused(tick: TickContext, made: Pause, verdict: Verdict) -> None:
 def _upload_failed(state: LoopState, tick: TickContext, job: Upload | DriveJob, verdict: Verdict) -> None:
     if isinstance(job, DriveJob):
         drives.given_up(tick, job, verdict)
-    upload_states(tick.connection, [job.payload.key.id], "none")
+    set_upload_states(tick.connection, [job.payload.key.id], "none")
     state.may_upload = True
     source = job.source
     if job.payload.key.type == IMAGE and _is_no_image(verdict):
@@ -200,7 +200,7 @@ def _send_as_file(state: LoopState, tick: TickContext, job: Upload | DriveJob, v
     size = None if isinstance(verdict, TypeRefused) else job.source.fingerprint.size
     word = refused_as_image(job.payload.key.extension, size)
     state.refused |= {word}
-    extensions.refuse(state.store, tick.connection, state.settings.app, word, tick.now)
+    pauses.refuse_extension(state.store, tick.connection, state.settings.app, word, tick.now)
     tick.log_row(Log.IMAGE_REFUSED, job.source, verdict.cause.code, verdict.cause.message, "")
     columns = {"due": tick.now, "attempts": ONE_MORE}
     tick.changes += [Change(row.id, Event.RETRY, State.UPLOADING, verdict.cause, columns) for row in job.rows]
@@ -209,7 +209,7 @@ def _send_as_file(state: LoopState, tick: TickContext, job: Upload | DriveJob, v
 def _refuse_extension(state: LoopState, tick: TickContext, job: Upload | DriveJob) -> None:
     extension = job.payload.key.extension
     state.refused |= {extension}
-    extensions.refuse(state.store, tick.connection, state.settings.app, extension, tick.now)
+    pauses.refuse_extension(state.store, tick.connection, state.settings.app, extension, tick.now)
     tick.log(Log.EXTENSION_REFUSED, extension=extension, path=names.readable(job.source.path))
 
 
@@ -262,7 +262,7 @@ def _write_consequence(
         columns |= {"doubts": row.doubts + 1, "doubted_at": tick.now}
         state.may_doubt = True
     if result.event is Event.MEDIA_LOST:
-        media_lost(tick.connection, row.upload_key, row.media_id)
+        forget_media(tick.connection, row.upload_key, row.media_id)
     state.may_wait |= result.due > tick.now
     state.may_upload = True
     state.may_send.add(row.conversation)
@@ -313,7 +313,7 @@ def caption_not_sent(state: LoopState, tick: TickContext, rows: Sequence[Deliver
     own = isinstance(verdict, Throttled) and verdict.scope is Scope.ROW
     due = tick.now + (verdict.retry_after if isinstance(verdict, Throttled) and own else 0.0)
     refused = isinstance(verdict, TokenRejected)
-    captions.caption_not_sent(tick.connection, [row.id for row in rows], due, refused=refused)
+    clear_caption(tick.connection, [row.id for row in rows], due, refused=refused)
     state.may_wait |= due > tick.now
     for row in rows:
         state.captioned.pop(row.conversation, None)

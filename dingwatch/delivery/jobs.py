@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from dingwatch.dingtalk import Host, Part
 from dingwatch.ledger.delivery import Delivery
-from dingwatch.ledger.upload_sessions import UploadSession
+from dingwatch.ledger.uploads import UploadDone, UploadSession
 from dingwatch.model import Verdict
 from dingwatch.notice_text import Message
 from dingwatch.payload import Payload
@@ -98,14 +98,6 @@ DriveJob = Begin | Put | Commit
 ToPeople = Send | SendCaption
 """What people get to see: a call that is never made twice, in its conversations' order."""
 Job = Upload | DriveJob | ToPeople | FetchToken
-
-
-@dataclass(frozen=True, slots=True)
-class UploadDone:
-    """DingTalk has the content: a media id, or in the drive an entry's id and its space's."""
-
-    media_id: str
-    space_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,10 +17,9 @@ from dingwatch.delivery.limits import Target, message_target
 from dingwatch.delivery.outcomes import enter
 from dingwatch.delivery.state import LogLine, LoopState, Settings, TickContext, target_of
 from dingwatch.dingtalk import API_UPLOAD, BILLED, Host
-from dingwatch.ledger import calls, captions, learned_rates, pauses, recovery, transitions
+from dingwatch.ledger import calls, delivery, pauses, queues, transitions
 from dingwatch.ledger.delivery import Delivery
-from dingwatch.ledger.outage import RETRY_SECONDS, Outage
-from dingwatch.ledger.store import LedgerError, Store
+from dingwatch.ledger.store import RETRY_SECONDS, LedgerError, Outage, Store
 from dingwatch.ledger.transitions import Change
 from dingwatch.lifecycle import Event, State
 from dingwatch.model import Cause, NoAnswer, NotReached
@@ -70,13 +69,13 @@ class DeliveryLoop:
         """Repair what a process that died left behind; call once before the first tick."""
         state = self._memory
         with self._store.writing() as connection:
-            rows = recovery.recover(connection, now)
-            pauses.probe(connection)
+            rows = delivery.recover(connection, now)
+            pauses.probe_pauses(connection)
             if len(rows) == 1 and rows[0].state is State.UPLOADING and rows[0].crashes + 1 >= POISON:
                 cause = Cause("internal", "", "POISON")
                 transitions.apply(connection, now, [Change(rows[0].id, Event.REJECT, State.PENDING, cause)])
-            state.crashed = recovery.crashed(connection)
-            state.captioned = captions.captioned(connection)
+            state.crashed = queues.list_crashed(connection)
+            state.captioned = delivery.last_captions(connection)
             self._recover_pace(connection, now)
         if rows:
             self._log(Log.RECOVERED, count=len(rows))
@@ -84,7 +83,7 @@ class DeliveryLoop:
     def sent_unread(self) -> list[Delivery]:
         """Return the rows that would be sent without another look at their file."""
         with self._store.reading() as connection:
-            return recovery.sent_unread(connection)
+            return queues.list_unread(connection)
 
     def withdraw(self, missing: Iterable[tuple[Delivery, Cause]], now: float) -> None:
         """Give up what its owner took back, or replaced, while no process ran."""
@@ -99,18 +98,18 @@ class DeliveryLoop:
 
     def _recover_pace(self, connection: Connection, now: float) -> None:
         """Take up the pace where the last process left it."""
-        for key, lesson in learned_rates.kept(connection).items():
+        for key, lesson in pauses.read_learned_rates(connection).items():
             self._memory.rates.learn(key, lesson)
         limits = (self._memory.settings.per_api, self._memory.settings.per_conversation)
         longest = max((limit.period for limit in limits if limit), default=0.0)
         if longest:
-            claims = learned_rates.recent_claims(connection, now - longest)
+            claims = delivery.recent_claims(connection, now - longest)
             taken = [
                 (at, message_target(where) if state is State.SENDING else Target(API_UPLOAD))
                 for state, at, where in claims
             ]
             if any(folder.wording.template for folder in self._memory.settings.folders.values()):
-                lines = learned_rates.recent_captions(connection, now - longest)
+                lines = delivery.recent_captions(connection, now - longest)
                 taken += [(at, message_target(where)) for at, where in lines]
             for at, target in sorted(taken, key=lambda one: one[0]):
                 self._memory.rates.take(target, at)

@@ -22,16 +22,14 @@ from dingwatch.delivery.jobs import (
     SendDone,
     ToPeople,
     Upload,
-    UploadDone,
 )
 from dingwatch.delivery.limits import APP, Target, hosts_of
 from dingwatch.delivery.state import LoopState, TickContext, rows_of, target_of
-from dingwatch.ledger import ordering, pauses
+from dingwatch.ledger import pauses, queues
 from dingwatch.ledger.delivery import Delivery
 from dingwatch.ledger.report import NOTICED
 from dingwatch.ledger.transitions import NO_CAUSE, ONE_MORE, Change
-from dingwatch.ledger.upload_sessions import UploadSession
-from dingwatch.ledger.uploads import Had, uploaded
+from dingwatch.ledger.uploads import UploadDone, UploadSession, record_uploads
 from dingwatch.lifecycle import Event, State
 from dingwatch.model import (
     Cause,
@@ -63,7 +61,7 @@ def enter(state: LoopState, tick: TickContext, outcomes: Sequence[Outcome]) -> N
                 _token_came(state, tick, job)
             case job, Verdict() as verdict:
                 failures.failed(state, tick, job, verdict)
-    uploaded(tick.connection, tick.had, tick.now)
+    record_uploads(tick.connection, tick.uploads_done, tick.now)
     tick.apply()
     _withdraw_overtaken(tick, outcomes)
 
@@ -79,7 +77,8 @@ def _withdraw_overtaken(tick: TickContext, outcomes: Sequence[Outcome]) -> None:
     ]
     superseded = Cause("superseded", "", "SUPERSEDED")
     tick.changes += [
-        Change(row, Event.VANISH, None, superseded) for row in ordering.overtaken(tick.connection, refused)
+        Change(row, Event.VANISH, None, superseded)
+        for row in queues.find_superseded(tick.connection, refused)
     ]
     tick.apply()
 
@@ -111,7 +110,7 @@ def _uploaded(state: LoopState, tick: TickContext, job: Upload | Commit, done: U
         state.may_send.add(row.conversation)
     if isinstance(job, Commit):
         drives.committed(tick, job)
-    tick.had.append(Had(job.payload.key.id, done.media_id, done.space_id))
+    tick.uploads_done[job.payload.key.id] = done
     state.may_upload = True  # rows of the same content may have come meanwhile, and waited for this
     _served(state, tick, _target(job))
 
@@ -188,7 +187,7 @@ def _must_last(pause: Pause, now: float) -> bool:
 
 
 def _end_pauses(state: LoopState, tick: TickContext, ended: Sequence[tuple[Scope, str]]) -> None:
-    pauses.end(tick.connection, ended)
+    pauses.end_pauses(tick.connection, ended)
     for key in ended:
         pause = state.pauses.known.pop(key)
         if pause.failures > 1 or pause.scope is not Scope.API:

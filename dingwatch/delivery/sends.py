@@ -9,8 +9,8 @@ from typing import Final
 from dingwatch.delivery.jobs import Send, SendCaption
 from dingwatch.delivery.limits import APP, Target, hosts_of, message_target
 from dingwatch.delivery.state import LoopState, TickContext, send_api, target_of_rows
-from dingwatch.ledger import captions, ordering, queues, upload_sessions
-from dingwatch.ledger.delivery import Delivery
+from dingwatch.ledger import queues
+from dingwatch.ledger.delivery import Delivery, mark_caption_sent
 from dingwatch.ledger.transitions import Change
 from dingwatch.lifecycle import Event, State
 from dingwatch.model import Form, Route
@@ -63,7 +63,7 @@ def _ready(state: LoopState, tick: TickContext, conversation: str) -> Iterator[D
     where = (tick.connection, state.paused(tick.now), tick.now, conversation)
     captioned = state.captioned.get(conversation)
     if captioned is not None:
-        rows = queues.this_to_send(*where, captioned)
+        rows = queues.find_to_send(*where, captioned)
         if not rows:
             state.captioned.pop(conversation)
         yield from rows
@@ -99,8 +99,8 @@ def _first(state: LoopState, tick: TickContext, rows: Iterable[Delivery]) -> tup
             tick.apply()  # this very tick looks for uploads, and would find none for long
             state.may_upload = True
             continue
-        if row.older_in_flight and ordering.older_blocks(
-            tick.connection, row, resends=state.settings.resend_uncertain
+        if row.older_in_flight and queues.is_blocked_by_older(
+            tick.connection, row.id, resends=state.settings.resend_uncertain
         ):
             continue
         if row.route is Route.DRIVE and _drive_waits(state, tick, row):
@@ -115,7 +115,7 @@ def _first(state: LoopState, tick: TickContext, rows: Iterable[Delivery]) -> tup
 
 def _drive_waits(state: LoopState, tick: TickContext, row: Delivery) -> bool:
     """Say whether an entry may not be sent now, while what goes by the robot may."""
-    return state.blocks(tick, Target(send_api(row), row.conversation)) or upload_sessions.being_committed(
+    return state.blocks(tick, Target(send_api(row), row.conversation)) or queues.is_name_uploading(
         tick.connection, row.upload_type, row.upload_name, row.upload_key
     )
 
@@ -144,7 +144,7 @@ def _claim_send(state: LoopState, tick: TickContext, row: Delivery, payload: Pay
     if messages is None:
         _claim_file(state, tick, (row, *others), payload)
     else:
-        captions.mark_caption_sent(tick.connection, [one.id for one in (row, *others)], tick.now)
+        mark_caption_sent(tick.connection, [one.id for one in (row, *others)], tick.now)
         state.captioned |= {one.conversation: one.id for one in (row, *others)}
         tick.jobs.append(SendCaption(row, messages, others))
     tick.slots.append(target_of_rows(api, (row, *others)))
@@ -167,7 +167,7 @@ def _line(state: LoopState, tick: TickContext, row: Delivery, payload: Payload) 
     wording = state.settings.of_folder(row.folder).wording
     if payload.notice or row.caption_sent_at is not None or wording.template is None:
         return None
-    changed = ordering.sent_before(tick.connection, row.id)
+    changed = queues.was_sent_before(tick.connection, row.id)
     return line(wording, row.path, row.fingerprint.size, changed=changed)
 
 
@@ -178,7 +178,7 @@ def _others(
     if row.id in state.alone or state.crashed:
         return
     kind, number = recipient_kind(row.conversation), 1
-    for conversation in queues.recipients_waiting(tick.connection, tick.now, row.version):
+    for conversation in queues.recipients_of_version(tick.connection, tick.now, row.version):
         target = Target(kind.message_api, conversation)
         if (
             conversation == row.conversation

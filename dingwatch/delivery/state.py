@@ -37,12 +37,12 @@ from dingwatch.dingtalk import (
     REFUSED_EXTENSIONS,
     Host,
 )
-from dingwatch.ledger import extensions, pauses, queues, transitions
+from dingwatch.ledger import pauses, queues, transitions
 from dingwatch.ledger.delivery import Delivery
-from dingwatch.ledger.due import Paused
+from dingwatch.ledger.queues import Paused
 from dingwatch.ledger.store import Store
 from dingwatch.ledger.transitions import Change
-from dingwatch.ledger.uploads import Had
+from dingwatch.ledger.uploads import UploadDone
 from dingwatch.model import Scope
 from dingwatch.notice_text import Wording
 from dingwatch.pace import Limit
@@ -113,8 +113,8 @@ class TickContext:
     slots: list[Target] = field(default_factory=list)
     changes: list[Change] = field(default_factory=list)
     """Transitions that are written together."""
-    had: list[Had] = field(default_factory=list)
-    """The contents that DingTalk has now."""
+    uploads_done: dict[str, UploadDone] = field(default_factory=dict)
+    """The contents that DingTalk has now, by the keys of their uploads."""
     drives: dict[str, Drive] = field(default_factory=dict)
     """Uploads to the drive that are claimed, by the upload's key."""
 
@@ -181,12 +181,12 @@ class LoopState:
         """Make it again from the ledger, when something else wrote there."""
         stale, self.stale = self.stale, False  # a poke from now on is for the next tick
         if stale:
-            self.pauses.load(pauses.every(tick.connection))
-            self.refused |= extensions.refused(tick.connection, self.settings.app)
+            self.pauses.load(pauses.list_pauses(tick.connection))
+            self.refused |= pauses.list_refused_extensions(tick.connection, self.settings.app)
             self.may_wait = self.may_doubt = True
         if stale or self.pauses.known:  # what a pause held needs nothing written to be work
             self.may_upload = True
-            self.may_send = set(queues.conversations_waiting(tick.connection))
+            self.may_send = set(queues.recipients_to_send(tick.connection))
 
     def paused(self, now: float) -> Paused:
         """Return what pauses keep from being claimed."""

@@ -10,7 +10,7 @@ from dingwatch.delivery.jobs import Upload
 from dingwatch.delivery.limits import Target
 from dingwatch.delivery.state import LoopState, TickContext
 from dingwatch.dingtalk import API_UPLOAD, MEDIA_LIMIT, Host
-from dingwatch.ledger import upload_queue
+from dingwatch.ledger import queues
 from dingwatch.ledger.delivery import Delivery
 from dingwatch.ledger.transitions import Change
 from dingwatch.ledger.uploads import set_payload
@@ -29,7 +29,7 @@ def claim(state: LoopState, tick: TickContext) -> None:
         rows
         for route, number in free.items()
         if number > 0
-        for rows in upload_queue.to_upload(tick.connection, state.paused(tick.now), tick.now, number, route)
+        for rows in queues.next_to_upload(tick.connection, state.paused(tick.now), tick.now, number, route)
     ]
     state.may_upload = bool(contents) or min(free.values()) <= 0
     for rows in contents:

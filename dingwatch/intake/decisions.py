@@ -15,10 +15,9 @@ from dingwatch import novelty, settle
 from dingwatch.intake.candidates import Key, Settled
 from dingwatch.intake.folder import Folder
 from dingwatch.intake.jobs import Examine, Examined, Listed
-from dingwatch.ledger import extensions, floods, versions
 from dingwatch.ledger import folders as bound
-from dingwatch.ledger.store import Store
-from dingwatch.ledger.transitions import chunks
+from dingwatch.ledger import pauses, versions
+from dingwatch.ledger.store import Store, chunks
 from dingwatch.ledger.versions import NewVersion, Renewed
 from dingwatch.model import Cause, Fingerprint, Now
 from dingwatch.novelty import Known, Moved, New, Read, Returned, Touched, Unchanged
@@ -126,7 +125,7 @@ class Decisions:
     ) -> None:
         if not examined:
             return
-        self._refused |= extensions.refused(connection, self._app)
+        self._refused |= pauses.list_refused_extensions(connection, self._app)
         places = {(one.job.folder, known.path) for one in examined for known in one.movable}
         here = self._here(connection, sorted(places | {(one.job.folder, one.job.path) for one in examined}))
         taken: set[int] = set()
@@ -230,7 +229,7 @@ class Decisions:
 
     def _hold_flood(self, connection: Connection, decided: Decided, folder: Folder, now: Now) -> None:
         most = folder.settings.hold_over
-        if most is not None and floods.hold(connection, folder.id, now.wall - HOUR, most, now.wall):
+        if most is not None and bound.hold_flood(connection, folder.id, now.wall - HOUR, most, now.wall):
             decided.floods.append(folder)
 
     # --- The first look --------------------------------------------------------------------------

@@ -31,7 +31,7 @@ from dingwatch.intake.jobs import (
     Unexamined,
     Unread,
 )
-from dingwatch.ledger import LedgerError, pruning, versions
+from dingwatch.ledger import LedgerError, versions
 from dingwatch.ledger.store import Store
 from dingwatch.model import (
     Cause,
@@ -237,8 +237,8 @@ class Executor:
     def _forgettable(self, job: Forget) -> Forgettable:
         """Look once more: what is there is never forgotten, whatever the ledger says."""
         with self.store.reading() as connection:
-            old = pruning.old(connection, job.folder, job.before, job.after)
-        last = old[-1].id if len(old) == pruning.AT_ONCE else None
+            old = versions.list_prunable(connection, job.folder, job.before, job.after)
+        last = old[-1].id if len(old) == versions.PRUNED_AT_ONCE else None
         if job.folder is not None:
             watched = self._of(job.folder)
             old = [one for one in old if _absent(watched, one.path)]

@@ -28,10 +28,9 @@ from dingwatch.intake.jobs import (
     Unread,
 )
 from dingwatch.intake.watches import Watches
-from dingwatch.ledger import pruning
+from dingwatch.ledger import versions
 from dingwatch.ledger.folders import FolderMark, mark_homes
-from dingwatch.ledger.outage import RETRY_SECONDS, Outage
-from dingwatch.ledger.store import LedgerError, Store
+from dingwatch.ledger.store import RETRY_SECONDS, LedgerError, Outage, Store
 from dingwatch.model import FolderDown, Home, Now, Verdict, WatchKind
 from dingwatch.texts import Log
 from dingwatch.watch import Hint, Overflow
@@ -226,7 +225,7 @@ class IntakeLoop:
             )
             mark_homes(connection, self._homes)
             for one in self._forgotten:
-                pruning.forget(connection, one.job.folder, one.job.before, one.ids)
+                versions.prune(connection, one.job.folder, one.job.before, one.ids)
         self._outage.ended(self)
         candidates.examined(self._examined)
         self._take_over(decided, settled, now.monotonic)

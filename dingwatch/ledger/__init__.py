@@ -1,6 +1,5 @@
 """The ledger: versions, deliveries, uploads, history, pauses and calls, in SQL."""
 
-from dingwatch.ledger.outage import Outage
-from dingwatch.ledger.store import LedgerError, Store, sqlite_url
+from dingwatch.ledger.store import LedgerError, Outage, Store, sqlite_url
 
 __all__ = ["LedgerError", "Outage", "Store", "sqlite_url"]

@@ -6,16 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, select, update
+from sqlalchemy import Connection, Row, insert, select, update
 
-from dingwatch.ledger import floods, pauses, transitions
+from dingwatch.ledger import pauses, transitions
 from dingwatch.ledger.delivery import by_id
-from dingwatch.ledger.schema import IS_BASELINE, deliveries, versions
-from dingwatch.ledger.store import Store
-from dingwatch.ledger.transitions import AFRESH, NO_CAUSE, Change, chunks
+from dingwatch.ledger.schema import IS_BASELINE, deliveries, history, uploads, versions
+from dingwatch.ledger.store import Store, chunks
+from dingwatch.ledger.transitions import AFRESH, NO_CAUSE, Change
 from dingwatch.ledger.versions import NewVersion, add_deliveries, join
 from dingwatch.lifecycle import TABLE, Event, State
-from dingwatch.model import Fingerprint, Version
+from dingwatch.model import Fingerprint, Form, Recipient, Route, Version
 from dingwatch.payload import Payload
 
 RETRIED: Final = (State.FAILED, State.SKIPPED, State.GONE)
@@ -23,7 +23,7 @@ LARGEST_ID: Final = 2**63 - 1
 """No database column holds a larger one, and no driver takes it."""
 
 
-class NotApplicable(Exception):  # noqa: N818 (the name of what is the case)
+class NotApplicableError(Exception):
     """Ids that are unknown, or of rows that are in no state to be tried again."""
 
     def __init__(self, ids: Sequence[int]) -> None:
@@ -70,7 +70,7 @@ def retry(store: Store, ids: Sequence[int], chosen: Sequence[Chosen], now: float
     """Put deliveries back to work, and make those of baseline versions; all of it or nothing.
 
     Raises:
-        NotApplicable: with every id that cannot be; nothing was changed then.
+        NotApplicableError: with every id that cannot be; nothing was changed then.
     """
     with store.writing() as connection:
         found = _states(connection, ids)
@@ -78,7 +78,7 @@ def retry(store: Store, ids: Sequence[int], chosen: Sequence[Chosen], now: float
         wrong = [i for i in ids if found.get(i) not in RETRIED]
         wrong += [one.version.id for one in chosen if one.version.id not in old]
         if wrong:
-            raise NotApplicable(wrong)
+            raise NotApplicableError(wrong)
         _send(store, connection, chosen, now)
         _requeue(connection, ids, now)
 
@@ -95,12 +95,12 @@ def resolve(store: Store, delivery: int, *, sent: bool, now: float) -> None:
     """Settle an uncertain delivery by a person's word: it arrived, or it is to be sent once more.
 
     Raises:
-        NotApplicable: there is no such delivery, or it is not uncertain; nothing was changed then.
+        NotApplicableError: there is no such delivery, or it is not uncertain; nothing was changed then.
     """
     with store.writing() as connection:
         row = by_id(connection, [delivery]).get(delivery) if delivery <= LARGEST_ID else None
         if row is None or row.state is not State.UNCERTAIN:
-            raise NotApplicable([delivery])
+            raise NotApplicableError([delivery])
         if sent:
             columns = NO_CAUSE | {"sent_at": row.doubted_at}
             change = Change(delivery, Event.CONFIRM, State.UNCERTAIN, None, columns)
@@ -108,23 +108,6 @@ def resolve(store: Store, delivery: int, *, sent: bool, now: float) -> None:
             columns = {"due": now, "uncertain_resent": True}
             change = Change(delivery, Event.REQUEUE, State.UNCERTAIN, None, columns)
         transitions.apply(connection, now, [change])
-
-
-def release(store: Store, folder: int, now: float) -> int:
-    """Let the deliveries go that `hold_over` holds in a folder; return how many there were."""
-    with store.writing() as connection:
-        return floods.release(connection, folder, now)
-
-
-def discard(store: Store, folder: int, now: float) -> int:
-    """Give up the deliveries that `hold_over` holds in a folder; return how many there were."""
-    total = 0
-    while True:
-        with store.writing() as connection:  # a part at a time: the daemon writes too
-            count = floods.discard(connection, folder, now)
-        total += count
-        if not count:
-            return total
 
 
 def _states(connection: Connection, ids: Sequence[int]) -> dict[int, State]:
@@ -141,7 +124,7 @@ def _requeue(connection: Connection, ids: Sequence[int], now: float) -> None:
     assert all(Event.REQUEUE in TABLE[state] for state in RETRIED)  # noqa: S101 (the table's word)
     columns = AFRESH | {"due": now, "settled_at": now}
     transitions.apply(connection, now, [Change(i, Event.REQUEUE, None, None, columns) for i in ids])
-    pauses.probe(connection)
+    pauses.probe_pauses(connection)
 
 
 def _send(store: Store, connection: Connection, chosen: Sequence[Chosen], now: float) -> None:
@@ -165,4 +148,119 @@ def _new(one: Chosen, now: float) -> NewVersion:
     )
 
 
-__all__ = ["Chosen", "NotApplicable", "baseline", "discard", "release", "resolve", "retry", "retry_all"]
+# --- What was sent, for `link`, `fetch` and `recall` ---------------------------------------------
+
+RECALLED: Final = "recalled"
+"""The event of a history line: a person took the message back. The row stays as it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class DriveEntry:
+    """An entry of the drive."""
+
+    space_id: str
+    entry_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """One delivery, and what DingTalk has of it; `size` in bytes and `digest` (sha256) are the file's."""
+
+    id: int
+    version: int
+    path: bytes
+    size: int
+    digest: str
+    recipient: Recipient
+    state: State
+    form: Form
+    route: Route
+    upload_key: str
+    upload_type: str
+    media_id: str | None
+    """Of what went by robot, while DingTalk is known to have it."""
+    entries: tuple[DriveEntry, ...]
+    """Of what went by drive: the conversation's own copy, then the entry of the upload."""
+    message: str | None
+    """DingTalk's key of the message (processQueryKey)."""
+    sent_at: float | None
+    recalled_at: float | None
+
+
+_SENT: Final = (
+    select(
+        deliveries,
+        versions.c.directory,
+        versions.c.name,
+        versions.c.size,
+        versions.c.sha256,
+        uploads.c.type.label("upload_type"),
+        uploads.c.media_id,
+        uploads.c.space_id.label("upload_space_id"),
+    )
+    .join(versions, versions.c.id == deliveries.c.version_id)
+    .join(uploads, uploads.c.key == deliveries.c.upload_key)
+)
+
+
+def find_sent(connection: Connection, delivery: int) -> Sent:
+    """Return a delivery, whatever its state.
+
+    Raises:
+        NotApplicableError: there is no such delivery.
+    """
+    query = _SENT.where(deliveries.c.id == delivery)
+    row = connection.execute(query).one_or_none() if delivery <= LARGEST_ID else None
+    if row is None:
+        raise NotApplicableError([delivery])
+    route = Route(row.route)
+    return Sent(
+        id=row.id,
+        version=row.version_id,
+        path=join(row.directory, row.name),
+        size=row.size,
+        digest=row.sha256,
+        recipient=Recipient.of(row.conversation_id),
+        state=State(row.state),
+        form=Form(row.form),
+        route=route,
+        upload_key=row.upload_key,
+        upload_type=row.upload_type,
+        media_id=row.media_id if route is Route.ROBOT else None,
+        entries=_entries(row) if route is Route.DRIVE else (),
+        message=row.process_query_key,
+        sent_at=row.sent_at,
+        recalled_at=_recalled_at(connection, row.id, row.version_id),
+    )
+
+
+def _entries(row: Row[Any]) -> tuple[DriveEntry, ...]:
+    known = ((row.space_id, row.entry_id), (row.upload_space_id, row.media_id))
+    return tuple(DriveEntry(space, entry) for space, entry in known if space and entry)
+
+
+def _recalled_at(connection: Connection, delivery: int, version: int) -> float | None:
+    """Return when its message was taken back, unless it has been sent anew since."""
+    query = select(history.c.event, history.c.at).where(
+        history.c.version_id == version, history.c.delivery_id == delivery
+    )
+    newest = connection.execute(query.order_by(history.c.id.desc()).limit(1)).one_or_none()
+    return newest.at if newest is not None and newest.event == RECALLED else None
+
+
+def record_recall(connection: Connection, sent: Sent, now: float) -> list[Recipient]:
+    """Write down that a message was taken back, for all whom it went to; return them.
+
+    One message carries a content to several persons: its key stands in the row of each.
+    """
+    together = connection.execute(
+        select(deliveries.c.id, deliveries.c.version_id, deliveries.c.conversation_id)
+        .where(deliveries.c.upload_key == sent.upload_key, deliveries.c.process_query_key == sent.message)
+        .order_by(deliveries.c.id)
+    ).all()
+    lines = [
+        {"version_id": row.version_id, "delivery_id": row.id, "at": now, "event": RECALLED}
+        for row in together
+    ]
+    connection.execute(insert(history), lines)
+    return [Recipient.of(row.conversation_id) for row in together]

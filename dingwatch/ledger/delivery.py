@@ -6,15 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Connection, bindparam, select
+from sqlalchemy import Connection, bindparam, select, update
 
-from dingwatch.ledger.prepared import Prepared
-from dingwatch.ledger.schema import deliveries, uploads, versions
-from dingwatch.ledger.transitions import chunks
+from dingwatch.ledger import transitions
+from dingwatch.ledger.schema import HELD, deliveries, history, pauses, uploads, versions
+from dingwatch.ledger.store import Prepared, chunks
+from dingwatch.ledger.transitions import Change
 from dingwatch.ledger.versions import join
-from dingwatch.lifecycle import State
+from dingwatch.lifecycle import IN_HAND, Event, State
 from dingwatch.model import Cause, Fingerprint, Form, Recipient, Route
-from dingwatch.policy import Standing
+from dingwatch.policy import PERSON_LONGEST, Standing
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,3 +144,106 @@ def causes(connection: Connection, ids: Sequence[int]) -> dict[int, Cause]:
         for some in chunks(ids)
         for row in connection.execute(_CAUSES, {"ids": some})
     }
+
+
+# --- Captions ------------------------------------------------------------------------------------
+
+_SENT: Final = Prepared(
+    update(deliveries).where(deliveries.c.id == bindparam("row")).values(caption_sent_at=bindparam("at"))
+)
+_NOT_SENT: Final = Prepared(
+    update(deliveries)
+    .where(deliveries.c.id == bindparam("row"))
+    .values(
+        caption_sent_at=None, due=bindparam("to_due"), failures=deliveries.c.failures + bindparam("refusals")
+    )
+)
+
+
+def mark_caption_sent(connection: Connection, ids: Sequence[int], now: float) -> None:
+    """Write down that the line before these files is about to leave: it never leaves twice."""
+    _SENT.many(connection, [{"row": i, "at": now} for i in ids])
+
+
+def clear_caption(connection: Connection, ids: Sequence[int], due: float, *, refused: bool) -> None:
+    """The line certainly was not sent: it is due again; `refused` counts against the rows."""
+    _NOT_SENT.many(connection, [{"row": i, "to_due": due, "refusals": int(refused)} for i in ids])
+
+
+_LAST_CAPTIONS: Final = (
+    select(deliveries.c.conversation_id, deliveries.c.id)
+    .where(deliveries.c.state == State.UPLOADED, deliveries.c.caption_sent_at.is_not(None))
+    .order_by(deliveries.c.caption_sent_at)
+)
+
+
+def last_captions(connection: Connection) -> dict[str, int]:
+    """Return, by conversation, the row whose line was the last message there."""
+    return {row[0]: row[1] for row in connection.execute(_LAST_CAPTIONS)}
+
+
+# --- Recovery ------------------------------------------------------------------------------------
+
+
+def recover(connection: Connection, now: float) -> list[Delivery]:
+    """Apply `crash` to what a process that died had in hand; return those rows as they were.
+
+    This is the only repair path; it runs once, before anything is claimed.
+    """
+    rows = [
+        delivery_of(row) for row in connection.execute(WHOLE.where(deliveries.c.state.in_(sorted(IN_HAND))))
+    ]
+    changes = [
+        Change(
+            row.id,
+            Event.CRASH,
+            row.state,
+            Cause("crash", "", "CRASHED"),
+            {
+                "crashes": row.crashes + 1,
+                "due": now,
+                "doubts": row.doubts + (row.state is State.SENDING),
+                "doubted_at": now if row.state is State.SENDING else row.doubted_at,
+            },
+        )
+        for row in rows
+    ]
+    transitions.apply(connection, now, changes)
+    _bring_forward(connection, now)
+    connection.execute(update(uploads).where(uploads.c.state == "busy").values(state="none"))
+    return rows
+
+
+def _bring_forward(connection: Connection, now: float) -> None:
+    """What waits for longer than anything ever waits was written before the clock was set back."""
+    beyond = (deliveries.c.due > now + PERSON_LONGEST, deliveries.c.due < HELD)
+    connection.execute(update(deliveries).where(*beyond).values(due=now))
+    connection.execute(update(deliveries).where(deliveries.c.doubted_at > now).values(doubted_at=now))
+    connection.execute(update(pauses).where(pauses.c.since > now).values(until=0.0, failures=0))
+
+
+_RECENT_CLAIMS: Final = (
+    select(history.c.after, history.c.at, deliveries.c.conversation_id)
+    .join(deliveries, deliveries.c.id == history.c.delivery_id)
+    .where(history.c.after.in_((State.UPLOADING, State.SENDING)), history.c.event == Event.CLAIM)
+    .where(history.c.at > bindparam("since"))
+    .order_by(history.c.at)
+)
+
+
+def recent_claims(connection: Connection, since: float) -> list[tuple[State, float, str]]:
+    """Return (state, instant, conversation) of the latest claims, for a pace that survives a restart."""
+    return [
+        (State(after), at, conversation)
+        for after, at, conversation in connection.execute(_RECENT_CLAIMS, {"since": since})
+    ]
+
+
+_RECENT_CAPTIONS: Final = select(deliveries.c.caption_sent_at, deliveries.c.conversation_id).where(
+    deliveries.c.caption_sent_at > bindparam("since")
+)
+
+
+def recent_captions(connection: Connection, since: float) -> list[tuple[float, str]]:
+    """Return (instant, conversation) of the latest lines before files; this looks at every delivery."""
+    return [(at, conversation) for at, conversation in connection.execute(_RECENT_CAPTIONS, {"since": since})]

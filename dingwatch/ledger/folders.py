@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import Connection, Row, delete, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, delete, func, insert, literal, select, update
 
-from dingwatch.ledger.schema import folders, routes
-from dingwatch.model import Home
+from dingwatch.ledger import transitions
+from dingwatch.ledger.schema import HELD, deliveries, folders, history, routes
+from dingwatch.ledger.store import Store
+from dingwatch.ledger.transitions import Change
+from dingwatch.lifecycle import Event, State
+from dingwatch.model import Cause, Home
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,3 +89,88 @@ def mark_homes(connection: Connection, homes: Mapping[int, Home]) -> None:
     for folder, home in homes.items():
         place = {"mount_point": home.mount_point, "device": home.device}
         connection.execute(update(folders).where(folders.c.id == folder).values(place))
+
+
+# --- Flood holds ---------------------------------------------------------------------------------
+# More files than `hold_over` in a folder within an hour wait for a person: their deliveries are pending
+# rows whose due time never comes, until `release` or `discard`.
+
+DISCARDED_AT_ONCE: Final = 500
+"""Deliveries discarded in one transaction."""
+_COLUMNS: Final = ("version_id", "delivery_id", "at", "event", "before", "after", "code", "advice")
+
+
+def _is_held(folder: int) -> ColumnElement[bool]:
+    waits = deliveries.c.folder_id == folder
+    return waits & (deliveries.c.state == State.PENDING) & (deliveries.c.due >= HELD)
+
+
+def hold_flood(connection: Connection, folder: int, since: float, most: int, now: float) -> bool:
+    """Hold what settled after `since` and is still pending, when that were more than `most`.
+
+    Returns whether a flood begins with it: nothing was held before. What a person has released does not
+    count any more.
+    """
+    released = connection.scalar(select(folders.c.released_at).where(folders.c.id == folder))
+    after = max(since, released or 0.0)
+    recent = (deliveries.c.folder_id == folder) & (deliveries.c.noticed_at > after)
+    counted = select(deliveries.c.id).where(recent).limit(most + 1).subquery()
+    if (connection.scalar(select(func.count()).select_from(counted)) or 0) <= most:
+        return False
+    begins = connection.scalar(select(deliveries.c.id).where(_is_held(folder)).limit(1)) is None
+    fresh = recent & (deliveries.c.state == State.PENDING) & (deliveries.c.due < HELD)
+    _write_history(connection, fresh, "held", now)
+    connection.execute(update(deliveries).where(fresh).values(due=HELD))
+    return begins
+
+
+def release_flood(store: Store, folder: int, now: float) -> int:
+    """Let everything go that is held in a folder; return how many deliveries that are."""
+    with store.writing() as connection:
+        _write_history(connection, _is_held(folder), "released", now)
+        changed = connection.execute(update(deliveries).where(_is_held(folder)).values(due=now))
+        connection.execute(update(folders).where(folders.c.id == folder).values(released_at=now))
+        return changed.rowcount
+
+
+def discard_flood(store: Store, folder: int, now: float) -> int:
+    """Skip everything that is held in a folder; return how many deliveries that are."""
+    cause = Cause("discarded", "", "DISCARDED")
+    total = 0
+    while True:
+        # A flood may be a million rows, and the daemon writes too: it gets its turn between two parts.
+        with store.writing() as connection:
+            connection.execute(update(folders).where(folders.c.id == folder).values(released_at=now))
+            ids = connection.scalars(
+                select(deliveries.c.id).where(_is_held(folder)).limit(DISCARDED_AT_ONCE)
+            ).all()
+            changes = [Change(i, Event.SKIP, State.PENDING, cause, {"due": now}) for i in ids]
+            transitions.apply(connection, now, changes)
+        total += len(ids)
+        if not ids:
+            return total
+
+
+def count_held(connection: Connection) -> Counter[int]:
+    """Count what is held, by folder."""
+    query = (
+        select(deliveries.c.folder_id, func.count().label("held"))
+        .where(deliveries.c.state == State.PENDING, deliveries.c.due >= HELD)
+        .group_by(deliveries.c.folder_id)
+    )
+    return Counter({row.folder_id: row.held for row in connection.execute(query)})
+
+
+def _write_history(connection: Connection, which: ColumnElement[bool], event: str, now: float) -> None:
+    pending: Any = literal(State.PENDING.value)
+    lines = select(
+        deliveries.c.version_id,
+        deliveries.c.id,
+        literal(now),
+        literal(event),
+        pending,
+        pending,
+        literal("hold_over"),
+        literal("HELD"),
+    ).where(which)
+    connection.execute(insert(history).from_select(_COLUMNS, lines))

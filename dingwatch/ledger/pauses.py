@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from sqlalchemy import Connection, delete, select, update
 
-from dingwatch.ledger.schema import pauses
+from dingwatch.ledger.schema import learned_rates, pauses, refused_extensions
 from dingwatch.ledger.store import Store
 from dingwatch.model import Cause, Pause, Scope
+from dingwatch.pace import Lesson
 
 
-def every(connection: Connection) -> list[Pause]:
+def list_pauses(connection: Connection) -> list[Pause]:
     """Return every pause, those that ended and await a probe included."""
     return [
         Pause(
@@ -22,7 +23,7 @@ def every(connection: Connection) -> list[Pause]:
     ]  # fmt: skip
 
 
-def put(store: Store, connection: Connection, made: Sequence[Pause]) -> None:
+def save_pauses(store: Store, connection: Connection, made: Sequence[Pause]) -> None:
     """Begin or prolong pauses."""
     rows = [
         {
@@ -43,13 +44,13 @@ def put(store: Store, connection: Connection, made: Sequence[Pause]) -> None:
     store.upsert(connection, pauses, rows)
 
 
-def end(connection: Connection, ended: Iterable[tuple[Scope, str]]) -> None:
+def end_pauses(connection: Connection, ended: Iterable[tuple[Scope, str]]) -> None:
     """Take away pauses whose probe succeeded."""
     for scope, key in ended:
         connection.execute(delete(pauses).where(pauses.c.scope == scope, pauses.c.key == key))
 
 
-def probe(connection: Connection) -> None:
+def probe_pauses(connection: Connection) -> None:
     """Let pauses be probed at once: a restart, or a person, says that the cause may be mended.
 
     Not those whose end DingTalk has said: the quota's, and what it wants waited after too much haste.
@@ -57,8 +58,43 @@ def probe(connection: Connection) -> None:
     connection.execute(update(pauses).where(~pauses.c.fixed).values(until=0.0, failures=0))
 
 
-def resume(connection: Connection) -> list[Pause]:
+def resume_pauses(connection: Connection) -> list[Pause]:
     """Let every pause be probed at once, on a person's word; return them as they were."""
-    found = every(connection)
+    found = list_pauses(connection)
     connection.execute(update(pauses).values(until=0.0, failures=0))
     return found
+
+
+# --- Learned rates -------------------------------------------------------------------------------
+
+
+def read_learned_rates(connection: Connection) -> dict[tuple[Scope, str], Lesson]:
+    """Return what was learnt about each API and conversation."""
+    rows = connection.execute(select(learned_rates))
+    return {(Scope(row.scope), row.key): Lesson(row.slowdown, row.refused_at) for row in rows}
+
+
+def save_learned_rates(
+    store: Store, connection: Connection, lessons: Mapping[tuple[Scope, str], Lesson]
+) -> None:
+    """Write down what was learnt."""
+    rows = [
+        {"scope": scope, "key": key, "slowdown": lesson.slowdown, "refused_at": lesson.refused_at}
+        for (scope, key), lesson in lessons.items()
+    ]
+    store.upsert(connection, learned_rates, rows)
+
+
+# --- Refused extensions --------------------------------------------------------------------------
+
+
+def refuse_extension(store: Store, connection: Connection, app: str, extension: str, now: float) -> None:
+    """Remember an extension that DingTalk refused, so that it costs one refused call in all."""
+    store.insert_missing(connection, refused_extensions, [{"app": app, "extension": extension, "since": now}])
+
+
+def list_refused_extensions(connection: Connection, app: str) -> frozenset[str]:
+    """Return the extensions that DingTalk has refused."""
+    return frozenset(
+        connection.scalars(select(refused_extensions.c.extension).where(refused_extensions.c.app == app))
+    )

@@ -1,89 +1,354 @@
-"""The queues of sends: one for each conversation, of what is uploaded and due, earliest settled first."""
+"""What the delivery loop asks: which uploads and which messages are next, and what must wait for others.
+
+A row is claimed when it is due, the configuration still maps its folder to its recipient, and no pause
+holds the recipient or the folder. The earliest settled goes first.
+"""
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
 
-from sqlalchemy import Connection, bindparam, exists, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    FromClause,
+    Select,
+    and_,
+    bindparam,
+    exists,
+    func,
+    or_,
+    select,
+)
 
 from dingwatch.ledger.delivery import WHOLE, Delivery, delivery_of
-from dingwatch.ledger.due import MAPPED, Free, Paused, in_states, is_due, mapped
-from dingwatch.ledger.ordering import OLDER_IN_FLIGHT
-from dingwatch.ledger.prepared import Prepared
-from dingwatch.ledger.schema import deliveries
-from dingwatch.lifecycle import State
+from dingwatch.ledger.schema import HELD, deliveries, routes, uploads, versions
+from dingwatch.ledger.store import Prepared
+from dingwatch.lifecycle import IN_WORK, PERHAPS_SEEN, State
 from dingwatch.model import Route
+
+
+@dataclass(frozen=True, slots=True)
+class Paused:
+    """The recipients and folders of which nothing is claimed now."""
+
+    recipients: tuple[str, ...] = ()
+    folders: tuple[int, ...] = ()
+
+
+def _is_mapped(rows: FromClause) -> ColumnElement[bool]:
+    """Match rows whose folder and recipient the configuration maps, and what `send` was given."""
+    return or_(
+        rows.c.folder_id.is_(None),
+        exists().where(
+            routes.c.folder_id == rows.c.folder_id, routes.c.conversation_id == rows.c.conversation_id
+        ),
+    )
+
+
+_IS_MAPPED: Final = _is_mapped(deliveries)
+
+
+def _is_in(rows: FromClause, *states: State) -> ColumnElement[bool]:
+    """Match rows in one of these states; a `Prepared` cannot hold `IN`, and SQLite plans this alike."""
+    return or_(*(rows.c.state == state for state in states))
+
+
+def _is_due(state: State) -> ColumnElement[bool]:
+    """Match rows of this state that are due and mapped.
+
+    After a burst nearly every waiting row is due. Adding 0 hides `due` from the planner, which would
+    otherwise read and sort all of those rows by the index of dues each time.
+    """
+    return and_(deliveries.c.state == state, deliveries.c.due + 0 <= bindparam("now"), _IS_MAPPED)
+
+
+_NOT_PAUSED: Final = and_(
+    deliveries.c.conversation_id.not_in(bindparam("recipients", expanding=True)),
+    or_(
+        deliveries.c.folder_id.is_(None),
+        deliveries.c.folder_id.not_in(bindparam("folders", expanding=True)),
+    ),
+)
+
+
+class _FreeQuery:
+    """A query for rows that no pause holds; while nothing is paused it runs without that condition."""
+
+    def __init__(self, query: Select[Any]) -> None:
+        self._unpaused = Prepared(query)
+        self._with_pauses = query.where(_NOT_PAUSED)
+
+    def rows(
+        self, connection: Connection, paused: Paused, values: Mapping[str, Any]
+    ) -> Sequence[Sequence[Any]]:
+        """Run the query."""
+        if not paused.recipients and not paused.folders:
+            return self._unpaused.rows(connection, values)
+        pauses = {"recipients": paused.recipients, "folders": paused.folders}
+        return connection.execute(self._with_pauses, {**values, **pauses}).all()
+
+
+_NEXT_DUE: Final = select(func.min(deliveries.c.due)).where(
+    deliveries.c.state.in_((State.PENDING, State.UPLOADED)),
+    deliveries.c.due > bindparam("now"),
+    deliveries.c.due < HELD,
+    _IS_MAPPED,
+)
+
+
+def next_due(connection: Connection, now: float) -> float | None:
+    """Return the next instant at which a row that waits is due; None when none waits."""
+    at: float | None = connection.scalar(_NEXT_DUE, {"now": now})
+    return at
+
+
+# --- Uploads -------------------------------------------------------------------------------------
+
+_FIRST_KEYS: Final = _FreeQuery(
+    select(deliveries.c.upload_key)
+    .join(uploads, uploads.c.key == deliveries.c.upload_key)
+    .where(_is_due(State.PENDING), uploads.c.state != "busy", deliveries.c.route == bindparam("route"))
+    .order_by(deliveries.c.settled_at, deliveries.c.id)
+    .limit(bindparam("limit"))
+)
+_OF_UPLOAD: Final = _FreeQuery(
+    WHOLE.where(_is_due(State.PENDING), deliveries.c.upload_key == bindparam("upload"))
+)
+
+
+def next_to_upload(
+    connection: Connection, paused: Paused, now: float, limit: int, route: Route = Route.ROBOT
+) -> list[list[Delivery]]:
+    """Return up to `limit` contents to be uploaded, each with all its due rows, earliest settled first."""
+    # One content may have many rows (a file for ten recipients), so more rows than contents are read.
+    first = _FIRST_KEYS.rows(connection, paused, {"now": now, "limit": 4 * limit, "route": route})
+    keys = list(dict.fromkeys(row[0] for row in first))[:limit]
+    return [_rows_of_upload(connection, paused, now, key) for key in keys]
+
+
+def _rows_of_upload(connection: Connection, paused: Paused, now: float, key: str) -> list[Delivery]:
+    # Sorted here: asked to sort, SQLite would walk all pending rows in that order instead of using the key.
+    rows = map(delivery_of, _OF_UPLOAD.rows(connection, paused, {"now": now, "upload": key}))
+    return sorted(rows, key=lambda one: (one.settled_at, one.id))
+
+
+_OTHERS_OF_NAME: Final = (
+    uploads.c.type == bindparam("type"),
+    uploads.c.name == bindparam("name"),
+    uploads.c.key != bindparam("upload"),
+)
+_UPLOADING_NAME: Final = Prepared(select(uploads.c.key).where(*_OTHERS_OF_NAME, uploads.c.state == "busy"))
+_OF_NAME: Final = (
+    select(deliveries.c.id)
+    .join(uploads, uploads.c.key == deliveries.c.upload_key)
+    .where(*_OTHERS_OF_NAME, uploads.c.state == "have")
+    .limit(1)
+)
+_SENDING_NAME: Final = Prepared(_OF_NAME.where(deliveries.c.state == State.SENDING))
+_DUE_OF_NAME: Final = _FreeQuery(_OF_NAME.where(_is_due(State.UPLOADED)))
+
+
+def is_name_uploading(connection: Connection, kind: str, name: str, upload: str) -> bool:
+    """Return whether another content is on its way to the drive entry of this name."""
+    return bool(_UPLOADING_NAME.rows(connection, {"type": kind, "name": name, "upload": upload}))
+
+
+def is_name_sending(
+    connection: Connection, kind: str, name: str, upload: str, paused: Paused, now: float
+) -> bool:
+    """Return whether the drive entry of this name holds another content that is, or is due to be, sent."""
+    values = {"type": kind, "name": name, "upload": upload}
+    return bool(
+        _SENDING_NAME.rows(connection, values) or _DUE_OF_NAME.rows(connection, paused, values | {"now": now})
+    )
+
+
+# --- Messages ------------------------------------------------------------------------------------
 
 _WAITING: Final = select(deliveries.c.conversation_id).where(deliveries.c.state == State.UPLOADED).distinct()
 
 
-def conversations_waiting(connection: Connection) -> list[str]:
-    """Return the conversations that have something uploaded."""
+def recipients_to_send(connection: Connection) -> list[str]:
+    """Return the recipients for whom something is uploaded."""
     return list(connection.scalars(_WAITING))
 
 
+_OLDER_VERSION: Final = versions.alias("older_version")
+_OLDER: Final = deliveries.alias("older")
+_IS_OLDER: Final = (
+    _OLDER_VERSION.c.folder_id == versions.c.folder_id,
+    _OLDER_VERSION.c.directory == versions.c.directory,
+    _OLDER_VERSION.c.name == versions.c.name,
+    _OLDER_VERSION.c.id < versions.c.id,
+    _OLDER.c.version_id == _OLDER_VERSION.c.id,
+    _OLDER.c.conversation_id == deliveries.c.conversation_id,
+)
+"""An older version of a delivery's path has a row for the same recipient."""
+_IS_OLDER_IN_FLIGHT: Final = (*_IS_OLDER, _is_in(_OLDER, State.SENDING, State.UNCERTAIN, State.UPLOADED))
 _EARLIER: Final = deliveries.alias("earlier")
-_AHEAD: Final = exists().where(
-    in_states(_EARLIER, State.PENDING, State.UPLOADING),
+_IS_UPLOAD_AHEAD: Final = exists().where(
+    _is_in(_EARLIER, State.PENDING, State.UPLOADING),
     _EARLIER.c.conversation_id == deliveries.c.conversation_id,
     _EARLIER.c.settled_at < deliveries.c.settled_at,
     _EARLIER.c.due <= bindparam("now"),
     _EARLIER.c.failures == 0,
     _EARLIER.c.route == Route.ROBOT,
-    mapped(_EARLIER),
+    _is_mapped(_EARLIER),
 )
-_UPLOADED: Final = WHOLE.add_columns(OLDER_IN_FLIGHT, _AHEAD.label("upload_ahead")).where(
-    is_due(State.UPLOADED), deliveries.c.conversation_id == bindparam("conversation")
+_TO_SEND: Final = WHOLE.add_columns(
+    exists().where(*_IS_OLDER_IN_FLIGHT).label("older_in_flight"),
+    _IS_UPLOAD_AHEAD.label("upload_ahead"),
+).where(_is_due(State.UPLOADED), deliveries.c.conversation_id == bindparam("recipient"))
+_NEXT: Final = _FreeQuery(
+    _TO_SEND.order_by(deliveries.c.settled_at, deliveries.c.id).limit(bindparam("limit"))
 )
-_NEXT: Final = Free(_UPLOADED.order_by(deliveries.c.settled_at, deliveries.c.id).limit(bindparam("limit")))
-_NEXT_ENTRY: Final = Free(
-    _UPLOADED.where(deliveries.c.route == Route.DRIVE)
+_NEXT_ENTRY: Final = _FreeQuery(
+    _TO_SEND.where(deliveries.c.route == Route.DRIVE)
     .order_by(deliveries.c.settled_at, deliveries.c.id)
     .limit(bindparam("limit"))
 )
-_THIS: Final = Free(_UPLOADED.where(deliveries.c.id == bindparam("delivery")))
+_ONE_TO_SEND: Final = _FreeQuery(_TO_SEND.where(deliveries.c.id == bindparam("delivery")))
 
 
 def next_to_send(
-    connection: Connection, paused: Paused, now: float, conversation: str, limit: int = 4
+    connection: Connection, paused: Paused, now: float, recipient: str, limit: int = 4
 ) -> list[Delivery]:
-    """Return the first rows of one conversation that are uploaded and due, earliest settled first."""
-    values = {"now": now, "conversation": conversation, "limit": limit}
+    """Return the first rows of one recipient that are uploaded and due, earliest settled first."""
+    values = {"now": now, "recipient": recipient, "limit": limit}
     return [delivery_of(row) for row in _NEXT.rows(connection, paused, values)]
 
 
 def next_entry_to_send(
-    connection: Connection, paused: Paused, now: float, conversation: str, limit: int = 4
+    connection: Connection, paused: Paused, now: float, recipient: str, limit: int = 4
 ) -> list[Delivery]:
     """Return the first of them that go by the drive."""
-    values = {"now": now, "conversation": conversation, "limit": limit}
+    values = {"now": now, "recipient": recipient, "limit": limit}
     return [delivery_of(row) for row in _NEXT_ENTRY.rows(connection, paused, values)]
 
 
-def this_to_send(
-    connection: Connection, paused: Paused, now: float, conversation: str, delivery: int
+def find_to_send(
+    connection: Connection, paused: Paused, now: float, recipient: str, delivery: int
 ) -> list[Delivery]:
-    """Return one row of a conversation, if it is among those that are uploaded and due."""
-    values = {"now": now, "conversation": conversation, "delivery": delivery}
-    return [delivery_of(row) for row in _THIS.rows(connection, paused, values)]
+    """Return one row of a recipient, if it is uploaded and due; else nothing."""
+    values = {"now": now, "recipient": recipient, "delivery": delivery}
+    return [delivery_of(row) for row in _ONE_TO_SEND.rows(connection, paused, values)]
 
 
-_RECIPIENTS: Final = Prepared(
+_SHARING_VERSION: Final = Prepared(
     select(deliveries.c.conversation_id)
-    .where(deliveries.c.version_id == bindparam("version"), is_due(State.UPLOADED))
+    .where(deliveries.c.version_id == bindparam("version"), _is_due(State.UPLOADED))
     .where(deliveries.c.route == Route.ROBOT)
     .order_by(deliveries.c.id)
 )
 
 
-def recipients_waiting(connection: Connection, now: float, version: int) -> list[str]:
+def recipients_of_version(connection: Connection, now: float, version: int) -> list[str]:
     """Return the recipients for whom a version is uploaded and due, and goes by the robot."""
-    return [row[0] for row in _RECIPIENTS.rows(connection, {"now": now, "version": version})]
+    return [row[0] for row in _SHARING_VERSION.rows(connection, {"now": now, "version": version})]
 
 
-_DOUBTED: Final = WHOLE.where(deliveries.c.state == State.UNCERTAIN, deliveries.c.doubts == 1, MAPPED)
+# --- The order of a path's versions ----------------------------------------------------------------
+# People take the last message for the newest content, so an older version never follows a newer one.
+
+_BLOCKERS: Final = (
+    select(_OLDER.c.state, _OLDER.c.doubts)
+    .select_from(deliveries)
+    .join(versions, versions.c.id == deliveries.c.version_id)
+    .join(_OLDER_VERSION, _OLDER_VERSION.c.folder_id == versions.c.folder_id)
+    .join(_OLDER, _OLDER.c.version_id == _OLDER_VERSION.c.id)
+    .where(deliveries.c.id == bindparam("delivery"), *_IS_OLDER_IN_FLIGHT)
+)
 
 
-def doubted_once(connection: Connection) -> list[Delivery]:
+def is_blocked_by_older(connection: Connection, delivery: int, *, resends: bool) -> bool:
+    """Return whether an older version of a row's path is being sent, or will be sent again by itself."""
+    return any(
+        state == State.SENDING
+        or (state == State.UNCERTAIN and resends and doubts == 1)
+        or (state == State.UPLOADED and doubts > 0)
+        for state, doubts in connection.execute(_BLOCKERS, {"delivery": delivery})
+    )
+
+
+_NEWER_VERSION: Final = versions.alias("newer_version")
+_NEWER: Final = deliveries.alias("newer")
+_SUPERSEDED: Final = Prepared(
+    select(deliveries.c.id)
+    .join(versions, versions.c.id == deliveries.c.version_id)
+    .where(
+        deliveries.c.id == bindparam("delivery"),
+        _is_in(deliveries, State.PENDING, State.UPLOADED),
+        exists().where(
+            _NEWER_VERSION.c.folder_id == versions.c.folder_id,
+            _NEWER_VERSION.c.directory == versions.c.directory,
+            _NEWER_VERSION.c.name == versions.c.name,
+            # Not by id: a person who retries an old version wants it sent, and it then settled last.
+            _NEWER.c.settled_at > deliveries.c.settled_at,
+            _NEWER.c.version_id == _NEWER_VERSION.c.id,
+            _NEWER.c.conversation_id == deliveries.c.conversation_id,
+            _is_in(_NEWER, *sorted(IN_WORK | PERHAPS_SEEN)),
+        ),
+    )
+)
+
+
+def find_superseded(connection: Connection, ids: Sequence[int]) -> list[int]:
+    """Return those of these rows that wait while a newer version of their path is in work or sent."""
+    return [row[0] for i in ids for row in _SUPERSEDED.rows(connection, {"delivery": i})]
+
+
+_SENT_BEFORE: Final = Prepared(
+    select(_OLDER.c.id)
+    .select_from(deliveries)
+    .join(versions, versions.c.id == deliveries.c.version_id)
+    .join(_OLDER_VERSION, _OLDER_VERSION.c.folder_id == versions.c.folder_id)
+    .join(_OLDER, _OLDER.c.version_id == _OLDER_VERSION.c.id)
+    .where(deliveries.c.id == bindparam("delivery"), *_IS_OLDER, _OLDER.c.state == State.SENT)
+    .limit(1)
+)
+
+
+def was_sent_before(connection: Connection, delivery: int) -> bool:
+    """Return whether an earlier version of a row's path was sent to the same recipient."""
+    return bool(_SENT_BEFORE.rows(connection, {"delivery": delivery}))
+
+
+# --- After a doubt, after a start ------------------------------------------------------------------
+
+_DOUBTED_ONCE: Final = WHOLE.where(
+    deliveries.c.state == State.UNCERTAIN, deliveries.c.doubts == 1, _IS_MAPPED
+)
+
+
+def list_doubted_once(connection: Connection) -> list[Delivery]:
     """Return the uncertain rows that `on_uncertain: resend` sends once more."""
-    return [delivery_of(row) for row in connection.execute(_DOUBTED)]
+    return [delivery_of(row) for row in connection.execute(_DOUBTED_ONCE)]
+
+
+def list_unread(connection: Connection) -> list[Delivery]:
+    """Return the rows of folders whose file nothing reads again before they are sent.
+
+    Their content is uploaded already, so only a look at the file's path can find that it has been removed
+    while dingwatch was not running. A row with a doubt is left out: its message may be with people already.
+    """
+    known = (deliveries.c.state == State.UPLOADED) | (
+        (deliveries.c.state == State.PENDING) & (uploads.c.state == "have")
+    )
+    mine = (deliveries.c.folder_id.is_not(None), deliveries.c.doubts == 0, deliveries.c.due < HELD)
+    return [delivery_of(row) for row in connection.execute(WHOLE.where(known, *mine, _IS_MAPPED))]
+
+
+_CRASHED: Final = (
+    select(deliveries.c.id)
+    .where(deliveries.c.crashes > 0, deliveries.c.state.in_((State.PENDING, State.UPLOADED)), _IS_MAPPED)
+    .where(deliveries.c.due < HELD)
+    .order_by(deliveries.c.settled_at, deliveries.c.id)
+)
+
+
+def list_crashed(connection: Connection) -> list[int]:
+    """Return the rows that were in hand at a crash; they go first, one at a time."""
+    return list(connection.scalars(_CRASHED))

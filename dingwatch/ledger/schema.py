@@ -34,6 +34,8 @@ from dingwatch.model import Form, Route, Scope
 
 SCHEMA: Final = 3
 """The number of this schema; a ledger with a higher one was written by a newer dingwatch."""
+HELD: Final = 1e15
+"""The due time (seconds since the epoch) of a delivery under a flood hold: it never comes by itself."""
 
 metadata = MetaData()
 

@@ -1,4 +1,4 @@
-"""Opening a ledger, and its transactions.
+"""Opening a ledger, its transactions, and the outages of one that cannot be used for a while.
 
 SQLite in WAL mode with synchronous FULL: a commit that returned survives a power cut. A writing
 transaction takes SQLite's write lock at its beginning, so that what it read still holds when it writes.
@@ -9,17 +9,19 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Final, Self, TypeVar
 
-from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, inspect, select, update
+from sqlalchemy import URL, Connection, Engine, Select, Table, create_engine, event, inspect, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.sql.dml import UpdateBase
 
 from dingwatch.ledger.schema import MIGRATIONS, SCHEMA, metadata, numbers
 from dingwatch.model import Cause
+from dingwatch.texts import Log
 
 BUSY_SECONDS: Final = 5.0
 _ADVICE: Final = (
@@ -216,4 +218,102 @@ def errors() -> Iterator[None]:
         raise LedgerError(Cause(code, str(original), advice)) from error
 
 
-__all__ = ["LedgerError", "Store", "sqlite_url"]
+# --- Statements ----------------------------------------------------------------------------------
+
+T = TypeVar("T")
+CHUNK: Final = 500
+"""How many values one IN list holds at the most; SQLite takes many more, plans stay cheap."""
+
+
+def chunks(values: Sequence[T]) -> Iterator[Sequence[T]]:
+    """Cut a sequence into pieces that fit an IN list."""
+    for start in range(0, len(values), CHUNK):
+        yield values[start : start + CHUNK]
+
+
+class Prepared:
+    """A statement that is compiled once for each dialect and then run on the driver itself.
+
+    The statements of every tick use it: what SQLAlchemy does around an execution costs several times what
+    SQLite does within it. No types are converted: columns are numbers, text and bytes as the driver gives
+    them. A statement with `IN` cannot be prepared, for its text depends on the number of values.
+    """
+
+    def __init__(self, statement: Select[Any] | UpdateBase) -> None:
+        self._statement = statement
+        self._compiled: dict[str, tuple[str, tuple[str, ...] | None, Mapping[str, Any]]] = {}
+
+    def rows(self, connection: Connection, values: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+        """Run a query and return its rows as plain tuples."""
+        sql, order, fixed = self._for(connection)
+        cursor = connection.connection.cursor()
+        try:
+            cursor.execute(sql, _bound(order, fixed, values))
+            return list(cursor.fetchall())
+        finally:
+            cursor.close()
+
+    def many(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Run a statement once for each row of values."""
+        sql, order, fixed = self._for(connection)
+        bound: Any = [_bound(order, fixed, row) for row in rows]
+        cursor = connection.connection.cursor()
+        try:
+            cursor.executemany(sql, bound)
+        finally:
+            cursor.close()
+
+    def _for(self, connection: Connection) -> tuple[str, tuple[str, ...] | None, Mapping[str, Any]]:
+        name = connection.dialect.name
+        if name not in self._compiled:
+            compiled = self._statement.compile(connection.engine)
+            order = tuple(compiled.positiontup) if compiled.positiontup is not None else None
+            # Values that the statement itself holds (a state in a WHERE) come with every execution.
+            fixed = {key: value for key, value in compiled.params.items() if value is not None}
+            self._compiled[name] = (str(compiled), order, fixed)
+        return self._compiled[name]
+
+
+def _bound(
+    order: tuple[str, ...] | None, fixed: Mapping[str, Any], values: Mapping[str, Any]
+) -> tuple[Any, ...] | dict[str, Any]:
+    if order is None:
+        return {**fixed, **values}
+    return tuple(values[name] if name in values else fixed.get(name) for name in order)
+
+
+# --- Outages -------------------------------------------------------------------------------------
+
+RETRY_SECONDS: Final = 1.0
+"""How long to wait before a ledger that could not be used is tried again."""
+
+
+class Outage:
+    """Shared by all that use the ledger, each in a thread of its own.
+
+    It begins with the first that meets it, and ends when all that met it could work again.
+    """
+
+    def __init__(self, log: Callable[..., None]) -> None:
+        self._log = log
+        self._lock = threading.Lock()
+        self._met: set[object] = set()
+
+    def began(self, who: object, error: LedgerError) -> None:
+        """Someone cannot use the ledger."""
+        with self._lock:
+            if not self._met:
+                cause = error.cause
+                self._log(Log.LEDGER_DOWN, code=cause.code, message=cause.message, advice=cause.advice)
+            self._met.add(who)
+
+    def ended(self, who: object) -> None:
+        """Someone used the ledger, as if nothing had been."""
+        with self._lock:
+            if self._met == {who}:
+                self._log(Log.LEDGER_BACK)
+            self._met.discard(who)
+
+    def met_by(self, who: object) -> bool:
+        """Say whether someone cannot use the ledger."""
+        return who in self._met

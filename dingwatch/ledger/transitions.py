@@ -3,26 +3,16 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from sqlalchemy import Connection, bindparam, insert, select, update
 
-from dingwatch.ledger.prepared import Prepared
 from dingwatch.ledger.schema import deliveries, history
+from dingwatch.ledger.store import Prepared, chunks
 from dingwatch.lifecycle import TABLE, Event, State, advance
 from dingwatch.model import Cause
-
-T = TypeVar("T")
-CHUNK: Final = 500
-"""How many values one IN list holds at the most; SQLite takes many more, plans stay cheap."""
-
-
-def chunks(values: Sequence[T]) -> Iterator[Sequence[T]]:
-    """Cut a sequence into pieces that fit an IN list."""
-    for start in range(0, len(values), CHUNK):
-        yield values[start : start + CHUNK]
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,19 +7,29 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Connection, bindparam, case, exists, insert, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    and_,
+    bindparam,
+    case,
+    delete,
+    exists,
+    insert,
+    select,
+    update,
+)
 
 from dingwatch.ledger import transitions
-from dingwatch.ledger.floods import HELD
-from dingwatch.ledger.prepared import Prepared
-from dingwatch.ledger.schema import deliveries, history, uploads, versions
-from dingwatch.ledger.store import Store
-from dingwatch.ledger.transitions import AFRESH, Change, chunks
+from dingwatch.ledger.schema import HELD, deliveries, history, uploads, versions
+from dingwatch.ledger.store import Prepared, Store, chunks
+from dingwatch.ledger.transitions import AFRESH, Change
+from dingwatch.ledger.uploads import upload_row
 from dingwatch.lifecycle import Event, State
 from dingwatch.model import Cause, Fingerprint
 from dingwatch.names import readable
 from dingwatch.novelty import Known
-from dingwatch.payload import NOTICE, Payload
+from dingwatch.payload import Payload
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,22 +241,6 @@ def add_deliveries(
     return list(ids)
 
 
-def upload_row(payload: Payload) -> dict[str, Any]:
-    """Return the row of an upload that has not been made; a notice has nothing to upload."""
-    key = payload.key
-    notice = key.type == NOTICE
-    return {
-        "key": key.id,
-        "app": key.app,
-        "type": key.type,
-        "content": key.content,
-        "extension": key.extension,
-        "name": key.name,
-        "state": "have" if notice else "none",
-        "media_id": "" if notice else None,
-    }
-
-
 def _version_row(version: int, one: NewVersion) -> dict[str, Any]:
     directory, name = split(one.path)
     return {
@@ -403,3 +397,59 @@ def revive(connection: Connection, ids: Sequence[int], now: float) -> int:
 _DUES: Final = select(
     deliveries.c.id, case((deliveries.c.due >= HELD, deliveries.c.due), else_=bindparam("now"))
 ).where(deliveries.c.version_id.in_(bindparam("versions", expanding=True)))
+
+
+# --- Pruning --------------------------------------------------------------------------------------
+# What waits for a person (`failed`, `uncertain`) and what is in work is never forgotten.
+
+PRUNED_AT_ONCE: Final = 500
+"""Versions forgotten in one transaction."""
+_ENDED: Final = (State.SENT, State.SKIPPED, State.GONE)
+_UNENDED: Final = exists().where(
+    and_(deliveries.c.version_id == versions.c.id, deliveries.c.state.not_in(_ENDED))
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Prunable:
+    """A version that may be forgotten if its file is really not there."""
+
+    id: int
+    path: bytes
+
+
+def list_prunable(connection: Connection, folder: int | None, before: float, after: int) -> list[Prunable]:
+    """Return versions missing since before an instant, by id, those after id `after`.
+
+    What `send` was given (folder None) counts from when it was given.
+    """
+    query = (
+        select(versions.c.id, versions.c.directory, versions.c.name)
+        .where(*_is_prunable(folder, before), versions.c.id > after)
+        .order_by(versions.c.id)
+        .limit(PRUNED_AT_ONCE)
+    )
+    return [Prunable(number, join(directory, name)) for number, directory, name in connection.execute(query)]
+
+
+def _is_prunable(folder: int | None, before: float) -> tuple[ColumnElement[bool], ...]:
+    if folder is None:
+        return versions.c.folder_id.is_(None), versions.c.noticed_at < before, ~_UNENDED
+    return versions.c.folder_id == folder, versions.c.missing_since < before, ~_UNENDED
+
+
+def prune(connection: Connection, folder: int | None, before: float, ids: Sequence[int]) -> None:
+    """Delete those of these versions that are still old, with everything that belongs to them alone."""
+    for found in chunks(ids):
+        still = select(versions.c.id).where(versions.c.id.in_(found), *_is_prunable(folder, before))
+        some = connection.scalars(still).all()
+        of_these = deliveries.c.version_id.in_(some)
+        keys = connection.scalars(select(deliveries.c.upload_key).where(of_these).distinct()).all()
+        connection.execute(delete(history).where(history.c.version_id.in_(some)))
+        connection.execute(delete(deliveries).where(of_these))
+        connection.execute(delete(versions).where(versions.c.id.in_(some)))
+        for some_keys in chunks(keys):
+            used = exists().where(deliveries.c.upload_key == uploads.c.key)
+            connection.execute(
+                delete(uploads).where(uploads.c.key.in_(some_keys), uploads.c.state != "busy", ~used)
+            )

@@ -19,7 +19,7 @@ from dingwatch.delivery.drives import THREADS as DRIVE_THREADS
 from dingwatch.dingtalk import Client
 from dingwatch.ledger import LedgerError, Outage, Store
 from dingwatch.ledger.delivery import Delivery, by_id
-from dingwatch.ledger.outage import RETRY_SECONDS
+from dingwatch.ledger.store import RETRY_SECONDS
 from dingwatch.lifecycle import IN_WORK, State
 from dingwatch.model import Now, Vanished
 from dingwatch.recipients import Sender

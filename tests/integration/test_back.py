@@ -35,7 +35,7 @@ from dingwatch.dingtalk import (
 from dingwatch.files import fingerprint_of
 from dingwatch.ledger import Store, sqlite_url, transitions, versions
 from dingwatch.ledger.transitions import Change
-from dingwatch.ledger.uploads import Had, uploaded
+from dingwatch.ledger.uploads import UploadDone, record_uploads
 from dingwatch.ledger.versions import NewVersion
 from dingwatch.lifecycle import Event
 from dingwatch.model import Form, UploadKey
@@ -96,7 +96,7 @@ class Past:
     def had(self, key: UploadKey, media_id: str, space_id: str | None) -> None:
         """Write down what DingTalk has of an upload."""
         with self.store.writing() as connection:
-            uploaded(connection, [Had(key.id, media_id, space_id)], time.time())
+            record_uploads(connection, {key.id: UploadDone(media_id, space_id)}, time.time())
 
     def store_entry(self, space_id: str, name: str, content: bytes) -> Entry:
         """Put a file into the drive, whatever is there under its name."""

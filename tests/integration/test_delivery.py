@@ -522,7 +522,7 @@ def test_a_person_resumes_with_one_probe_and_is_answered(desk: Desk) -> None:
         desk.tick(Outcome(job, USED_UP))
     for heard in (2, 3):
         with desk.store.writing() as connection:
-            assert [pause.cause.code for pause in pauses.resume(connection)] == ["90020"]
+            assert [pause.cause.code for pause in pauses.resume_pauses(connection)] == ["90020"]
         desk.loop.poke()
         probe = only(desk.tick(), Upload)
         assert desk.tick(Outcome(probe, USED_UP)) == []

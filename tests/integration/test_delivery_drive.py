@@ -29,7 +29,7 @@ from dingwatch.delivery import (
 from dingwatch.delivery.drives import WHOLE
 from dingwatch.dingtalk import MEDIA_LIMIT
 from dingwatch.ledger import commands
-from dingwatch.ledger.upload_sessions import UploadSession
+from dingwatch.ledger.uploads import UploadSession
 from dingwatch.model import (
     MediaLost,
     Misconfigured,

@@ -25,7 +25,7 @@ from dingwatch.intake.jobs import (
     Unexamined,
 )
 from dingwatch.intake.watches import HUNG
-from dingwatch.ledger import Outage, Store, commands, floods, sqlite_url
+from dingwatch.ledger import Outage, Store, folders, sqlite_url
 from dingwatch.ledger.folders import Mapped, bind, mark_homes
 from dingwatch.model import Cause, Home, Misconfigured, Now, WatchKind
 from dingwatch.payload import PayloadPolicy
@@ -609,7 +609,7 @@ def test_a_flood_is_held_from_the_first_file_too_many(tmp_path: Path, blank_ledg
 def held(watcher: Watcher) -> int:
     """Return how many deliveries wait for a person."""
     with watcher.store.reading() as connection:
-        return floods.held(connection).total()
+        return folders.count_held(connection).total()
 
 
 # --- Forgetting ----------------------------------------------------------------------------------
@@ -777,7 +777,7 @@ def test_after_a_discarded_flood_the_next_file_goes(tmp_path: Path, blank_ledger
     for number in range(4):
         watcher.drop(f"{number}.pdf", b"%d" % number)
     watcher.go(3.0)
-    assert commands.discard(watcher.store, watcher.id, watcher.now + 1e9) == 8
+    assert folders.discard_flood(watcher.store, watcher.id, watcher.now + 1e9) == 8
     watcher.drop("next.pdf")
     watcher.go(3.0)
     assert held(watcher) == 0

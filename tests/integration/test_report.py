@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import Connection, text
 
 from dingwatch.ledger import Store, calls, commands, report, sqlite_url, transitions, versions
-from dingwatch.ledger.commands import Chosen, NotApplicable
+from dingwatch.ledger.commands import Chosen, NotApplicableError
 from dingwatch.ledger.delivery import by_id
 from dingwatch.ledger.folders import Mapped, bind
 from dingwatch.ledger.report import Scope
@@ -233,7 +233,7 @@ def test_one_wrong_id_leaves_all_as_it_was(store: Store) -> None:
         (old,) = commands.baseline(connection, None, 2)
     chosen = Chosen(old, "0" * 64, plain_payload(b"old.txt", "0" * 64, "app", ()), ("cid1",))
     before = stored(store)
-    with pytest.raises(NotApplicable) as refused:
+    with pytest.raises(NotApplicableError) as refused:
         commands.retry(store, [failed, waiting, 999, 2**70], [chosen], 500.0)
     assert refused.value.ids == (waiting, 999, 2**70)
     assert stored(store) == before
@@ -248,7 +248,7 @@ def test_a_baseline_is_sent_once_however_often_it_is_asked_for(store: Store) -> 
         (old,) = commands.baseline(connection, None, 1)
     chosen = Chosen(old, "0" * 64, plain_payload(b"old.txt", "0" * 64, "app", ()), ("cid1", "cid2"))
     commands.retry(store, [], [chosen], 500.0)
-    with pytest.raises(NotApplicable):
+    with pytest.raises(NotApplicableError):
         commands.retry(store, [], [chosen], 501.0)
     with store.reading() as connection:
         lines = report.lines(connection, scope(connection))

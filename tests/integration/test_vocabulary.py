@@ -58,7 +58,6 @@ NOT_YET_RENAMED: frozenset[str] = frozenset(
         "class BegunUpload",
         "class Differs",
         "class Elsewhere",
-        "class Had",
         "class Missing",
         "class Taken",
         "class Unequal",
@@ -67,7 +66,6 @@ NOT_YET_RENAMED: frozenset[str] = frozenset(
         "function place_of",
         "function shown",
         "function told",
-        "module floods",
         "module sends",
         "paces",
     }

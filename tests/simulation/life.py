@@ -33,8 +33,9 @@ from dingwatch.intake import FolderSettings, Input, IntakeLoop
 from dingwatch.intake import execute as intake_perform
 from dingwatch.intake.folder import Phase
 from dingwatch.intake.jobs import Check, Listed, Look, Scan, Scanned, TakeBaseline
-from dingwatch.ledger import LedgerError, Outage, commands, floods
+from dingwatch.ledger import LedgerError, Outage, folders
 from dingwatch.ledger.folders import Mapped, bind
+from dingwatch.ledger.schema import HELD
 from dingwatch.lifecycle import State
 from dingwatch.model import NoAnswer, Now, Vanished, Verdict, WatchKind
 from dingwatch.notice_text import Wording
@@ -291,7 +292,7 @@ class Life:
                 "SELECT d.id, d.state FROM deliveries d JOIN routes r ON r.folder_id = d.folder_id"
                 " AND r.conversation_id = d.conversation_id"
                 " WHERE d.state IN ('pending', 'uploading', 'uploaded', 'sending') AND d.due < ?",
-                (floods.HELD,),
+                (HELD,),
             ).all()
         if rows:
             raise Wrong(f"delivery sleeps for ever over {rows}")
@@ -522,14 +523,14 @@ class Life:
         self.run(self._idle, 5 * 3600.0)
         while self._held():
             for folder in self.ids:
-                commands.release(self.store, folder, self.wall)
+                folders.release_flood(self.store, folder, self.wall)
             self.poke()
             self.run(self._idle, 5 * 3600.0)
         self.disk.close()
 
     def _held(self) -> bool:
         with self.store.reading() as connection:
-            return bool(floods.held(connection))
+            return bool(folders.count_held(connection))
 
     def again(self) -> None:
         """End the process at rest, start it again, and let it come to rest."""

@@ -7,8 +7,8 @@ from functools import partial
 from typing import Final
 
 from dingwatch.dingtalk import Host
-from dingwatch.ledger import LedgerError, commands
-from dingwatch.ledger.commands import RETRIED, NotApplicable
+from dingwatch.ledger import LedgerError, commands, folders
+from dingwatch.ledger.commands import RETRIED, NotApplicableError
 from dingwatch.lifecycle import State
 from dingwatch.model import Cause, Failure, Misconfigured, NotReached
 from dingwatch.settle import lock_names
@@ -339,12 +339,12 @@ class Story:
     def release(self) -> None:
         """A person lets a flood go."""
         for folder in self.life.ids:
-            self._command(partial(commands.release, self.life.store, folder, self.life.wall))
+            self._command(partial(folders.release_flood, self.life.store, folder, self.life.wall))
 
     def discard(self) -> None:
         """A person has a flood not sent."""
         for folder in self.life.ids:
-            self._command(partial(commands.discard, self.life.store, folder, self.life.wall))
+            self._command(partial(folders.discard_flood, self.life.store, folder, self.life.wall))
 
     def resolve(self) -> None:
         """A person looks into the conversation, and says of a doubt whether the message is there."""
@@ -358,7 +358,7 @@ class Story:
     def _command(self, run: Callable[[], object]) -> None:
         try:
             run()
-        except (LedgerError, NotApplicable) as error:
+        except (LedgerError, NotApplicableError) as error:
             self.life.tell(f"   refused: {error}")
         else:
             self.life.poke()

@@ -6,7 +6,7 @@ from dingwatch.delivery.drives import PARTS_AT_ONCE, WHOLE, next_steps, parts_fo
 from dingwatch.delivery.jobs import Begin, Commit, DriveJob, Put
 from dingwatch.delivery.state import Drive
 from dingwatch.dingtalk import MOST_ADDRESSES
-from dingwatch.ledger.upload_sessions import UploadSession
+from dingwatch.ledger.uploads import UploadSession
 from dingwatch.model import Fingerprint
 from dingwatch.payload import PayloadPolicy, choose_payload
 from tests.support import row
