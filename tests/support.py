@@ -21,6 +21,7 @@ from dingwatch.model import Fingerprint
 from dingwatch.payload import Payload, PayloadPolicy, choose_payload
 from dingwatch.sandbox import Message, Sandbox
 from dingwatch.service import Service
+from dingwatch.service.log import make_log
 from dingwatch.texts import Language, Text
 
 PATIENCE = 20.0
@@ -125,13 +126,15 @@ def config(state: Path, sandbox: Sandbox, *folders: Folder, **changes: Any) -> C
 
 
 class Heard:
-    """Takes what the service says, for tests to look at."""
+    """Logs as the service does, and keeps every message for tests to look at."""
 
     def __init__(self) -> None:
         self.said: list[tuple[Text, dict[str, object]]] = []
+        self._log = make_log(Language.EN)
 
     def __call__(self, text: Text, **values: object) -> None:
-        """Note a sentence."""
+        """Log a message; one whose values are incomplete raises here, as it would end the service."""
+        self._log(text, **values)
         self.said.append((text, values))
 
     def count(self, text: Text) -> int:

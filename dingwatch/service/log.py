@@ -18,12 +18,16 @@ def make_log(language: Language) -> Callable[..., None]:
     """Return the function by which the loops say what happened: one line of log each."""
 
     def log(text: Text, **values: object) -> None:
-        if "advice" in values:
-            values["advice"] = Advice[str(values["advice"])].render(language)
+        if advice := values.get(
+            "advice"
+        ):  # empty if nobody needs to act: a refused picture goes as a file
+            values["advice"] = Advice[str(advice)].render(language)
+        if "message" in values:  # empty if the code says it all
+            values["reason"] = f"{values['code']} {values['message']}".strip()
         if "scope" in values:
             values["scope"] = describe_word(str(values["scope"]), language)
         level = logging.INFO if text in _ORDINARY else logging.WARNING
-        logger.log(level, "%s", _one_line(text.render(language, **values)))
+        logger.log(level, "%s", _one_line(text.render(language, **values).rstrip()))
 
     return log
 

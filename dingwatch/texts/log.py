@@ -14,24 +14,24 @@ class Log(Text):
         "sent a notice instead of the file: {path} → {conversation}",
     )
     FAILED = (
-        "发送失败：{path} → {conversation}（{code} {message}）。{advice}",
-        "failed: {path} → {conversation} ({code} {message}). {advice}",
+        "发送失败：{path} → {conversation}（{reason}）。{advice}",
+        "failed: {path} → {conversation} ({reason}). {advice}",
     )
     SKIPPED = (
-        "已跳过：{path} → {conversation}（{code} {message}）。{advice}",
-        "skipped: {path} → {conversation} ({code} {message}). {advice}",
+        "已跳过：{path} → {conversation}（{reason}）。{advice}",
+        "skipped: {path} → {conversation} ({reason}). {advice}",
     )
     WITHDRAWN = (
-        "已取消发送：{path} → {conversation}（{code} {message}）。{advice}",
-        "withdrawn: {path} → {conversation} ({code} {message}). {advice}",
+        "已取消发送：{path} → {conversation}（{reason}）。{advice}",
+        "withdrawn: {path} → {conversation} ({reason}). {advice}",
     )
     DOUBTED = (
-        "无法确认是否已送达：{path} → {conversation}（{code} {message}）。{advice}",
-        "uncertain whether it arrived: {path} → {conversation} ({code} {message}). {advice}",
+        "无法确认是否已送达：{path} → {conversation}（{reason}）。{advice}",
+        "uncertain whether it arrived: {path} → {conversation} ({reason}). {advice}",
     )
     RETRYING = (
-        "稍后重试：{path} → {conversation}（{code} {message}）。{advice}",
-        "will retry: {path} → {conversation} ({code} {message}). {advice}",
+        "稍后重试：{path} → {conversation}（{reason}）。{advice}",
+        "will retry: {path} → {conversation} ({reason}). {advice}",
     )
     RESENDING = (
         "上次发送没有收到钉钉的应答，重新发送：{path} → {conversation}",
@@ -42,20 +42,20 @@ class Log(Text):
         "DingTalk refuses .{extension} files; sending them as zip archives from now on: {path}",
     )
     IMAGE_REFUSED = (
-        "钉钉不接受这张图片，改为按文件发送：{path} → {conversation}（{code} {message}）。{advice}",
-        "picture refused, sending it as a file: {path} → {conversation} ({code} {message}). {advice}",
+        "钉钉不接受这张图片，改为按文件发送：{path} → {conversation}（{reason}）。{advice}",
+        "picture refused, sending it as a file: {path} → {conversation} ({reason}). {advice}",
     )
     LINE_REFUSED = (
-        "文件说明发送失败，只发送文件：{path} → {conversation}（{code} {message}）。{advice}",
-        "caption failed, sending the file alone: {path} → {conversation} ({code} {message}). {advice}",
+        "文件说明发送失败，只发送文件：{path} → {conversation}（{reason}）。{advice}",
+        "caption failed, sending the file alone: {path} → {conversation} ({reason}). {advice}",
     )
     PAUSED = (
-        "暂停 {scope} {key}，{seconds} 秒后重试（{code} {message}）。{advice}",
-        "paused {scope} {key}, retrying in {seconds} s ({code} {message}). {advice}",
+        "暂停 {scope} {key}，{seconds} 秒后重试（{reason}）。{advice}",
+        "paused {scope} {key}, retrying in {seconds} s ({reason}). {advice}",
     )
     OUT_OF_CALLS = (
-        "API 调用额度已用完（{code} {message}），暂停发送到 {day}；文件不会丢失。{advice}",
-        "API quota exhausted ({code} {message}): sending is paused until {day}, no file is lost. {advice}",
+        "API 调用额度已用完（{reason}），暂停发送到 {day}；文件不会丢失。{advice}",
+        "API quota exhausted ({reason}): sending is paused until {day}, no file is lost. {advice}",
     )
     RESUMED = ("恢复 {scope} {key}", "resumed {scope} {key}")
     RECOVERED = (
@@ -63,17 +63,17 @@ class Log(Text):
         "the last run was interrupted; resuming {count:unfinished delivery|unfinished deliveries}",
     )
     LEDGER_DOWN = (
-        "发送记录数据库暂时不可用（{code} {message}），暂停发送。{advice}",
-        "the ledger is unavailable ({code} {message}); nothing is sent meanwhile. {advice}",
+        "发送记录数据库暂时不可用（{reason}），暂停发送。{advice}",
+        "the ledger is unavailable ({reason}); nothing is sent meanwhile. {advice}",
     )
     BACKUP_FAILED = (
-        "发送记录数据库备份失败（{code} {message}）。{advice}",
-        "ledger backup failed ({code} {message}). {advice}",
+        "发送记录数据库备份失败（{reason}）。{advice}",
+        "ledger backup failed ({reason}). {advice}",
     )
     LEDGER_BACK = ("发送记录数据库恢复正常，继续发送", "the ledger is available again; sending continues")
     UNREADABLE = (
-        "暂时无法读取：{path}（{code} {message}）。{advice}",
-        "cannot read: {path} ({code} {message}). {advice}",
+        "暂时无法读取：{path}（{reason}）。{advice}",
+        "cannot read: {path} ({reason}). {advice}",
     )
     NOT_REGULAR = (
         "已忽略链接、管道、套接字和设备文件：{path}（共 {count} 个）",

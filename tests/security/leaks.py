@@ -1,7 +1,7 @@
 """Fails every test in whose output a secret or an access token stands, wherever that output goes.
 
 Heard are: what a test prints, the log at every level, what its subprocesses and commands print, the
-exceptions it catches, the sentences of the service, and the files in its state directories.
+exceptions it catches, and the files in its state directories.
 """
 
 from __future__ import annotations
@@ -24,9 +24,7 @@ from dingwatch.dingtalk import Client
 from dingwatch.sandbox import Settings
 from dingwatch.sandbox.tokens import Tokens
 from dingwatch.service import LEDGER_FILE
-from dingwatch.texts import Language
 from tests.dingtalk.peers import SECRET, TOKEN
-from tests.support import Heard
 
 MARK: Final = "shows_secret"
 SHORTEST: Final = 6
@@ -148,9 +146,6 @@ class Leaks:
         self._after(Popen, "communicate", lambda said, _a, _n: hear("subprocess", said))
         self._after(CliRunner, "invoke", lambda done, _a, _n: hear("command", (done.output, done.exception)))
         self._after(pytest.CaptureFixture, "readouterr", lambda said, _a, _n: hear("output", said))
-        self._after(
-            Heard, "__call__", lambda _r, args, named: hear("sentence", args[1].render(Language.EN, **named))
-        )
         self._after(
             pytest.ExceptionInfo,
             "fill_unfilled",
