@@ -18,9 +18,7 @@ def make_log(language: Language) -> Callable[..., None]:
     """Return the function by which the loops say what happened: one line of log each."""
 
     def log(text: Text, **values: object) -> None:
-        if advice := values.get(
-            "advice"
-        ):  # empty if nobody needs to act: a refused picture goes as a file
+        if advice := values.get("advice"):  # empty if nobody needs to act: a refused picture goes as a file
             values["advice"] = Advice[str(advice)].render(language)
         if "message" in values:  # empty if the code says it all
             values["reason"] = f"{values['code']} {values['message']}".strip()

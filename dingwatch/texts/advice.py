@@ -45,7 +45,7 @@ class Advice(Text):
         ),
     )
     HELD = (
-        "等待 dingwatch release 或 discard。",
+        "请执行 dingwatch release 或 discard。",
         "Run dingwatch release or discard.",
     )
     LEDGER_LOCKED = (
@@ -71,8 +71,8 @@ class Advice(Text):
         ),
     )
     NOTICED = (
-        "文件本身没有发送；会话收到了一条通知，写明文件所在位置。",
-        "The file itself was not sent; the conversation got a notice that says where it is.",
+        "文件本身没有发送；会话收到了一条通知。",
+        "The file itself was not sent; the conversation got a notice instead.",
     )
     EMPTY = (
         "文件是空的；写入内容后会自动发送。",

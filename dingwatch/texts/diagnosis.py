@@ -72,6 +72,6 @@ class Diagnosis(Text):
         ),
         (
             "The answer is a web page, not an API response: there may be a proxy, a firewall or a log-in page"
-            " in between; or DingTalk blocks this IP for too many requests: try again in five minutes."
+            " in between. Or DingTalk blocks this IP after too many requests; then try again in five minutes."
         ),
     )

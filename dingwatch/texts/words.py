@@ -28,7 +28,7 @@ class Words(Text):
     SEEN = ("再次检测到", "seen")
     MOVED = ("改名或移动", "moved")
     MOVED_AWAY = ("已改名或移走", "moved away")
-    SETTLED = ("写入完成", "settled")
+    SETTLED = ("已稳定", "settled")
     RETURNED = ("文件重新出现", "returned")
     HELD = ("暂缓发送", "held")
     RELEASED = ("恢复发送", "released")
