@@ -61,7 +61,7 @@ def row(
         path=path,
         fingerprint=fingerprint,
         digest=digest,
-        conversation="cid",
+        recipient="cid",
         state=State.PENDING,
         form=rebuild_payload.form,
         route=rebuild_payload.route,
@@ -80,7 +80,7 @@ def row(
         upload_state="none",
         upload_type=rebuild_payload.key.type,
         upload_name=rebuild_payload.key.name,
-        media_id=None,
+        remote_id=None,
         space_id=None,
     )
 

@@ -177,7 +177,7 @@ def _sources(client: Client, one: Sent, union_id: str) -> list[Source]:
     if one.route is Route.DRIVE:
         storage = client.storage(union_id)
         return [partial(_from_drive, storage, entry) for entry in one.entries]
-    return [] if one.media_id is None else [partial(_from_media, client, one.media_id)]
+    return [] if one.remote_id is None else [partial(_from_media, client, one.remote_id)]
 
 
 def _from_drive(storage: Storage, entry: DriveEntry, into: Sink, limit: int) -> int:

@@ -58,7 +58,7 @@ def _values(session: Session, line: Line) -> dict[str, object]:
         "id": line.id,
         "folder": line.folder,
         "path": names.readable(line.path),
-        "conversation_id": line.conversation_id,
+        "conversation_id": line.recipient,
         "state": line.state,
         "size": line.size,
         "sha256": line.sha256,
@@ -87,7 +87,7 @@ def _show(session: Session, lines: list[Line]) -> None:
             cell(line.state, STYLES.get(line.state, "")),
             cell(line.folder or "–"),
             cell(names.readable(line.path)),
-            cell(line.conversation_id or "–"),
+            cell(line.recipient or "–"),
             cell(why if line.state != "sent" else ""),
         )
     console().print(table)

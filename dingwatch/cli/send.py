@@ -113,7 +113,7 @@ def _write(session: Session, store: Store, given: list[Given], conversations: tu
                 payload=choose_payload(
                     os.path.basename(one.path), one.fingerprint.size, one.digest, code, refused
                 ),
-                conversations=conversations,
+                recipients=conversations,
             )
             for one in given
         ]
@@ -191,7 +191,7 @@ def _report(session: Session, store: Store, rows: list[Delivery]) -> int:
                 _SAID.get(row.state, Cli.FILE_NOT_SENT),
                 id=row.id,
                 path=names.readable(row.path),
-                conversation=row.conversation,
+                conversation=row.recipient,
                 reason=session.reason(cause) if cause else str(row.state),
                 advice=session.advice(cause.advice) if cause else "",
             )

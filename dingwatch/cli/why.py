@@ -126,9 +126,7 @@ def _line(session: Session, one: Decision) -> str:
     when = local(one.at)
     if one.event == BASELINE:
         return session.say(Cli.WHY_BASELINE, when=when, id=one.id)
-    line = " ".join(
-        part for part in (when, f"#{one.id}", one.conversation_id, session.word(one.event)) if part
-    )
+    line = " ".join(part for part in (when, f"#{one.id}", one.recipient, session.word(one.event)) if part)
     line += f" → {one.after or one.other}" if one.after or one.event == "moved away" else ""
     line += f" ← {one.other}" if one.event == "moved" else ""
     if one.cause is not None:
@@ -200,7 +198,7 @@ def waits(
 ) -> Iterator[str]:
     """Say what holds back the deliveries of a path; `number` is its folder's (None: given to `send`)."""
     last = {one.id: one for one in story if one.after is not None}
-    rows = [(one, one.conversation_id) for one in last.values() if one.after in _WAITING]
+    rows = [(one, one.recipient) for one in last.values() if one.after in _WAITING]
     if any(not scope.maps(number, conversation or "") for _, conversation in rows):
         yield session.advice(UNMAPPED.advice)
     mapped = [(one, conversation) for one, conversation in rows if scope.maps(number, conversation or "")]
@@ -214,7 +212,7 @@ def waits(
 
 def _over(one: Decision, number: int | None, pauses: Sequence[Pause]) -> Iterator[Pause]:
     """Yield the pauses that hold back a delivery's next call, were it by the robot."""
-    conversation = one.conversation_id or ""
+    conversation = one.recipient or ""
     api = API_UPLOAD if _WAITING[str(one.after)] else message_target(conversation).api
     scopes = Target(api, conversation, number).scopes()
     return (pause for pause in pauses if (pause.scope, pause.key) in scopes)

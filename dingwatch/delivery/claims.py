@@ -68,8 +68,8 @@ def _requeue_when_ready(state: LoopState, tick: TickContext, row: Delivery, doub
     elif max(state.served_at.values(), default=float("-inf")) > doubted_at:
         columns = {"due": tick.now, "uncertain_resent": True}
         tick.changes.append(Change(row.id, Event.REQUEUE, State.UNCERTAIN, None, columns))
-        state.may_send.add(row.conversation)
-        tick.log(Log.RESENDING, path=names.readable(row.path), conversation=row.conversation)
+        state.may_send.add(row.recipient)
+        tick.log(Log.RESENDING, path=names.readable(row.path), conversation=row.recipient)
     else:
         state.needs_token(tick, Host.API, force=True)
 

@@ -90,14 +90,14 @@ def _part(state: LoopState, tick: TickContext, job: ToPeople, verdict: Verdict) 
     due = tick.now + (verdict.retry_after if isinstance(verdict, Throttled) else 0.0)
     state.may_wait |= due > tick.now
     for row in job.rows:
-        state.may_send.add(row.conversation)
+        state.may_send.add(row.recipient)
         columns = {"due": due, "attempts": ONE_MORE}
         tick.changes.append(Change(row.id, Event.RETRY, State.SENDING, verdict.cause, columns))
 
 
 def _line_failed(state: LoopState, tick: TickContext, job: SendCaption, verdict: Verdict) -> None:
     """A line that may have arrived, or never will, is done with: its file goes without waiting for it."""
-    state.may_send |= {row.conversation for row in job.rows}
+    state.may_send |= {row.recipient for row in job.rows}
     if isinstance(verdict, NoAnswer):
         return
     if isinstance(verdict, NotReached | Throttled | TokenRejected) or verdict.scope is not Scope.ROW:
@@ -133,7 +133,7 @@ def _widened(state: LoopState, job: Job, verdict: Verdict) -> Verdict:
     if isinstance(verdict, TokenRejected) and refused > TOKEN_TRIES:
         return Misconfigured(verdict.cause, Scope.APP)
     if isinstance(job, ToPeople):
-        return recipient_kind(job.row.conversation).judge(verdict)
+        return recipient_kind(job.row.recipient).judge(verdict)
     return verdict
 
 
@@ -215,7 +215,7 @@ def _refuse_extension(state: LoopState, tick: TickContext, job: Upload | DriveJo
 
 def _again(state: LoopState, tick: TickContext, row: Delivery, claimed: State) -> None:
     state.may_upload = True
-    state.may_send.add(row.conversation)
+    state.may_send.add(row.recipient)
     tick.changes.append(Change(row.id, Event.RETRY, claimed, None, {"due": tick.now}))
 
 
@@ -262,10 +262,10 @@ def _write_consequence(
         columns |= {"doubts": row.doubts + 1, "doubted_at": tick.now}
         state.may_doubt = True
     if result.event is Event.MEDIA_LOST:
-        forget_media(tick.connection, row.upload_key, row.media_id)
+        forget_media(tick.connection, row.upload_key, row.remote_id)
     state.may_wait |= result.due > tick.now
     state.may_upload = True
-    state.may_send.add(row.conversation)
+    state.may_send.add(row.recipient)
     tick.changes.append(Change(row.id, result.event, claimed, result.cause, columns))
 
 
@@ -316,5 +316,5 @@ def caption_not_sent(state: LoopState, tick: TickContext, rows: Sequence[Deliver
     clear_caption(tick.connection, [row.id for row in rows], due, refused=refused)
     state.may_wait |= due > tick.now
     for row in rows:
-        state.captioned.pop(row.conversation, None)
-        state.may_send.add(row.conversation)
+        state.captioned.pop(row.recipient, None)
+        state.may_send.add(row.recipient)

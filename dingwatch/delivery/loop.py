@@ -94,7 +94,7 @@ class DeliveryLoop:
         for row, cause in found:
             values = {"code": cause.code, "message": cause.message, "advice": cause.advice}
             path = names.readable(row.path)
-            self._log(Log.WITHDRAWN, path=path, conversation=row.conversation, **values)
+            self._log(Log.WITHDRAWN, path=path, conversation=row.recipient, **values)
 
     def _recover_pace(self, connection: Connection, now: float) -> None:
         """Take up the pace where the last process left it."""

@@ -107,7 +107,7 @@ def _uploaded(state: LoopState, tick: TickContext, job: Upload | Commit, done: U
     }
     for row in job.rows:
         tick.changes.append(Change(row.id, Event.UPLOAD_OK, State.UPLOADING, None, columns))
-        state.may_send.add(row.conversation)
+        state.may_send.add(row.recipient)
     if isinstance(job, Commit):
         drives.committed(tick, job)
     tick.uploads_done[job.payload.key.id] = done
@@ -119,7 +119,7 @@ def _sent(state: LoopState, tick: TickContext, job: Send, done: SendDone) -> Non
     _served(state, tick, _reached_target(job, done))
     missed = dict(done.missed)
     for row in job.rows:
-        state.may_send.add(row.conversation)
+        state.may_send.add(row.recipient)
         if row.id not in missed:
             _reached(state, tick, job, row, done)
         else:
@@ -129,7 +129,7 @@ def _sent(state: LoopState, tick: TickContext, job: Send, done: SendDone) -> Non
 def _reached_target(job: ToPeople, done: SendDone) -> Target:
     """Return the place of a call without the persons whom it did not reach."""
     missed = dict(done.missed)
-    reached = [row.conversation for row in job.rows if row.id not in missed]
+    reached = [row.recipient for row in job.rows if row.id not in missed]
     return replace(_target(job), conversation=next(iter(reached), None), others=tuple(reached[1:]))
 
 
@@ -149,13 +149,13 @@ def _reached(state: LoopState, tick: TickContext, job: Send, row: Delivery, done
         change = Change(row.id, Event.SEND_OK, State.SENDING, None, columns)
     tick.changes.append(change)
     text = Log.SENT if job.notice is None else Log.NOTICED
-    tick.log(text, path=names.readable(row.path), conversation=row.conversation)
+    tick.log(text, path=names.readable(row.path), conversation=row.recipient)
 
 
 def _caption_sent(state: LoopState, tick: TickContext, job: SendCaption, done: SendDone) -> None:
     """The line was sent: the next message there is its file."""
     _served(state, tick, _reached_target(job, done))
-    state.may_send |= {row.conversation for row in job.rows}
+    state.may_send |= {row.recipient for row in job.rows}
     missed = dict(done.missed)
     for row in job.rows:
         if row.id in missed:

@@ -14,11 +14,11 @@ from dingwatch.recipients import Content, File, Sender
 def send(sender: Sender, job: ToPeople) -> SendDone:
     """Carry out a job, once; of its Failures only NoAnswer leaves a doubt."""
     if isinstance(job, Send) and job.row.route is Route.DRIVE:
-        copy = sender.send_entry(job.row.conversation, job.row.space_id or "", job.media_id)
+        copy = sender.send_entry(job.row.recipient, job.row.space_id or "", job.media_id)
         return SendDone(None, copy.space_id, copy.id)
-    recipients = [row.conversation for row in job.rows]
+    recipients = [row.recipient for row in job.rows]
     receipt = sender.send(recipients, _content(job), _uuid(job.row))
-    missed = ((row.id, receipt.missed.get(Recipient.of(row.conversation).id)) for row in job.rows)
+    missed = ((row.id, receipt.missed.get(Recipient.of(row.recipient).id)) for row in job.rows)
     return SendDone(receipt.key, missed=tuple((row, verdict) for row, verdict in missed if verdict))
 
 

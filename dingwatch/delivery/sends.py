@@ -94,7 +94,7 @@ def _first(state: LoopState, tick: TickContext, rows: Iterable[Delivery]) -> tup
         payload = rebuild_payload(
             row.name, row.digest, state.settings.app, row.form, row.upload_type, named=named
         )
-        if row.media_id is None or _unfit(row, payload):
+        if row.remote_id is None or _unfit(row, payload):
             tick.changes.append(Change(row.id, Event.MEDIA_LOST, State.UPLOADED))
             tick.apply()  # this very tick looks for uploads, and would find none for long
             state.may_upload = True
@@ -115,7 +115,7 @@ def _first(state: LoopState, tick: TickContext, rows: Iterable[Delivery]) -> tup
 
 def _drive_waits(state: LoopState, tick: TickContext, row: Delivery) -> bool:
     """Say whether an entry may not be sent now, while what goes by the robot may."""
-    return state.blocks(tick, Target(send_api(row), row.conversation)) or queues.is_name_uploading(
+    return state.blocks(tick, Target(send_api(row), row.recipient)) or queues.is_name_uploading(
         tick.connection, row.upload_type, row.upload_name, row.upload_key
     )
 
@@ -130,9 +130,9 @@ def _unfit(row: Delivery, payload: Payload) -> bool:
 def _claim_send(state: LoopState, tick: TickContext, row: Delivery, payload: Payload) -> None:
     """Claim a row's message: the line before its file where that is to come, else the file or notice."""
     messages = _line(state, tick, row, payload)
-    kind = recipient_kind(row.conversation)
+    kind = recipient_kind(row.recipient)
     api = send_api(row) if messages is None else kind.message_api
-    target = Target(api, row.conversation)
+    target = Target(api, row.recipient)
     slot = state.slot(tick, target)
     if slot > tick.now:
         tick.wakes.append(slot)
@@ -145,21 +145,21 @@ def _claim_send(state: LoopState, tick: TickContext, row: Delivery, payload: Pay
         _claim_file(state, tick, (row, *others), payload)
     else:
         mark_caption_sent(tick.connection, [one.id for one in (row, *others)], tick.now)
-        state.captioned |= {one.conversation: one.id for one in (row, *others)}
+        state.captioned |= {one.recipient: one.id for one in (row, *others)}
         tick.jobs.append(SendCaption(row, messages, others))
     tick.slots.append(target_of_rows(api, (row, *others)))
 
 
 def _claim_file(state: LoopState, tick: TickContext, rows: Sequence[Delivery], payload: Payload) -> None:
     for row in rows:
-        state.captioned.pop(row.conversation, None)
+        state.captioned.pop(row.recipient, None)
         tick.changes.append(
             Change(row.id, Event.CLAIM, State.UPLOADED, None, {"claimed_at": tick.now}, row.version)
         )
     row, *others = rows
     wording = state.settings.of_folder(row.folder).wording
     instead = notice(wording, row.path, row.fingerprint.size) if payload.notice else None
-    tick.jobs.append(Send(row, row.media_id or "", payload, instead, tuple(others)))
+    tick.jobs.append(Send(row, row.remote_id or "", payload, instead, tuple(others)))
 
 
 def _line(state: LoopState, tick: TickContext, row: Delivery, payload: Payload) -> Message | None:
@@ -177,11 +177,11 @@ def _others(
     """Yield the rows of the same version whose recipients can be sent the same in the same call."""
     if row.id in state.alone or state.crashed:
         return
-    kind, number = recipient_kind(row.conversation), 1
+    kind, number = recipient_kind(row.recipient), 1
     for conversation in queues.recipients_of_version(tick.connection, tick.now, row.version):
         target = Target(kind.message_api, conversation)
         if (
-            conversation == row.conversation
+            conversation == row.recipient
             or recipient_kind(conversation) is not kind
             or conversation in tick.conversations()
             or state.blocks(tick, target)
@@ -192,7 +192,7 @@ def _others(
         if found is None or found[0].id in state.alone:
             continue
         other, payload = found
-        same = other.version == row.version and other.media_id == row.media_id
+        same = other.version == row.version and other.remote_id == row.remote_id
         if same and _line(state, tick, other, payload) == messages:
             number += 1
             yield other

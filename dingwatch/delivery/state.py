@@ -87,7 +87,7 @@ class Settings:
         """Return how a row's file goes out."""
         policy = self.of_folder(row.folder).payload
         if row.folder is None:
-            return replace(policy, named=recipient_kind(row.conversation).shows_upload_name)
+            return replace(policy, named=recipient_kind(row.recipient).shows_upload_name)
         return policy
 
 
@@ -130,7 +130,7 @@ class TickContext:
     def log_row(self, text: Text, row: Delivery, code: str, message: str, advice: str) -> None:
         """Have something said about one delivery."""
         path = names.readable(row.path)
-        self.log(text, path=path, conversation=row.conversation, code=code, message=message, advice=advice)
+        self.log(text, path=path, conversation=row.recipient, code=code, message=message, advice=advice)
 
     def busy(self) -> list[Target]:
         """Return where jobs are at work, those of this tick counted in."""
@@ -226,12 +226,12 @@ def rows_of(job: Upload | DriveJob | ToPeople) -> Sequence[Delivery]:
 
 def send_api(row: Delivery) -> str:
     """Return the API by which a row is sent."""
-    return recipient_kind(row.conversation).api_by(row.route)
+    return recipient_kind(row.recipient).api_by(row.route)
 
 
 def target_of_rows(api: str, rows: Sequence[Delivery]) -> Target:
     """Return where a message for these rows stands."""
-    first, *others = (row.conversation for row in rows)
+    first, *others = (row.recipient for row in rows)
     return Target(api, first, others=tuple(others))
 
 
@@ -249,5 +249,5 @@ def target_of(job: Job) -> Target | None:  # noqa: PLR0911 (one for each kind of
         case Send():
             return target_of_rows(send_api(job.row), job.rows)
         case SendCaption():
-            return target_of_rows(recipient_kind(job.row.conversation).message_api, job.rows)
+            return target_of_rows(recipient_kind(job.row.recipient).message_api, job.rows)
     return None

@@ -88,7 +88,7 @@ def _claim_had(state: LoopState, tick: TickContext, rows: Sequence[Delivery]) ->
     columns: dict[str, Any] = {"uploaded_at": tick.now, "due": tick.now, "crashes": 0}
     for row in rows:
         tick.changes.append(Change(row.id, Event.UPLOAD_OK, State.UPLOADING, None, columns, row.version))
-        state.may_send.add(row.conversation)
+        state.may_send.add(row.recipient)
     tick.apply()
     tick.wakes.append(tick.now)
 

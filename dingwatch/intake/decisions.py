@@ -210,7 +210,7 @@ class Decisions:
             noticed_at=now.wall,
             settled_at=now.wall,
             payload=choose_payload(name, fingerprint.size, digest, settings.code, self._refused),
-            conversations=settings.conversations,
+            recipients=settings.conversations,
             skipped=skipped,
         )
 

@@ -63,7 +63,7 @@ class Chosen:
     version: Version
     digest: str
     payload: Payload
-    conversations: tuple[str, ...]
+    recipients: tuple[str, ...]
 
 
 def retry(store: Store, ids: Sequence[int], chosen: Sequence[Chosen], now: float) -> None:
@@ -144,7 +144,7 @@ def _new(one: Chosen, now: float) -> NewVersion:
         noticed_at=one.version.noticed_at,
         settled_at=now,
         payload=one.payload,
-        conversations=one.conversations,
+        recipients=one.recipients,
     )
 
 
@@ -177,7 +177,7 @@ class Sent:
     route: Route
     upload_key: str
     upload_type: str
-    media_id: str | None
+    remote_id: str | None
     """Of what went by robot, while DingTalk is known to have it."""
     entries: tuple[DriveEntry, ...]
     """Of what went by drive: the conversation's own copy, then the entry of the upload."""
@@ -195,7 +195,7 @@ _SENT: Final = (
         versions.c.size,
         versions.c.sha256,
         uploads.c.type.label("upload_type"),
-        uploads.c.media_id,
+        uploads.c.remote_id,
         uploads.c.space_id.label("upload_space_id"),
     )
     .join(versions, versions.c.id == deliveries.c.version_id)
@@ -220,13 +220,13 @@ def find_sent(connection: Connection, delivery: int) -> Sent:
         path=join(row.directory, row.name),
         size=row.size,
         digest=row.sha256,
-        recipient=Recipient.of(row.conversation_id),
+        recipient=Recipient.of(row.recipient),
         state=State(row.state),
         form=Form(row.form),
         route=route,
         upload_key=row.upload_key,
         upload_type=row.upload_type,
-        media_id=row.media_id if route is Route.ROBOT else None,
+        remote_id=row.remote_id if route is Route.ROBOT else None,
         entries=_entries(row) if route is Route.DRIVE else (),
         message=row.process_query_key,
         sent_at=row.sent_at,
@@ -235,7 +235,7 @@ def find_sent(connection: Connection, delivery: int) -> Sent:
 
 
 def _entries(row: Row[Any]) -> tuple[DriveEntry, ...]:
-    known = ((row.space_id, row.entry_id), (row.upload_space_id, row.media_id))
+    known = ((row.space_id, row.entry_id), (row.upload_space_id, row.remote_id))
     return tuple(DriveEntry(space, entry) for space, entry in known if space and entry)
 
 
@@ -254,7 +254,7 @@ def record_recall(connection: Connection, sent: Sent, now: float) -> list[Recipi
     One message carries a content to several persons: its key stands in the row of each.
     """
     together = connection.execute(
-        select(deliveries.c.id, deliveries.c.version_id, deliveries.c.conversation_id)
+        select(deliveries.c.id, deliveries.c.version_id, deliveries.c.recipient)
         .where(deliveries.c.upload_key == sent.upload_key, deliveries.c.process_query_key == sent.message)
         .order_by(deliveries.c.id)
     ).all()
@@ -263,4 +263,4 @@ def record_recall(connection: Connection, sent: Sent, now: float) -> list[Recipi
         for row in together
     ]
     connection.execute(insert(history), lines)
-    return [Recipient.of(row.conversation_id) for row in together]
+    return [Recipient.of(row.recipient) for row in together]

@@ -14,7 +14,7 @@ from dingwatch.ledger.store import Prepared, chunks
 from dingwatch.ledger.transitions import Change
 from dingwatch.ledger.versions import join
 from dingwatch.lifecycle import IN_HAND, Event, State
-from dingwatch.model import Cause, Fingerprint, Form, Recipient, Route
+from dingwatch.model import Cause, Fingerprint, Form, Route
 from dingwatch.policy import PERSON_LONGEST, Standing
 
 
@@ -28,7 +28,7 @@ class Delivery:
     path: bytes
     fingerprint: Fingerprint
     digest: str
-    conversation: str
+    recipient: str
     state: State
     form: Form
     route: Route
@@ -49,23 +49,18 @@ class Delivery:
     upload_state: str
     upload_type: str
     upload_name: str
-    media_id: str | None
+    remote_id: str | None
     space_id: str | None
     """The space of the drive that holds the upload."""
     older_in_flight: bool | int = False
-    """An older version of its path may be on its way to the same conversation."""
+    """An older version of its path may be on its way to the same recipient."""
     upload_ahead: bool | int = False
-    """A file that settled earlier is in, or before, its first upload to the same conversation."""
+    """A file that settled earlier is in, or before, its first upload to the same recipient."""
 
     @property
     def standing(self) -> Standing:
         """What it has been through."""
         return Standing(self.state, self.failures, self.waited, self.media_losses, self.form)
-
-    @property
-    def recipient(self) -> Recipient:
-        """Whom it is for."""
-        return Recipient.of(self.conversation)
 
     @property
     def name(self) -> bytes:
@@ -86,7 +81,7 @@ WHOLE: Final = (
         versions.c.inode,
         versions.c.device,
         versions.c.sha256,
-        deliveries.c.conversation_id,
+        deliveries.c.recipient,
         deliveries.c.state,
         deliveries.c.form,
         deliveries.c.route,
@@ -105,7 +100,7 @@ WHOLE: Final = (
         uploads.c.state.label("upload_state"),
         uploads.c.type.label("upload_type"),
         uploads.c.name.label("upload_name"),
-        uploads.c.media_id,
+        uploads.c.remote_id,
         uploads.c.space_id,
     )
     .join(versions, versions.c.id == deliveries.c.version_id)
@@ -116,11 +111,11 @@ WHOLE: Final = (
 def delivery_of(row: Sequence[Any]) -> Delivery:
     """Make a delivery of a row of `WHOLE`, with what a query adds at its end."""
     (number, version, folder, directory, name, size, mtime, ctime, inode, device, digest, *rest) = row
-    conversation, state, form, route, *facts = rest
+    recipient, state, form, route, *facts = rest
     fingerprint = Fingerprint(size, mtime, ctime, int(inode), int(device))
     kinds = (State(state), Form(form), Route(route))
     return Delivery(
-        number, version, folder, join(directory, name), fingerprint, digest, conversation, *kinds, *facts
+        number, version, folder, join(directory, name), fingerprint, digest, recipient, *kinds, *facts
     )
 
 
@@ -171,14 +166,14 @@ def clear_caption(connection: Connection, ids: Sequence[int], due: float, *, ref
 
 
 _LAST_CAPTIONS: Final = (
-    select(deliveries.c.conversation_id, deliveries.c.id)
+    select(deliveries.c.recipient, deliveries.c.id)
     .where(deliveries.c.state == State.UPLOADED, deliveries.c.caption_sent_at.is_not(None))
     .order_by(deliveries.c.caption_sent_at)
 )
 
 
 def last_captions(connection: Connection) -> dict[str, int]:
-    """Return, by conversation, the row whose line was the last message there."""
+    """Return, by recipient, the row whose line was the last message there."""
     return {row[0]: row[1] for row in connection.execute(_LAST_CAPTIONS)}
 
 
@@ -223,7 +218,7 @@ def _bring_forward(connection: Connection, now: float) -> None:
 
 
 _RECENT_CLAIMS: Final = (
-    select(history.c.after, history.c.at, deliveries.c.conversation_id)
+    select(history.c.after, history.c.at, deliveries.c.recipient)
     .join(deliveries, deliveries.c.id == history.c.delivery_id)
     .where(history.c.after.in_((State.UPLOADING, State.SENDING)), history.c.event == Event.CLAIM)
     .where(history.c.at > bindparam("since"))
@@ -232,18 +227,18 @@ _RECENT_CLAIMS: Final = (
 
 
 def recent_claims(connection: Connection, since: float) -> list[tuple[State, float, str]]:
-    """Return (state, instant, conversation) of the latest claims, for a pace that survives a restart."""
+    """Return (state, instant, recipient) of the latest claims, for a pace that survives a restart."""
     return [
-        (State(after), at, conversation)
-        for after, at, conversation in connection.execute(_RECENT_CLAIMS, {"since": since})
+        (State(after), at, recipient)
+        for after, at, recipient in connection.execute(_RECENT_CLAIMS, {"since": since})
     ]
 
 
-_RECENT_CAPTIONS: Final = select(deliveries.c.caption_sent_at, deliveries.c.conversation_id).where(
+_RECENT_CAPTIONS: Final = select(deliveries.c.caption_sent_at, deliveries.c.recipient).where(
     deliveries.c.caption_sent_at > bindparam("since")
 )
 
 
 def recent_captions(connection: Connection, since: float) -> list[tuple[float, str]]:
-    """Return (instant, conversation) of the latest lines before files; this looks at every delivery."""
-    return [(at, conversation) for at, conversation in connection.execute(_RECENT_CAPTIONS, {"since": since})]
+    """Return (instant, recipient) of the latest lines before files; this looks at every delivery."""
+    return [(at, recipient) for at, recipient in connection.execute(_RECENT_CAPTIONS, {"since": since})]

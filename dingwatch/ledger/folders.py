@@ -19,11 +19,11 @@ from dingwatch.model import Cause, Home
 
 @dataclass(frozen=True, slots=True)
 class Mapped:
-    """A folder of the configuration, as the ledger binds it: its real path, name and conversations."""
+    """A folder of the configuration, as the ledger binds it: its real path, name and recipients."""
 
     root: bytes
     name: str
-    conversations: tuple[str, ...]
+    recipients: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +52,9 @@ def bind(connection: Connection, mapped: Sequence[Mapped]) -> list[FolderMark]:
     connection.execute(update(folders).where(left).values(mount_point=None, device=None))
     connection.execute(delete(routes))
     rows = [
-        {"folder_id": mark.id, "conversation_id": conversation}
+        {"folder_id": mark.id, "recipient": recipient}
         for mark, one in zip(marks, mapped, strict=True)
-        for conversation in one.conversations
+        for recipient in one.recipients
     ]
     if rows:
         connection.execute(insert(routes), rows)

@@ -69,7 +69,7 @@ def resume_pauses(connection: Connection) -> list[Pause]:
 
 
 def read_learned_rates(connection: Connection) -> dict[tuple[Scope, str], Lesson]:
-    """Return what was learnt about each API and conversation."""
+    """Return what was learnt about each API and recipient."""
     rows = connection.execute(select(learned_rates))
     return {(Scope(row.scope), row.key): Lesson(row.slowdown, row.refused_at) for row in rows}
 

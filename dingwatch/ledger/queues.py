@@ -42,9 +42,7 @@ def _is_mapped(rows: FromClause) -> ColumnElement[bool]:
     """Match rows whose folder and recipient the configuration maps, and what `send` was given."""
     return or_(
         rows.c.folder_id.is_(None),
-        exists().where(
-            routes.c.folder_id == rows.c.folder_id, routes.c.conversation_id == rows.c.conversation_id
-        ),
+        exists().where(routes.c.folder_id == rows.c.folder_id, routes.c.recipient == rows.c.recipient),
     )
 
 
@@ -66,7 +64,7 @@ def _is_due(state: State) -> ColumnElement[bool]:
 
 
 _NOT_PAUSED: Final = and_(
-    deliveries.c.conversation_id.not_in(bindparam("recipients", expanding=True)),
+    deliveries.c.recipient.not_in(bindparam("recipients", expanding=True)),
     or_(
         deliveries.c.folder_id.is_(None),
         deliveries.c.folder_id.not_in(bindparam("folders", expanding=True)),
@@ -168,7 +166,7 @@ def is_name_sending(
 
 # --- Messages ------------------------------------------------------------------------------------
 
-_WAITING: Final = select(deliveries.c.conversation_id).where(deliveries.c.state == State.UPLOADED).distinct()
+_WAITING: Final = select(deliveries.c.recipient).where(deliveries.c.state == State.UPLOADED).distinct()
 
 
 def recipients_to_send(connection: Connection) -> list[str]:
@@ -184,14 +182,14 @@ _IS_OLDER: Final = (
     _OLDER_VERSION.c.name == versions.c.name,
     _OLDER_VERSION.c.id < versions.c.id,
     _OLDER.c.version_id == _OLDER_VERSION.c.id,
-    _OLDER.c.conversation_id == deliveries.c.conversation_id,
+    _OLDER.c.recipient == deliveries.c.recipient,
 )
 """An older version of a delivery's path has a row for the same recipient."""
 _IS_OLDER_IN_FLIGHT: Final = (*_IS_OLDER, _is_in(_OLDER, State.SENDING, State.UNCERTAIN, State.UPLOADED))
 _EARLIER: Final = deliveries.alias("earlier")
 _IS_UPLOAD_AHEAD: Final = exists().where(
     _is_in(_EARLIER, State.PENDING, State.UPLOADING),
-    _EARLIER.c.conversation_id == deliveries.c.conversation_id,
+    _EARLIER.c.recipient == deliveries.c.recipient,
     _EARLIER.c.settled_at < deliveries.c.settled_at,
     _EARLIER.c.due <= bindparam("now"),
     _EARLIER.c.failures == 0,
@@ -201,7 +199,7 @@ _IS_UPLOAD_AHEAD: Final = exists().where(
 _TO_SEND: Final = WHOLE.add_columns(
     exists().where(*_IS_OLDER_IN_FLIGHT).label("older_in_flight"),
     _IS_UPLOAD_AHEAD.label("upload_ahead"),
-).where(_is_due(State.UPLOADED), deliveries.c.conversation_id == bindparam("recipient"))
+).where(_is_due(State.UPLOADED), deliveries.c.recipient == bindparam("recipient"))
 _NEXT: Final = _FreeQuery(
     _TO_SEND.order_by(deliveries.c.settled_at, deliveries.c.id).limit(bindparam("limit"))
 )
@@ -238,7 +236,7 @@ def find_to_send(
 
 
 _SHARING_VERSION: Final = Prepared(
-    select(deliveries.c.conversation_id)
+    select(deliveries.c.recipient)
     .where(deliveries.c.version_id == bindparam("version"), _is_due(State.UPLOADED))
     .where(deliveries.c.route == Route.ROBOT)
     .order_by(deliveries.c.id)
@@ -288,7 +286,7 @@ _SUPERSEDED: Final = Prepared(
             # Not by id: a person who retries an old version wants it sent, and it then settled last.
             _NEWER.c.settled_at > deliveries.c.settled_at,
             _NEWER.c.version_id == _NEWER_VERSION.c.id,
-            _NEWER.c.conversation_id == deliveries.c.conversation_id,
+            _NEWER.c.recipient == deliveries.c.recipient,
             _is_in(_NEWER, *sorted(IN_WORK | PERHAPS_SEEN)),
         ),
     )

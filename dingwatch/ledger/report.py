@@ -32,7 +32,7 @@ NOTICED: Final = "noticed"
 """The code of what was skipped because people got a message instead."""
 UNMAPPED: Final = Cause("unmapped", "", "UNMAPPED")
 _STAYS: Final = (State.SENT, State.GONE)
-"""States that are shown as they are, even where folder or conversation left the configuration."""
+"""States that are shown as they are, even where folder or recipient left the configuration."""
 _UNSENT: Final = tuple(state for state in State if state not in _STAYS)
 
 
@@ -47,9 +47,9 @@ class Scope:
     ids: Mapping[str, int]
     names: Mapping[int, str]
 
-    def maps(self, folder: int | None, conversation: str) -> bool:
-        """Say whether a delivery's folder and conversation are in the configuration."""
-        return folder is None or (folder, conversation) in self.pairs
+    def maps(self, folder: int | None, recipient: str) -> bool:
+        """Say whether a delivery's folder and recipient are in the configuration."""
+        return folder is None or (folder, recipient) in self.pairs
 
     def number(self, name: str) -> int | None:
         """Return a folder's number: one of the configuration, else one that left it."""
@@ -71,7 +71,7 @@ def scope(connection: Connection, mapped: Sequence[Mapped]) -> Scope:
         for row in (named or [row for row in here if row.name not in others])[:1]:
             here.remove(row)
             ids[one.name] = row.id
-    pairs = {(ids[one.name], c) for one in mapped if one.name in ids for c in one.conversations}
+    pairs = {(ids[one.name], c) for one in mapped if one.name in ids for c in one.recipients}
     names = {row.id: row.name for row in rows} | {number: name for name, number in ids.items()}
     return Scope(frozenset(pairs), ids, names)
 
@@ -88,7 +88,7 @@ class Line:
     id: int
     folder: str | None
     path: bytes
-    conversation_id: str | None
+    recipient: str | None
     state: str
     size: int
     sha256: str | None
@@ -106,18 +106,18 @@ def counts(connection: Connection, scope: Scope) -> dict[int | None, Counter[str
     """
     found: dict[int | None, Counter[str]] = {}
     by_state = select(
-        deliveries.c.folder_id, deliveries.c.conversation_id, deliveries.c.state, func.count()
-    ).group_by(deliveries.c.folder_id, deliveries.c.conversation_id, deliveries.c.state)
-    for folder, conversation, state, number in connection.execute(by_state):
-        unmapped = not scope.maps(folder, conversation) and state not in _STAYS
+        deliveries.c.folder_id, deliveries.c.recipient, deliveries.c.state, func.count()
+    ).group_by(deliveries.c.folder_id, deliveries.c.recipient, deliveries.c.state)
+    for folder, recipient, state, number in connection.execute(by_state):
+        unmapped = not scope.maps(folder, recipient) and state not in _STAYS
         found.setdefault(folder, Counter())[State.FAILED if unmapped else state] += number
     told = (
-        select(deliveries.c.folder_id, deliveries.c.conversation_id, func.count())
+        select(deliveries.c.folder_id, deliveries.c.recipient, func.count())
         .where(deliveries.c.state == State.SKIPPED, deliveries.c.code == NOTICED)
-        .group_by(deliveries.c.folder_id, deliveries.c.conversation_id)
+        .group_by(deliveries.c.folder_id, deliveries.c.recipient)
     )
-    for folder, conversation, number in connection.execute(told):
-        if scope.maps(folder, conversation):
+    for folder, recipient, number in connection.execute(told):
+        if scope.maps(folder, recipient):
             found.setdefault(folder, Counter())[NOTICED] += number
     old = select(versions.c.folder_id, func.count()).where(IS_BASELINE).group_by(versions.c.folder_id)
     for folder, number in connection.execute(old):
@@ -166,7 +166,7 @@ def _shown_as(state: State, scope: Scope) -> ColumnElement[bool]:
         return stored == state
     mapped = or_(
         deliveries.c.folder_id.is_(None),
-        tuple_(deliveries.c.folder_id, deliveries.c.conversation_id).in_(sorted(scope.pairs)),
+        tuple_(deliveries.c.folder_id, deliveries.c.recipient).in_(sorted(scope.pairs)),
     )
     if state is State.FAILED:
         return stored.in_(_UNSENT) & or_(stored == state, ~mapped)
@@ -182,7 +182,7 @@ def _baseline_lines(folder: int | None, limit: int) -> Select[Any]:
         versions.c.size,
         versions.c.sha256,
         versions.c.noticed_at,
-        null().label("conversation_id"),
+        null().label("recipient"),
         literal(BASELINE).label("state"),
         literal(0).label("attempts"),
         null().label("code"),
@@ -196,18 +196,18 @@ def _baseline_lines(folder: int | None, limit: int) -> Select[Any]:
 
 def _line(row: Row[Any], scope: Scope) -> Line:
     values = row._mapping  # noqa: SLF001 (SQLAlchemy's documented name)
-    conversation = values["conversation_id"]
+    recipient = values["recipient"]
     state = values["state"]
     error = None
     if values["code"] is not None:
         error = Cause(values["code"], values["message"] or "", values["advice"] or "", values["request_id"])
-    if conversation and not scope.maps(values["folder_id"], conversation) and state not in _STAYS:
+    if recipient and not scope.maps(values["folder_id"], recipient) and state not in _STAYS:
         state, error = State.FAILED, UNMAPPED
     return Line(
         id=values["id"],
         folder=scope.names.get(values["folder_id"]),
         path=join(values["directory"], values["name"]),
-        conversation_id=conversation,
+        recipient=recipient,
         state=str(state),
         size=values["size"],
         sha256=values["sha256"] or None,
@@ -223,12 +223,12 @@ def _line(row: Row[Any], scope: Scope) -> Line:
 class Decision:
     """One line of the story of a path.
 
-    `id` is the delivery's, or the version's where `conversation_id` is None, as in `history`.
+    `id` is the delivery's, or the version's where `recipient` is None, as in `history`.
     """
 
     at: float
     id: int
-    conversation_id: str | None
+    recipient: str | None
     event: str
     after: str | None = None
     cause: Cause | None = None
@@ -242,7 +242,7 @@ def story(connection: Connection, folder: int | None, path: bytes) -> list[Decis
     within = versions.c.folder_id.is_(None) if folder is None else versions.c.folder_id == folder
     here = (within, versions.c.directory == directory, versions.c.name == name)
     lines = (
-        select(history, deliveries.c.conversation_id)
+        select(history, deliveries.c.recipient)
         .join(versions, versions.c.id == history.c.version_id)
         .outerjoin(deliveries, deliveries.c.id == history.c.delivery_id)
         .where(*here)
@@ -268,7 +268,7 @@ def story(connection: Connection, folder: int | None, path: bytes) -> list[Decis
 def _decision(row: Row[Any]) -> Decision:
     number = row.version_id if row.delivery_id is None else row.delivery_id
     other = row.message if row.event == "moved" else None
-    return Decision(row.at, number, row.conversation_id, row.event, row.after, _cause(row), other)
+    return Decision(row.at, number, row.recipient, row.event, row.after, _cause(row), other)
 
 
 def _cause(row: Row[Any]) -> Cause | None:

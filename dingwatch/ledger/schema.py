@@ -75,7 +75,7 @@ routes = Table(
     "routes",
     metadata,
     Column("folder_id", ForeignKey("folders.id"), primary_key=True),
-    Column("conversation_id", String, primary_key=True),
+    Column("conversation_id", String, primary_key=True, key="recipient"),
 )
 """What the running configuration maps; only mapped rows are claimed."""
 
@@ -124,7 +124,7 @@ deliveries = Table(
     Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=False),
     Column("version_id", ForeignKey("versions.id"), nullable=False),
     Column("folder_id", ForeignKey("folders.id")),
-    Column("conversation_id", String, nullable=False),
+    Column("conversation_id", String, nullable=False, key="recipient"),
     Column("route", String, nullable=False),
     Column("state", String, nullable=False),
     Column("form", String, nullable=False),
@@ -151,20 +151,20 @@ deliveries = Table(
     Column("announced_at", Double, key="caption_sent_at"),
     Column("space_id", String),
     Column("entry_id", String),
-    UniqueConstraint("version_id", "conversation_id"),
+    UniqueConstraint("version_id", "recipient"),
     _one_of("state", State),
     _one_of("form", Form),
     _one_of("route", Route),
     Index("deliveries_by_due", "state", "due"),
     Index("deliveries_of_folder_by_time", "folder_id", "noticed_at"),
     Index("deliveries_to_upload", "state", "settled_at", "id"),
-    Index("deliveries_to_send", "state", "conversation_id", "settled_at", "id"),
+    Index("deliveries_to_send", "state", "recipient", "settled_at", "id"),
     Index("deliveries_of_upload", "upload_key", "state"),
-    Index("deliveries_counted", "folder_id", "conversation_id", "state"),
+    Index("deliveries_counted", "folder_id", "recipient", "state"),
     Index("deliveries_by_time", "noticed_at", "id"),
 )
-"""`conversation_id` is the word of a `model.Recipient`. `announced_at`: when the line before the file left;
-`space_id` and `entry_id`: the conversation's own copy of what went by drive."""
+"""`recipient` is the word of a `model.Recipient`; `space_id` and `entry_id` tell where the conversation's own
+copy of a drive entry is."""
 
 uploads = Table(
     "uploads",
@@ -176,15 +176,15 @@ uploads = Table(
     Column("extension", String, nullable=False),
     Column("name", String, nullable=False),
     Column("state", String, nullable=False),
-    Column("media_id", String),
+    Column("media_id", String, key="remote_id"),
     Column("uploaded_at", Double),
     Column("space_id", String),
-    Column("begun_key", String),
+    Column("begun_key", String, key="session_key"),
     _one_of("state", ("none", "busy", "have")),
     CheckConstraint("(state = 'have') = (media_id IS NOT NULL)", name="have_means_media_id"),
 )
-"""Of an entry of the drive, `media_id` is its id and `space_id` its space; `begun_key` is DingTalk's key of
-an upload that was begun and not committed."""
+"""`remote_id` is a media id, or the id of an entry of the drive, whose space is `space_id`; `session_key` is
+DingTalk's key of an upload session."""
 
 uploads_by_name = Index(
     "uploads_by_name",

@@ -25,14 +25,14 @@ def upload_row(payload: Payload) -> dict[str, Any]:
         "extension": key.extension,
         "name": key.name,
         "state": "have" if notice else "none",
-        "media_id": "" if notice else None,
+        "remote_id": "" if notice else None,
     }
 
 
 _SET: Final = Prepared(
     update(uploads)
     .where(uploads.c.key == bindparam("upload"))
-    .values(state=bindparam("to_state"), media_id=None, uploaded_at=None)
+    .values(state=bindparam("to_state"), remote_id=None, uploaded_at=None)
 )
 
 
@@ -43,21 +43,21 @@ def set_upload_states(connection: Connection, keys: Sequence[str], state: str) -
 
 _LOST: Final = Prepared(
     update(uploads)
-    .where(uploads.c.key == bindparam("upload"), uploads.c.media_id == bindparam("media"))
-    .values(state="none", media_id=None, uploaded_at=None)
+    .where(uploads.c.key == bindparam("upload"), uploads.c.remote_id == bindparam("media"))
+    .values(state="none", remote_id=None, uploaded_at=None)
 )
 
 
-def forget_media(connection: Connection, key: str, media_id: str | None) -> None:
+def forget_media(connection: Connection, key: str, remote_id: str | None) -> None:
     """Forget a media id, unless another has taken its place."""
-    _LOST.many(connection, [{"upload": key, "media": media_id}])
+    _LOST.many(connection, [{"upload": key, "media": remote_id}])
 
 
 _HAVE: Final = Prepared(
     update(uploads)
     .where(uploads.c.key == bindparam("upload"))
     .values(
-        state="have", media_id=bindparam("media"), space_id=bindparam("space"), uploaded_at=bindparam("at")
+        state="have", remote_id=bindparam("media"), space_id=bindparam("space"), uploaded_at=bindparam("at")
     )
 )
 
@@ -94,7 +94,7 @@ def forget_same_name(connection: Connection, kind: str, name: str, upload: str) 
         update(uploads)
         .where(uploads.c.type == kind, uploads.c.name == name, uploads.c.key != upload)
         .where(uploads.c.state == "have")
-        .values(state="none", media_id=None, uploaded_at=None)
+        .values(state="none", remote_id=None, uploaded_at=None)
     )
 
 
@@ -112,23 +112,23 @@ class UploadSession:
 def find_session(connection: Connection, upload: str) -> tuple[UploadSession | None, frozenset[int]]:
     """Return what is begun of an upload, and the numbers of the parts that the store has."""
     row = connection.execute(
-        select(uploads.c.space_id, uploads.c.begun_key).where(uploads.c.key == upload)
+        select(uploads.c.space_id, uploads.c.session_key).where(uploads.c.key == upload)
     ).one()
     finished = connection.scalars(select(parts.c.number).where(parts.c.upload == upload))
-    return (UploadSession(row.space_id, row.begun_key) if row.begun_key else None), frozenset(finished)
+    return (UploadSession(row.space_id, row.session_key) if row.session_key else None), frozenset(finished)
 
 
 def begin_session(connection: Connection, upload: str, made: UploadSession) -> None:
     """Write down that an upload is begun; the store has nothing of it."""
     connection.execute(delete(parts).where(parts.c.upload == upload))
     connection.execute(
-        update(uploads).where(uploads.c.key == upload).values(space_id=made.space_id, begun_key=made.key)
+        update(uploads).where(uploads.c.key == upload).values(space_id=made.space_id, session_key=made.key)
     )
 
 
 def finish_part(connection: Connection, upload: str, made: UploadSession, number: int) -> None:
     """Write down that the store has a part, unless the upload has been begun anew since."""
-    same = exists().where(uploads.c.key == upload, uploads.c.begun_key == made.key)
+    same = exists().where(uploads.c.key == upload, uploads.c.session_key == made.key)
     there = exists().where(parts.c.upload == upload, parts.c.number == number)
     if connection.scalar(select(same & ~there)):
         connection.execute(insert(parts).values(upload=upload, number=number))
@@ -137,7 +137,7 @@ def finish_part(connection: Connection, upload: str, made: UploadSession, number
 def end_session(connection: Connection, upload: str) -> None:
     """Forget what is begun of an upload: it is committed, or worth nothing any more."""
     connection.execute(delete(parts).where(parts.c.upload == upload))
-    connection.execute(update(uploads).where(uploads.c.key == upload).values(begun_key=None))
+    connection.execute(update(uploads).where(uploads.c.key == upload).values(session_key=None))
 
 
 def clear_crashes(connection: Connection, rows: Sequence[int]) -> None:

@@ -46,7 +46,7 @@ class NewVersion:
     noticed_at: float
     settled_at: float
     payload: Payload | None = None
-    conversations: tuple[str, ...] = ()
+    recipients: tuple[str, ...] = ()
     skipped: Cause | None = None
 
     @property
@@ -223,7 +223,7 @@ def add_deliveries(
     store: Store, connection: Connection, new: Sequence[tuple[int, NewVersion]], now: float
 ) -> list[int]:
     """Write the deliveries of versions that are in the ledger; return their ids."""
-    pairs = [(version, one, conversation) for version, one in new for conversation in one.conversations]
+    pairs = [(version, one, recipient) for version, one in new for recipient in one.recipients]
     if not pairs:
         return []
     ids = store.new_ids(connection, len(pairs))
@@ -266,13 +266,13 @@ def _fingerprint_columns(fingerprint: Fingerprint) -> dict[str, Any]:
     }
 
 
-def _delivery_row(delivery: int, version: int, one: NewVersion, conversation: str) -> dict[str, Any]:
-    assert one.payload is not None  # noqa: S101 (what has conversations has a dress)
+def _delivery_row(delivery: int, version: int, one: NewVersion, recipient: str) -> dict[str, Any]:
+    assert one.payload is not None  # noqa: S101 (what has recipients has a payload)
     return {
         "id": delivery,
         "version_id": version,
         "folder_id": one.folder,
-        "conversation_id": conversation,
+        "recipient": recipient,
         "route": one.payload.route,
         "state": State.PENDING,
         "form": one.payload.form,

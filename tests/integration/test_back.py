@@ -84,7 +84,7 @@ class Past:
             noticed_at=now,
             settled_at=now,
             payload=Payload(Form.PLAIN, name, key),
-            conversations=recipients or (self.conversation,),
+            recipients=recipients or (self.conversation,),
         )
         ended = {"sent_at": now, **columns} if event is Event.SEND_OK else columns
         with self.store.writing() as connection:

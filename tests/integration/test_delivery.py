@@ -96,7 +96,7 @@ class Desk:
             noticed_at=self.now,
             settled_at=self.now + self.number / 1000,
             payload=rebuild_payload,
-            conversations=conversations or ("cidA",),
+            recipients=conversations or ("cidA",),
         )
         with self.store.writing() as connection:
             made = versions.add(self.store, connection, [new], self.now)
@@ -313,7 +313,7 @@ def test_a_refused_conversation_costs_one_call_for_all_its_files(desk: Desk) -> 
     jobs = desk.upload()
     while jobs:
         results = [
-            Outcome(job, refused if job.row.conversation == "cidB" else SendDone("key"))
+            Outcome(job, refused if job.row.recipient == "cidB" else SendDone("key"))
             for job in jobs
             if isinstance(job, Send)
         ]
@@ -322,7 +322,7 @@ def test_a_refused_conversation_costs_one_call_for_all_its_files(desk: Desk) -> 
     desk.now += 61.0
     probe = only(desk.tick(), Send)
     assert isinstance(probe, Send)
-    assert probe.row.conversation == "cidB"
+    assert probe.row.recipient == "cidB"
     assert len(desk.tick(Outcome(probe, SendDone("key")))) == 1
     assert desk.pauses() == []
 

@@ -74,7 +74,7 @@ def saying(tmp_path: Path, blank_ledger: Path) -> Iterator[Desk]:
 
 def sends(jobs: list[Job]) -> list[tuple[str, ...]]:
     """Return whom the messages among these jobs are for."""
-    return [tuple(r.conversation for r in job.rows) for job in jobs if isinstance(job, Send | SendCaption)]
+    return [tuple(r.recipient for r in job.rows) for job in jobs if isinstance(job, Send | SendCaption)]
 
 
 def announce(jobs: list[Job]) -> SendCaption:
@@ -277,7 +277,7 @@ def test_persons_get_the_same_line_together(saying: Desk) -> None:
     saying.tick(Outcome(file, SendDone("key")))
     saying.drop("a.pdf", *PERSONS, content="two")
     lines = [job for job in saying.upload() if isinstance(job, SendCaption)]
-    assert {(job.line.text, *(r.conversation for r in job.rows)) for job in lines} == {
+    assert {(job.line.text, *(r.recipient for r in job.rows)) for job in lines} == {
         ("a.pdf", "user:a", "user:c"),
         ("a.pdf new version", "user:b"),
     }
@@ -321,7 +321,7 @@ def test_what_is_given_to_a_chat_and_a_group_has_two_uploads(desk: Desk) -> None
     desk.mark = replace(desk.mark, id=None)  # type: ignore[arg-type]  # as `send` does
     desk.drop("a.pdf", "cidA", "chat:x")
     uploads = [job for _ in range(3) for job in desk.tick() if isinstance(job, Upload)]
-    assert sorted((job.source.conversation, job.payload.key.name) for job in uploads) == [
+    assert sorted((job.source.recipient, job.payload.key.name) for job in uploads) == [
         ("chat:x", "a.pdf"),
         ("cidA", ""),
     ]

@@ -62,7 +62,7 @@ class Watcher:
             id=mark.id,
             root=mapped.root,
             name="share",
-            conversations=mapped.conversations,
+            conversations=mapped.recipients,
             filter=filters.path_filter((), (), recursive=True),
             code=PayloadPolicy("app", MEDIA_LIMIT),
             watch="poll",

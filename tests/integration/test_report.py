@@ -82,7 +82,7 @@ def test_history_is_newest_first_without_baselines(store: Store) -> None:
     with store.reading() as connection:
         lines = report.lines(connection, scope(connection))
     assert [line.id for line in lines] == [ids[1], ids[0], ids[2]]
-    assert (lines[0].path, lines[0].folder, lines[0].conversation_id) == (b"d/late.txt", "a", "cid2")
+    assert (lines[0].path, lines[0].folder, lines[0].recipient) == (b"d/late.txt", "a", "cid2")
 
 
 def test_history_filters_by_folder_state_and_number(store: Store) -> None:
@@ -105,7 +105,7 @@ def test_a_baseline_line_has_no_conversation_and_no_digest(store: Store) -> None
     with store.reading() as connection:
         first, _ = report.lines(connection, scope(connection), state="baseline")
         (only,) = report.lines(connection, scope(connection), folder=2, state="baseline")
-    assert (first.path, first.conversation_id, first.sha256, first.state) == (
+    assert (first.path, first.recipient, first.sha256, first.state) == (
         b"old.txt",
         None,
         None,
@@ -252,7 +252,7 @@ def test_a_baseline_is_sent_once_however_often_it_is_asked_for(store: Store) -> 
         commands.retry(store, [], [chosen], 501.0)
     with store.reading() as connection:
         lines = report.lines(connection, scope(connection))
-    assert [(line.conversation_id, line.sha256, line.noticed_at) for line in lines] == [
+    assert [(line.recipient, line.sha256, line.noticed_at) for line in lines] == [
         ("cid2", "0" * 64, 1.0),
         ("cid1", "0" * 64, 1.0),
     ]

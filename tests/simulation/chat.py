@@ -146,7 +146,7 @@ class Chat:
         self._token(Host.API, renew=renew)
         job = self.job
         assert isinstance(job, Send)
-        assert (job.row.conversation, file_name) == (conversation_id, job.payload.name)
+        assert (job.row.recipient, file_name) == (conversation_id, job.payload.name)
         assert file_name.lower().endswith(f".{file_type}")
         answer = self._fails(SEND_FAULTS)
         if isinstance(answer, MediaLost):
@@ -164,7 +164,7 @@ class Chat:
         self._token(Host.API, renew=renew)
         job = self.job
         assert isinstance(job, SendCaption)
-        assert job.row.conversation == conversation_id
+        assert job.row.recipient == conversation_id
         answer = self._fails(tuple(fault for fault in SEND_FAULTS if not isinstance(fault, MediaLost)))
         if answer is None or (isinstance(answer, NoAnswer) and self._rng.random() < 0.5):
             self.lines[job.row.id] += 1

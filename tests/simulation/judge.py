@@ -197,7 +197,7 @@ class Judge:
             moved = any(line.event in {"moved", "returned"} for line in self.of_version[one.row.version])
             if moved or self._retried(self.by_id[one.row.id]):
                 continue
-            key = (one.row.conversation, one.row.folder, one.row.path)
+            key = (one.row.recipient, one.row.folder, one.row.path)
             before, by = last.get(key, (0.0, 0))
             if one.row.settled_at < before:
                 raise self._wrong(f"{one.row.id} arrived after {by}", self.by_id[one.row.id])

@@ -356,7 +356,7 @@ class Life:
                 id=mark.id,
                 root=one.root,
                 name=one.name,
-                conversations=one.conversations,
+                conversations=one.recipients,
                 filter=FILTER,
                 code=PayloadPolicy(APP, MEDIA_LIMIT),
                 settle=self.shape.settle,
@@ -593,7 +593,7 @@ def _short(one: object) -> str:
     if isinstance(one, Upload):
         return f"Upload {[(r.id, r.path) for r in one.rows]}"
     if isinstance(one, SendCaption):
-        return f"Announce {one.row.id} to {one.row.conversation}"
+        return f"Announce {one.row.id} to {one.row.recipient}"
     if isinstance(one, Send):
-        return f"Send {one.row.id} {one.row.path!r} to {one.row.conversation}"
+        return f"Send {one.row.id} {one.row.path!r} to {one.row.recipient}"
     return str(one)[:300]
