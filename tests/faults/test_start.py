@@ -54,6 +54,7 @@ def test_a_share_that_hangs_at_the_start_holds_up_no_other_folder(
     assert two_folders.stop(service) == 0
 
 
+@pytest.mark.sweep
 def test_a_share_that_hangs_with_files_waiting_holds_up_no_other_folder(
     two_folders: Confined, share: Path, tmp_path: Path, sandbox: Sandbox, server: subprocess.Popen[bytes]
 ) -> None:

@@ -462,6 +462,7 @@ def test_a_directory_is_moved_while_its_files_settle(watched: Watched, share: Pa
         watched.arrives(*(f"{number}.txt" for number in range(5)), "last.txt")
 
 
+@pytest.mark.sweep
 def test_a_tree_too_deep_to_be_watched_is_polled(watched: Watched, share: Path) -> None:
     """Watchdog walks by recursion, which ends at some depth; the service does not, and files arrive."""
     os.makedirs(share / "/".join(["d"] * 300))
