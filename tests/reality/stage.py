@@ -204,13 +204,6 @@ def stage(path: Path, names: Sequence[str], **changes: Any) -> Iterator[Stage]: 
 
 
 @dataclass
-class Performance:
-    """What became of each play: None, or why it failed."""
-
-    failures: dict[str, BaseException] = field(default_factory=dict)
-
-
-@dataclass
 class _Playing:
     name: str
     spot: Spot
@@ -238,35 +231,35 @@ def perform(
     plays: dict[str, Callable[[Spot], Play]],
     when: str,
     **changes: Any,  # noqa: ANN401
-) -> Performance:
-    """Play all plays at once.
+) -> dict[str, AssertionError]:
+    """Play all plays at once; return why plays failed.
 
     `when` says what the service is doing as they begin: "running"; "stopped", for a while; or "never ran".
     """
-    performance = Performance()
+    failures: dict[str, AssertionError] = {}
     with stage(path, list(plays), **changes) as scene:
         playing = [_Playing(name, scene.spots[name], play(scene.spots[name])) for name, play in plays.items()]
         if when == "stopped":
             with running(scene.setting):
                 pass
         if when != "running":
-            _step(playing, performance)
+            _step(playing, failures)
         with running(scene.setting) as service:
             left = playing
             while left:
-                left = _step(left, performance)
+                left = _step(left, failures)
                 threading.Event().wait(0.01)
             arrived = [one.spot.quiet_passed() for one in playing]
             with suppress(AssertionError):  # told by play below
                 eventually(lambda: all(one() for one in arrived) and idle(service, scene.setting))
             for one, (_, settling) in zip(playing, service.watching().values(), strict=True):
                 if settling:
-                    performance.failures.setdefault(one.name, AssertionError("never comes to rest"))
+                    failures.setdefault(one.name, AssertionError("never comes to rest"))
         for one in playing:
             if one.expected is not None and _by_name(one.spot.sent()) != _by_name(one.expected):
                 wrong = AssertionError(f"sent {one.spot.sent()} instead of {one.expected}")
-                performance.failures.setdefault(one.name, wrong)
-    return performance
+                failures.setdefault(one.name, wrong)
+    return failures
 
 
 def _by_name(sent: list[Sent]) -> dict[str, list[str]]:
@@ -277,13 +270,13 @@ def _by_name(sent: list[Sent]) -> dict[str, list[str]]:
     return contents
 
 
-def _step(playing: list[_Playing], performance: Performance) -> list[_Playing]:
+def _step(playing: list[_Playing], failures: dict[str, AssertionError]) -> list[_Playing]:
     left = []
     for one in playing:
         try:
             over = one.step()
         except AssertionError as error:
-            performance.failures[one.name] = error
+            failures[one.name] = error
             one.spot.close()
             over = True
         if not over:
