@@ -131,6 +131,7 @@ NEW: Final[Table] = (
     ),
     *_each("illegal.receivers receivers.exceed illegal.excludes invalidParameter.userId.empty", _RECIPIENT),
     *_each("session.notExisted session.expired paramError.conversationId", _RECIPIENT),
+    *_each("illegal.openconevrsation.id", _RECIPIENT),  # (sic)
     *_each("keywords.not.match sign.not.match token.notExisted", _WEBHOOK),
     *_each("contain.*", _CONTENT),
     *_each(

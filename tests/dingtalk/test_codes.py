@@ -82,6 +82,7 @@ NEW_CODES: Mapping[str, Expected] = {
     "Missingbody Invalidbody MissinguserIds paramError paramError.spaceId paramError.name": FILE,
     "paramError.uploadKey dentryStoreError dentryUploadError dentryNotExist": MEDIA,
     "paramError.conversationId illegal.receivers receivers.exceed illegal.excludes": GROUP,
+    "illegal.openconevrsation.id": GROUP,
     "session.notExisted session.expired keywords.not.match sign.not.match token.notExisted": GROUP,
     "invalidParameter.param.invalid invalidParameter.msgKey.empty invalidParameter.msgKey.invalid": FILE,
     "invalidParameter.msgParam.invalid invalidParameter.msgParam.tooLong": FILE,

@@ -40,7 +40,7 @@ CAUSES = {
         "版本管理与发布",
     ),
     "not_published_legacy": (Fault(LEGACY_TOKEN, FaultKind.ERROR, code=50002), "版本管理与发布"),
-    "scope": (Fault(API_ROBOTS, FaultKind.NO_PERMISSION), "search qyapi_robot_sendmsg"),
+    "scope": (Fault(API_ROBOTS, FaultKind.NO_PERMISSION), "search qyapi_chat_manage"),
     "robot_outside": (
         Fault(API_ROBOTS, FaultKind.ERROR, code="resource.not.found", status=400),
         "添加机器人",
@@ -66,7 +66,7 @@ def test_a_missing_permission_is_named_in_chinese(machine: Machine, sandbox: San
     del machine.settings["language"]
     machine.write()
     line = failure(machine, "zh_CN.UTF-8")
-    assert "权限管理，搜索 qyapi_robot_sendmsg" in line
+    assert "权限管理，搜索 qyapi_chat_manage" in line
     assert "发布新版本" in line
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from dingwatch.sandbox import Guesses, Sandbox, Settings
+from dingwatch.sandbox import Fault, FaultKind, Guesses, Sandbox, Settings
 
 if TYPE_CHECKING:
     from tests.sandbox.conftest import Clock, Peer
@@ -16,6 +16,11 @@ SEND = "/v1.0/robot/groupMessages/send"
 QUERY = "/v1.0/robot/groupMessages/query"
 RECALL = "/v1.0/robot/groupMessages/recall"
 PERSON = "/v1.0/robot/oToMessages/batchSend"
+
+DOCUMENTS = "，或者在https://open.dingtalk.com/document/"
+KINDS = f"参考链接:请参考本接口对应文档查看支持的消息类型{DOCUMENTS} 搜索对应文档;"
+PARAMETERS = f"参考链接:请参考本接口对应文档查看参数获取方式{DOCUMENTS}  搜索对应文档;"
+MARKDOWN_TITLE = "错误描述:参数 markdown --》 title 缺失，或者参数格式不正确; 解决方案:请填充上对应参数;"
 
 
 def test_a_file_arrives(peer: Peer, sandbox: Sandbox, clock: Clock) -> None:
@@ -58,7 +63,16 @@ def test_each_send_is_a_message(peer: Peer, sandbox: Sandbox) -> None:
         ({"msgParam": "[]"}, "invalidParameter.msgParam.invalid"),
         ({"msgParam": json.dumps({"mediaId": "表" * 5000})}, "invalidParameter.msgParam.tooLong"),
         ({"msgParam": '{"fileName": "a.pdf"}'}, "miss.param.file"),
-        ({"msgKey": "sampleImageMsg", "msgParam": "{}"}, "miss.param.photo"),
+        ({"msgKey": "sampleImageMsg", "msgParam": "{}"}, "miss.param.photoTophotoUrl"),
+        ({"msgKey": "sampleText", "msgParam": '{"content": ""}'}, "miss.param.contentOfText"),
+        ({"msgKey": "sampleMarkdown", "msgParam": '{"text": "x"}'}, "miss.param.markdownTotitle"),
+        ({"msgKey": "sampleMarkdown", "msgParam": '{"title": "x"}'}, "miss.param.markdownTotext"),
+        ({"msgKey": "sampleLink", "msgParam": '{"title": "x", "text": "y"}'}, "miss.param.messageUrlOfLink"),
+        (
+            {"msgKey": "sampleActionCard", "msgParam": '{"title": "x", "text": "y", "singleTitle": "z"}'},
+            "miss.param.actionCardTosingleUrl",
+        ),
+        ({"msgKey": "sampleActionCard2", "msgParam": '{"title": "x"}'}, "miss.param.actionCardTotext"),
     ],
 )
 def test_refusals(peer: Peer, sandbox: Sandbox, changes: dict[str, object], code: str) -> None:
@@ -67,6 +81,24 @@ def test_refusals(peer: Peer, sandbox: Sandbox, changes: dict[str, object], code
     assert (answer.status_code, answer.json()["code"]) == (400, code)
     assert answer.json().keys() == {"code", "message", "requestid"}
     assert sandbox.messages(sandbox.conversations[0].id) == ()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"msgParam": "{"}, "错误描述:msgParam格式不正确;解决方案:请使用json格式;"),
+        ({"robotCode": "dingother"}, "错误描述: robot 不存在；解决方案:请确认 robotCode 是否正确；"),
+        (
+            {"msgKey": "sampleMarkdoswn"},
+            f"错误描述: 不支持类型 sampleMarkdoswn ;解决方案:请使用支持的类型;{KINDS}",
+        ),
+        ({"msgKey": "sampleMarkdown", "msgParam": '{"text": "x"}'}, f"{MARKDOWN_TITLE}{PARAMETERS}"),
+    ],
+)
+def test_texts_of_refusals(peer: Peer, changes: dict[str, object], message: str) -> None:
+    """A refusal speaks in DingTalk's own words, as they were seen in public."""
+    answer = peer.post(SEND, peer.group_body(**changes), peer.new_token())
+    assert answer.json()["message"] == message
 
 
 def test_longest_parameter(peer: Peer) -> None:
@@ -93,6 +125,8 @@ def test_robot_outside(peer: Peer, peer_of: Callable[[Settings], Peer]) -> None:
     (outside,) = (each for each in peer.sandbox.conversations if not each.robot_inside)
     answer = peer.send(peer.media_id(), openConversationId=outside.id)
     assert (answer.status_code, answer.json()["code"]) == (400, "resource.not.found")
+    # The text blames the robotCode, which is right: this is how DingTalk misleads people.
+    assert answer.json()["message"] == "错误描述: robot 不存在；解决方案:请确认 robotCode 是否正确；"
     lax = peer_of(Settings(guesses=Guesses(outsider_code=None)))
     assert lax.send(lax.media_id(), openConversationId=outside.id).status_code == 200
     assert lax.sandbox.messages(outside.id) == ()
@@ -145,7 +179,18 @@ def test_query(peer: Peer, sandbox: Sandbox) -> None:
     assert sandbox.messages(sandbox.conversations[0].id)[0].recalled
     unknown = peer.post(QUERY, {**question, "processQueryKey": "never"}, token)
     assert (unknown.status_code, unknown.json()["code"]) == (400, "processQueryKey.expireTime")
-    assert peer.post(QUERY, {**question, "maxResults": 201}, token).status_code == 400
+    wrong = peer.post(QUERY, {**question, "maxResults": 201}, token)
+    assert (wrong.status_code, wrong.json()["code"]) == (400, "invalidParameter.pageSize.invalid")
+
+
+def test_query_by_the_key_alone(peer: Peer) -> None:
+    """Conversation and robot are optional in a query, but must be the message's when they are given."""
+    key = {"processQueryKey": peer.send(peer.media_id()).json()["processQueryKey"]}
+    token = peer.new_token()
+    assert peer.post(QUERY, key, token).json()["sendStatus"] == "SUCCESS"
+    elsewhere = {**key, "openConversationId": peer.sandbox.conversations[1].id}
+    assert peer.post(QUERY, elsewhere, token).json()["code"] == "processQueryKey.expireTime"
+    assert peer.post(QUERY, {**key, "robotCode": "dingother"}, token).status_code == 400
 
 
 def test_to_persons(peer: Peer, sandbox: Sandbox) -> None:
@@ -181,8 +226,18 @@ def test_robots_of_a_group(peer: Peer, sandbox: Sandbox) -> None:
         ).json()["chatbotInstanceVOList"]
         for each in sandbox.conversations
     }
-    assert [each["robotCode"] for each in lists[True]] == [sandbox.robot_code]
+    assert [(each["robotCode"], each["openRobotType"]) for each in lists[True]] == [(sandbox.robot_code, 2)]
     assert lists[False] == []
+
+
+def test_permission_for_the_robots_of_a_group(peer: Peer, sandbox: Sandbox) -> None:
+    """Asking who is in a group takes another permission than sending to it, and has a code of its own."""
+    sandbox.inject(Fault("robot/groups/robots/query", FaultKind.NO_PERMISSION))
+    ask = "/v1.0/robot/groups/robots/query"
+    refused = peer.post(ask, {"openConversationId": sandbox.conversations[0].id}, peer.new_token()).json()
+    assert refused["accessdenieddetail"] == {"requiredScopes": ["qyapi_chat_manage"]}
+    unknown = peer.post(ask, {"openConversationId": "cidAAAA=="}, peer.new_token())
+    assert (unknown.status_code, unknown.json()["code"]) == (400, "illegal.openconevrsation.id")
 
 
 def test_union_id(peer: Peer, sandbox: Sandbox) -> None:

@@ -4,6 +4,7 @@ from dingwatch.sandbox.answers import Family, Json, Refusal
 from dingwatch.sandbox.gateway import Api, Call
 from dingwatch.sandbox.model import Conversation
 from dingwatch.sandbox.robot_messages import (
+    NO_ROBOT,
     SCOPE,
     check_robot,
     composed,
@@ -15,6 +16,7 @@ from dingwatch.sandbox.robot_messages import (
 )
 
 _RESULTS_LIMIT = 200
+_ENTERPRISE_ROBOT = 2  # openRobotType; 1 is a public template robot, as a custom one is (KB:0726)
 
 
 async def send(call: Call) -> Json:
@@ -38,14 +40,20 @@ async def send(call: Call) -> Json:
 
 
 async def query(call: Call) -> Json:
-    """POST /v1.0/robot/groupMessages/query (KB:0722). Nobody reads here, so readUserIds is empty."""
-    conversation_id = _conversation_id(call)
-    check_robot(call)
+    """POST /v1.0/robot/groupMessages/query (KB:0722). Nobody reads here, so readUserIds is empty.
+
+    openConversationId and robotCode are optional there. Its list of codes contradicts that: it has
+    openConversationId.notExisted for a query with neither a conversation nor a custom robot's token [?].
+    """
+    asked = call.json
+    conversation_id = _conversation_id(call) if asked.get("openConversationId") else None
+    if asked.get("robotCode") is not None:
+        check_robot(call)
     key = required_text(call, "processQueryKey")
-    limit = call.json.get("maxResults", _RESULTS_LIMIT)
+    limit = asked.get("maxResults", _RESULTS_LIMIT)
     if isinstance(limit, bool) or not isinstance(limit, int) or not 0 < limit <= _RESULTS_LIMIT:
-        raise Refusal("invalidParameter.param.invalid", "错误描述:参数maxResults不合法;")
-    sent = [each for each in call.world.chat.by_key(key) if each.conversation_id == conversation_id]
+        raise Refusal("invalidParameter.pageSize.invalid", "无效的maxResults")
+    sent = [each for each in call.world.chat.by_key(key) if conversation_id in (None, each.conversation_id)]
     if not sent:
         raise Refusal("processQueryKey.expireTime", "错误描述:processQueryKey还未生成或者已过期;")
     status = "RECALLED" if sent[0].recalled else "SUCCESS"
@@ -66,11 +74,13 @@ async def recall(call: Call) -> Json:
 
 async def robots(call: Call) -> Json:
     """POST /v1.0/robot/groups/robots/query {openConversationId} (KB:0726)."""
-    conversation = _group(call, _conversation_id(call))
+    conversation = call.world.chat.group(_conversation_id(call))
+    if conversation is None:
+        raise Refusal("illegal.openconevrsation.id", "无效的会话id")  # DingTalk's own spelling
     ours = {
         "robotCode": call.world.robot_code,
         "name": "dingwatch",
-        "openRobotType": 1,
+        "openRobotType": _ENTERPRISE_ROBOT,
         "downloadIconURL": "",
         "creatorUserId": "manager1234",
     }
@@ -96,7 +106,7 @@ def _group(call: Call, conversation_id: str) -> Conversation:
 def _check_robot_inside(call: Call, conversation: Conversation) -> None:
     code = call.world.settings.guesses.outsider_code
     if not conversation.robot_inside and code is not None:
-        raise Refusal(code, "错误描述:robot 不存在;解决方案:请确认机器人已添加到群里;")
+        raise Refusal(code, NO_ROBOT)
 
 
 APIS = (
@@ -118,6 +128,6 @@ APIS = (
         "POST",
         "/v1.0/robot/groups/robots/query",
         robots,
-        scope=SCOPE,
+        scope="qyapi_chat_manage",
     ),
 )
