@@ -27,7 +27,9 @@ class _Standing(Collector):
 
     def collect(self) -> Iterable[Metric]:
         """Return every metric."""
-        yield Gauge("dingwatch_daemon_running", "Whether the daemon runs.", self._standing.pid is not None)
+        yield Gauge(
+            "dingwatch_daemon_running", "Whether the service is running.", self._standing.pid is not None
+        )
         yield from _of_folders(self._standing)
         yield from _of_calls(self._standing)
 
@@ -41,7 +43,7 @@ def metrics(session: Session) -> int:
 
 
 def _of_folders(standing: Standing) -> Iterator[Metric]:
-    watched = Gauge("dingwatch_folder_watched", "Whether a folder is being watched.", labels=("folder",))
+    watched = Gauge("dingwatch_folder_watched", "Whether the folder is watched.", labels=("folder",))
     settling = Gauge("dingwatch_settling", "Files that are still changing.", labels=("folder",))
     deliveries = Gauge(
         "dingwatch_deliveries", "Deliveries by state; folder is empty for `send`.", labels=("folder", "state")
@@ -59,8 +61,10 @@ def _of_folders(standing: Standing) -> Iterator[Metric]:
     for (scope, code), count in Counter((one.scope, one.cause.code) for one in standing.pauses).items():
         pauses.add_metric((scope, code), count)
     yield from (watched, settling, deliveries, pauses)
-    yield Gauge("dingwatch_queue_depth", "Deliveries that are on their way or wait for it.", waiting)
-    yield Gauge("dingwatch_unmapped", "Unsent deliveries of what left the configuration.", standing.left)
+    yield Gauge("dingwatch_queue_depth", "Deliveries in progress or waiting.", waiting)
+    yield Gauge(
+        "dingwatch_unmapped", "Unsent deliveries whose recipient is no longer in the config.", standing.left
+    )
 
 
 def _of_calls(standing: Standing) -> Iterator[Metric]:
@@ -79,5 +83,5 @@ def _of_calls(standing: Standing) -> Iterator[Metric]:
         yield Gauge("dingwatch_quota_left", "Billed calls that this month still allows.", use.left)
     if use.runs_out_on is not None:
         end = datetime.combine(use.runs_out_on + timedelta(days=1), datetime.min.time(), quota.SHANGHAI)
-        said = "When no call is left at this month's rate; absent when they last."
+        said = "When no call is left at this month's rate; absent if the calls last."
         yield Gauge("dingwatch_quota_runs_out_timestamp_seconds", said, end.timestamp())
