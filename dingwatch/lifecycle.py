@@ -99,16 +99,16 @@ WITHDRAWABLE: Final = frozenset(state for state in State if Event.VANISH in TABL
 """States from which an absent or superseded file takes its delivery out."""
 
 
-class IllegalTransition(Exception):  # noqa: N818 (a fact about the table, named as state machines name it)
+class IllegalTransitionError(Exception):
     """The table has no such edge."""
 
 
 def advance(state: State, event: Event) -> State:
-    """Return the state that follows; raise IllegalTransition where the table has no edge."""
+    """Return the state that follows; raise IllegalTransitionError where the table has no edge."""
     try:
         return TABLE[state][event]
     except KeyError:
-        raise IllegalTransition(f"{event} does not apply to {state}") from None
+        raise IllegalTransitionError(f"{event} does not apply to {state}") from None
 
 
 def sources(event: Event) -> tuple[State, ...]:

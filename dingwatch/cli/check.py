@@ -145,7 +145,7 @@ def _ledger(session: Session) -> Iterator[Finding]:
         return
     with closing(store), store.reading() as connection:
         month = quota.month(time.time())
-        used = calls.used(connection, month, BILLED)
+        used = calls.total(connection, month, BILLED)
     yield Finding(Mark.OK, session.say(Checks.LEDGER, month=month, used=used))
 
 
@@ -156,8 +156,8 @@ def _before(session: Session) -> Before:
         if not session.ledger_served or not session.ledger_exists:
             return nothing
         with closing(Store.open(ledger_url(session.config))) as store, store.reading() as connection:
-            looked = report.looked_at(connection)
-            used = calls.used(connection, quota.month(time.time()), BILLED)
+            looked = report.folders_with_first_look(connection)
+            used = calls.total(connection, quota.month(time.time()), BILLED)
             ids = session.scope(store).ids
     except LedgerError:
         return nothing

@@ -19,7 +19,7 @@ from sqlalchemy import make_url
 from dingwatch import host
 from dingwatch.config import Config, ConfigError, Problem, find, load
 from dingwatch.ledger import LedgerError, Store, report
-from dingwatch.ledger.folders import Mapped
+from dingwatch.ledger.folders import MappedFolder
 from dingwatch.ledger.report import Scope
 from dingwatch.lifecycle import State
 from dingwatch.model import Cause
@@ -163,7 +163,7 @@ class Session:
 
     def scope(self, store: Store) -> Scope:
         """Return what the configuration maps, in the ledger's numbers."""
-        mapped = [Mapped(f.root, f.name, f.recipients) for f in self.config.folders]
+        mapped = [MappedFolder(f.root, f.name, f.recipients) for f in self.config.folders]
         with store.reading() as connection:
             return report.scope(connection, mapped)
 

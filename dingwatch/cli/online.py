@@ -47,7 +47,7 @@ class Meter:
             closing(Store.open(ledger_url(session.config))) as store,
             store.writing() as connection,
         ):
-            before = calls.used(connection, quota.month(now), BILLED)
+            before = calls.total(connection, quota.month(now), BILLED)
             calls.count(store, connection, quota.day(now), self._made)
             self._warn(before, before + sum(self._made[api] for api in BILLED), now)
 

@@ -13,7 +13,7 @@ from dingwatch.cli.context import Session
 from dingwatch.config import Folder
 from dingwatch.dingtalk import REFUSED_EXTENSIONS
 from dingwatch.ledger import Store, commands, pauses
-from dingwatch.ledger.commands import Chosen, NotApplicableError
+from dingwatch.ledger.commands import BaselineToSend, NotApplicableError
 from dingwatch.ledger.report import UNMAPPED
 from dingwatch.model import Cause, Failure, Version
 from dingwatch.payload import choose_payload
@@ -28,7 +28,7 @@ def retry_ids(session: Session, ids: tuple[int, ...]) -> int:
         session.fail(Cli.RETRY_NOT, ids=", ".join(map(str, unique)))
     with session.store() as store:
         with store.reading() as connection:
-            old = commands.baseline(connection, unique, None)
+            old = commands.list_baseline(connection, unique, None)
         chosen, left_out = _read(session, store, old)
         if left_out:
             _say_left_out(session, left_out, Cli.FILE_BAD)
@@ -52,12 +52,12 @@ def retry_baseline(session: Session, name: str) -> int:
     names = [folder.name for folder in session.config.folders]
     if name not in names:
         session.fail(Cli.NO_FOLDER, name=name, names=", ".join(names))
-    chosen: list[Chosen] = []
+    chosen: list[BaselineToSend] = []
     if session.ledger_exists:
         with session.store() as store:
             with store.reading() as connection:
                 number = session.scope(store).ids.get(name)
-                old = commands.baseline(connection, None, number) if number is not None else []
+                old = commands.list_baseline(connection, None, number) if number is not None else []
             chosen, left_out = _read(session, store, old)
             _say_left_out(session, left_out, Cli.LEFT_OUT)
             _write(session, store, [], chosen)
@@ -70,7 +70,7 @@ def _done(session: Session, count: int) -> int:
     return 0
 
 
-def _write(session: Session, store: Store, ids: Sequence[int], chosen: Sequence[Chosen]) -> None:
+def _write(session: Session, store: Store, ids: Sequence[int], chosen: Sequence[BaselineToSend]) -> None:
     try:
         commands.retry(store, ids, chosen, time.time())
     except NotApplicableError as error:
@@ -86,9 +86,9 @@ def _say_left_out(session: Session, left_out: LeftOut, text: Text) -> None:
         click.echo(session.say(text, path=path, reason=cause.code, advice=advice), err=True)
 
 
-def _read(session: Session, store: Store, old: Sequence[Version]) -> tuple[list[Chosen], LeftOut]:
+def _read(session: Session, store: Store, old: Sequence[Version]) -> tuple[list[BaselineToSend], LeftOut]:
     """Read the digests of baseline versions, which nobody has read so far; tell what cannot be sent."""
-    chosen: list[Chosen] = []
+    chosen: list[BaselineToSend] = []
     left_out: LeftOut = []
     for folder, versions in _by_folder(session, store, old):
         if folder is None:
@@ -112,7 +112,7 @@ def _read_folder(
     store: Store,
     folder: Folder,
     versions: Sequence[Version],
-    found: tuple[list[Chosen], LeftOut],
+    found: tuple[list[BaselineToSend], LeftOut],
 ) -> None:
     code = payload_policy(session.config, folder, versions[0].folder)
     with store.reading() as connection:
@@ -130,7 +130,7 @@ def _read_folder(
                 found[1].append((version, failure.verdict.cause))
                 continue
             payload = choose_payload(version.name, version.fingerprint.size, digest, code, refused)
-            found[0].append(Chosen(version, digest, payload, folder.recipients))
+            found[0].append(BaselineToSend(version, digest, payload, folder.recipients))
 
 
 def _digest(root: files.Root, version: Version) -> str:

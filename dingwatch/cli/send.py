@@ -20,7 +20,7 @@ from dingwatch.cli.context import Session
 from dingwatch.cli.status import paused
 from dingwatch.dingtalk import REFUSED_EXTENSIONS
 from dingwatch.ledger import Store, pauses, versions
-from dingwatch.ledger.delivery import Delivery, by_id, causes
+from dingwatch.ledger.delivery import Delivery, find_causes, find_deliveries
 from dingwatch.ledger.versions import NewVersion
 from dingwatch.lifecycle import State
 from dingwatch.model import Failure, Fingerprint, Scope
@@ -174,7 +174,7 @@ class Told:
 
 def _rows(store: Store, ids: list[int]) -> list[Delivery]:
     with store.reading() as connection:
-        found = by_id(connection, ids)
+        found = find_deliveries(connection, ids)
     return [found[i] for i in ids]
 
 
@@ -183,7 +183,7 @@ _SAID: dict[State, Text] = {State.SENT: Cli.FILE_SENT, State.UNCERTAIN: Cli.FILE
 
 def _report(session: Session, store: Store, rows: list[Delivery]) -> int:
     with store.reading() as connection:
-        found = causes(connection, [row.id for row in rows])
+        found = find_causes(connection, [row.id for row in rows])
     for row in rows:
         cause = found.get(row.id)
         click.echo(

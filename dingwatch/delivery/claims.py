@@ -9,7 +9,7 @@ from dingwatch.delivery.limits import Target
 from dingwatch.delivery.state import LoopState, TickContext, send_api
 from dingwatch.dingtalk import API_UPLOAD, Host
 from dingwatch.ledger import queues
-from dingwatch.ledger.delivery import Delivery, by_id
+from dingwatch.ledger.delivery import Delivery, find_deliveries
 from dingwatch.ledger.transitions import Change
 from dingwatch.ledger.uploads import set_upload_states
 from dingwatch.lifecycle import Event, State
@@ -76,7 +76,7 @@ def _requeue_when_ready(state: LoopState, tick: TickContext, row: Delivery, doub
 
 def _claim_crashed(state: LoopState, tick: TickContext) -> None:
     """After a crash what was in hand goes first and one at a time, so that a culprit stands alone."""
-    rows = by_id(tick.connection, state.crashed)
+    rows = find_deliveries(tick.connection, state.crashed)
     unfinished = {State.PENDING, State.UPLOADED, State.UPLOADING, State.SENDING}
     state.crashed = [row for row in state.crashed if row in rows and rows[row].state in unfinished]
     if not state.crashed or tick.busy():

@@ -24,7 +24,7 @@ from dingwatch.delivery.limits import Target, hosts_of
 from dingwatch.delivery.state import DRIVE_APIS, LoopState, TickContext, send_api, target_of, target_of_rows
 from dingwatch.dingtalk import API_SEND, API_UPLOAD, Host, SignatureExpired
 from dingwatch.ledger import pauses
-from dingwatch.ledger.delivery import Delivery, by_id, clear_caption
+from dingwatch.ledger.delivery import Delivery, clear_caption, find_deliveries
 from dingwatch.ledger.transitions import ONE_MORE, Change
 from dingwatch.ledger.uploads import forget_media, set_upload_states
 from dingwatch.lifecycle import Event, State
@@ -222,7 +222,7 @@ def _again(state: LoopState, tick: TickContext, row: Delivery, claimed: State) -
 def row_failed(state: LoopState, tick: TickContext, row: Delivery, verdict: Verdict) -> None:
     """Write down what a verdict means for one row, if it is still where it was claimed."""
     claimed = State.UPLOADING if row.state is State.PENDING else State.SENDING
-    current = by_id(tick.connection, [row.id]).get(row.id)
+    current = find_deliveries(tick.connection, [row.id]).get(row.id)
     if current is None or current.state is not claimed:
         return
     if isinstance(verdict, policy.OWN_FILE) and (current.path, current.fingerprint) != (

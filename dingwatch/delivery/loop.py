@@ -170,14 +170,14 @@ class DeliveryLoop:
     def _without_ledger(self, kept: list[Outcome], error: LedgerError, now: float) -> Plan:
         self._kept = kept
         self._memory.stale = True
-        self._outage.began(self, error)
+        self._outage.begin(self, error)
         return Plan([], now + RETRY_SECONDS)
 
     def _take_over(self, tick: TickContext, entered: Sequence[Outcome], counted: Counter[str]) -> None:
         self._kept = []
         self._memory.drives = tick.drives
         self._calls.subtract(counted)
-        self._outage.ended(self)
+        self._outage.end(self)
         for outcome in entered:
             self._in_hand.pop(outcome.job, None)
         for target in tick.slots:
@@ -198,7 +198,7 @@ class DeliveryLoop:
             tick.wakes.append(tick.now + METER_SECONDS)
             return Counter()
         self._metered_at = tick.now
-        before = calls.used(tick.connection, quota.month(tick.now), BILLED)
+        before = calls.total(tick.connection, quota.month(tick.now), BILLED)
         calls.count(self._store, tick.connection, quota.day(tick.now), counted)
         self._warn(tick, before, before + sum(counted[api] for api in BILLED))
         return counted

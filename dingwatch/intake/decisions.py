@@ -18,7 +18,7 @@ from dingwatch.intake.jobs import Examine, Examined, Listed
 from dingwatch.ledger import folders as bound
 from dingwatch.ledger import pauses, versions
 from dingwatch.ledger.store import Store, chunks
-from dingwatch.ledger.versions import NewVersion, Renewed
+from dingwatch.ledger.versions import NewVersion, Renewal
 from dingwatch.model import Cause, Fingerprint, Now
 from dingwatch.novelty import Known, Moved, New, Read, Returned, Touched, Unchanged
 from dingwatch.payload import choose_payload
@@ -31,7 +31,7 @@ class Writes:
     """What one tick writes to the ledger."""
 
     new: list[NewVersion] = field(default_factory=list)
-    renewed: list[Renewed] = field(default_factory=list)
+    renewed: list[Renewal] = field(default_factory=list)
     present: list[int] = field(default_factory=list)
     superseded: list[int] = field(default_factory=list)
     withdrawn: list[int] = field(default_factory=list)
@@ -151,7 +151,7 @@ class Decisions:
         return {
             (folder, path): known
             for folder, listed in paths.items()
-            for path, known in versions.here(connection, folder, listed).items()
+            for path, known in versions.find_by_path(connection, folder, listed).items()
         }
 
     def _alike(
@@ -163,7 +163,7 @@ class Decisions:
         return {
             (folder, *state): known
             for folder, listed in fingerprints.items()
-            for state, known in versions.alike(connection, folder, listed).items()
+            for state, known in versions.find_by_size_and_mtime(connection, folder, listed).items()
         }
 
     # --- What is written -------------------------------------------------------------------------
@@ -182,13 +182,13 @@ class Decisions:
                 writes.present.append(version)
             case Returned(version):
                 writes.returned.append(version)
-                writes.renewed.append(Renewed(version, key[1], fingerprint, "returned"))
+                writes.renewed.append(Renewal(version, key[1], fingerprint, "returned"))
             case Touched(version):
                 writes.returned.append(version)  # what is gone of it may be sent after all
-                writes.renewed.append(Renewed(version, key[1], fingerprint, "touched"))
+                writes.renewed.append(Renewal(version, key[1], fingerprint, "touched"))
             case Moved(version, supersedes):
                 writes.returned.append(version)
-                writes.renewed.append(Renewed(version, key[1], fingerprint, "moved"))
+                writes.renewed.append(Renewal(version, key[1], fingerprint, "moved"))
                 writes.superseded += supersedes
             case New(supersedes, ignored):
                 writes.superseded += supersedes
@@ -221,8 +221,8 @@ class Decisions:
         versions.renew(connection, writes.renewed, now.wall)
         versions.revive(connection, writes.returned, now.wall)
         versions.withdraw(connection, writes.withdrawn, Cause("withdrawn", "", "FILE_GONE"), now.wall)
-        versions.missing(connection, writes.withdrawn, now.wall)
-        versions.present(connection, writes.present)
+        versions.mark_missing(connection, writes.withdrawn, now.wall)
+        versions.mark_present(connection, writes.present)
         versions.add(self._store, connection, writes.new, now.wall)
         for number in sorted({one.folder for one in writes.new if one.folder is not None}):
             self._hold_flood(connection, decided, self._folders[number], now)
@@ -240,14 +240,14 @@ class Decisions:
         old = self._old(connection, folder, listed, now) if folder.settings.existing == "skip" else []
         versions.add(self._store, connection, old, now.wall)
         blank = folder.home.device if folder.home and not listed.files and not folder.mounted else None
-        bound.mark_looked(connection, folder.id, now.wall, blank)
+        bound.mark_first_look(connection, folder.id, now.wall, blank)
         decided.baselines.append((folder, len(old)))
 
     def _old(self, connection: Connection, folder: Folder, listed: Listed, now: Now) -> list[NewVersion]:
         known = {
             (one.path, one.size, one.mtime_ns)
             for paths in chunks([path for path, _ in listed.files])
-            for here in versions.here(connection, folder.id, paths).values()
+            for here in versions.find_by_path(connection, folder.id, paths).values()
             for one in here
         }
         return [

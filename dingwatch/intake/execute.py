@@ -186,16 +186,16 @@ class Executor:
                         batch.unlisted.append((directory.path, directory.unreadable))
                     continue
                 visited.add(directory.path)
-                listed = versions.listed(connection, job.folder, directory.path)
+                listed = versions.read_directory(connection, job.folder, directory.path)
                 there = {entry.name for entry in directory.entries}
                 batch.unknown += self._unknown(job.folder, directory, listed)
                 batch.missing += [versions.join(directory.path, n) for n in listed.present if n not in there]
                 batch.irregular += self._accepted(job.folder, directory.path, directory.others)
                 batch.flush(BATCH)
             unlisted = {path for path, _ in batch.unlisted}
-            for path in versions.directories(connection, job.folder):
+            for path in versions.list_directories(connection, job.folder):
                 if path not in visited and path not in unlisted:
-                    listed = versions.listed(connection, job.folder, path)
+                    listed = versions.read_directory(connection, job.folder, path)
                     batch.missing += [versions.join(path, name) for name in listed.present]
         watched = self._of(job.folder)
         watched.root.verify()
@@ -206,7 +206,7 @@ class Executor:
         expected = visited if recursive else {b""}
         return Scanned(job.folder, self.observer.unwatched(job.folder, watched.root.path, expected))
 
-    def _unknown(self, folder: int, directory: Directory, listed: versions.Listed) -> Iterator[bytes]:
+    def _unknown(self, folder: int, directory: Directory, listed: versions.KnownDirectory) -> Iterator[bytes]:
         nothing: frozenset[tuple[int, int]] = frozenset()
         names = (
             name

@@ -29,7 +29,7 @@ from dingwatch.intake.jobs import (
 )
 from dingwatch.intake.watches import Watches
 from dingwatch.ledger import versions
-from dingwatch.ledger.folders import FolderMark, mark_homes
+from dingwatch.ledger.folders import FolderMark, save_homes
 from dingwatch.ledger.store import RETRY_SECONDS, LedgerError, Outage, Store
 from dingwatch.model import FolderDown, Home, Now, Verdict, WatchKind
 from dingwatch.texts import Log
@@ -115,7 +115,7 @@ class IntakeLoop:
         for one in inputs:
             self._enter(one, now)
         jobs = self._watches.jobs(now.monotonic)
-        if not self._outage.met_by(self):
+        if not self._outage.affects(self):
             jobs += self._forget
             self._forget.clear()
         written = False
@@ -123,7 +123,7 @@ class IntakeLoop:
             more, written = self._decide(now)
             jobs += more
         except LedgerError as error:
-            self._outage.began(self, error)
+            self._outage.begin(self, error)
         self._candidates.tell_restless(now.monotonic)
         jobs += self._candidates.looks(now.monotonic)
         return Plan(jobs, self._next_at(now), written)
@@ -140,7 +140,7 @@ class IntakeLoop:
         look = self._candidates.next_at()
         if look is not None:
             wakes.append(look)
-        if self._outage.met_by(self):
+        if self._outage.affects(self):
             wakes.append(now.monotonic + RETRY_SECONDS)
         elif self._candidates.any_settled and self._candidates.reading < EXAMINE_AT_ONCE:
             wakes.append(now.monotonic)
@@ -160,7 +160,7 @@ class IntakeLoop:
             case Overflow():
                 self._watches.scan_all(now.monotonic)
             case Unread(job, error):
-                self._outage.began(self, error)
+                self._outage.begin(self, error)
                 self._unread(job, now.monotonic)
             case Armed() | Checked() | Scanned() | Down():
                 self._enter_folder(one, now)
@@ -185,7 +185,7 @@ class IntakeLoop:
             case Checked():
                 self._watches.checked(one, at)
             case Scanned():
-                self._outage.ended(self)  # it has read it
+                self._outage.end(self)  # it has read it
                 self._watches.scanned(one, at)
                 self._candidates.scanned(one.folder)
                 self._forget_later(one.folder, now)
@@ -223,10 +223,10 @@ class IntakeLoop:
             decided = self._decisions.decide(
                 connection, now, listed=self._listed, settled=settled, examined=fresh, gone=candidates.gone
             )
-            mark_homes(connection, self._homes)
+            save_homes(connection, self._homes)
             for one in self._forgotten:
                 versions.prune(connection, one.job.folder, one.job.before, one.ids)
-        self._outage.ended(self)
+        self._outage.end(self)
         candidates.examined(self._examined)
         self._take_over(decided, settled, now.monotonic)
         return [job for _, job in decided.to_read], decided.writes.any()

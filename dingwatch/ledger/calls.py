@@ -23,6 +23,6 @@ def by_api(connection: Connection, month: str) -> Counter[str]:
     return Counter({api: int(times) for api, times in connection.execute(query.group_by(calls.c.api))})
 
 
-def used(connection: Connection, month: str, apis: Collection[str]) -> int:
+def total(connection: Connection, month: str, apis: Collection[str]) -> int:
     """Return how many calls of these APIs a month has seen."""
     return sum(times for api, times in by_api(connection, month).items() if api in apis)

@@ -9,7 +9,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, Row, insert, select, update
 
 from dingwatch.ledger import pauses, transitions
-from dingwatch.ledger.delivery import by_id
+from dingwatch.ledger.delivery import find_deliveries
 from dingwatch.ledger.schema import IS_BASELINE, deliveries, history, uploads, versions
 from dingwatch.ledger.store import Store, chunks
 from dingwatch.ledger.transitions import AFRESH, NO_CAUSE, Change
@@ -31,7 +31,7 @@ class NotApplicableError(Exception):
         self.ids = tuple(ids)
 
 
-def baseline(connection: Connection, ids: Sequence[int] | None, folder: int | None) -> list[Version]:
+def list_baseline(connection: Connection, ids: Sequence[int] | None, folder: int | None) -> list[Version]:
     """Return baseline versions: those with these ids, or all of a folder."""
     query = select(versions).where(IS_BASELINE)
     if ids is None:
@@ -57,7 +57,7 @@ def _version(row: Row[Any]) -> Version:
 
 
 @dataclass(frozen=True, slots=True)
-class Chosen:
+class BaselineToSend:
     """A baseline version that is to be sent: its digest, which nobody had computed, and where it goes."""
 
     version: Version
@@ -66,7 +66,7 @@ class Chosen:
     recipients: tuple[str, ...]
 
 
-def retry(store: Store, ids: Sequence[int], chosen: Sequence[Chosen], now: float) -> None:
+def retry(store: Store, ids: Sequence[int], chosen: Sequence[BaselineToSend], now: float) -> None:
     """Put deliveries back to work, and make those of baseline versions; all of it or nothing.
 
     Raises:
@@ -74,7 +74,7 @@ def retry(store: Store, ids: Sequence[int], chosen: Sequence[Chosen], now: float
     """
     with store.writing() as connection:
         found = _states(connection, ids)
-        old = {version.id for version in baseline(connection, [one.version.id for one in chosen], None)}
+        old = {version.id for version in list_baseline(connection, [one.version.id for one in chosen], None)}
         wrong = [i for i in ids if found.get(i) not in RETRIED]
         wrong += [one.version.id for one in chosen if one.version.id not in old]
         if wrong:
@@ -98,7 +98,7 @@ def resolve(store: Store, delivery: int, *, sent: bool, now: float) -> None:
         NotApplicableError: there is no such delivery, or it is not uncertain; nothing was changed then.
     """
     with store.writing() as connection:
-        row = by_id(connection, [delivery]).get(delivery) if delivery <= LARGEST_ID else None
+        row = find_deliveries(connection, [delivery]).get(delivery) if delivery <= LARGEST_ID else None
         if row is None or row.state is not State.UNCERTAIN:
             raise NotApplicableError([delivery])
         if sent:
@@ -127,7 +127,7 @@ def _requeue(connection: Connection, ids: Sequence[int], now: float) -> None:
     pauses.probe_pauses(connection)
 
 
-def _send(store: Store, connection: Connection, chosen: Sequence[Chosen], now: float) -> None:
+def _send(store: Store, connection: Connection, chosen: Sequence[BaselineToSend], now: float) -> None:
     for one in chosen:
         connection.execute(
             update(versions).where(versions.c.id == one.version.id).values(baseline=False, sha256=one.digest)
@@ -135,7 +135,7 @@ def _send(store: Store, connection: Connection, chosen: Sequence[Chosen], now: f
     add_deliveries(store, connection, [(one.version.id, _new(one, now)) for one in chosen], now)
 
 
-def _new(one: Chosen, now: float) -> NewVersion:
+def _new(one: BaselineToSend, now: float) -> NewVersion:
     return NewVersion(
         folder=one.version.folder,
         path=one.version.path,

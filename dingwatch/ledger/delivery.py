@@ -122,7 +122,7 @@ def delivery_of(row: Sequence[Any]) -> Delivery:
 _BY_ID: Final = Prepared(WHOLE.where(deliveries.c.id == bindparam("delivery")))
 
 
-def by_id(connection: Connection, ids: Sequence[int]) -> dict[int, Delivery]:
+def find_deliveries(connection: Connection, ids: Sequence[int]) -> dict[int, Delivery]:
     """Return rows as they stand now."""
     return {i: delivery_of(row) for i in ids for row in _BY_ID.rows(connection, {"delivery": i})}
 
@@ -132,7 +132,7 @@ _CAUSES: Final = select(
 ).where(deliveries.c.id.in_(bindparam("ids", expanding=True)), deliveries.c.code.is_not(None))
 
 
-def causes(connection: Connection, ids: Sequence[int]) -> dict[int, Cause]:
+def find_causes(connection: Connection, ids: Sequence[int]) -> dict[int, Cause]:
     """Return the last cause of each row that has one."""
     return {
         row.id: Cause(row.code, row.message, row.advice, row.request_id)

@@ -18,7 +18,7 @@ from dingwatch.model import Cause, Home
 
 
 @dataclass(frozen=True, slots=True)
-class Mapped:
+class MappedFolder:
     """A folder of the configuration, as the ledger binds it: its real path, name and recipients."""
 
     root: bytes
@@ -37,7 +37,7 @@ class FolderMark:
     """Where its root lay at the first look."""
 
 
-def bind(connection: Connection, mapped: Sequence[Mapped]) -> list[FolderMark]:
+def bind(connection: Connection, mapped: Sequence[MappedFolder]) -> list[FolderMark]:
     """Find or make the folder rows of a configuration, and write down what it maps.
 
     A folder is its real path; only where one path stands in the configuration more than once do names
@@ -62,7 +62,7 @@ def bind(connection: Connection, mapped: Sequence[Mapped]) -> list[FolderMark]:
 
 
 def _bind_one(
-    connection: Connection, one: Mapped, known: list[Row[Any]], mapped: Sequence[Mapped]
+    connection: Connection, one: MappedFolder, known: list[Row[Any]], mapped: Sequence[MappedFolder]
 ) -> FolderMark:
     others = {other.name for other in mapped if other.root == one.root} - {one.name}
     named = [row for row in known if row.name == one.name]
@@ -77,14 +77,14 @@ def _bind_one(
     return FolderMark(int(made[0]), None, None)
 
 
-def mark_looked(connection: Connection, folder: int, now: float, blank_device: str | None) -> None:
+def mark_first_look(connection: Connection, folder: int, now: float, blank_device: str | None) -> None:
     """Write down that the folder had its first look."""
     connection.execute(
         update(folders).where(folders.c.id == folder).values(looked_at=now, blank_device=blank_device)
     )
 
 
-def mark_homes(connection: Connection, homes: Mapping[int, Home]) -> None:
+def save_homes(connection: Connection, homes: Mapping[int, Home]) -> None:
     """Write down where the roots of folders lie."""
     for folder, home in homes.items():
         place = {"mount_point": home.mount_point, "device": home.device}

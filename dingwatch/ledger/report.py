@@ -20,7 +20,7 @@ from sqlalchemy import (
     tuple_,
 )
 
-from dingwatch.ledger.folders import Mapped
+from dingwatch.ledger.folders import MappedFolder
 from dingwatch.ledger.schema import IS_BASELINE, deliveries, folders, history, versions
 from dingwatch.ledger.versions import join, split
 from dingwatch.lifecycle import State
@@ -57,7 +57,7 @@ class Scope:
         return self.ids[name] if name in self.ids else max(left, default=None)
 
 
-def scope(connection: Connection, mapped: Sequence[Mapped]) -> Scope:
+def scope(connection: Connection, mapped: Sequence[MappedFolder]) -> Scope:
     """Find the folders of a configuration as `folders.bind` will, without writing anything."""
     rows = connection.execute(select(folders).order_by(folders.c.id)).all()
     known: dict[bytes, list[Row[Any]]] = defaultdict(list)
@@ -76,7 +76,7 @@ def scope(connection: Connection, mapped: Sequence[Mapped]) -> Scope:
     return Scope(frozenset(pairs), ids, names)
 
 
-def looked_at(connection: Connection) -> frozenset[int]:
+def folders_with_first_look(connection: Connection) -> frozenset[int]:
     """Return the folders that had their first look."""
     return frozenset(connection.scalars(select(folders.c.id).where(folders.c.looked_at.is_not(None))))
 
@@ -273,18 +273,3 @@ def _decision(row: Row[Any]) -> Decision:
 
 def _cause(row: Row[Any]) -> Cause | None:
     return None if row.code is None else Cause(row.code, row.message or "", row.advice or "", row.request_id)
-
-
-__all__ = [
-    "BASELINE",
-    "NOTICED",
-    "UNMAPPED",
-    "Decision",
-    "Line",
-    "Scope",
-    "counts",
-    "lines",
-    "looked_at",
-    "scope",
-    "story",
-]

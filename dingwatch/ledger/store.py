@@ -299,7 +299,7 @@ class Outage:
         self._lock = threading.Lock()
         self._met: set[object] = set()
 
-    def began(self, who: object, error: LedgerError) -> None:
+    def begin(self, who: object, error: LedgerError) -> None:
         """Someone cannot use the ledger."""
         with self._lock:
             if not self._met:
@@ -307,13 +307,13 @@ class Outage:
                 self._log(Log.LEDGER_DOWN, code=cause.code, message=cause.message, advice=cause.advice)
             self._met.add(who)
 
-    def ended(self, who: object) -> None:
+    def end(self, who: object) -> None:
         """Someone used the ledger, as if nothing had been."""
         with self._lock:
             if self._met == {who}:
                 self._log(Log.LEDGER_BACK)
             self._met.discard(who)
 
-    def met_by(self, who: object) -> bool:
+    def affects(self, who: object) -> bool:
         """Say whether someone cannot use the ledger."""
         return who in self._met

@@ -152,7 +152,7 @@ def record(connection: Connection, now: float, applied: Sequence[Applied]) -> No
         )
 
 
-def of_versions(connection: Connection, versions: Sequence[int]) -> list[int]:
+def deliveries_of(connection: Connection, versions: Sequence[int]) -> list[int]:
     """Return the ids of all deliveries of these versions."""
     return [
         delivery

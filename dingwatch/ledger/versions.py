@@ -79,7 +79,7 @@ _KNOWN: Final = (
     versions.c.baseline,
     versions.c.noticed_at,
 )
-_HERE: Final = (
+_BY_PATH: Final = (
     select(*_KNOWN)
     .where(
         versions.c.folder_id == bindparam("folder"),
@@ -88,7 +88,7 @@ _HERE: Final = (
     )
     .order_by(versions.c.id)
 )
-_ALIKE: Final = (
+_BY_SIZE_AND_MTIME: Final = (
     select(*_KNOWN)
     .where(
         versions.c.folder_id == bindparam("folder"),
@@ -102,7 +102,7 @@ _STATES: Final = select(deliveries.c.version_id, deliveries.c.state).where(
 )
 
 
-def here(connection: Connection, folder: int, paths: Sequence[bytes]) -> dict[bytes, list[Known]]:
+def find_by_path(connection: Connection, folder: int, paths: Sequence[bytes]) -> dict[bytes, list[Known]]:
     """Return all known versions of these paths, oldest first."""
     names = defaultdict(list)
     for path in paths:
@@ -112,7 +112,7 @@ def here(connection: Connection, folder: int, paths: Sequence[bytes]) -> dict[by
         row
         for directory, listed in names.items()
         for some in chunks(listed)
-        for row in connection.execute(_HERE, {"folder": folder, "directory": directory, "names": some})
+        for row in connection.execute(_BY_PATH, {"folder": folder, "directory": directory, "names": some})
     ]
     found: dict[bytes, list[Known]] = {path: [] for path in paths}
     for known in _with_states(connection, rows):
@@ -120,7 +120,7 @@ def here(connection: Connection, folder: int, paths: Sequence[bytes]) -> dict[by
     return found
 
 
-def alike(
+def find_by_size_and_mtime(
     connection: Connection, folder: int, fingerprints: Sequence[Fingerprint]
 ) -> dict[tuple[int, int], list[Known]]:
     """Return the versions of the folder that have one of these sizes and mtimes, oldest first."""
@@ -128,7 +128,7 @@ def alike(
     rows = [
         row
         for some in chunks(sorted(states))
-        for row in connection.execute(_ALIKE, _sizes_and_mtimes(folder, some))
+        for row in connection.execute(_BY_SIZE_AND_MTIME, _sizes_and_mtimes(folder, some))
         if (row.size, row.mtime_ns) in states
     ]
     found = defaultdict(list)
@@ -162,7 +162,7 @@ def _with_states(connection: Connection, rows: Sequence[Any]) -> Iterator[Known]
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class KnownDirectory:
     """What the ledger holds of one directory, for a scan: the known states of each name."""
 
     known: Mapping[bytes, frozenset[tuple[int, int]]]
@@ -171,7 +171,7 @@ class Listed:
 
 
 _GONE: Final = exists().where(deliveries.c.version_id == versions.c.id, deliveries.c.state == State.GONE)
-_LISTED: Final = Prepared(
+_OF_DIRECTORY: Final = Prepared(
     select(
         versions.c.name, versions.c.size, versions.c.mtime_ns, versions.c.id, versions.c.missing_since, _GONE
     ).where(versions.c.folder_id == bindparam("folder"), versions.c.directory == bindparam("directory"))
@@ -181,24 +181,24 @@ _DIRECTORIES: Final = (
 )
 
 
-def listed(connection: Connection, folder: int, directory: bytes) -> Listed:
+def read_directory(connection: Connection, folder: int, directory: bytes) -> KnownDirectory:
     """Return what is known of one directory; what is gone makes nothing known."""
     known: dict[bytes, set[tuple[int, int]]] = defaultdict(set)
     present: dict[bytes, list[int]] = defaultdict(list)
-    for name, size, mtime_ns, version, missing, gone in _LISTED.rows(
+    for name, size, mtime_ns, version, missing, gone in _OF_DIRECTORY.rows(
         connection, {"folder": folder, "directory": directory}
     ):
         if not gone and missing is None:  # what was missing and is there again must be noticed
             known[name].add((size, mtime_ns))
         if missing is None:
             present[name].append(version)
-    return Listed(
+    return KnownDirectory(
         {name: frozenset(states) for name, states in known.items()},
         {name: tuple(ids) for name, ids in present.items()},
     )
 
 
-def directories(connection: Connection, folder: int) -> Iterator[bytes]:
+def list_directories(connection: Connection, folder: int) -> Iterator[bytes]:
     """Return every directory in which the ledger knows a file of the folder."""
     return iter(connection.scalars(_DIRECTORIES, {"folder": folder}).all())
 
@@ -322,7 +322,7 @@ _RENEW: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class Renewed:
+class Renewal:
     """A known version that is found with another mtime or under another path."""
 
     version: int
@@ -332,7 +332,7 @@ class Renewed:
     """`touched`, `moved` or `returned`, for its history, which keeps the path of before as its message."""
 
 
-def renew(connection: Connection, renewed: Sequence[Renewed], now: float) -> None:
+def renew(connection: Connection, renewed: Sequence[Renewal], now: float) -> None:
     """Write down under which path and fingerprint versions are known from now on."""
     if not renewed:
         return
@@ -359,11 +359,11 @@ def _paths(connection: Connection, ids: Sequence[int]) -> Iterator[tuple[int, by
 
 def withdraw(connection: Connection, ids: Sequence[int], cause: Cause, now: float) -> int:
     """Apply `vanish` to what absence or a newer version takes out; return how many rows that were."""
-    changes = [Change(d, Event.VANISH, None, cause) for d in transitions.of_versions(connection, ids)]
+    changes = [Change(d, Event.VANISH, None, cause) for d in transitions.deliveries_of(connection, ids)]
     return len(transitions.apply(connection, now, changes))
 
 
-def missing(connection: Connection, ids: Sequence[int], now: float) -> None:
+def mark_missing(connection: Connection, ids: Sequence[int], now: float) -> None:
     """Write down since when files are not there any more."""
     for some in chunks(ids):
         connection.execute(
@@ -373,7 +373,7 @@ def missing(connection: Connection, ids: Sequence[int], now: float) -> None:
         )
 
 
-def present(connection: Connection, ids: Sequence[int]) -> None:
+def mark_present(connection: Connection, ids: Sequence[int]) -> None:
     """Write down that files are there (again)."""
     for some in chunks(ids):
         connection.execute(

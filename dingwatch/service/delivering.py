@@ -18,7 +18,7 @@ from dingwatch.delivery import DeliveryLoop, Outcome, target_of
 from dingwatch.delivery.drives import THREADS as DRIVE_THREADS
 from dingwatch.dingtalk import Client
 from dingwatch.ledger import LedgerError, Outage, Store
-from dingwatch.ledger.delivery import Delivery, by_id
+from dingwatch.ledger.delivery import Delivery, find_deliveries
 from dingwatch.ledger.store import RETRY_SECONDS
 from dingwatch.lifecycle import IN_WORK, State
 from dingwatch.model import Now, Vanished
@@ -131,7 +131,7 @@ class DeliverySide:
                 self.loop.recover(time.time())
                 self._withdraw()
             except LedgerError as error:
-                self._outage.began(self.loop, error)  # its first tick will end it
+                self._outage.begin(self.loop, error)  # its first tick will end it
                 stop.wait(RETRY_SECONDS)
             else:
                 return
@@ -205,7 +205,7 @@ def _deliver(config: Config, store: Store, ids: Sequence[int], progress: Callabl
 
     def beat() -> None:
         with store.reading() as connection:
-            rows = by_id(connection, ids).values()
+            rows = find_deliveries(connection, ids).values()
         done = sum(finished(config, row) for row in rows)
         progress(done)
         if done == len(rows):

@@ -12,7 +12,7 @@ from dingwatch.delivery import FolderPolicy
 from dingwatch.dingtalk import MEDIA_LIMIT, Account
 from dingwatch.intake import FolderSettings
 from dingwatch.ledger import Store
-from dingwatch.ledger.folders import FolderMark, Mapped, bind
+from dingwatch.ledger.folders import FolderMark, MappedFolder, bind
 from dingwatch.notice_text import Wording
 from dingwatch.payload import PayloadPolicy
 from dingwatch.recipients import Address, recipient_kind
@@ -83,7 +83,7 @@ def addresses(config: Config) -> dict[str, Address]:
 
 def bind_folders(store: Store, config: Config) -> Folders:
     """Bind the folders of the configuration to the ledger."""
-    mapped = [Mapped(f.root, f.name, f.recipients) for f in config.folders]
+    mapped = [MappedFolder(f.root, f.name, f.recipients) for f in config.folders]
     with store.writing() as connection:
         marks = tuple(bind(connection, mapped))
     settings = tuple(

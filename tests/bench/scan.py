@@ -17,7 +17,7 @@ from dingwatch.dingtalk import MEDIA_LIMIT
 from dingwatch.intake import Executor, FolderSettings
 from dingwatch.intake.jobs import Arm, Found, Input, Scan
 from dingwatch.ledger import Store, sqlite_url
-from dingwatch.ledger.folders import Mapped, bind
+from dingwatch.ledger.folders import MappedFolder, bind
 from dingwatch.payload import PayloadPolicy
 from dingwatch.watch import Observer
 
@@ -37,7 +37,7 @@ def main(ledger: str, folder: str) -> None:
 
     store = Store.open(sqlite_url(Path(ledger)))
     with store.writing() as connection:
-        mark = bind(connection, [Mapped(root, "share", ("cid",))])[0]
+        mark = bind(connection, [MappedFolder(root, "share", ("cid",))])[0]
     settings = FolderSettings(
         mark.id,
         root,

@@ -101,7 +101,7 @@ class _Points:
         self._around(files, "digest", lambda *_: "digest")
         self._around(files, "read", lambda *_: "reading")
         self._around(Reader, "require_unchanged", lambda *_: "reading through")
-        self._around(folders, "mark_looked", lambda *_: "baseline")
+        self._around(folders, "mark_first_look", lambda *_: "baseline")
 
     def _around(self, owner: object, name: str, what: Callable[..., str], *, before: bool = True) -> None:
         """Reach a point before and after each call of a function."""

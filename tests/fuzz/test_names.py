@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from dingwatch import filters, names, settle
 from dingwatch.dingtalk.transport import multipart
 from dingwatch.ledger import Store, sqlite_url, versions
-from dingwatch.ledger.folders import Mapped, bind
+from dingwatch.ledger.folders import MappedFolder, bind
 from dingwatch.ledger.versions import NewVersion
 from dingwatch.model import Fingerprint
 from dingwatch.sandbox import Sandbox
@@ -225,7 +225,7 @@ class Remember:
     def __init__(self, store: Store) -> None:
         self.store = store
         with store.writing() as connection:
-            (mark,) = bind(connection, [Mapped(b"/srv/\xff", "a", ("cid",))])
+            (mark,) = bind(connection, [MappedFolder(b"/srv/\xff", "a", ("cid",))])
         self.folder = mark.id
 
     def __call__(self, names: list[bytes]) -> None:
@@ -235,13 +235,13 @@ class Remember:
         new = [NewVersion(self.folder, path, now, "0" * 64, 1.0, 1.0) for path in paths]
         with self.store.writing() as connection:
             versions.add(self.store, connection, new, 1.0)
-            found = versions.here(connection, self.folder, paths)
+            found = versions.find_by_path(connection, self.folder, paths)
         assert {path for path, known in found.items() if known} == set(paths)
         assert all(one.path == path for path, known in found.items() for one in known)
         with self.store.reading() as connection:
             for path in paths:
                 directory, name = versions.split(path)
-                assert name in versions.listed(connection, self.folder, directory).known
+                assert name in versions.read_directory(connection, self.folder, directory).known
 
 
 @pytest.fixture

@@ -20,8 +20,8 @@ from dingwatch.ledger import (
     transitions,
     versions,
 )
-from dingwatch.ledger.delivery import by_id
-from dingwatch.ledger.folders import Mapped, bind
+from dingwatch.ledger.delivery import find_deliveries
+from dingwatch.ledger.folders import MappedFolder, bind
 from dingwatch.ledger.transitions import Change
 from dingwatch.ledger.versions import NewVersion
 from dingwatch.lifecycle import Event, State
@@ -64,7 +64,7 @@ class Desk:
         self.heard = Heard()
         self.settings = settings or Settings(APP, workers=4)
         with self.store.writing() as connection:
-            (self.mark,) = bind(connection, [Mapped(b"/share", "share", ("cidA", "cidB"))])
+            (self.mark,) = bind(connection, [MappedFolder(b"/share", "share", ("cidA", "cidB"))])
         self.number = 0
         self.restart()
 
@@ -627,7 +627,7 @@ def moved_while_sent(desk: Desk) -> tuple[int, Send]:
     (send,) = desk.upload()
     assert isinstance(send, Send)
     with desk.store.writing() as connection:
-        moved = versions.Renewed(send.row.version, b"b.pdf", send.row.fingerprint, "moved")
+        moved = versions.Renewal(send.row.version, b"b.pdf", send.row.fingerprint, "moved")
         versions.renew(connection, [moved], desk.now)
     return row, send
 
@@ -647,8 +647,8 @@ def test_a_file_renamed_to_a_name_that_only_an_archive_can_have_is_uploaded_anew
     (send,) = desk.upload()
     assert isinstance(send, Send)
     with desk.store.writing() as connection:
-        version = by_id(connection, [row])[row]
-        moved = versions.Renewed(version.version, b"b", version.fingerprint, "moved")
+        version = find_deliveries(connection, [row])[row]
+        moved = versions.Renewal(version.version, b"b", version.fingerprint, "moved")
         versions.renew(connection, [moved], desk.now)
     upload = only([*desk.tick(Outcome(send, SendDone("key"))), *desk.tick(), *desk.tick()], Upload)
     assert isinstance(upload, Upload)

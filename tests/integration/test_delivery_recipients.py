@@ -18,7 +18,7 @@ from dingwatch.delivery import (
 )
 from dingwatch.delivery.jobs import Done, Job
 from dingwatch.dingtalk import MEDIA_LIMIT
-from dingwatch.ledger.folders import Mapped, bind
+from dingwatch.ledger.folders import MappedFolder, bind
 from dingwatch.model import (
     Cause,
     Misconfigured,
@@ -44,7 +44,7 @@ def desk_of(path: Path, blank: Path, *recipients: str, settings: Settings | None
     """Return a desk whose folder is mapped to these recipients."""
     desk = Desk(path, blank, settings)
     with desk.store.writing() as connection:
-        (desk.mark,) = bind(connection, [Mapped(b"/share", "share", recipients)])
+        (desk.mark,) = bind(connection, [MappedFolder(b"/share", "share", recipients)])
     return desk
 
 

@@ -26,7 +26,7 @@ from dingwatch.intake.jobs import (
 )
 from dingwatch.intake.watches import HUNG
 from dingwatch.ledger import Outage, Store, folders, sqlite_url
-from dingwatch.ledger.folders import Mapped, bind, mark_homes
+from dingwatch.ledger.folders import MappedFolder, bind, save_homes
 from dingwatch.model import Cause, Home, Misconfigured, Now, WatchKind
 from dingwatch.payload import PayloadPolicy
 from dingwatch.settle import EMPTY_WAIT
@@ -55,7 +55,7 @@ class Watcher:
 
     def begin(self) -> None:
         """Start a loop on the ledger, as the service does."""
-        mapped = Mapped(os.fsencode(self.share), "share", ("cidA", "cidB"))
+        mapped = MappedFolder(os.fsencode(self.share), "share", ("cidA", "cidB"))
         with self.store.writing() as connection:
             (mark,) = bind(connection, [mapped])
         settings = FolderSettings(
@@ -729,7 +729,7 @@ def test_a_share_that_is_not_mounted_is_no_empty_folder(watcher: Watcher) -> Non
     watcher.drop("a.pdf")
     watcher.go(3.0)
     with watcher.store.writing() as connection:
-        mark_homes(connection, {watcher.id: Home(os.fsencode(watcher.share), "another")})
+        save_homes(connection, {watcher.id: Home(os.fsencode(watcher.share), "another")})
     (watcher.share / "a.pdf").unlink()
     watcher.begin()
     watcher.go(3600.0)

@@ -6,9 +6,9 @@ import pytest
 from sqlalchemy import Connection, text
 
 from dingwatch.ledger import Store, calls, commands, report, sqlite_url, transitions, versions
-from dingwatch.ledger.commands import Chosen, NotApplicableError
-from dingwatch.ledger.delivery import by_id
-from dingwatch.ledger.folders import Mapped, bind
+from dingwatch.ledger.commands import BaselineToSend, NotApplicableError
+from dingwatch.ledger.delivery import find_deliveries
+from dingwatch.ledger.folders import MappedFolder, bind
 from dingwatch.ledger.report import Scope
 from dingwatch.ledger.transitions import Change
 from dingwatch.ledger.versions import NewVersion
@@ -17,7 +17,7 @@ from dingwatch.model import Cause, Fingerprint
 from tests.support import plain_payload
 
 CAUSE = Cause("40038", "refused", "CONTENT")
-A, B = Mapped(b"/a", "a", ("cid1", "cid2")), Mapped(b"/b", "b", ("cid1",))
+A, B = MappedFolder(b"/a", "a", ("cid1", "cid2")), MappedFolder(b"/b", "b", ("cid1",))
 
 
 @pytest.fixture
@@ -57,7 +57,7 @@ def stored(store: Store) -> dict[int, str]:
         return {row.id: row.state for row in connection.execute(text("SELECT id, state FROM deliveries"))}
 
 
-def scope(connection: Connection, *mapped: Mapped) -> Scope:
+def scope(connection: Connection, *mapped: MappedFolder) -> Scope:
     """Return what these folders map."""
     return report.scope(connection, mapped or (A, B))
 
@@ -122,7 +122,7 @@ def test_what_is_no_longer_mapped_is_failed_unless_it_has_ended(store: Store, st
         connection.execute(text("UPDATE deliveries SET state = :state"), {"state": state})
     ends = state in {State.SENT, State.GONE}
     with store.reading() as connection:
-        left = scope(connection, Mapped(b"/a", "a", ("cid1",)), B)
+        left = scope(connection, MappedFolder(b"/a", "a", ("cid1",)), B)
         (line,) = report.lines(connection, left)
         counted = report.counts(connection, left)
         by_state = {one: len(report.lines(connection, left, state=one)) for one in State}
@@ -153,13 +153,13 @@ def test_a_folder_that_left_keeps_its_name_and_can_be_asked_for(store: Store) ->
 def test_folders_are_found_as_the_service_binds_them(store: Store) -> None:
     """By real path; by name only where a path stands there twice; unknown ones have no number."""
     twice = (
-        Mapped(b"/a", "new name", ("cid1",)),
-        Mapped(b"/a", "a", ("cid2",)),
-        Mapped(b"/c", "c", ("cid1",)),
+        MappedFolder(b"/a", "new name", ("cid1",)),
+        MappedFolder(b"/a", "a", ("cid2",)),
+        MappedFolder(b"/c", "c", ("cid1",)),
     )
     with store.reading() as connection:
         before = scope(connection, *twice)
-        renamed = scope(connection, Mapped(b"/a", "new name", ("cid1",)))
+        renamed = scope(connection, MappedFolder(b"/a", "new name", ("cid1",)))
     assert (dict(before.ids), dict(renamed.ids)) == ({"a": 1}, {"new name": 1})
     assert renamed.names[1] == "new name"
     assert before.pairs == {(1, "cid2")}
@@ -176,7 +176,7 @@ def test_calls_are_those_of_the_month_that_count(store: Store) -> None:
         calls.count(store, connection, "2026-11-30", {"up": 1})
         calls.count(store, connection, "2026-10-31", {"up": 100})
     with store.reading() as connection:
-        assert calls.used(connection, "2026-11", ["up"]) == 3
+        assert calls.total(connection, "2026-11", ["up"]) == 3
 
 
 @pytest.mark.parametrize(
@@ -218,7 +218,7 @@ def test_a_retried_delivery_begins_afresh(store: Store) -> None:
     fail(store, number)
     commands.retry(store, [number], [], 500.0)
     with store.reading() as connection:
-        row = by_id(connection, [number])[number]
+        row = find_deliveries(connection, [number])[number]
         events = list(connection.execute(text("SELECT event, before, after FROM history ORDER BY id")))
     assert (row.state, row.failures, row.due) == (State.PENDING, 0, 500.0)
     assert [tuple(event) for event in events][-1] == ("requeue", "failed", "pending")
@@ -230,23 +230,23 @@ def test_one_wrong_id_leaves_all_as_it_was(store: Store) -> None:
     add(store, new(2, b"old.txt", 1.0))
     fail(store, failed)
     with store.reading() as connection:
-        (old,) = commands.baseline(connection, None, 2)
-    chosen = Chosen(old, "0" * 64, plain_payload(b"old.txt", "0" * 64, "app", ()), ("cid1",))
+        (old,) = commands.list_baseline(connection, None, 2)
+    chosen = BaselineToSend(old, "0" * 64, plain_payload(b"old.txt", "0" * 64, "app", ()), ("cid1",))
     before = stored(store)
     with pytest.raises(NotApplicableError) as refused:
         commands.retry(store, [failed, waiting, 999, 2**70], [chosen], 500.0)
     assert refused.value.ids == (waiting, 999, 2**70)
     assert stored(store) == before
     with store.reading() as connection:
-        assert [one.id for one in commands.baseline(connection, None, 2)] == [old.id]
+        assert [one.id for one in commands.list_baseline(connection, None, 2)] == [old.id]
 
 
 def test_a_baseline_is_sent_once_however_often_it_is_asked_for(store: Store) -> None:
     """Two commands at the same time make its deliveries once; the second is refused."""
     add(store, new(1, b"old.txt", 1.0))
     with store.reading() as connection:
-        (old,) = commands.baseline(connection, None, 1)
-    chosen = Chosen(old, "0" * 64, plain_payload(b"old.txt", "0" * 64, "app", ()), ("cid1", "cid2"))
+        (old,) = commands.list_baseline(connection, None, 1)
+    chosen = BaselineToSend(old, "0" * 64, plain_payload(b"old.txt", "0" * 64, "app", ()), ("cid1", "cid2"))
     commands.retry(store, [], [chosen], 500.0)
     with pytest.raises(NotApplicableError):
         commands.retry(store, [], [chosen], 501.0)

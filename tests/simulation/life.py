@@ -34,7 +34,7 @@ from dingwatch.intake import execute as intake_perform
 from dingwatch.intake.folder import Phase
 from dingwatch.intake.jobs import Check, Listed, Look, Scan, Scanned, TakeBaseline
 from dingwatch.ledger import LedgerError, Outage, folders
-from dingwatch.ledger.folders import Mapped, bind
+from dingwatch.ledger.folders import MappedFolder, bind
 from dingwatch.ledger.schema import HELD
 from dingwatch.lifecycle import State
 from dingwatch.model import NoAnswer, Now, Vanished, Verdict, WatchKind
@@ -258,7 +258,7 @@ class Life:
         self._take(plan)
         if stopping:
             self._stop_further()
-        elif not loop._outage.met_by(loop):
+        elif not loop._outage.affects(loop):
             self._look_for_forgotten(loop, plan)
 
     def _take(self, plan: delivery.loop.Plan) -> None:
@@ -348,7 +348,7 @@ class Life:
             self.after(1.0, self.start)
 
     def _start(self) -> None:
-        mapped = [Mapped(tree.root, tree.root.decode(), to) for tree, to in self._mapped()]
+        mapped = [MappedFolder(tree.root, tree.root.decode(), to) for tree, to in self._mapped()]
         with self.store.writing() as connection:
             marks = bind(connection, mapped)
         settings = [

@@ -6,7 +6,7 @@ from dingwatch.lifecycle import (
     TABLE,
     WITHDRAWABLE,
     Event,
-    IllegalTransition,
+    IllegalTransitionError,
     State,
     advance,
     diagram,
@@ -41,9 +41,9 @@ def test_the_table_is_the_designs() -> None:
 
 @pytest.mark.parametrize("state", State)
 def test_an_event_without_an_edge_is_refused(state: State) -> None:
-    """What the table does not name raises IllegalTransition."""
+    """What the table does not name raises IllegalTransitionError."""
     for event in set(Event) - set(TABLE[state]):
-        with pytest.raises(IllegalTransition):
+        with pytest.raises(IllegalTransitionError):
             advance(state, event)
 
 
