@@ -22,6 +22,8 @@ class Known:
     baseline: bool
     states: frozenset[State]
     noticed_at: float
+    missing: bool = False
+    """Whether its file was not there when it was last looked for."""
 
     @property
     def counts(self) -> bool:

@@ -1,8 +1,10 @@
-"""When a file is complete: judged apart from events, the same way for a file found by an event and by a scan.
+"""When a file is complete: judged apart from events, the same way for every file.
 
-A candidate is looked at at the first hint and again when it has been quiet for long enough. When both
-looks saw the same, and neither a writer nor an editor's lock holds it, it has settled. Pure arithmetic on
-values; all instants are monotonic seconds unless a name says `wall`.
+No event says that a file is complete: `mv` and rsync end without a close, `touch` closes without new data,
+and a program that maps a file writes to it after it has closed it. So a candidate is looked at after the
+first hint and again when it has been quiet for long enough. It has settled when both looks saw the same, and
+neither a writer nor an editor's lock is on it. Pure arithmetic on values; all instants are monotonic seconds
+unless a name says `wall`.
 """
 
 from __future__ import annotations
@@ -17,24 +19,26 @@ EMPTY_WAIT: Final = 600.0
 LONGEST_QUIET: Final = 300.0
 """Seconds; the most that frequent versions of one path stretch its quiet period to."""
 LONGEST_WAIT: Final = 60.0
-"""Seconds; the longest until a file that a writer or an editor's lock holds is looked at again."""
+"""Seconds; the longest wait between two looks at a file that is in use or cannot be read."""
+ABSENT_WAIT: Final = 2.0
+"""Seconds, beyond two quiet periods, that a missing file may turn up under another name."""
 LOCK_HOLDS: Final = 1800.0
-"""Seconds after a file's last change for which an editor's lock beside it holds it back."""
+"""Seconds after a file's last change for which an editor's lock beside it keeps it from being sent."""
 LOCK_AGES: Final = 86400.0
 """Seconds; a lock older than this was left behind by an editor that died."""
 CEILING: Final = 86400.0
-"""Seconds after which a file that never comes to rest is shown to people."""
-_NEVER: Final = float("-inf")
+"""Seconds after which people are shown a file that is still settling."""
+_AT_ONCE: Final = float("-inf")
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
     """A path that is settling.
 
-    `changed` is when something last happened to it; `seen` is what the last look saw, None when
-    something happened since; `quiet` is the quiet period in seconds that it needs; `must_read` asks for its
-    digest even when size and mtime are those of a known version. `not_before` holds back the look at a file
-    that could not be looked at, or that somebody is working on.
+    `first` is when it got its first hint, `changed` when something last happened to it. `seen` is what the
+    last look saw, None when something happened since. `quiet` is the quiet period in seconds that it needs.
+    `must_read` asks for its digest even when size and mtime are those of a known version. `not_before` puts
+    off the look at a file that is in use, empty, unreadable or missing.
     """
 
     first: float
@@ -42,16 +46,24 @@ class Candidate:
     quiet: float
     seen: Fingerprint | None = None
     must_read: bool = False
-    not_before: float = _NEVER
+    not_before: float = _AT_ONCE
 
 
 def hint(candidate: Candidate | None, now: float, quiet: float, *, must_read: bool = False) -> Candidate:
-    """Something happened to the path: whatever was seen of it is out of date."""
+    """Return a path's candidate after a hint: whatever was seen of it is out of date."""
     if candidate is None:
         return Candidate(first=now, changed=now, quiet=quiet, must_read=must_read)
-    return replace(
-        candidate, changed=now, seen=None, must_read=candidate.must_read or must_read, not_before=_NEVER
-    )
+    must_read = candidate.must_read or must_read
+    return replace(candidate, changed=now, seen=None, must_read=must_read, not_before=_AT_ONCE)
+
+
+def absent(now: float, quiet: float) -> Candidate:
+    """Return the candidate of a missing path, to be looked for once more after it had time to be moved.
+
+    A file that was renamed is missing at once, and found under its new name only after its quiet period
+    there.
+    """
+    return Candidate(first=now, changed=now, quiet=quiet, not_before=now + 2 * quiet + ABSENT_WAIT)
 
 
 def quiet_needed(candidate: Candidate, size: int) -> float:
@@ -67,10 +79,10 @@ def due(candidate: Candidate) -> float:
 
 
 def look(candidate: Candidate, fingerprint: Fingerprint, asked: float, now: float) -> Candidate:
-    """Enter what a look saw; `asked` is when the look was asked for.
+    """Return the candidate after a look that was asked for at `asked`.
 
-    A look that is older than the last happening proves nothing and is dropped. What is empty is looked at
-    time and again: no event may tell that it was filled.
+    A look that is older than the last hint proves nothing and is dropped. An empty file is looked at time and
+    again: in a directory that was made a moment before, no event may tell that it was filled.
     """
     if asked < candidate.changed:
         return candidate
@@ -83,25 +95,28 @@ def look(candidate: Candidate, fingerprint: Fingerprint, asked: float, now: floa
 
 
 def is_settled(candidate: Candidate, fingerprint: Fingerprint, asked: float) -> bool:
-    """Say whether this look, asked for at `asked`, completes the quiet period with nothing changed."""
-    return candidate.seen == fingerprint and asked >= candidate.changed + quiet_needed(
-        candidate, fingerprint.size
-    )
+    """Return whether this look, asked for at `asked`, completes the quiet period with nothing changed."""
+    rested = asked >= candidate.changed + quiet_needed(candidate, fingerprint.size)
+    return candidate.seen == fingerprint and rested
 
 
 def quiet_for(settle: float, recent: int) -> float:
     """Return the quiet period for a path of which `recent` versions came within the last hour.
 
-    An editor that saves all the time is to send its pauses, not its saves.
+    An editor that saves all the time sends its pauses, not its saves.
     """
     return max(settle, min(settle * 2.0 ** min(recent, 32), LONGEST_QUIET))
 
 
-# --- Held by somebody ----------------------------------------------------------------------------
+# --- Files in use --------------------------------------------------------------------------------
 
 
 def postpone(candidate: Candidate, now: float) -> Candidate:
-    """Somebody works on the file, or is about to: look again, the more seldom the longer it takes."""
+    """Look again later, the more seldom the longer the file has been settling.
+
+    Most writers close a file within seconds; a download or a virtual machine's disk may take a day, and a
+    look every two seconds would tell nothing new.
+    """
     wait = min(max(candidate.quiet, (now - candidate.first) / 4), LONGEST_WAIT)
     return replace(candidate, not_before=now + wait)
 
@@ -109,19 +124,20 @@ def postpone(candidate: Candidate, now: float) -> Candidate:
 def lock_names(name: bytes) -> tuple[bytes, ...]:
     """Return the names of the files that say that an editor has this one open.
 
-    Microsoft Office and WPS replace the first characters of a long name; LibreOffice adds a frame.
+    Microsoft Office puts `~$` before the name, or in the place of its first or first two characters when the
+    name is long; WPS writes `.~` before it, LibreOffice a frame around it.
     """
     text = name.decode("utf-8", "surrogateescape")
     locks = (f"~${text}", f"~${text[1:]}", f"~${text[2:]}", f".~lock.{text}#", f".~{text}")
-    # A lock that is let through by the configuration would for long be its own.
+    # `!~*` in the configuration lets `~$a` through, and the lock name of `~$a` may be `~$a` itself.
     return tuple(lock.encode("utf-8", "surrogateescape") for lock in locks if lock != text)
 
 
 def locks_since(candidate: Candidate, now: float, wall: float) -> float | None:
-    """Return the mtime (wall clock) from which on a lock holds the file; None when no lock does any more."""
+    """Return the mtime (wall clock) from which on a lock keeps the file waiting; None when no lock does."""
     return None if now - candidate.changed > LOCK_HOLDS else wall - LOCK_AGES
 
 
 def is_past_ceiling(candidate: Candidate, now: float) -> bool:
-    """Say whether a file has not come to rest for so long that people should know."""
+    """Return whether a file has been settling for so long that people should know."""
     return now - candidate.first >= CEILING

@@ -1,29 +1,37 @@
-"""Paths between a hint and a decision: settling, looked at, read, missing.
+"""Paths between a hint and a decision: what is known of each, and which are to be looked at when.
 
-Everything here is made again by a scan, so nothing of it is on disk. All instants are monotonic.
+Nothing here is on disk: after a restart, a scan finds every path again. All instants are monotonic.
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from heapq import heappop, heappush
 from itertools import islice
 from typing import Final
 
 from dingwatch import names, settle
-from dingwatch.intake.folder import Folder, Phase
-from dingwatch.intake.jobs import Examined, Found, Look, Looked, Unexamined
-from dingwatch.model import Cause, Fingerprint, InUse, Vanished, Verdict
+from dingwatch.intake.folder import Folder
+from dingwatch.intake.jobs import Examined, ExamineFailed, Found, Look, Looked
+from dingwatch.intake.phases import (
+    AWAITING_LOOK,
+    LOOK_OUT,
+    PATHS,
+    UNDECIDED,
+    PathEvent,
+    PathPhase,
+    WatchPhase,
+    advance,
+)
+from dingwatch.model import Cause, Fingerprint, FolderDown, InUse, Vanished, Verdict
 from dingwatch.settle import Candidate
 from dingwatch.texts import Log
 
 LOOKS_AT_ONCE: Final = 256
-ABSENT_WAIT: Final = 2.0
-"""Seconds, beyond two quiet periods, that a missing file may turn up under another name."""
-RESTLESS_EVERY: Final = 60.0
-"""Seconds between two looks at which files never come to rest."""
+CEILING_INTERVAL: Final = 60.0
+"""Seconds between two searches for files that are past the ceiling."""
 
 _CHANGING: Final = Cause("changing", "", "IN_USE")
 
@@ -33,7 +41,7 @@ Key = tuple[int, bytes]
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """A candidate that has come to rest, and what it is then."""
+    """A path that has settled, and its fingerprint then."""
 
     key: Key
     candidate: Candidate
@@ -41,8 +49,8 @@ class Settled:
 
 
 @dataclass(frozen=True, slots=True)
-class Restless:
-    """A file that has not come to rest for a day or longer, and since when (monotonic)."""
+class PastCeiling:
+    """A file that has been settling for a day or longer, and since when (monotonic)."""
 
     folder: int
     path: bytes
@@ -51,304 +59,355 @@ class Restless:
 
 @dataclass(frozen=True, slots=True)
 class Settling:
-    """A path that is not yet decided on: since when (monotonic), and what holds it back, if anything does."""
+    """A path that is not yet decided on: since when (monotonic), and why it waits, where that is known."""
 
     since: float
     reason: Cause | None
 
 
+@dataclass(slots=True)
+class _Record:
+    """All that is kept of one path. `phase` is changed by `Candidates._advance` alone."""
+
+    key: Key
+    candidate: Candidate
+    phase: PathPhase = PathPhase.IDLE
+    asked: float = 0.0
+    """When the look that is out was asked for."""
+    reason: Cause | None = None
+    """Why it cannot be read yet."""
+    lock: Key | None = None
+    """The editor's lock that it waits for."""
+    unreadable_logged: bool = False
+    ceiling_logged: bool = False
+
+
 class Candidates:
-    """Keeps every path that is settling, and says which are to be looked at when."""
+    """Follows every path from its first hint to the decision on it."""
 
     def __init__(self, folders: Mapping[int, Folder], log: Callable[..., None]) -> None:
         self._folders = folders
         self._log = log
-        self._settling: dict[Key, Candidate] = {}
+        self._records: dict[Key, _Record] = {}
+        """In the order of `candidate.first`: a path that begins to settle afresh goes to the end."""
+        self._by_phase: dict[PathPhase, dict[Key, _Record]] = {
+            phase: {} for phase in set(PathPhase) - AWAITING_LOOK - {PathPhase.IDLE}
+        }
+        self._undecided: Counter[int] = Counter()
+        """How many files of each folder are not yet decided on."""
         self._agenda: list[tuple[float, Key]] = []
-        self._looking: set[Key] = set()
-        self._settled: dict[Key, Settled] = {}
-        self._examining: dict[Key, Candidate] = {}
-        self._absent: dict[Key, float] = {}
-        self._confirming: set[Key] = set()
+        """A heap of the next looks. Entries that are out of date are dropped when they are met."""
         self._locks: dict[Key, Key] = {}
-        self._reasons: dict[Key, Cause] = {}
-        self._told: set[tuple[Log, Key]] = set()
-        self._met: dict[int, set[tuple[Log, bytes]]] = defaultdict(set)
-        """By folder, what scans find anew as long as it is there, and that was told; met since the last."""
-        self._met_before: dict[int, set[tuple[Log, bytes]]] = {}
-        self._tell_restless_at = 0.0
-        self.gone: set[Key] = set()
-        """Missing files whose absence has been confirmed."""
-        self.restless: tuple[Restless, ...] = ()
+        """Which path waits for an editor's lock."""
+        self._ceiling_at = 0.0
+        self.past_ceiling: tuple[PastCeiling, ...] = ()
 
     # --- What others ask -----------------------------------------------------------------------
 
-    def settling(self) -> Counter[int]:
-        """Count the files that are not yet decided on, by folder."""
-        return Counter(folder for folder, _ in self._undecided())
+    def count_settling(self) -> Counter[int]:
+        """Return how many files of each folder are not yet decided on."""
+        return self._undecided.copy()
 
-    def _undecided(self) -> set[Key]:
-        return {*self._settling, *self._examining, *self._settled}
-
-    def standing(self, key: Key) -> Settling | None:
-        """Return how a path stands that is not yet decided on."""
-        waits = self._settled.get(key)
-        candidate = self._settling.get(key) or self._examining.get(key) or (waits and waits.candidate)
-        return Settling(candidate.first, self._reasons.get(key)) if candidate else None
+    def describe(self, key: Key) -> Settling | None:
+        """Return since when a path has been settling and why; None when it is not."""
+        record = self._records.get(key)
+        if record is None or record.phase not in UNDECIDED:
+            return None
+        return Settling(record.candidate.first, record.reason)
 
     @property
     def reading(self) -> int:
-        """How many files are out to be read."""
-        return len(self._examining)
+        """How many files are being read."""
+        return len(self._by_phase[PathPhase.READING])
 
     @property
     def any_settled(self) -> bool:
-        """Whether anything waits for a decision."""
-        return bool(self._settled)
+        """Whether anything has settled and waits for a decision."""
+        return bool(self._by_phase[PathPhase.SETTLED])
 
-    def settled(self, limit: int) -> list[Settled]:
-        """Return the first files that have settled."""
-        return list(islice(self._settled.values(), max(limit, 0)))
+    @property
+    def empty(self) -> bool:
+        """Whether every path is decided on."""
+        return not self._records
 
-    def is_settling(self, key: Key) -> bool:
-        """Say whether something has happened to a path since it was decided on."""
-        return key in self._settling
+    def next_settled(self, limit: int) -> list[Settled]:
+        """Return the first files that have settled and wait for a decision."""
+        settled = islice(self._by_phase[PathPhase.SETTLED].values(), max(limit, 0))
+        return [Settled(one.key, one.candidate, one.candidate.seen) for one in settled if one.candidate.seen]
 
-    # --- Hints ---------------------------------------------------------------------------------
+    def gone(self) -> list[Key]:
+        """Return the missing paths whose absence has been confirmed."""
+        return sorted(self._by_phase[PathPhase.GONE])
 
-    def hint(self, key: Key, at: float, *, must_read: bool = False) -> None:
-        """Something happened to a path."""
-        self._unlock(key, at)
+    def changed_since_read(self, one: Examined) -> bool:
+        """Return whether a path got a hint while it was being read."""
+        return self._records[one.job.folder, one.job.path].candidate.seen is None
+
+    def must_read(self, one: Examined) -> bool:
+        """Return whether a path was read although its size and mtime may have been known."""
+        return self._records[one.job.folder, one.job.path].candidate.must_read
+
+    # --- The one place where a phase changes ------------------------------------------------------
+
+    def _advance(self, record: _Record, event: PathEvent, candidate: Candidate | None = None) -> None:
+        """Let something happen to a path: change its phase by the table, and every index with it."""
+        before, after = record.phase, advance(PATHS, record.phase, event)
+        key, record.phase = record.key, after
+        if candidate is not None:
+            if candidate.first != record.candidate.first:
+                self._records[key] = self._records.pop(key)
+            record.candidate = candidate
+        if after is not before:
+            self._undecided[key[0]] += (after in UNDECIDED) - (before in UNDECIDED)
+            self._by_phase.get(before, {}).pop(key, None)
+            if after in self._by_phase:
+                self._by_phase[after][key] = record
+        if after is PathPhase.IDLE:
+            self._forget_lock(record)
+            del self._records[key]
+        elif after in AWAITING_LOOK and (after is not before or candidate is not None):
+            heappush(self._agenda, (settle.due(record.candidate), key))
+
+    def _record(self, key: Key, candidate: Candidate) -> _Record:
+        """Return what is kept of a path, beginning to follow it where nothing is."""
+        return self._records.get(key) or self._records.setdefault(key, _Record(key, candidate))
+
+    # --- Hints -------------------------------------------------------------------------------
+
+    def on_hint(self, key: Key, at: float, *, must_read: bool = False) -> None:
+        """Follow a path to which something may have happened."""
+        self._end_lock(key, at)
         folder = self._folders.get(key[0])
         if folder is None or not folder.settings.filter.accepts(key[1]):
             return
-        if folder.phase is not Phase.UP:
-            folder.hinted.add(key[1])
-        self._absent.pop(key, None)
-        self.gone.discard(key)
-        self._put(key, settle.hint(self._settling.get(key), at, folder.quiet, must_read=must_read))
+        folder.on_hint(key[1])
+        record = self._records.get(key)
+        settling = record.candidate if record is not None and record.phase in UNDECIDED else None
+        candidate = settle.hint(settling, at, folder.quiet, must_read=must_read)
+        self._advance(self._record(key, candidate), PathEvent.HINT, candidate)
 
-    def _unlock(self, key: Key, at: float) -> None:
-        """Something happened to an editor's lock: the file beside it need not wait for its next look."""
-        held = self._locks.pop(key, None)
-        if held in self._settling:
-            self._put(held, replace(self._settling[held], not_before=at))
-
-    def found(self, found: Found, at: float) -> None:
-        """Enter what a scan found."""
+    def on_found(self, found: Found, at: float) -> None:
+        """Follow the paths that a scan found in a state unknown to the ledger, or missing."""
         for path in found.unknown:
-            key = (found.folder, path)
-            if key not in self._settling and key not in self._examining and key not in self._settled:
-                self.hint(key, at)
+            record = self._records.get((found.folder, path))
+            if record is None or record.phase not in UNDECIDED:
+                self.on_hint((found.folder, path), at)
         for path in found.missing:
             self._miss((found.folder, path), at)
-        self._tell_irregular([(found.folder, path) for path in found.irregular])
-        for path, verdict in found.unlisted:
-            key = (found.folder, path or b".")
-            if self._meets(Log.UNREADABLE, key):
-                self._say_of(Log.UNREADABLE, key, verdict.cause)
-
-    def scanned(self, folder: int) -> None:
-        """A scan came to its end: what was not met since the one before is there no more."""
-        self._met_before[folder] = self._met.pop(folder, set())
 
     def _miss(self, key: Key, at: float) -> None:
-        self._absent.setdefault(key, at + 2 * self._folders[key[0]].quiet + ABSENT_WAIT)
-
-    def _put(self, key: Key, candidate: Candidate) -> None:
-        self._settling[key] = candidate
-        heappush(self._agenda, (settle.due(candidate), key))
+        """Follow a path that a scan did not find where the ledger has it."""
+        absent = settle.absent(at, self._folders[key[0]].quiet)
+        record, candidate = self._record(key, absent), None
+        if record.phase is PathPhase.IDLE:
+            candidate = absent
+        elif record.phase in UNDECIDED - AWAITING_LOOK:
+            # What a look or a reading that is out has seen may be older than the scan's listing.
+            candidate = settle.hint(record.candidate, at, absent.quiet)
+        self._advance(record, PathEvent.MISS, candidate)
 
     # --- Looks ---------------------------------------------------------------------------------
 
     def looks(self, at: float) -> list[Look]:
         """Return the looks that are due, many paths to a job."""
         due: dict[int, list[bytes]] = defaultdict(list)
-        for key in (*self._due(at), *self._overdue(at)):
-            due[key[0]].append(key[1])
-            self._looking.add(key)
+        for record in self._due(at):
+            folder, path = record.key
+            due[folder].append(path)
+            record.asked = at
+            self._advance(record, PathEvent.LOOK)
         return [
             Look(folder, tuple(paths[i : i + LOOKS_AT_ONCE]), at)
             for folder, paths in due.items()
             for i in range(0, len(paths), LOOKS_AT_ONCE)
         ]
 
-    def _due(self, at: float) -> Iterable[Key]:
-        """Take from the agenda; what is out or whose folder is down comes back to it by itself."""
+    def _due(self, at: float) -> Iterator[_Record]:
         while self._agenda and self._agenda[0][0] <= at:
-            _, key = heappop(self._agenda)
-            candidate = self._settling.get(key)
-            free = key not in self._looking and key not in self._examining
-            if candidate is not None and free and self._is_up(key) and settle.due(candidate) <= at:
-                yield key
-
-    def _overdue(self, at: float) -> Iterable[Key]:
-        """Missing files that had their time to turn up elsewhere."""
-        for key in [key for key, until in self._absent.items() if until <= at and self._is_up(key)]:
-            del self._absent[key]
-            self._confirming.add(key)
-            yield key
-
-    def _is_up(self, key: Key) -> bool:
-        return self._folders[key[0]].phase is Phase.UP
+            record = self._on_agenda()
+            heappop(self._agenda)
+            if record is not None:
+                yield record
 
     def next_at(self) -> float | None:
         """Return when the next look is due; None when nothing waits for one."""
-        wakes = [until for key, until in self._absent.items() if self._is_up(key)]
-        return min((*wakes, *(when for when, _ in self._agenda[:1])), default=None)
+        while self._agenda and self._on_agenda() is None:
+            heappop(self._agenda)
+        return self._agenda[0][0] if self._agenda else None
 
-    def looked(self, looked: Looked, at: float) -> None:
-        """Enter what looks saw; one that is older than the last happening proves nothing."""
+    def _on_agenda(self) -> _Record | None:
+        """Return the record whose look is the first on the agenda; None when that is out of date.
+
+        While its folder is down nothing is looked at; `on_folder_up` puts its paths on the agenda again.
+        """
+        when, key = self._agenda[0]
+        record = self._records.get(key)
+        if record is None or record.phase not in AWAITING_LOOK or settle.due(record.candidate) != when:
+            return None
+        return record if self._folders[key[0]].phase is WatchPhase.UP else None
+
+    def on_looked(self, looked: Looked, at: float) -> list[bytes]:
+        """Enter what looks saw; return the paths at which something lies that is no regular file."""
+        irregular = []
         for path, seen in looked.seen:
-            key = (looked.job.folder, path)
-            self._looking.discard(key)
-            confirming = key in self._confirming
-            self._confirming.discard(key)
-            candidate = self._settling.get(key)
-            if candidate is not None and looked.job.asked < candidate.changed:
-                self._put(key, candidate)
-            elif isinstance(seen, Vanished):
-                self._saw_nothing(key, seen, at, confirming=confirming)
-            elif candidate is not None and isinstance(seen, Fingerprint):
-                self._saw(key, candidate, seen, looked.job.asked, at)
-            elif candidate is not None and not isinstance(seen, Fingerprint):
-                self._cannot_look(key, candidate, seen, at)
-            elif confirming and isinstance(seen, Fingerprint):
-                self.hint(key, at)
+            record = self._records.get((looked.job.folder, path))
+            # A look that was out when the folder went down may come back after the next one was asked for.
+            if record is None or record.phase not in LOOK_OUT or record.asked != looked.job.asked:
+                continue
+            if record.phase is PathPhase.CONFIRMING:
+                self._confirm(record, seen, at)
+            else:
+                self._see(record, seen, at)
+            if isinstance(seen, Vanished) and seen.cause.code == "not_regular":
+                irregular.append(path)
+        return irregular
 
-    def _saw(self, key: Key, candidate: Candidate, seen: Fingerprint, asked: float, at: float) -> None:
-        if settle.is_settled(candidate, seen, asked):
-            self._settled[key] = Settled(key, candidate, seen)
-            del self._settling[key]
+    def _see(self, record: _Record, seen: Fingerprint | Verdict, at: float) -> None:
+        candidate, asked = record.candidate, record.asked
+        if asked < candidate.changed:
+            self._advance(record, PathEvent.UNSETTLE)
+        elif isinstance(seen, Vanished):
+            self._clear_reason(record)
+            absent = settle.absent(at, self._folders[record.key[0]].quiet)
+            self._advance(record, PathEvent.VANISH, absent)
+        elif not isinstance(seen, Fingerprint):
+            self._cannot_read(record, seen, at)
+        elif settle.is_settled(candidate, seen, asked):
+            self._advance(record, PathEvent.SETTLE)
         else:
-            self._put(key, settle.look(candidate, seen, asked, at))
+            self._advance(record, PathEvent.UNSETTLE, settle.look(candidate, seen, asked, at))
 
-    def _saw_nothing(self, key: Key, verdict: Vanished, at: float, *, confirming: bool) -> None:
-        if self._settling.pop(key, None) is not None:
-            self._nothing_holds(key)
-        if confirming:
-            self.gone.add(key)
-        else:
-            self._miss(key, at)
-        if verdict.cause.code == "not_regular":
-            self._tell_irregular([key])
+    def _confirm(self, record: _Record, seen: Fingerprint | Verdict, at: float) -> None:
+        if isinstance(seen, Vanished):
+            self._advance(record, PathEvent.VANISH)
+        elif isinstance(seen, Fingerprint):
+            there = settle.hint(None, at, self._folders[record.key[0]].quiet)
+            self._advance(record, PathEvent.UNSETTLE, there)
+        else:  # it is neither there nor known to be missing: the next scan asks again
+            self._advance(record, PathEvent.FINISH)
 
-    def _cannot_look(self, key: Key, candidate: Candidate, verdict: Verdict, at: float) -> None:
-        """Keep a file that cannot be read now; look again ever more seldom, and say so once."""
-        self._tell(Log.UNREADABLE, key, verdict.cause)
-        self._reasons[key] = verdict.cause
-        self._put(key, settle.postpone(candidate, at))
+    def _cannot_read(self, record: _Record, verdict: Verdict, at: float) -> None:
+        """Keep a file that cannot be read now; look again ever more seldom, and log it once."""
+        cause = record.reason = verdict.cause
+        if not record.unreadable_logged:
+            record.unreadable_logged = True
+            self._log_path(Log.UNREADABLE, record.key, cause)
+        self._advance(record, PathEvent.UNSETTLE, settle.postpone(record.candidate, at))
 
-    # --- Digests -------------------------------------------------------------------------------
+    # --- Decisions and digests -------------------------------------------------------------------
 
-    def decided(self, settled: Iterable[Settled]) -> None:
-        """These wait for no decision any more; some may have to be read first."""
-        for one in settled:
-            self._settled.pop(one.key, None)
-            if one.key not in self._examining:
-                self._nothing_holds(one.key)
+    def finish(self, settled: Settled) -> None:
+        """Follow a settled path no more: it is decided on."""
+        self._advance(self._records[settled.key], PathEvent.FINISH)
 
-    def being_read(self, settled: Settled) -> None:
-        """A settled file goes out to be read."""
-        self._examining[settled.key] = settled.candidate
+    def finish_gone(self, key: Key) -> None:
+        """Follow a missing path no more: its absence is written down."""
+        self._advance(self._records[key], PathEvent.FINISH)
+
+    def begin_reading(self, settled: Settled) -> None:
+        """Note that a settled file goes out to be read."""
+        self._advance(self._records[settled.key], PathEvent.READ)
 
     def wait_longer(self, settled: Settled, quiet: float) -> None:
-        """A path whose versions come often needs a longer quiet period; nothing else has changed."""
-        if settled.key not in self._settling:
-            self._put(settled.key, replace(settled.candidate, quiet=quiet, seen=settled.fingerprint))
+        """Give a path whose versions come often a longer quiet period, which has begun already."""
+        record = self._records[settled.key]
+        self._clear_reason(record)
+        self._advance(record, PathEvent.UNSETTLE, replace(record.candidate, quiet=quiet))
 
-    def examined(self, examined: Sequence[Examined]) -> None:
-        """These were read and decided on."""
-        for one in examined:
-            key = (one.job.folder, one.job.path)
-            self._come_back(key)
-            self._nothing_holds(key)
+    def on_examined(self, one: Examined) -> None:
+        """Follow a path no more that was read and decided on, unless it got a hint meanwhile."""
+        record = self._records[one.job.folder, one.job.path]
+        self._clear_reason(record)
+        self._advance(record, PathEvent.UNSETTLE if self.changed_since_read(one) else PathEvent.FINISH)
 
-    def unexamined(self, one: Unexamined, at: float) -> None:
-        """A settled file could not be read as it had settled."""
-        key = (one.job.folder, one.job.path)
-        candidate = self._come_back(key)
-        if key in self._settling or candidate is None:
+    def on_examine_failed(self, one: ExamineFailed, at: float) -> None:
+        """Let a file settle again that could not be read as it had settled."""
+        record = self._records[one.job.folder, one.job.path]
+        candidate = record.candidate
+        if candidate.seen is None:  # it got a hint meanwhile: the reading says nothing new
+            self._advance(record, PathEvent.UNSETTLE)
             return
         match one.verdict:
             case InUse(cause=cause, lock=lock):
-                self._reasons[key] = cause
-                self._hold(key, replace(candidate, seen=one.job.fingerprint), lock, at)
-            case Vanished():
-                self._put(key, settle.hint(candidate, at, candidate.quiet))
+                record.reason = cause
+                self._wait_for_lock(record, lock)
+                self._advance(record, PathEvent.UNSETTLE, settle.postpone(candidate, at))
+            case Vanished() | FolderDown():  # that the folder is down is no fact about the file
+                self._advance(record, PathEvent.UNSETTLE, settle.hint(candidate, at, candidate.quiet))
             case verdict:
-                self._cannot_look(key, candidate, verdict, at)
+                self._cannot_read(record, verdict, at)
 
-    def _come_back(self, key: Key) -> Candidate | None:
-        """Take a file out of those being read; what happened to it meanwhile is looked at now."""
-        candidate = self._examining.pop(key, None)
-        if key in self._settling:
-            self._put(key, self._settling[key])
-        return candidate
+    def _clear_reason(self, record: _Record) -> None:
+        """Forget why a file could not be read; should that happen again, it is logged again."""
+        record.reason, record.unreadable_logged = None, False
+        self._forget_lock(record)
 
-    def _nothing_holds(self, key: Key) -> None:
-        """What held a path back holds no more; should it come again, it is told again."""
-        self._told.discard((Log.UNREADABLE, key))
-        self._reasons.pop(key, None)
+    # --- Editors' locks ------------------------------------------------------------------------
 
-    def _hold(self, key: Key, candidate: Candidate, lock: bytes | None, at: float) -> None:
+    def _wait_for_lock(self, record: _Record, lock: bytes | None) -> None:
+        self._forget_lock(record)
         if lock is not None:
-            directory, slash, _ = key[1].rpartition(b"/")
-            self._locks[key[0], directory + slash + lock] = key
-        self._put(key, settle.postpone(candidate, at))
+            folder, path = record.key
+            directory, slash, _ = path.rpartition(b"/")
+            record.lock = (folder, directory + slash + lock)
+            self._locks[record.lock] = record.key
+
+    def _forget_lock(self, record: _Record) -> None:
+        if record.lock is not None and self._locks.get(record.lock) == record.key:
+            del self._locks[record.lock]
+        record.lock = None
+
+    def _end_lock(self, lock: Key, at: float) -> None:
+        """Look at once at the file beside an editor's lock to which something happened.
+
+        The editor has most likely been closed, and the next look might be a minute away.
+        """
+        if lock not in self._locks:
+            return
+        record = self._records[self._locks[lock]]
+        self._forget_lock(record)
+        if record.phase is PathPhase.SETTLING:
+            record.candidate = replace(record.candidate, not_before=at)
+            heappush(self._agenda, (settle.due(record.candidate), record.key))
 
     # --- Folders -------------------------------------------------------------------------------
 
-    def folder_down(self, folder: int) -> None:
-        """Looks that were out may come back as the folder's failure, naming no path."""
-        self._looking = {key for key in self._looking if key[0] != folder}
-        self._confirming = {key for key in self._confirming if key[0] != folder}
+    def on_folder_down(self, folder: int) -> None:
+        """Take back the looks that are out: they may come back as the folder's failure, naming no path."""
+        for phase in LOOK_OUT:
+            for record in [one for key, one in self._by_phase[phase].items() if key[0] == folder]:
+                self._advance(record, PathEvent.SUSPEND)
 
-    def folder_up(self, folder: int) -> None:
-        """Its candidates may be looked at (again)."""
-        for key, candidate in self._settling.items():
-            if key[0] == folder:
-                heappush(self._agenda, (settle.due(candidate), key))
+    def on_folder_up(self, folder: int) -> None:
+        """Put the paths of a folder on the agenda (again)."""
+        for key, record in self._records.items():
+            if key[0] == folder and record.phase in AWAITING_LOOK:
+                heappush(self._agenda, (settle.due(record.candidate), key))
 
-    # --- What people are told, once ------------------------------------------------------------
+    # --- The log -------------------------------------------------------------------------------
 
-    def _tell(self, text: Log, key: Key, cause: Cause, **values: object) -> None:
-        if (text, key) not in self._told:
-            self._told.add((text, key))
-            self._say_of(text, key, cause, **values)
-
-    def _say_of(self, text: Log, key: Key, cause: Cause, **values: object) -> None:
+    def _log_path(self, text: Log, key: Key, cause: Cause, **values: object) -> None:
         path = names.readable(key[1])
         self._log(text, path=path, code=cause.code, message=cause.message, advice=cause.advice, **values)
 
-    def _meets(self, text: Log, key: Key) -> bool:
-        """Say whether something that scans find was not met before."""
-        folder, path = key
-        before = self._met_before.get(folder, ())
-        new = (text, path) not in self._met[folder] and (text, path) not in before
-        self._met[folder].add((text, path))
-        return new
-
-    def _tell_irregular(self, keys: Sequence[Key]) -> None:
-        """One line for what one scan found: a share may be full of links."""
-        new = [key for key in keys if self._meets(Log.NOT_REGULAR, key)]
-        if new:
-            self._log(Log.NOT_REGULAR, path=names.readable(new[0][1]), count=len(new))
-
-    def tell_restless(self, at: float) -> None:
-        """Say which files never come to rest; each once."""
-        if at < self._tell_restless_at:
+    def log_past_ceiling(self, at: float) -> None:
+        """Log the files that have been settling for a day; each once."""
+        if at < self._ceiling_at:
             return
-        self._tell_restless_at = at + RESTLESS_EVERY
-        undecided = self._undecided()
-        self._told = {one for one in self._told if one[1] in undecided}
-        self.restless = tuple(
-            Restless(*key, candidate.first)
-            for key, candidate in (*self._settling.items(), *self._examining.items())
-            if settle.is_past_ceiling(candidate, at) and self._is_up(key)
-        )
-        for one in self.restless:
-            key = (one.folder, one.path)
-            cause = self._reasons.get(key, _CHANGING)
-            hours = int((at - one.since) // 3600)
-            self._tell(Log.RESTLESS, key, cause, hours=hours)
+        self._ceiling_at = at + CEILING_INTERVAL
+        late = list(self._past_ceiling(at))
+        self.past_ceiling = tuple(PastCeiling(*one.key, one.candidate.first) for one in late)
+        for one in late:
+            if not one.ceiling_logged:
+                one.ceiling_logged = True
+                hours = int((at - one.candidate.first) // 3600)
+                self._log_path(Log.RESTLESS, one.key, one.reason or _CHANGING, hours=hours)
+
+    def _past_ceiling(self, at: float) -> Iterator[_Record]:
+        """Yield the oldest records, up to the first that is not yet past the ceiling."""
+        for record in self._records.values():
+            if not settle.is_past_ceiling(record.candidate, at):
+                return
+            up = self._folders[record.key[0]].phase is WatchPhase.UP
+            if up and record.phase in UNDECIDED:
+                yield record

@@ -1,13 +1,15 @@
-"""What becomes of files that settled, were read, or are missing: versions and their deliveries.
+"""Decisions on files that settled, were read or are missing: versions and their deliveries.
 
-Called within one transaction of the ledger; what it returns is taken over once that is on disk.
+`decide` only reads the ledger and `write` writes what was decided; the loop takes it over once that is on
+disk.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from sqlalchemy import Connection
 
@@ -19,17 +21,43 @@ from dingwatch.ledger import folders as bound
 from dingwatch.ledger import pauses, versions
 from dingwatch.ledger.store import Store, chunks
 from dingwatch.ledger.versions import NewVersion, Renewal
+from dingwatch.lifecycle import WITHDRAWABLE
 from dingwatch.model import Cause, Fingerprint, Now
-from dingwatch.novelty import Known, Moved, New, Read, Returned, Touched, Unchanged
+from dingwatch.novelty import Known, Moved, New, Novelty, Read, Returned, Touched, Unchanged
 from dingwatch.payload import choose_payload
 
-HOUR = 3600.0
+HOUR: Final = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """All that one tick has to decide on."""
+
+    listed: Sequence[Listed]
+    settled: Sequence[Settled]
+    examined: Sequence[Examined]
+    gone: Sequence[Key]
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is nothing to decide."""
+        return not (self.listed or self.settled or self.examined or self.gone)
+
+
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """The old files that a folder's first look found; `blank_device` as the ledger's mark has it."""
+
+    folder: Folder
+    old: Sequence[NewVersion]
+    blank_device: str | None
 
 
 @dataclass(slots=True)
 class Writes:
     """What one tick writes to the ledger."""
 
+    baselines: list[Baseline] = field(default_factory=list)
     new: list[NewVersion] = field(default_factory=list)
     renewed: list[Renewal] = field(default_factory=list)
     present: list[int] = field(default_factory=list)
@@ -37,29 +65,45 @@ class Writes:
     withdrawn: list[int] = field(default_factory=list)
     returned: list[int] = field(default_factory=list)
 
-    def any(self) -> bool:
-        """Say whether delivery has something to look at."""
+    @property
+    def concern_delivery(self) -> bool:
+        """Whether delivery has something to look at."""
         return bool(self.new or self.renewed or self.superseded or self.withdrawn or self.returned)
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing is to be written."""
+        return not (self.concern_delivery or self.present or self.baselines)
 
 
 @dataclass(slots=True)
 class Decided:
-    """What was decided in one transaction."""
+    """What was decided in one tick."""
 
     writes: Writes = field(default_factory=Writes)
+    finished: list[Settled] = field(default_factory=list)
+    """Files that are decided on without being read."""
     to_read: list[tuple[Settled, Examine]] = field(default_factory=list)
     to_wait: list[tuple[Settled, float]] = field(default_factory=list)
     """Files that need a longer quiet period, and which."""
     to_look: list[Key] = field(default_factory=list)
     """Paths that were taken for moved versions, which have meanwhile been found elsewhere."""
-    baselines: list[tuple[Folder, int]] = field(default_factory=list)
-    """Folders whose first look was written, and how many files were there."""
     floods: list[Folder] = field(default_factory=list)
     """Folders in which more settled within an hour than may go without a person's word."""
 
 
+@dataclass(frozen=True, slots=True)
+class _File:
+    """A file to be decided on, and the versions of its path; `digest` is None until it has been read."""
+
+    key: Key
+    fingerprint: Fingerprint
+    known: Sequence[Known]
+    digest: str | None = None
+
+
 class Decisions:
-    """Decides by `novelty.novelty`, with what the ledger knows."""
+    """Decides by `novelty.classify`, with what the ledger knows."""
 
     def __init__(
         self, store: Store, folders: Mapping[int, Folder], app: str, refused: frozenset[str]
@@ -69,45 +113,40 @@ class Decisions:
         self._app = app
         self._refused = refused
 
-    def decide(
-        self,
-        connection: Connection,
-        now: Now,
-        *,
-        listed: Sequence[Listed],
-        settled: Sequence[Settled],
-        examined: Sequence[Examined],
-        gone: Iterable[Key],
-    ) -> Decided:
-        """Decide on all of it, and write it."""
+    def decide(self, connection: Connection, batch: Batch, now: Now) -> Decided:
+        """Decide on everything in a batch, without writing anything."""
         decided = Decided()
-        for one in listed:
-            self._baseline(connection, decided, one, now)
-        self._settled(connection, decided, settled, now)
-        self._examined(connection, decided, examined, now)
+        for one in batch.listed:
+            decided.writes.baselines.append(self._baseline(connection, one, now))
+        self._decide_settled(connection, decided, batch.settled, now)
+        self._decide_examined(connection, decided, batch.examined, now)
         moved = {one.version for one in decided.writes.renewed}
-        for known in self._here(connection, sorted(gone)).values():
-            decided.writes.withdrawn += [one.id for one in known if one.id not in moved]
-        self._write(connection, decided, now)
+        for known in self._here(connection, batch.gone).values():
+            decided.writes.withdrawn += [
+                one.id
+                for one in known
+                if one.id not in moved and (not one.missing or one.states & WITHDRAWABLE)
+            ]
         return decided
 
     # --- What settled ----------------------------------------------------------------------------
 
-    def _settled(
+    def _decide_settled(
         self, connection: Connection, decided: Decided, settled: Sequence[Settled], now: Now
     ) -> None:
         here = self._here(connection, [one.key for one in settled])
         alike = self._alike(connection, settled)
         for one in settled:
-            known = here[one.key]
+            file = _File(one.key, one.fingerprint, here[one.key])
             rivals = alike.get((one.key[0], one.fingerprint.size, one.fingerprint.mtime_ns), [])
             others = tuple(rival for rival in rivals if rival.path != one.key[1] and rival.counts)
-            found = novelty.classify(one.fingerprint, None, known, (), on_change=self._on_change(one.key))
+            found = self._classify(file, ())
             decided_now = isinstance(found, Unchanged) or (isinstance(found, Returned) and not others)
             if decided_now and not one.candidate.must_read:
-                self._enter(decided.writes, one.key, one.fingerprint, None, found, now)
+                decided.finished.append(one)
+                self._enter(decided.writes, file, found, now)
                 continue
-            recent = sum(version.noticed_at > now.wall - HOUR for version in known if not version.baseline)
+            recent = sum(one.noticed_at > now.wall - HOUR for one in file.known if not one.baseline)
             quiet = settle.quiet_for(self._folders[one.key[0]].quiet, recent)
             if quiet > one.candidate.quiet and recent:
                 decided.to_wait.append((one, quiet))
@@ -115,32 +154,33 @@ class Decisions:
             locks_since = settle.locks_since(one.candidate, now.monotonic, now.wall)
             decided.to_read.append((one, Examine(*one.key, one.fingerprint, others, locks_since)))
 
-    def _on_change(self, key: Key) -> str:
-        return self._folders[key[0]].settings.on_change
+    def _classify(self, file: _File, movable: Sequence[Known]) -> Novelty:
+        on_change = self._folders[file.key[0]].settings.on_change
+        return novelty.classify(file.fingerprint, file.digest, file.known, movable, on_change=on_change)
 
     # --- What was read ---------------------------------------------------------------------------
 
-    def _examined(
+    def _decide_examined(
         self, connection: Connection, decided: Decided, examined: Sequence[Examined], now: Now
     ) -> None:
         if not examined:
             return
         self._refused |= pauses.list_refused_extensions(connection, self._app)
-        places = {(one.job.folder, known.path) for one in examined for known in one.movable}
-        here = self._here(connection, sorted(places | {(one.job.folder, one.job.path) for one in examined}))
+        paths = {(one.job.folder, known.path) for one in examined for known in one.movable}
+        here = self._here(connection, sorted(paths | {(one.job.folder, one.job.path) for one in examined}))
         taken: set[int] = set()
         for one in examined:
             key = (one.job.folder, one.job.path)
+            file = _File(key, one.job.fingerprint, here[key], one.digest)
+            # The ledger may have learnt since the reading that a rival lies elsewhere, and of two names of
+            # one file that move at once, each takes a version of its own.
             left = {there.id for known in one.movable for there in here[key[0], known.path]} - taken
-            movable = [known for known in one.movable if known.id in left]
-            found = novelty.classify(
-                one.job.fingerprint, one.digest, here[key], movable, on_change=self._on_change(key)
-            )
+            found = self._classify(file, [known for known in one.movable if known.id in left])
             if isinstance(found, Moved):
                 taken.add(found.version)
             if isinstance(found, Read):
                 decided.to_look.append(key)
-            self._enter(decided.writes, key, one.job.fingerprint, one.digest, found, now)
+            self._enter(decided.writes, file, found, now)
 
     # --- What is known ---------------------------------------------------------------------------
 
@@ -166,57 +206,76 @@ class Decisions:
             for state, known in versions.find_by_size_and_mtime(connection, folder, listed).items()
         }
 
-    # --- What is written -------------------------------------------------------------------------
+    # --- What is to be written -------------------------------------------------------------------
 
-    def _enter(
-        self,
-        writes: Writes,
-        key: Key,
-        fingerprint: Fingerprint,
-        digest: str | None,
-        novelty: novelty.Novelty,
-        now: Now,
-    ) -> None:
-        match novelty:
+    def _enter(self, writes: Writes, file: _File, found: Novelty, now: Now) -> None:
+        """Enter what is to be written of one file."""
+        path, fingerprint = file.key[1], file.fingerprint
+        match found:
             case Unchanged(version):
-                writes.present.append(version)
+                writes.present += [one.id for one in file.known if one.id == version and one.missing]
             case Returned(version):
                 writes.returned.append(version)
-                writes.renewed.append(Renewal(version, key[1], fingerprint, "returned"))
+                writes.renewed.append(Renewal(version, path, fingerprint, "returned"))
             case Touched(version):
                 writes.returned.append(version)  # what is gone of it may be sent after all
-                writes.renewed.append(Renewal(version, key[1], fingerprint, "touched"))
+                writes.renewed.append(Renewal(version, path, fingerprint, "touched"))
             case Moved(version, supersedes):
                 writes.returned.append(version)
-                writes.renewed.append(Renewal(version, key[1], fingerprint, "moved"))
+                writes.renewed.append(Renewal(version, path, fingerprint, "moved"))
                 writes.superseded += supersedes
             case New(supersedes, ignored):
                 writes.superseded += supersedes
-                writes.new.append(self._new(key, fingerprint, digest or "", now, ignored=ignored))
+                writes.new.append(self._new(file, now, ignored=ignored))
 
-    def _new(self, key: Key, fingerprint: Fingerprint, digest: str, now: Now, *, ignored: bool) -> NewVersion:
+    def _new(self, file: _File, now: Now, *, ignored: bool) -> NewVersion:
+        folder, path = file.key
         skipped = None
         if ignored:
             skipped = Cause("on_change", "", "ON_CHANGE_IGNORE")
-        elif fingerprint.size == 0:
+        elif file.fingerprint.size == 0:
             skipped = Cause("empty", "", "EMPTY")
-        name = key[1].rpartition(b"/")[2]
-        settings = self._folders[key[0]].settings
+        name, digest = path.rpartition(b"/")[2], file.digest or ""
+        settings = self._folders[folder].settings
         return NewVersion(
-            folder=key[0],
-            path=key[1],
-            fingerprint=fingerprint,
+            folder=folder,
+            path=path,
+            fingerprint=file.fingerprint,
             digest=digest,
             noticed_at=now.wall,
             settled_at=now.wall,
-            payload=choose_payload(name, fingerprint.size, digest, settings.code, self._refused),
+            payload=choose_payload(name, file.fingerprint.size, digest, settings.code, self._refused),
             recipients=settings.conversations,
             skipped=skipped,
         )
 
-    def _write(self, connection: Connection, decided: Decided, now: Now) -> None:
-        """Withdraw before adding: an older version never follows a newer one."""
+    def _baseline(self, connection: Connection, listed: Listed, now: Now) -> Baseline:
+        folder = self._folders[listed.folder]
+        old = self._old(connection, folder, listed, now) if folder.settings.existing == "skip" else []
+        return Baseline(folder, old, folder.blank_device(listed))
+
+    def _old(self, connection: Connection, folder: Folder, listed: Listed, now: Now) -> list[NewVersion]:
+        """Return what was there before; a file with a hint came while it was listed, and is new."""
+        known = {
+            (one.path, one.size, one.mtime_ns)
+            for paths in chunks([path for path, _ in listed.files])
+            for here in versions.find_by_path(connection, folder.id, paths).values()
+            for one in here
+        }
+        return [
+            NewVersion(folder.id, path, fingerprint, None, now.wall, now.wall)
+            for path, fingerprint in listed.files
+            if path not in folder.hinted and (path, fingerprint.size, fingerprint.mtime_ns) not in known
+        ]
+
+    # --- Writing ---------------------------------------------------------------------------------
+
+    def write(self, connection: Connection, decided: Decided, now: Now) -> None:
+        """Write what was decided. Withdraw before adding: an older version never follows a newer one."""
         writes = decided.writes
+        for one in writes.baselines:
+            versions.add(self._store, connection, one.old, now.wall)
+            bound.mark_first_look(connection, one.folder.id, now.wall, one.blank_device)
         versions.withdraw(connection, writes.superseded, Cause("superseded", "", "SUPERSEDED"), now.wall)
         versions.renew(connection, writes.renewed, now.wall)
         versions.revive(connection, writes.returned, now.wall)
@@ -231,27 +290,3 @@ class Decisions:
         most = folder.settings.hold_over
         if most is not None and bound.hold_flood(connection, folder.id, now.wall - HOUR, most, now.wall):
             decided.floods.append(folder)
-
-    # --- The first look --------------------------------------------------------------------------
-
-    def _baseline(self, connection: Connection, decided: Decided, listed: Listed, now: Now) -> None:
-        """Write what was there with the folder's mark; what had an event meanwhile is no baseline."""
-        folder = self._folders[listed.folder]
-        old = self._old(connection, folder, listed, now) if folder.settings.existing == "skip" else []
-        versions.add(self._store, connection, old, now.wall)
-        blank = folder.home.device if folder.home and not listed.files and not folder.mounted else None
-        bound.mark_first_look(connection, folder.id, now.wall, blank)
-        decided.baselines.append((folder, len(old)))
-
-    def _old(self, connection: Connection, folder: Folder, listed: Listed, now: Now) -> list[NewVersion]:
-        known = {
-            (one.path, one.size, one.mtime_ns)
-            for paths in chunks([path for path, _ in listed.files])
-            for here in versions.find_by_path(connection, folder.id, paths).values()
-            for one in here
-        }
-        return [
-            NewVersion(folder.id, path, fingerprint, None, now.wall, now.wall)
-            for path, fingerprint in listed.files
-            if path not in folder.hinted and (path, fingerprint.size, fingerprint.mtime_ns) not in known
-        ]

@@ -17,19 +17,19 @@ from dingwatch.intake.jobs import (
     Down,
     Examine,
     Examined,
-    Forget,
-    Forgettable,
+    ExamineFailed,
+    Expired,
+    FindExpired,
     Found,
     Input,
     Job,
+    LedgerFailed,
     Listed,
     Look,
     Looked,
     Scan,
     Scanned,
     TakeBaseline,
-    Unexamined,
-    Unread,
 )
 from dingwatch.ledger import LedgerError, versions
 from dingwatch.ledger.store import Store
@@ -78,13 +78,13 @@ class Executor:
             return self._do(job)
         except Failure as failure:
             if isinstance(job, Examine):
-                return Unexamined(job, failure.verdict)
-            if isinstance(job, Forget):
-                return Forgettable((), job, None)  # the folder is down; it is asked again another day
+                return ExamineFailed(job, failure.verdict)
+            if isinstance(job, FindExpired):
+                return Expired((), job, None)  # the folder is down; it is asked again another day
             return Down(job.folder, failure.verdict)
         except LedgerError as error:
-            assert isinstance(job, Scan | Forget)  # noqa: S101 (no other job reads the ledger)
-            return Unread(job, error)
+            assert isinstance(job, Scan | FindExpired)  # noqa: S101 (no other job reads the ledger)
+            return LedgerFailed(job, error)
 
     def close(self) -> None:
         """Close all roots."""
@@ -108,14 +108,14 @@ class Executor:
             case Scan():
                 return self._scan(job)
 
-    def _file(self, job: Look | Examine | Forget) -> Input:
+    def _file(self, job: Look | Examine | FindExpired) -> Input:
         match job:
             case Look():
                 return self._look(job)
             case Examine():
                 return self._examine(job)
-            case Forget():
-                return self._forgettable(job)
+            case FindExpired():
+                return self._find_expired(job)
 
     def _of(self, folder: int) -> _Watched:
         watched = self.watched.get(folder)
@@ -234,7 +234,7 @@ class Executor:
         digest = files.digest(watched.root, job.path, job.fingerprint, lease=not watched.network)
         return Examined(job, digest, movable)
 
-    def _forgettable(self, job: Forget) -> Forgettable:
+    def _find_expired(self, job: FindExpired) -> Expired:
         """Look once more: what is there is never forgotten, whatever the ledger says."""
         with self.store.reading() as connection:
             old = versions.list_prunable(connection, job.folder, job.before, job.after)
@@ -242,7 +242,7 @@ class Executor:
         if job.folder is not None:
             watched = self._of(job.folder)
             old = [one for one in old if _absent(watched, one.path)]
-        return Forgettable(tuple(one.id for one in old), job, last)
+        return Expired(tuple(one.id for one in old), job, last)
 
 
 @dataclass(slots=True)

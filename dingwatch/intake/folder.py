@@ -1,16 +1,40 @@
-"""One folder as intake follows it: its settings, and where its watching stands."""
+"""One folder as intake follows it: its settings, and its watch, which is armed, checked, scanned and lost.
+
+All instants are monotonic. What watchdog and file systems keep silent about shapes this module: a share that
+is unmounted, a root that is deleted and made again, a thread that died and a subdirectory without a watch
+make no event. So the root is checked at every `poll_interval`, and each scan compares the directories that it
+walked with those that are watched.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from enum import StrEnum
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
 
+from dingwatch import names
 from dingwatch.filters import Filter
-from dingwatch.model import Home, WatchKind
+from dingwatch.intake.jobs import Arm, Armed, Check, Job, Listed, Scan, Scanned, TakeBaseline
+from dingwatch.intake.phases import (
+    COVERAGE,
+    WATCHES,
+    Coverage,
+    CoverageEvent,
+    WatchEvent,
+    WatchPhase,
+    advance,
+)
+from dingwatch.ledger.folders import FolderMark
+from dingwatch.model import Cause, FolderDown, Scope, Verdict, WatchKind
 from dingwatch.payload import PayloadPolicy
+from dingwatch.texts import Log
 
-NETWORK_QUIET = 10.0
+NETWORK_QUIET: Final = 10.0
 """Seconds; the least quiet period where another host's writes show late."""
+NEVER: Final = float("inf")
+HUNG: Final = 30.0
+"""Seconds after which a look at a root that has not come back counts as a share that hangs."""
+_HANGS: Final = FolderDown(Cause("hangs", "", "FOLDER_DOWN"), Scope.FOLDER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,45 +56,40 @@ class FolderSettings:
     hold_over: int | None = None
 
 
-class Phase(StrEnum):
-    """Where the watching of a folder stands."""
-
-    DOWN = "down"
-    ARMING = "arming"
-    FIRST_LOOK = "first look"
-    UP = "up"
-
-
-@dataclass(slots=True)
 class Folder:
-    """The loop's own record of a folder; instants are monotonic."""
+    """A folder and where its watch stands. Only its own methods change it, and the tables say how."""
 
-    settings: FolderSettings
-    looked: bool
-    blank_device: str | None
-    phase: Phase = Phase.DOWN
-    reported: bool = False
-    kind: WatchKind = WatchKind.DOWN
-    network: bool = False
-    home: Home | None = None
-    mounted: bool = False
-    next_check: float = 0.0
-    checking: bool = False
-    check_began: float = 0.0
-    next_scan: float = 0.0
-    scan_began: float | None = None
-    said_down: str = ""
-    hinted: set[bytes] = field(default_factory=set)
-    """Paths with an event during the first look: they are no baseline."""
-    unwatched: frozenset[bytes] = frozenset()
-    """Directories that the last scan found to make no events."""
-    mended: bool = False
-    """Whether it was watched anew for their sake."""
-    fallen_back: bool = False
-    """Whether it is polled because the kernel's events failed there."""
-    said_fallen_back: bool = False
-    next_trial: float = 0.0
-    """When kernel events are tried again."""
+    def __init__(self, settings: FolderSettings, mark: FolderMark, log: Callable[..., None]) -> None:
+        self.settings = settings
+        self.phase = WatchPhase.DOWN
+        self.home = mark.home
+        """Where its root lay at the first look."""
+        self.listing: Listed | None = None
+        """What its first look found and is not yet written down."""
+        self.hinted: set[bytes] = set()
+        """Paths with a hint since before the first look: they are new, and no baseline."""
+        self._log = log
+        self._looked = mark.looked_at is not None
+        self._blank_device = mark.blank_device
+        self._armed: Armed | None = None
+        self._down_code = ""
+        """Why it is down, as the log said; empty while it is not."""
+        self._root_asked: float | None = None
+        """Since when an arming or a check of the root is out."""
+        self._next_check = 0.0
+        self._scan_began: float | None = None
+        """Since when a scan or a first look is out."""
+        self._next_scan = 0.0
+        self._coverage = Coverage.WHOLE
+        self._unwatched: frozenset[bytes] = frozenset()
+        """Directories that the last scan found to make no events."""
+        self._next_trial = 0.0
+        """When kernel events are tried again."""
+        self._findings: set[tuple[Log, bytes]] = set()
+        """What has been logged of this scan's findings; a scan finds them again as long as they are there."""
+        self._findings_before: set[tuple[Log, bytes]] = set()
+
+    # --- What others ask -----------------------------------------------------------------------
 
     @property
     def id(self) -> int:
@@ -78,12 +97,211 @@ class Folder:
         return self.settings.id
 
     @property
+    def ready(self) -> bool:
+        """Whether it is watched, with its first look written down, or reported down."""
+        return self.phase is WatchPhase.UP or bool(self._down_code)
+
+    @property
+    def kind(self) -> WatchKind:
+        """How it is watched. While it is merely watched afresh, people are not told that it is down."""
+        return WatchKind.DOWN if self._armed is None or self._down_code else self._armed.kind
+
+    @property
     def quiet(self) -> float:
         """The quiet period in seconds."""
-        return max(self.settings.settle, NETWORK_QUIET) if self.network else self.settings.settle
+        network = self._armed is not None and self._armed.network
+        return max(self.settings.settle, NETWORK_QUIET) if network else self.settings.settle
 
-    def rest_until(self, now: float, duration: float) -> float:
+    def blank_device(self, listing: Listed) -> str | None:
+        """Return the device of a root that is empty and no mount point; None for any other.
+
+        Most likely the share was not mounted when the service was installed. What is mounted there later has
+        its own first look, or all of its old files would be sent.
+        """
+        mounted = self._armed is not None and self._armed.mounted
+        return self.home.device if self.home and not listing.files and not mounted else None
+
+    # --- What is to be done --------------------------------------------------------------------
+
+    def jobs(self, at: float) -> Iterator[Job]:
+        """Yield the jobs that are due, as out from now on."""
+        if self._root_asked is not None:  # a share that may hang is asked nothing more
+            if self.phase is not WatchPhase.HUNG and self._root_asked + HUNG <= at:
+                self._hang(at)
+        elif self.phase is WatchPhase.DOWN:
+            if self._next_check <= at:
+                self._advance(WatchEvent.ARM)
+                self._root_asked = at
+                yield Arm(self.id, poll=self._coverage is Coverage.POLLED, home=self.home)
+        elif self.phase in {WatchPhase.FIRST_LOOK, WatchPhase.UP}:
+            if self._scan_began is None and self.phase is WatchPhase.FIRST_LOOK:
+                self._scan_began = at
+                yield TakeBaseline(self.id)
+            elif self._scan_began is None and self._next_scan <= at:
+                self._scan_began, self._next_scan = at, NEVER
+                yield Scan(self.id)
+            if self._next_check <= at:
+                self._root_asked = at
+                yield Check(self.id)
+
+    def wakes(self) -> Iterator[float]:
+        """Yield the instants at which something is due."""
+        if self._root_asked is not None:
+            if self.phase is not WatchPhase.HUNG:
+                yield self._root_asked + HUNG
+            return
+        yield self._next_check
+        if self.phase is WatchPhase.UP and self._scan_began is None:
+            yield self._next_scan
+
+    def scan_soon(self, at: float) -> None:
+        """Ask for a scan: events may have been lost."""
+        self._next_scan = min(self._next_scan, at)
+
+    # --- What happens --------------------------------------------------------------------------
+
+    def _advance(self, event: WatchEvent) -> None:
+        self.phase = advance(WATCHES, self.phase, event)
+
+    def on_hint(self, path: bytes) -> None:
+        """Note that something happened to a path: while the first look lasts, that is no baseline."""
+        if self.phase is not WatchPhase.UP:
+            self.hinted.add(path)
+
+    def on_armed(self, one: Armed, at: float) -> None:
+        """Enter that the folder is watched (again); the scan that follows finds what came meanwhile."""
+        self._armed = one
+        # A new device number alone proves nothing: after a reboot, devices are numbered afresh.
+        mounted_since = one.mounted and self._blank_device not in {None, one.home.device}
+        known = self._looked and not mounted_since
+        self._advance(WatchEvent.WATCH if known else WatchEvent.WATCH_NEW)
+        if self.home is None or not known:
+            self.home = one.home  # what is mounted over it later may go again
+        self._root_asked, self._scan_began, self.listing = None, None, None
+        self._next_check = at + self.settings.poll_interval
+        self._next_scan = at
+        self._unwatched = frozenset()
+        if known:
+            self.hinted.clear()
+        if one.refused is not None:
+            self._cover(CoverageEvent.REFUSE, one.refused, at)
+        if self._down_code:
+            self._down_code = ""
+            self._log_folder(Log.FOLDER_BACK)
+
+    def on_checked(self, at: float) -> None:
+        """Enter that the root is as it was."""
+        self._advance(WatchEvent.ANSWER)
+        if self.phase is not WatchPhase.ARMING:  # there the arming is still out
+            self._root_asked = None
+            self._next_check = at + self.settings.poll_interval
+
+    def on_failed(self, verdict: Verdict, at: float) -> None:
+        """Enter that the folder cannot be watched; it is tried again and again."""
+        self._advance(WatchEvent.FAIL)
+        self._root_asked = None
+        self._go_down(verdict.cause, at)
+
+    def _hang(self, at: float) -> None:
+        """The share does not answer; the job that is out may come back any time."""
+        self._advance(WatchEvent.HANG)
+        self._go_down(_HANGS.cause, at)
+
+    def _go_down(self, cause: Cause, at: float) -> None:
+        self._scan_began = self.listing = None
+        self._next_check = at + self.settings.poll_interval
+        if self._down_code != cause.code:
+            self._down_code = cause.code
+            self._log_folder(Log.FOLDER_DOWN, code=cause.code, advice=cause.advice)
+
+    def on_listed(self, listing: Listed) -> None:
+        """Enter the listing of a first look; one of a watch that has ended counts for nothing."""
+        if self.phase is WatchPhase.FIRST_LOOK:
+            self.listing = listing
+
+    def on_baseline_written(self, count: int) -> None:
+        """Enter that what was there before is written down."""
+        self._advance(WatchEvent.BASELINE)
+        self._looked, self._blank_device = True, None
+        self._scan_began = self.listing = None
+        self.hinted.clear()
+        if count:
+            self._log(Log.BASELINE, folder=self.settings.name, count=count)
+
+    # --- Scans ---------------------------------------------------------------------------------
+
+    def on_scan_failed(self, at: float) -> None:
+        """Ask for another scan at `at`: the ledger could not be read for this one."""
+        self._scan_began = None
+        self._next_scan = at
+
+    def on_scanned(self, one: Scanned, at: float) -> None:
+        """Enter that a scan came to its end."""
+        self._findings_before, self._findings = self._findings, set()
+        if self.phase is not WatchPhase.UP:  # it began before the folder went down
+            return
+        began = at if self._scan_began is None else self._scan_began
+        self._scan_began = None
+        # Another scan may have been asked for meanwhile, because events were lost.
+        self._next_scan = min(self._next_scan, self._rest_until(at, at - began))
+        # A directory that was made during the scan is watched a moment later: only those count that two
+        # scans in a row found without events.
+        lasting = one.unwatched & self._unwatched
+        self._unwatched = one.unwatched
+        if self._coverage is Coverage.POLLED:
+            if at >= self._next_trial:
+                self._coverage = advance(COVERAGE, self._coverage, CoverageEvent.TRY)
+                self._rearm(at)
+        elif lasting:
+            self._cover(CoverageEvent.GAPS, Cause("unwatched", str(len(lasting)), "WATCHES"), at)
+            self._rearm(at)
+        elif one.unwatched:
+            self._next_scan = min(self._next_scan, at + self.settings.poll_interval)
+        elif self.kind is WatchKind.INOTIFY:
+            if self._coverage is Coverage.TRIAL:
+                self._log_folder(Log.FOLDER_BACK)
+            self._coverage = advance(COVERAGE, self._coverage, CoverageEvent.COMPLETE)
+
+    def _rest_until(self, now: float, duration: float) -> float:
         """Return when the next scan is due after one that took `duration` seconds."""
         if self.kind is WatchKind.POLL:
             return now + max(self.settings.poll_interval, 5 * duration)
         return now + max(self.settings.rescan, 20 * duration)
+
+    def _cover(self, event: CoverageEvent, cause: Cause, at: float) -> None:
+        """Enter that kernel events are missing; where scans do their work from now on, log it once."""
+        before, self._coverage = self._coverage, advance(COVERAGE, self._coverage, event)
+        if self._coverage is Coverage.POLLED:
+            self._next_trial = at + self.settings.rescan
+            if before not in {Coverage.TRIAL, Coverage.POLLED}:
+                self._log_folder(Log.FALLEN_BACK, code=cause.code, advice=cause.advice)
+
+    def _rearm(self, at: float) -> None:
+        self._advance(WatchEvent.REARM)
+        self._next_check = at
+
+    # --- The log -------------------------------------------------------------------------------
+
+    def _log_folder(self, text: Log, **values: object) -> None:
+        self._log(text, folder=self.settings.name, path=names.readable(self.settings.root), **values)
+
+    def log_irregular(self, paths: Iterable[bytes]) -> None:
+        """Log links, pipes and the like, which are never sent; one line for all, as a share may hold many."""
+        new = [path for path in paths if self._is_new(Log.NOT_REGULAR, path)]
+        if new:
+            self._log(Log.NOT_REGULAR, path=names.readable(new[0]), count=len(new))
+
+    def log_unlisted(self, unlisted: Sequence[tuple[bytes, Verdict]]) -> None:
+        """Log the directories that cannot be listed."""
+        for path, verdict in unlisted:
+            if self._is_new(Log.UNREADABLE, path):
+                cause, shown = verdict.cause, names.readable(path or b".")
+                values = {"code": cause.code, "message": cause.message, "advice": cause.advice}
+                self._log(Log.UNREADABLE, path=shown, **values)
+
+    def _is_new(self, text: Log, path: bytes) -> bool:
+        """Return whether neither this scan nor the one before it has found this already."""
+        finding = (text, path)
+        new = finding not in self._findings and finding not in self._findings_before
+        self._findings.add(finding)
+        return new

@@ -69,7 +69,7 @@ class Examine:
 
 
 @dataclass(frozen=True, slots=True)
-class Forget:
+class FindExpired:
     """Find versions that were missing before an instant (wall clock) and still are, by id after `after`.
 
     Folder None stands for what `send` was given.
@@ -80,7 +80,7 @@ class Forget:
     after: int = 0
 
 
-Job = Arm | Check | TakeBaseline | Scan | Look | Examine | Forget
+Job = Arm | Check | TakeBaseline | Scan | Look | Examine | FindExpired
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,19 +145,19 @@ class Scanned:
 
 
 @dataclass(frozen=True, slots=True)
-class Unread:
+class LedgerFailed:
     """The ledger could not be read for a job: it is asked for again."""
 
-    job: Scan | Forget
+    job: Scan | FindExpired
     error: LedgerError
 
 
 @dataclass(frozen=True, slots=True)
-class Forgettable:
+class Expired:
     """Versions whose files are really not there; the search goes on after the id `last`, if any."""
 
     ids: tuple[int, ...]
-    job: Forget
+    job: FindExpired
     last: int | None
 
 
@@ -179,7 +179,7 @@ class Examined:
 
 
 @dataclass(frozen=True, slots=True)
-class Unexamined:
+class ExamineFailed:
     """The file could not be read as it settled."""
 
     job: Examine
@@ -195,9 +195,9 @@ Input = (
     | Listed
     | Found
     | Scanned
-    | Forgettable
-    | Unread
+    | Expired
+    | LedgerFailed
     | Looked
     | Examined
-    | Unexamined
+    | ExamineFailed
 )

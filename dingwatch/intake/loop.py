@@ -7,27 +7,27 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from dingwatch import names
-from dingwatch.intake.candidates import Candidates, Restless, Settled, Settling
-from dingwatch.intake.decisions import Decided, Decisions
-from dingwatch.intake.folder import Folder, FolderSettings, Phase
+from dingwatch.intake.candidates import Candidates, PastCeiling, Settling
+from dingwatch.intake.decisions import Batch, Decided, Decisions
+from dingwatch.intake.folder import Folder, FolderSettings
 from dingwatch.intake.jobs import (
     Armed,
     Checked,
     Down,
     Examined,
-    Forget,
-    Forgettable,
+    ExamineFailed,
+    Expired,
+    FindExpired,
     Found,
     Input,
     Job,
+    LedgerFailed,
     Listed,
     Looked,
     Scan,
     Scanned,
-    Unexamined,
-    Unread,
 )
-from dingwatch.intake.watches import Watches
+from dingwatch.intake.phases import WatchPhase
 from dingwatch.ledger import versions
 from dingwatch.ledger.folders import FolderMark, save_homes
 from dingwatch.ledger.store import RETRY_SECONDS, LedgerError, Outage, Store
@@ -36,7 +36,7 @@ from dingwatch.texts import Log
 from dingwatch.watch import Hint, Overflow
 
 EXAMINE_AT_ONCE: Final = 64
-"""Files in hand for their digests; the others wait as candidates."""
+"""Files that are being read at one time; the others wait, settled."""
 CLOCK_JUMP: Final = 60.0
 DAY: Final = 86400.0
 FOREVER: Final = 1e12
@@ -69,19 +69,14 @@ class IntakeLoop:
         self._log = log
         self._outage = outage
         self._keep = keep
-        self._folders = {
-            settings.id: Folder(settings, mark.looked_at is not None, mark.blank_device, home=mark.home)
-            for settings, mark in folders
-        }
-        self._watches = Watches(self._folders, log)
+        self._folders = {settings.id: Folder(settings, mark, log) for settings, mark in folders}
         self._candidates = Candidates(self._folders, log)
         self._decisions = Decisions(store, self._folders, app, refused)
         self._examined: list[Examined] = []
-        self._listed: list[Listed] = []
-        self._forget: list[Forget] = []
-        self._forgot_at: dict[int | None, float] = {}
-        self._forgotten: list[Forgettable] = []
         self._homes: dict[int, Home] = {}
+        self._find_expired: list[FindExpired] = []
+        self._expiry_asked_at: dict[int | None, float] = {}
+        self._expired: list[Expired] = []
         self._offset: float | None = None
 
     # --- What others may ask ---------------------------------------------------------------------
@@ -89,20 +84,21 @@ class IntakeLoop:
     @property
     def ready(self) -> bool:
         """Whether every folder is watched, with its first look taken, or reported down."""
-        return all(f.phase is Phase.UP or f.reported for f in self._folders.values())
+        return all(folder.ready for folder in self._folders.values())
 
     def watching(self) -> dict[int, tuple[WatchKind, int]]:
         """Return how each folder is watched and how many of its files are settling."""
-        settling = self._candidates.settling()
-        return {f.id: (f.kind, settling[f.id]) for f in self._folders.values()}
+        settling = self._candidates.count_settling()
+        return {one.id: (one.kind, settling[one.id]) for one in self._folders.values()}
 
-    def restless(self) -> tuple[Restless, ...]:
-        """Return the files that have not come to rest for a day or longer."""
-        return self._candidates.restless
+    @property
+    def past_ceiling(self) -> tuple[PastCeiling, ...]:
+        """The files that have been settling for a day or longer."""
+        return self._candidates.past_ceiling
 
-    def standing(self, folder: int, path: bytes) -> Settling | None:
-        """Return how a path stands that is not yet decided on."""
-        return self._candidates.standing((folder, path))
+    def describe(self, folder: int, path: bytes) -> Settling | None:
+        """Return since when a path has been settling and why; None when it is not."""
+        return self._candidates.describe((folder, path))
 
     # --- One tick --------------------------------------------------------------------------------
 
@@ -114,29 +110,35 @@ class IntakeLoop:
         self._watch_the_clock(now)
         for one in inputs:
             self._enter(one, now)
-        jobs = self._watches.jobs(now.monotonic)
+        jobs = [job for folder in self._folders.values() for job in folder.jobs(now.monotonic)]
         if not self._outage.affects(self):
-            jobs += self._forget
-            self._forget.clear()
+            jobs += self._find_expired
+            self._find_expired.clear()
         written = False
         try:
-            more, written = self._decide(now)
-            jobs += more
+            decided = self._decide(now)
         except LedgerError as error:
             self._outage.begin(self, error)
-        self._candidates.tell_restless(now.monotonic)
+        else:
+            jobs += [job for _, job in decided.to_read]
+            written = decided.writes.concern_delivery
+        self._candidates.log_past_ceiling(now.monotonic)
         jobs += self._candidates.looks(now.monotonic)
         return Plan(jobs, self._next_at(now), written)
 
     def _watch_the_clock(self, now: Now) -> None:
-        """A wall clock that jumped, or a machine that slept, may have missed events: look everywhere."""
+        """Scan everything after the wall clock jumped: the machine may have slept, and missed events."""
         offset = now.wall - now.monotonic
         if self._offset is not None and abs(offset - self._offset) > CLOCK_JUMP:
-            self._watches.scan_all(now.monotonic)
+            self._scan_all(now.monotonic)
         self._offset = offset
 
+    def _scan_all(self, at: float) -> None:
+        for folder in self._folders.values():
+            folder.scan_soon(at)
+
     def _next_at(self, now: Now) -> float | None:
-        wakes = [*self._watches.wakes()]
+        wakes = [at for folder in self._folders.values() for at in folder.wakes()]
         look = self._candidates.next_at()
         if look is not None:
             wakes.append(look)
@@ -152,119 +154,148 @@ class IntakeLoop:
         match one:
             case Examined():
                 self._examined.append(one)
-            case Listed(folder):
-                if self._folders[folder].phase is Phase.FIRST_LOOK:  # else it is of a watch that has ended
-                    self._listed.append(one)
-            case Forgettable():
-                self._forgettable(one)
+            case Expired():
+                self._on_expired(one)
             case Overflow():
-                self._watches.scan_all(now.monotonic)
-            case Unread(job, error):
+                self._scan_all(now.monotonic)
+            case LedgerFailed(job, error):
                 self._outage.begin(self, error)
-                self._unread(job, now.monotonic)
-            case Armed() | Checked() | Scanned() | Down():
+                self._ask_again(job, now.monotonic)
+            case Armed() | Checked() | Listed() | Scanned() | Down():
                 self._enter_folder(one, now)
-            case Hint() | Found() | Looked() | Unexamined():
+            case Hint() | Found() | Looked() | ExamineFailed():
                 self._enter_path(one, now.monotonic)
 
-    def _unread(self, job: Scan | Forget, at: float) -> None:
+    def _ask_again(self, job: Scan | FindExpired, at: float) -> None:
         match job:
             case Scan(folder):
-                self._watches.scan_again(folder, at + RETRY_SECONDS)
-            case Forget():
-                self._forget.append(job)
+                self._folders[folder].on_scan_failed(at + RETRY_SECONDS)
+            case FindExpired():
+                self._find_expired.append(job)
 
-    def _enter_folder(self, one: Armed | Checked | Scanned | Down, now: Now) -> None:
-        at = now.monotonic
+    def _enter_folder(self, one: Armed | Checked | Listed | Scanned | Down, now: Now) -> None:
+        at, folder = now.monotonic, self._folders[one.folder]
         match one:
             case Armed():
-                self._watches.armed(one, at)
-                if self._folders[one.folder].home is one.home:
-                    self._homes[one.folder] = one.home
-                self._candidates.folder_up(one.folder)
+                folder.on_armed(one, at)
+                if folder.home is one.home:
+                    self._homes[folder.id] = one.home
+                if folder.phase is WatchPhase.UP:
+                    self._candidates.on_folder_up(folder.id)
             case Checked():
-                self._watches.checked(one, at)
+                folder.on_checked(at)
+            case Listed():
+                folder.on_listed(one)
             case Scanned():
-                self._outage.end(self)  # it has read it
-                self._watches.scanned(one, at)
-                self._candidates.scanned(one.folder)
-                self._forget_later(one.folder, now)
-            case Down(folder, verdict):
-                self._down(folder, verdict, at)
+                self._outage.end(self)  # the scan has read the ledger
+                folder.on_scanned(one, at)
+                self._expire_daily(folder.id, now)
+            case Down(verdict=verdict):
+                self._on_down(folder, verdict, at)
 
-    def _enter_path(self, one: Hint | Found | Looked | Unexamined, at: float) -> None:
+    def _enter_path(self, one: Hint | Found | Looked | ExamineFailed, at: float) -> None:
         match one:
             case Hint(folder, path, must_read):
-                self._candidates.hint((folder, path), at, must_read=must_read)
+                self._candidates.on_hint((folder, path), at, must_read=must_read)
             case Found():
-                self._candidates.found(one, at)
+                self._candidates.on_found(one, at)
+                self._folders[one.folder].log_irregular(one.irregular)
+                self._folders[one.folder].log_unlisted(one.unlisted)
             case Looked():
-                self._candidates.looked(one, at)
-            case Unexamined():
-                self._candidates.unexamined(one, at)
+                irregular = self._candidates.on_looked(one, at)
+                self._folders[one.job.folder].log_irregular(irregular)
+            case ExamineFailed():
+                self._candidates.on_examine_failed(one, at)
                 if isinstance(one.verdict, FolderDown):
-                    self._down(one.job.folder, one.verdict, at)
+                    self._on_down(self._folders[one.job.folder], one.verdict, at)
 
-    def _down(self, folder: int, verdict: Verdict, at: float) -> None:
-        self._watches.down(self._folders[folder], verdict, at)
-        self._candidates.folder_down(folder)
+    def _on_down(self, folder: Folder, verdict: Verdict, at: float) -> None:
+        folder.on_failed(verdict, at)
+        self._candidates.on_folder_down(folder.id)
 
     # --- Decisions -------------------------------------------------------------------------------
 
-    def _decide(self, now: Now) -> tuple[list[Job], bool]:
-        """Decide what settled, was read, listed or is missing, in one transaction."""
-        candidates = self._candidates
-        settled = candidates.settled(EXAMINE_AT_ONCE - candidates.reading)
-        waiting = (settled, self._examined, self._listed, candidates.gone, self._forgotten, self._homes)
-        if not any(waiting):
-            return [], False
-        fresh = [one for one in self._examined if not candidates.is_settling((one.job.folder, one.job.path))]
-        with self._store.writing() as connection:
-            decided = self._decisions.decide(
-                connection, now, listed=self._listed, settled=settled, examined=fresh, gone=candidates.gone
-            )
-            save_homes(connection, self._homes)
-            for one in self._forgotten:
-                versions.prune(connection, one.job.folder, one.job.before, one.ids)
-        self._outage.end(self)
-        candidates.examined(self._examined)
-        self._take_over(decided, settled, now.monotonic)
-        return [job for _, job in decided.to_read], decided.writes.any()
+    def _decide(self, now: Now) -> Decided:
+        """Decide what settled, was read, listed or is missing, and write that in one transaction.
 
-    def _take_over(self, decided: Decided, settled: Sequence[Settled], at: float) -> None:
-        """What was decided is on disk: act by it, and tell people."""
-        for one, _ in decided.to_read:
-            self._candidates.being_read(one)
-        self._candidates.decided(settled)
-        for one, quiet in decided.to_wait:
-            self._candidates.wait_longer(one, quiet)
+        Most of what settles is only sent to be read, and most of what goes missing is a temporary file that
+        the ledger never knew. So where nothing is certain to be written, the decision is first made by
+        reading alone, and the ledger is not locked for nothing. It is made again under the lock, because
+        delivery may have written meanwhile.
+        """
+        batch = self._batch()
+        decided = Decided()
+        certain = self._is_certain(batch)
+        if not certain and not batch.empty:
+            with self._store.reading() as connection:
+                decided = self._decisions.decide(connection, batch, now)
+        if certain or not decided.writes.empty:
+            with self._store.writing() as connection:
+                decided = self._decisions.decide(connection, batch, now)
+                self._decisions.write(connection, decided, now)
+                save_homes(connection, self._homes)
+                for one in self._expired:
+                    versions.prune(connection, one.job.folder, one.job.before, one.ids)
+            self._outage.end(self)
+        self._take_over(batch, decided, now.monotonic)
+        return decided
+
+    def _batch(self) -> Batch:
+        candidates = self._candidates
+        return Batch(
+            listed=[one.listing for one in self._folders.values() if one.listing is not None],
+            settled=candidates.next_settled(EXAMINE_AT_ONCE - candidates.reading),
+            examined=[one for one in self._examined if not candidates.changed_since_read(one)],
+            gone=candidates.gone(),
+        )
+
+    def _is_certain(self, batch: Batch) -> bool:
+        """Return whether something is certain to be written; in an outage, whether writing is to be tried."""
+        new = any(not self._candidates.must_read(one) for one in batch.examined)
+        tried = self._outage.affects(self) and not batch.empty
+        return bool(new or batch.listed or self._homes or self._expired or tried)
+
+    def _take_over(self, batch: Batch, decided: Decided, at: float) -> None:
+        """Act by what was decided and is on disk, and log it."""
+        candidates = self._candidates
+        for examined in self._examined:
+            candidates.on_examined(examined)
+        for settled, _ in decided.to_read:
+            candidates.begin_reading(settled)
+        for settled in decided.finished:
+            candidates.finish(settled)
+        for settled, quiet in decided.to_wait:
+            candidates.wait_longer(settled, quiet)
+        for key in batch.gone:
+            candidates.finish_gone(key)
         for key in decided.to_look:
-            self._candidates.hint(key, at)
-        for folder, count in decided.baselines:
-            self._watches.first_look_taken(folder)
-            self._candidates.folder_up(folder.id)
-            if count:
-                self._log(Log.BASELINE, folder=folder.settings.name, count=count)
+            candidates.on_hint(key, at)
+        for baseline in decided.writes.baselines:
+            baseline.folder.on_baseline_written(len(baseline.old))
+            candidates.on_folder_up(baseline.folder.id)
+        self._examined.clear()
+        self._expired.clear()
+        self._homes.clear()
+        self._log_decided(decided)
+
+    def _log_decided(self, decided: Decided) -> None:
         for new in decided.writes.new:
-            if new.skipped is None and not new.baseline:
+            if new.skipped is None:
                 self._log(Log.QUEUED, path=names.readable(new.path))
         for folder in decided.floods:
-            name, most = folder.settings.name, folder.settings.hold_over
-            self._log(Log.FLOOD, folder=name, most=most)
-        self._examined, self._listed, self._candidates.gone = [], [], set()
-        self._forgotten.clear()
-        self._homes.clear()
+            self._log(Log.FLOOD, folder=folder.settings.name, most=folder.settings.hold_over)
 
     # --- Forgetting ------------------------------------------------------------------------------
 
-    def _forget_later(self, folder: int, now: Now) -> None:
-        """Once a day, after a scan: forget what has been gone for longer than `keep`."""
+    def _expire_daily(self, folder: int, now: Now) -> None:
+        """Ask once a day, after a scan, for versions that have been gone for longer than `keep`."""
         for one in (folder, None):
-            if now.monotonic >= self._forgot_at.get(one, float("-inf")) + DAY:
-                self._forgot_at[one] = now.monotonic
-                self._forget.append(Forget(one, now.wall - self._keep))
+            if now.monotonic >= self._expiry_asked_at.get(one, float("-inf")) + DAY:
+                self._expiry_asked_at[one] = now.monotonic
+                self._find_expired.append(FindExpired(one, now.wall - self._keep))
 
-    def _forgettable(self, one: Forgettable) -> None:
-        self._forgotten.append(one)
+    def _on_expired(self, one: Expired) -> None:
+        if one.ids:
+            self._expired.append(one)
         if one.last is not None:
-            self._forget.append(replace(one.job, after=one.last))
+            self._find_expired.append(replace(one.job, after=one.last))

@@ -78,6 +78,7 @@ _KNOWN: Final = (
     versions.c.sha256,
     versions.c.baseline,
     versions.c.noticed_at,
+    versions.c.missing_since,
 )
 _BY_PATH: Final = (
     select(*_KNOWN)
@@ -158,6 +159,7 @@ def _with_states(connection: Connection, rows: Sequence[Any]) -> Iterator[Known]
             baseline=row.baseline,
             states=frozenset(states[row.id]),
             noticed_at=row.noticed_at,
+            missing=row.missing_since is not None,
         )
 
 

@@ -114,16 +114,16 @@ class Service:
 
     def _status(self) -> dict[str, object]:
         watching = self.watching().items()
-        restless = self._intake.loop.restless()
+        past = self._intake.loop.past_ceiling
         now = time.monotonic()
         return {
             "folders": {str(i): {"watch": kind, "settling": n} for i, (kind, n) in watching},
-            "restless": [[one.folder, names.readable(one.path), now - one.since] for one in restless],
+            "restless": [[one.folder, names.readable(one.path), now - one.since] for one in past],
         }
 
     def _settling(self, folder: int, path: bytes) -> dict[str, object]:
         """Tell for how many seconds a path has been settling, and what holds it back."""
-        found = self._intake.loop.standing(folder, path)
+        found = self._intake.loop.describe(folder, path)
         if found is None:
             return {}
         reason = [found.reason.code, found.reason.message, found.reason.advice] if found.reason else None

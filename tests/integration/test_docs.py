@@ -17,6 +17,7 @@ import yaml
 from dingwatch import texts
 from dingwatch.cli.app import cli
 from dingwatch.config.schema import SECTIONS
+from dingwatch.intake import phases
 from dingwatch.lifecycle import Event, State, diagram
 from dingwatch.model import Scope
 from dingwatch.texts import Language, Log, Text, choose_language, describe_word
@@ -77,6 +78,12 @@ def test_every_state_is_documented() -> None:
 def test_the_life_cycle_diagram_is_the_tables() -> None:
     """The picture in docs/design.md is drawn from the table."""
     assert diagram() in page("docs/design.md")
+
+
+def test_the_diagrams_of_intake_are_its_tables() -> None:
+    """So are those of paths, watches and kernel events."""
+    drawn = phases.diagram(phases.PATHS), phases.diagram(phases.WATCHES), phases.diagram(phases.COVERAGE)
+    assert [one for one in drawn if one not in page("docs/design.md")] == []
 
 
 def test_every_test_that_is_named_is_there() -> None:

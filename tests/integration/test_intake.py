@@ -1,6 +1,7 @@
 import mmap
 import os
 import shutil
+import sqlite3
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -10,21 +11,21 @@ import pytest
 from dingwatch import filters
 from dingwatch.dingtalk import MEDIA_LIMIT
 from dingwatch.intake import Executor, FolderSettings, Input, IntakeLoop, Job
+from dingwatch.intake.folder import HUNG
 from dingwatch.intake.jobs import (
     Arm,
     Armed,
     Check,
     Examine,
     Examined,
+    ExamineFailed,
     Found,
     Look,
     Looked,
     Scan,
     Scanned,
     TakeBaseline,
-    Unexamined,
 )
-from dingwatch.intake.watches import HUNG
 from dingwatch.ledger import Outage, Store, folders, sqlite_url
 from dingwatch.ledger.folders import MappedFolder, bind, save_homes
 from dingwatch.model import Cause, Home, Misconfigured, Now, WatchKind
@@ -400,7 +401,7 @@ def test_a_file_that_cannot_be_read_is_told_once(watcher: Watcher) -> None:
     perform, refused = watcher.perform, Misconfigured(Cause("EACCES", "", "FILE_FORBIDDEN"))
 
     def refusing(job: Job) -> Input:
-        return Unexamined(job, refused) if isinstance(job, Examine) else perform(job)
+        return ExamineFailed(job, refused) if isinstance(job, Examine) else perform(job)
 
     watcher.perform = refusing  # type: ignore[assignment]
     watcher.drop("a.pdf")
@@ -462,10 +463,10 @@ def test_a_file_that_somebody_writes_waits_until_it_is_closed(watcher: Watcher) 
     with path.open("ab") as writer:
         watcher.go(3600.0)
         assert watcher.rows() == []
-        standing = watcher.loop.standing(watcher.id, b"a.pdf")
-        assert standing is not None
-        assert standing.reason is not None
-        assert standing.reason.code == "being_written"
+        settling = watcher.loop.describe(watcher.id, b"a.pdf")
+        assert settling is not None
+        assert settling.reason is not None
+        assert settling.reason.code == "being_written"
         writer.write(b"whole")
     watcher.hint("a.pdf")
     watcher.go(2.1)
@@ -534,11 +535,11 @@ def test_a_file_that_never_rests_is_told_once_and_waited_for(forgetful: Watcher)
     with watcher.drop("a.pdf").open("ab"):
         watcher.go(3 * 86400.0)
         assert watcher.heard.count(Log.RESTLESS) == 1
-        (one,) = watcher.loop.restless()
+        (one,) = watcher.loop.past_ceiling
         assert (one.path, watcher.now - one.since >= 3 * 86400.0) == (b"a.pdf", True)
     watcher.go(7200.0)
     assert len(watcher.rows()) == 1
-    assert watcher.loop.restless() == ()
+    assert watcher.loop.past_ceiling == ()
 
 
 def test_a_file_that_never_rests_once_more_is_told_once_more(forgetful: Watcher) -> None:
@@ -549,6 +550,41 @@ def test_a_file_that_never_rests_once_more_is_told_once_more(forgetful: Watcher)
             assert forgetful.heard.count(Log.RESTLESS) == told
         forgetful.go(7200.0)
         assert len(forgetful.rows()) == told
+
+
+# --- The ledger is left alone --------------------------------------------------------------------
+
+
+def test_a_tick_that_writes_nothing_takes_no_write_lock(watcher: Watcher) -> None:
+    """Another holds the ledger's lock: what is new, known or was never known still gets as far as it can."""
+    watcher.drop("known.pdf")
+    watcher.go(3.0)
+    ledger = sqlite3.connect(watcher.path / "ledger.db", isolation_level=None)
+    ledger.execute("BEGIN IMMEDIATE")
+    watcher.drop("new.pdf", b"new")
+    watcher.hint("known.pdf")
+    watcher.hint("temporary.pdf")
+    done = _examined(watcher, "new.pdf")
+    assert watcher.heard.count(Log.LEDGER_DOWN) == 0
+    ledger.rollback()
+    watcher.inputs += done
+    watcher.go(1.0)
+    ledger.close()
+    assert [row[:2] for row in watcher.rows()] == [("known.pdf", "pending"), ("new.pdf", "pending")]
+
+
+def test_a_file_that_is_read_once_more_in_vain_takes_no_write_lock(watcher: Watcher) -> None:
+    """Delivery asked for its digest, which is what it was."""
+    watcher.drop("a.pdf")
+    watcher.go(3.0)
+    ledger = sqlite3.connect(watcher.path / "ledger.db", isolation_level=None)
+    ledger.execute("BEGIN IMMEDIATE")
+    watcher.inputs.append(Hint(watcher.id, b"a.pdf", must_read=True))
+    watcher.inputs += _examined(watcher, "a.pdf")
+    watcher.go(10.0)
+    ledger.close()
+    assert watcher.heard.count(Log.LEDGER_DOWN) == 0
+    assert watcher.loop.watching()[watcher.id][1] == 0
 
 
 # --- What is never sent --------------------------------------------------------------------------
@@ -860,8 +896,8 @@ def test_only_what_was_mounted_there_makes_another_first_look(
     assert [type(one) for one in watcher.step()] == [job]
 
 
-def test_a_file_that_vanished_twice_at_once_is_forgotten(watcher: Watcher) -> None:
-    """Both its reading and a look at its absence came back empty: nothing of it is left to settle."""
+def test_a_file_that_vanishes_while_it_is_read_is_forgotten(watcher: Watcher) -> None:
+    """A scan misses it too, and its reading comes back empty: nothing of it is left to settle."""
     path = watcher.drop("a.pdf")
     watcher.go(3.0)
     path.write_bytes(b"other")
@@ -869,12 +905,11 @@ def test_a_file_that_vanished_twice_at_once_is_forgotten(watcher: Watcher) -> No
     (examine,) = [job for job in _jobs_until(watcher, Examine) if isinstance(job, Examine)]
     path.unlink()
     watcher.inputs.append(Found(watcher.id, missing=(b"a.pdf",)))
-    looks = [job for job in _jobs_until(watcher, Look) if isinstance(job, Look)]
+    assert not [job for job in watcher.step() if isinstance(job, Look)]
     watcher.inputs.append(watcher.perform(examine))
-    watcher.step()
-    watcher.inputs += [watcher.perform(job) for job in looks]
     watcher.go(20.0)
     assert watcher.loop.watching()[watcher.id][1] == 0
+    assert watcher.rows() == [("a.pdf", "gone", "withdrawn")]
 
 
 def _jobs_until(watcher: Watcher, kind: type[Job]) -> list[Job]:

@@ -31,8 +31,8 @@ from dingwatch.delivery import reading as delivery_reading
 from dingwatch.dingtalk import MEDIA_LIMIT, REFUSED_EXTENSIONS, Client
 from dingwatch.intake import FolderSettings, Input, IntakeLoop
 from dingwatch.intake import execute as intake_perform
-from dingwatch.intake.folder import Phase
 from dingwatch.intake.jobs import Check, Listed, Look, Scan, Scanned, TakeBaseline
+from dingwatch.intake.phases import WatchPhase
 from dingwatch.ledger import LedgerError, Outage, folders
 from dingwatch.ledger.folders import MappedFolder, bind
 from dingwatch.ledger.schema import HELD
@@ -224,7 +224,7 @@ class Life:
 
     def _note_notices(self, loop: IntakeLoop, taken: Sequence[Input]) -> None:
         """What is noticed while a folder is not yet watched is no baseline."""
-        away = {i for i, folder in loop._folders.items() if folder.phase is not Phase.UP}
+        away = {i for i, folder in loop._folders.items() if folder.phase is not WatchPhase.UP}
         self._noticed |= {
             (one.folder, one.path) for one in taken if isinstance(one, Hint) and one.folder in away
         }
@@ -239,7 +239,7 @@ class Life:
                     for path, seen in one.files
                     if (one.folder, path) not in self._noticed
                 }
-        up = {i for i, folder in loop._folders.items() if folder.phase is Phase.UP}
+        up = {i for i, folder in loop._folders.items() if folder.phase is WatchPhase.UP}
         self._noticed = {key for key in self._noticed if key[0] not in up}
 
     def poke(self) -> None:
@@ -557,7 +557,7 @@ class Life:
         if self._intake_at is None or self._intake_at <= self.monotonic:
             yield "intake is due"
         for folder in loop._folders.values():
-            if folder.phase is not Phase.UP:
+            if folder.phase is not WatchPhase.UP:
                 yield "a folder is down"
             if folder.kind is WatchKind.INOTIFY and folder.id not in self.observer.armed:
                 yield "a watch is dead"
@@ -565,9 +565,8 @@ class Life:
             yield "a root is another"
         if not self.shape.strict and self._scanned != set(self.ids):
             yield "not everything is scanned"
-        paths = loop._candidates
-        waits = (paths._settling, paths._settled, paths._examining, paths._absent, paths._confirming)
-        if any(waits) or any(settling for _, settling in loop.watching().values()):
+        waits = {key: one.phase for key, one in loop._candidates._records.items()}
+        if waits or any(settling for _, settling in loop.watching().values()):
             yield f"intake waits for {waits}"
 
     def rows(self, states: Sequence[State]) -> list[int]:
