@@ -87,7 +87,7 @@ LEGACY: Final[Table] = (
     *_each("90001 90003–90014 90017", _throttled(Scope.API, 300.0)),
     *_each("410100 130101 660026", _throttled(Scope.CONVERSATION, 600.0)),
     *_each("90020", _QUOTA),
-    *_each("20001", Meaning(QuotaExhausted, Scope.API, "WEBHOOK_QUOTA")),
+    *_each("20001 90030", Meaning(QuotaExhausted, Scope.API, "WEBHOOK_QUOTA")),
     *_each("60020", _IP),
     *_each("43007 60011 88", _PERMISSION),
     *_each("50002 50004", Meaning(Misconfigured, Scope.APP, "NOT_PUBLISHED")),
@@ -97,7 +97,7 @@ LEGACY: Final[Table] = (
     *_each("40056 70003 70004", _CREDENTIALS),
     *_each("72001–72003", _SPACE),
     *_each("310000 300001 300005 400101 400013 400102 400106", _WEBHOOK),
-    *_each("430101–430104 40048 45002–45008", _CONTENT),
+    *_each("430101–430104 460101 101002 40048 45002–45008", _CONTENT),
     *_each("40000 40002 40004 40008 40029 40033 40035 40038 40077–40088 40090 40091", _BUG),
     *_each("400105 400002 47001 43001–43005 43008 43009", _BUG),
 )

@@ -89,7 +89,7 @@ def _refusal(api: Api, call: Call, fault: Fault) -> Refusal:
         case FaultKind.THROTTLE:
             usual = refusals.throttled(family)
         case FaultKind.QUOTA:
-            usual = refusals.exhausted(family)
+            usual = refusals.exhausted(family, *call.world.meter.quota())
         case FaultKind.TOKEN_DEAD:
             usual = refusals.token_invalid(family, call.world.settings.guesses.bad_token_errcode)
         case FaultKind.IP_NOT_ALLOWED:

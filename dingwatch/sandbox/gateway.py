@@ -176,4 +176,4 @@ def _admit(api: Api, call: Call) -> None:
     if admission is Admission.THROTTLED_MINUTE:
         raise refusals.throttled_minute(api.family)
     if admission is Admission.EXHAUSTED:
-        raise refusals.exhausted(api.family)
+        raise refusals.exhausted(api.family, *call.world.meter.quota())

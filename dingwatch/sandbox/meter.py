@@ -11,6 +11,8 @@ from dingwatch.sandbox.limits import Limits, Window
 # since 1991.
 _CHINA = timezone(timedelta(hours=8))
 
+_STANDARD_PLAN = 5000  # billed calls a month
+
 
 class Admission(Enum):
     """What the limits say about a call."""
@@ -92,6 +94,15 @@ class Meter:
         """Calls granted so far that count against the monthly quota."""
         with self._lock:
             return self._billed
+
+    def quota(self) -> tuple[int, int]:
+        """The figures of a refusal: calls of this month with the refused one, and how many are allowed.
+
+        Without a limit, as when a fault asks for the refusal, they are those of the standard plan (KB:1431).
+        """
+        with self._lock:
+            allowed = _STANDARD_PLAN if self.limits.monthly_calls is None else self.limits.monthly_calls
+            return max(self._month_billed, allowed) + 1, allowed
 
     def events(self) -> int:
         """Webhook calls and Stream callbacks so far, which count against a quota of their own."""

@@ -38,11 +38,15 @@ def throttled_minute(family: Family) -> Refusal:
     return Refusal(code, message, status=_denied(family), at_gate=True)
 
 
-def exhausted(family: Family) -> Refusal:
-    """The organisation's calls of this month are used up (KB:1433). The text is unverified [?]."""
+def exhausted(family: Family, used: int, allowed: int) -> Refusal:
+    """The organisation's calls of this month are used up (KB:1433), and the text holds both figures.
+
+    The text is the legacy host's, from a help page. That the new host says the same is unverified [?].
+    """
     if family is Family.STORAGE:
         return _access_denied()
-    message = "当前组织本月的接口调用次数已用完，请购买接口调用量或下月再试"
+    figures = f"调用量:{used}次,额度:{allowed}次"
+    message = f"您的企业本月api调用量已超过限制,{figures},请登录开发者后台-资源管理-查看用量明细"
     code = "Forbidden.AccessDenied.ApiCountLimitForOrg" if family is Family.NEW else 90020
     return Refusal(code, message, status=_denied(family), at_gate=True)
 
@@ -76,7 +80,7 @@ def missing_body() -> Refusal:
 
 def invalid_body() -> Refusal:
     """New host: the body is not a JSON object."""
-    return Refusal("Invalidbody", "Specified parameter body is not valid.")
+    return Refusal("Invalidbody", "Specified parameter body is not valid. JSON parsing error")
 
 
 def missing_field(name: str) -> Refusal:

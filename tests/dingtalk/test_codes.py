@@ -70,9 +70,9 @@ LEGACY_CODES: Mapping[str, Expected] = {
     "90018 90001 90017": (Throttled, Scope.API),
     " ".join(str(n) for n in range(90003, 90015)): (Throttled, Scope.API),
     "90020": (QuotaExhausted, Scope.APP),
-    "20001": (QuotaExhausted, Scope.API),
+    "20001 90030": (QuotaExhausted, Scope.API),
     "310000 300001 300005 400101 400013 400102 400106": GROUP,
-    "400105 430101 430102 430103 430104": FILE,
+    "400105 430101 430102 430103 430104 460101 101002": FILE,
     "410100 130101 660026": (Throttled, Scope.CONVERSATION),
 }
 

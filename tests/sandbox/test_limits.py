@@ -3,10 +3,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from dingwatch.sandbox import Limits, Sandbox, Settings
+from dingwatch.sandbox import Fault, FaultKind, Limits, Sandbox, Settings
 
 if TYPE_CHECKING:
     from tests.sandbox.conftest import Clock, Peer
+
+
+def used_up(used: int, allowed: int) -> str:
+    """Return what DingTalk says when the month's calls are used up."""
+    figures = f"调用量:{used}次,额度:{allowed}次"
+    return f"您的企业本月api调用量已超过限制,{figures},请登录开发者后台-资源管理-查看用量明细"
 
 
 def test_calls_are_counted(peer: Peer, sandbox: Sandbox) -> None:
@@ -35,7 +41,7 @@ def test_qps(peer_of: Callable[[Settings], Peer], clock: Clock) -> None:
 
     assert [legacy() for _ in range(3)] == [40004, 40004, 90018]
     throttled = "Forbidden.AccessDenied.QpsLimitForAppkeyAndApi"
-    assert [new() for _ in range(3)] == ["miss.openConversationId"] * 2 + [throttled]
+    assert [new() for _ in range(3)] == ["MissingprocessQueryKey"] * 2 + [throttled]
     assert peer.sandbox.billed() == 4
     clock.now += 0.999
     assert legacy() == 90018
@@ -53,12 +59,21 @@ def test_monthly_quota(peer_of: Callable[[Settings], Peer], clock: Clock) -> Non
         403,
         "Forbidden.AccessDenied.ApiCountLimitForOrg",
     )
-    assert peer.upload().json()["errcode"] == 90020
+    assert peer.upload().json() == {"errcode": 90020, "errmsg": used_up(3, 2)}
+    assert refused.json()["message"] == used_up(3, 2)
     assert peer.sandbox.billed() == 2
     clock.now = 1796054400 - 1  # 2026-11-30 23:59:59 in Shanghai
     assert peer.upload().json()["errcode"] == 90020
     clock.now += 1
     assert peer.upload().json()["errcode"] == 0
+
+
+def test_figures_of_an_ordered_exhaustion(peer: Peer, sandbox: Sandbox) -> None:
+    """The fault names the standard plan's figures when no limit holds, and those of the limit otherwise."""
+    sandbox.inject(Fault("media/upload", FaultKind.QUOTA, times=2))
+    assert peer.upload().json()["errmsg"] == used_up(5001, 5000)
+    sandbox.limit(monthly_calls=10)
+    assert peer.upload().json()["errmsg"] == used_up(11, 10)
 
 
 def test_qpm(peer_of: Callable[[Settings], Peer], clock: Clock) -> None:

@@ -102,20 +102,26 @@ def test_gettoken_reads_the_url_only(peer: Peer, sandbox: Sandbox) -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "content_type", "code"),
+    ("body", "content_type", "code", "message"),
     [
-        ("{}", "text/plain", "Missingbody"),
-        ("", "application/json", "Missingbody"),
-        ("{", "application/json", "Invalidbody"),
-        ("[]", "application/json", "Invalidbody"),
-        ('{"appKey":"x"}', "application/json", "MissingappSecret"),
+        ("{}", "text/plain", "Missingbody", "body is mandatory for this action."),
+        ("", "application/json", "Missingbody", "body is mandatory for this action."),
+        ("{", "application/json", "Invalidbody", "Specified parameter body is not valid. JSON parsing error"),
+        (
+            "[]",
+            "application/json",
+            "Invalidbody",
+            "Specified parameter body is not valid. JSON parsing error",
+        ),
+        ('{"appKey":"x"}', "application/json", "MissingappSecret", "appSecret is mandatory for this action."),
     ],
 )
-def test_bad_bodies(peer: Peer, sandbox: Sandbox, body: str, content_type: str, code: str) -> None:
+def test_bad_bodies(peer: Peer, body: str, content_type: str, code: str, message: str) -> None:
     """A body that is not JSON by its type or its text is refused by the new host's gateway."""
     headers = {"content-type": content_type}
-    answer = peer.session.post(sandbox.url + TOKEN, data=body, headers=headers, timeout=10)
+    answer = peer.session.post(peer.sandbox.url + TOKEN, data=body, headers=headers, timeout=10)
     assert (answer.status_code, answer.json()["code"]) == (400, code)
+    assert answer.json()["message"] == message
 
 
 def test_token_in_the_header_only(peer: Peer, sandbox: Sandbox) -> None:
@@ -143,7 +149,7 @@ def test_legacy_header_is_ignored(peer: Peer, sandbox: Sandbox) -> None:
 def test_either_token_on_either_host(peer: Peer) -> None:
     """By default a token of one host works on the other."""
     answer = peer.post("/v1.0/robot/groupMessages/query", {}, peer.legacy_token())
-    assert answer.json()["code"] == "miss.openConversationId"
+    assert answer.json()["code"] == "MissingprocessQueryKey"
     assert peer.get("/media/downloadFile", access_token=peer.new_token()).json()["errcode"] == 40004
 
 

@@ -18,7 +18,18 @@ _HOUR = 3600.0
 
 _NO_JSON = (40035, "缺少参数 json")
 
-_EXHAUSTED = "当前组织本月的Webhook与Stream调用次数已用完"
+# Seen in public; that "over limit" means the month's quota is a reading [?]. The same code was also seen with
+# a text like that of 90020: "您的企业本月webhook调用量已超过限制,请登录开发者后台-资源管理-查看用量明细。"
+_EXHAUSTED = (90030, "webhook over limit")
+
+_BODY_LIMIT = 20_000  # bytes
+_TOO_LONG = (460101, "description: body 大小不合法;solution:请保持大小在 20000bytes 以内;")
+
+_TOO_FAST = {130101: "send too fast, exceed {limit} times per minute", 410100: "发送速度太快而限流"}
+
+_NO_KEYWORD = (
+    "错误描述:关键词不匹配;解决方案:请联系群管理员查看此机器人的关键词，并在发送的信息中包含此关键词;"
+)
 
 _TEXTS: Mapping[str, tuple[str, ...]] = {
     "text": ("content",),
@@ -32,7 +43,7 @@ _TEXTS: Mapping[str, tuple[str, ...]] = {
 async def send(call: Call) -> Json:
     """POST /robot/send?access_token=[&timestamp=&sign=] (KB:0717). The order of the checks is assumed [?]."""
     webhook = _webhook(call)
-    body = legacy_json(call, *_NO_JSON)
+    body = _body(call)
     kind = body.get("msgtype")
     if not isinstance(kind, str) or kind not in _TEXTS:
         raise Refusal(400105, "不支持的消息类型")
@@ -41,10 +52,12 @@ async def send(call: Call) -> Json:
     message_uuid = body.get("msgUuid")
     if isinstance(message_uuid, str) and not call.world.chat.is_new(webhook.token, message_uuid):
         return {}  # the same message again, as after a lost answer
-    if not call.world.flow.admits_webhook(webhook.token, call.now):
-        raise Refusal(410100, "发送速度太快而限流")
+    too_fast = call.world.flow.admit_webhook(webhook.token, call.now)
+    if too_fast is not None:
+        limit = call.world.flow.limits.webhook_per_minute
+        raise Refusal(too_fast, _TOO_FAST[too_fast].format(limit=limit))
     if not call.world.meter.admit_event(call.now):
-        raise Refusal(20001, _EXHAUSTED)
+        raise Refusal(*_EXHAUSTED)
     call.world.chat.post(_message(call, webhook.conversation_id, f"robot:{webhook.name}", kind, text))
     if isinstance(message_uuid, str):
         call.world.chat.remember(webhook.token, message_uuid)
@@ -59,12 +72,12 @@ async def send_by_session(call: Call) -> Json:
     conversation_id = call.world.stream.session(call.query("session"), call.now)
     if conversation_id is None:
         raise Refusal(300001, "session is not exist")
-    body = legacy_json(call, *_NO_JSON)
+    body = _body(call)
     kind = body.get("msgtype")
     if kind not in ("text", "markdown"):
         raise Refusal(400105, "不支持的消息类型")
     if not call.world.meter.admit_event(call.now):
-        raise Refusal(20001, _EXHAUSTED)
+        raise Refusal(*_EXHAUSTED)
     call.world.chat.post(_message(call, conversation_id, "", kind, _text(kind, body)))
     return {}
 
@@ -77,6 +90,12 @@ def _webhook(call: Call) -> Webhook:
         if webhook.token == token:
             return webhook
     raise Refusal(300005, "token is not exist")  # as seen in public
+
+
+def _body(call: Call) -> dict[str, object]:
+    if len(call.body) > _BODY_LIMIT:
+        raise Refusal(*_TOO_LONG)
+    return legacy_json(call, *_NO_JSON)
 
 
 def _text(kind: str, body: Mapping[str, object]) -> str:
@@ -96,7 +115,7 @@ def _check_settings(call: Call, webhook: Webhook, text: str) -> None:
     if webhook.addresses and address not in webhook.addresses:
         raise Refusal(310000, f"ip {address} not in whitelist")
     if webhook.keywords and not any(word in text for word in webhook.keywords):
-        raise Refusal(310000, "keywords not in content")
+        raise Refusal(310000, _NO_KEYWORD)  # KB:0717 has the older "keywords not in content"
 
 
 def _check_sign(call: Call, secret: str) -> None:
