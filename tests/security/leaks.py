@@ -113,6 +113,8 @@ class Leaks:
         logging.getLogger().setLevel(logging.DEBUG)
         # Logs every row of every query, which is slow; the ledger's own files are looked through instead.
         logging.getLogger("sqlalchemy").setLevel(logging.WARNING)
+        # Logs every event twice, which buries what a test that fails has to say; it is given no secret.
+        logging.getLogger("watchdog").setLevel(logging.WARNING)
         self._learn()
         self._overhear()
 
