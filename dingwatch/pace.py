@@ -18,7 +18,8 @@ STEP_BACK: Final = 0.9
 CALM: Final = 10.0
 """What is left of a slowdown after so many periods without a refusal."""
 SLOWEST: Final = 10.0
-NEVER: Final = float("-inf")
+LONG_AGO: Final = float("-inf")
+"""When that was which has never been."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,7 @@ class Lesson:
     """What refusals have taught: how many times slower, and when the last was; calm makes it forgotten."""
 
     slowdown: float = 1.0
-    refused_at: float = NEVER
+    refused_at: float = LONG_AGO
 
     def at(self, now: float, limit: Limit) -> float:
         """Return how many times slower it still is: a tenth less with every ten periods of calm."""
@@ -54,7 +55,7 @@ class Pace:
 
     limit: Limit
     slots: tuple[float, ...] = ()
-    meant: float = NEVER
+    meant: float = LONG_AGO
     lesson: Lesson = field(default=Lesson())
 
     def next_slot(self, now: float) -> float:

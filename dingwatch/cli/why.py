@@ -214,5 +214,5 @@ def _over(one: Decision, number: int | None, pauses: Sequence[Pause]) -> Iterato
     """Yield the pauses that hold back a delivery's next call, were it by the robot."""
     conversation = one.recipient or ""
     api = API_UPLOAD if _WAITING[str(one.after)] else message_target(conversation).api
-    scopes = Target(api, conversation, number).scopes()
+    scopes = Target(api, (conversation,), number).scopes()
     return (pause for pause in pauses if (pause.scope, pause.key) in scopes)

@@ -20,7 +20,7 @@ from dingwatch.delivery.jobs import (
 from dingwatch.delivery.limits import Target
 from dingwatch.delivery.loop import DeliveryLoop
 from dingwatch.delivery.reading import Reader
-from dingwatch.delivery.state import FolderPolicy, Settings, target_of
+from dingwatch.delivery.state import FolderPolicy, Settings
 from dingwatch.ledger.uploads import UploadDone
 
 __all__ = [
@@ -46,5 +46,4 @@ __all__ = [
     "Target",
     "Upload",
     "UploadDone",
-    "target_of",
 ]

@@ -1,98 +1,380 @@
-"""What may go now: doubted rows back to work, what was in hand at a crash, then sends, then uploads."""
+"""Claims: what is uploaded and sent next, and when to look again.
+
+Each function returns the earliest instant at which its answer may be another one, and WHEN_WOKEN where only
+an outcome, a command or a new file can change it. The loop sleeps until the earliest of all of them, so a
+branch that claims nothing has to say what it waits for.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
 from dingwatch import names, policy
-from dingwatch.delivery import drives, sends, uploads
-from dingwatch.delivery.jobs import FetchToken, Upload
-from dingwatch.delivery.limits import Target
-from dingwatch.delivery.state import LoopState, TickContext, send_api
-from dingwatch.dingtalk import API_UPLOAD, Host
+from dingwatch.delivery import drives
+from dingwatch.delivery.jobs import FetchToken, Send, SendCaption, Upload
+from dingwatch.delivery.limits import APP, Target, hosts_of, message_target
+from dingwatch.delivery.state import WHEN_WOKEN, TickContext
+from dingwatch.dingtalk import API_UPLOAD, MEDIA_LIMIT, Host
 from dingwatch.ledger import queues
-from dingwatch.ledger.delivery import Delivery, find_deliveries
+from dingwatch.ledger.delivery import Delivery, find_deliveries, mark_caption_sent
 from dingwatch.ledger.transitions import Change
-from dingwatch.ledger.uploads import set_upload_states
-from dingwatch.lifecycle import Event, State
+from dingwatch.ledger.uploads import set_payload, set_upload_states
+from dingwatch.lifecycle import IN_WORK, Event, State
+from dingwatch.model import Cause, Form, Route
+from dingwatch.notice_text import Message, line, notice
+from dingwatch.pace import LONG_AGO
+from dingwatch.payload import Payload, choose_payload, rebuild_payload
+from dingwatch.recipients import recipient_kind
 from dingwatch.texts import Log
 
-
-def claim(state: LoopState, tick: TickContext) -> None:
-    """Claim what may go now; the jobs and the next instant of interest are left in the tick."""
-    _requeue_doubted(state, tick)
-    for host in sorted(state.pauses.probes(tick.now)):
-        state.needs_token(tick, host, force=True)
-    if state.crashed:
-        _claim_crashed(state, tick)
-        tick.apply()
-    if not state.crashed:
-        sends.claim(state, tick)
-        uploads.claim(state, tick)
-        drives.go_on(state, tick)
-    busy = [job.payload.key.id for job in tick.jobs if isinstance(job, Upload)]
-    set_upload_states(tick.connection, busy, "busy")
-    tick.apply()
-    _wakes(state, tick)
+FEW: Final = 4
+"""Rows that are read at first of a recipient's queue: mostly the first of them can go."""
+HOLD_FOR_UPLOAD: Final = 5.0
+"""Seconds that a file waits for the first upload of one that settled earlier."""
 
 
-def _wakes(state: LoopState, tick: TickContext) -> None:
-    end = state.pauses.next_end(tick.now)
-    if end is not None:
-        tick.wakes.append(end)
-    if state.may_wait:
-        due = queues.next_due(tick.connection, tick.now)
-        state.may_wait = due is not None
-        if due is not None:
-            tick.wakes.append(due)
-            state.may_upload = True
-            state.may_send |= set(queues.recipients_to_send(tick.connection))
+def claim(tick: TickContext) -> float:
+    """Claim what may go now: doubted rows, then what a crash interrupted, then messages, then uploads."""
+    again = [_resend_doubted(tick)]
+    for host in sorted(tick.state.pauses.probes(tick.now)):
+        tick.needs_token(host, force=True)
+    if tick.state.crashed:
+        again.append(_claim_crashed(tick))
+    if not tick.state.crashed:
+        again += [_claim_messages(tick), _claim_uploads(tick), drives.continue_sessions(tick)]
+    again += [tick.state.pauses.next_end(tick.now), queues.next_due(tick.connection, tick.now)]
+    return min(again)
 
 
 # --- Doubts and crashes --------------------------------------------------------------------------
 
 
-def _requeue_doubted(state: LoopState, tick: TickContext) -> None:
+def _resend_doubted(tick: TickContext) -> float:
     """Send doubted rows once more, when a call that is safe to repeat has shown that DingTalk answers."""
-    if not state.settings.resend_uncertain or not state.may_doubt:
-        return
+    if not tick.settings.resend_uncertain:
+        return WHEN_WOKEN
     rows = queues.list_doubted_once(tick.connection)
-    state.may_doubt = bool(rows)
-    for row in rows:
-        _requeue_when_ready(state, tick, row, row.doubted_at or 0.0)
-    tick.apply()
+    return min((_resend_when_ready(tick, row) for row in rows), default=WHEN_WOKEN)
 
 
-def _requeue_when_ready(state: LoopState, tick: TickContext, row: Delivery, doubted_at: float) -> None:
+def _resend_when_ready(tick: TickContext, row: Delivery) -> float:
+    doubted_at = row.doubted_at or 0.0
     ready = doubted_at + policy.DOUBT_WAIT
     if ready > tick.now:
-        tick.wakes.append(ready)
-    elif max(state.served_at.values(), default=float("-inf")) > doubted_at:
+        return ready
+    if max(tick.state.served_at.values(), default=LONG_AGO) > doubted_at:
         columns = {"due": tick.now, "uncertain_resent": True}
-        tick.changes.append(Change(row.id, Event.REQUEUE, State.UNCERTAIN, None, columns))
-        state.may_send.add(row.recipient)
+        tick.apply(Change(row.id, Event.REQUEUE, State.UNCERTAIN, None, columns))
         tick.log(Log.RESENDING, path=names.readable(row.path), conversation=row.recipient)
     else:
-        state.needs_token(tick, Host.API, force=True)
+        # Only the token call can be repeated without anybody seeing it.
+        tick.needs_token(Host.API, force=True)
+    return WHEN_WOKEN
 
 
-def _claim_crashed(state: LoopState, tick: TickContext) -> None:
-    """After a crash what was in hand goes first and one at a time, so that a culprit stands alone."""
+def _claim_crashed(tick: TickContext) -> float:
+    """Claim one of the rows that were in hand at a crash.
+
+    A file whose reading kills the process would kill it again and again. One at a time, it is found: after
+    three crashes with the same row alone in hand, `recover` puts that row aside.
+    """
+    state = tick.state
     rows = find_deliveries(tick.connection, state.crashed)
-    unfinished = {State.PENDING, State.UPLOADED, State.UPLOADING, State.SENDING}
-    state.crashed = [row for row in state.crashed if row in rows and rows[row].state in unfinished]
-    if not state.crashed or tick.busy():
-        return
+    state.crashed = [row for row in state.crashed if row in rows and rows[row].state in IN_WORK]
+    if not state.crashed or tick.targets:
+        return WHEN_WOKEN
     row = rows[state.crashed[0]]
-    if row.state is State.UPLOADED:
-        sends.claim_first(state, tick, [row])
+    again = _claim_first(tick, [row]) if row.state is State.UPLOADED else _claim_content(tick, [row])
+    if tick.targets or _is_held_with_all(tick, row):
+        return again
+    state.crashed = state.crashed[1:]  # something of its own holds it, which may take hours
+    return tick.now
+
+
+def _is_held_with_all(tick: TickContext, row: Delivery) -> bool:
+    """Return whether what holds a row back would hold any other: a token, the API's pause or its pace."""
+    uploaded = row.state is State.UPLOADED
+    target = Target(recipient_kind(row.recipient).api_by(row.route) if uploaded else API_UPLOAD)
+    token = any(isinstance(job, FetchToken) for job in tick.in_hand)
+    return token or tick.is_paused(target) or tick.next_slot(target) > tick.now
+
+
+# --- Messages ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    """A row whose message nothing holds back, and its file as it was uploaded."""
+
+    row: Delivery
+    payload: Payload
+
+
+def _claim_messages(tick: TickContext) -> float:
+    """Claim the next message of every recipient: one at a time each, earliest settled first."""
+    again = WHEN_WOKEN
+    if tick.free_workers() <= 0 or tick.is_paused(Target(APP)):
+        return again
+    for recipient in queues.recipients_to_send(tick.connection, tick.now):
+        if recipient not in tick.recipients:
+            again = min(again, _claim_for(tick, recipient))
+        if tick.free_workers() <= 0:
+            break
+    return again
+
+
+def _claim_for(tick: TickContext, recipient: str) -> float:
+    target = message_target(recipient)
+    slot = tick.next_slot(target)
+    if slot > tick.now:
+        return slot
+    if not tick.is_paused(target):
+        return _claim_first(tick, _ready_rows(tick, recipient))
+    # The robot may be refused in a group where the drive's entries still arrive.
+    if tick.is_paused(Target(recipient_kind(recipient).api_by(Route.DRIVE), (recipient,))):
+        return WHEN_WOKEN
+    rows = queues.next_entry_to_send(tick.connection, tick.paused, tick.now, recipient)
+    return _claim_first(tick, rows)
+
+
+def _ready_rows(tick: TickContext, recipient: str) -> Iterator[Delivery]:
+    """Yield a recipient's rows that are uploaded and due: first the one whose caption was sent."""
+    where = (tick.connection, tick.paused, tick.now, recipient)
+    seen: set[int] = set()
+    captioned = tick.state.captioned.get(recipient)
+    if captioned is not None:
+        rows = queues.find_to_send(*where, captioned)
+        if not rows:
+            tick.state.captioned.pop(recipient)
+        yield from rows
+        seen.add(captioned)
+    limit = FEW
+    while True:
+        rows = queues.next_to_send(*where, limit)
+        yield from (row for row in rows if row.id not in seen)
+        if len(rows) < limit:
+            return
+        seen.update(row.id for row in rows)
+        limit *= FEW
+
+
+def _claim_first(tick: TickContext, rows: Iterable[Delivery]) -> float:
+    """Claim the message of the first of a recipient's rows that nothing holds back."""
+    found = _first_ready(tick, rows)
+    return _claim_message(tick, found) if isinstance(found, _Ready) else found
+
+
+def _first_ready(tick: TickContext, rows: Iterable[Delivery]) -> _Ready | float:
+    """Return the first of a recipient's rows that nothing holds back; else when to look again."""
+    resends = tick.settings.resend_uncertain
+    for row in rows:
+        payload = rebuild_payload(
+            row.name, row.digest, tick.settings.app, row.form, row.upload_type, named=bool(row.upload_name)
+        )
+        if row.remote_id is None or _is_unfit(row, payload):
+            # DingTalk forgot the upload and told it to another row, or the file was renamed. This row has
+            # failed at nothing, so its count of lost uploads stays; the uploads of this tick look at it.
+            tick.apply(Change(row.id, Event.MEDIA_LOST, State.UPLOADED))
+            continue
+        if row.older_in_flight and queues.is_blocked_by_older(tick.connection, row.id, resends=resends):
+            continue
+        if row.route is Route.DRIVE and _is_entry_held(tick, row):
+            continue
+        hold_until = (row.uploaded_at or row.settled_at) + HOLD_FOR_UPLOAD
+        if row.upload_ahead and row.caption_sent_at is None and hold_until > tick.now:
+            return hold_until  # people see files in the order in which they were dropped
+        return _Ready(row, payload)
+    return WHEN_WOKEN
+
+
+def _is_entry_held(tick: TickContext, row: Delivery) -> bool:
+    """Return whether a drive entry may not be sent now, while messages of the robot may."""
+    target = Target(recipient_kind(row.recipient).api_by(row.route), (row.recipient,))
+    return tick.is_paused(target) or queues.is_name_uploading(
+        tick.connection, row.upload_type, row.upload_name, row.upload_key
+    )
+
+
+def _is_unfit(row: Delivery, payload: Payload) -> bool:
+    """Return whether a file was renamed so that what was uploaded cannot go under its name."""
+    if row.upload_name:
+        return payload.key.id != row.upload_key  # people are shown the upload's own name
+    return row.form is Form.PLAIN and not payload.notice and not payload.key.extension
+
+
+def _claim_message(tick: TickContext, ready: _Ready) -> float:
+    """Claim a row's message: the caption before its file where that is to come, else the file or notice."""
+    row = ready.row
+    caption = _caption_before(tick, ready)
+    kind = recipient_kind(row.recipient)
+    api = kind.api_by(row.route) if caption is None else kind.message_api
+    target = Target(api, (row.recipient,))
+    slot = tick.next_slot(target)
+    if slot > tick.now:
+        return slot
+    if tick.is_paused(target) or any(tick.needs_token(host) for host in hosts_of(api)):
+        return WHEN_WOKEN
+    others = _others_ready(tick, ready, caption) if kind.batch > 1 and api == kind.message_api else ()
+    rows = (row, *others)
+    target = Target(api, tuple(one.recipient for one in rows))
+    if caption is None:
+        _issue_file(tick, rows, target, ready.payload)
     else:
-        uploads.claim_content(state, tick, [row])
-    if not tick.busy() and not _waits_for_all(state, tick, row):
-        state.crashed = state.crashed[1:]  # held by something of its own: let the others go on
-        tick.wakes.append(tick.now)
+        mark_caption_sent(tick.connection, [one.id for one in rows], tick.now)
+        tick.state.captioned |= {one.recipient: one.id for one in rows}
+        tick.issue(SendCaption(rows, target, caption))
+    return WHEN_WOKEN
 
 
-def _waits_for_all(state: LoopState, tick: TickContext, row: Delivery) -> bool:
-    """Say whether what holds back a row would hold back any other: a token, the API's pause or its pace."""
-    target = Target(send_api(row) if row.state is State.UPLOADED else API_UPLOAD)
-    token = any(isinstance(job, FetchToken) for job in (*tick.out, *tick.jobs))
-    return token or state.blocks(tick, target) or state.slot(tick, target) > tick.now
+def _issue_file(tick: TickContext, rows: tuple[Delivery, ...], target: Target, payload: Payload) -> None:
+    row, columns = rows[0], {"claimed_at": tick.now}
+    for one in rows:
+        tick.state.captioned.pop(one.recipient, None)
+    tick.apply(
+        *(Change(one.id, Event.CLAIM, State.UPLOADED, None, columns, one.version) for one in rows),
+    )
+    wording = tick.settings.of_folder(row.folder).wording
+    instead = notice(wording, row.path, row.fingerprint.size) if payload.notice else None
+    tick.issue(Send(rows, target, row.remote_id or "", payload, instead))
+
+
+def _caption_before(tick: TickContext, ready: _Ready) -> Message | None:
+    """Return the caption that is to go before a row's file; None where there is none, or it has gone."""
+    row = ready.row
+    wording = tick.settings.of_folder(row.folder).wording
+    if ready.payload.notice or row.caption_sent_at is not None or wording.template is None:
+        return None
+    changed = queues.was_sent_before(tick.connection, row.id)
+    return line(wording, row.path, row.fingerprint.size, changed=changed)
+
+
+def _others_ready(tick: TickContext, ready: _Ready, caption: Message | None) -> Iterator[Delivery]:
+    """Yield the rows of the same version whose recipients can be sent the same in the same call."""
+    row, kind, number = ready.row, recipient_kind(ready.row.recipient), 1
+    if row.id in tick.state.alone or tick.state.crashed:
+        return
+    for recipient in queues.recipients_of_version(tick.connection, tick.now, row.version):
+        target = Target(kind.message_api, (recipient,))
+        if (
+            recipient == row.recipient
+            or recipient in tick.recipients
+            or recipient_kind(recipient) is not kind
+            or tick.is_paused(target)
+            or tick.next_slot(target) > tick.now
+        ):
+            continue
+        # The other's queue may begin with another file, which must not be overtaken.
+        found = _first_ready(tick, _ready_rows(tick, recipient))
+        if not isinstance(found, _Ready) or found.row.id in tick.state.alone:
+            continue
+        same = found.row.version == row.version and found.row.remote_id == row.remote_id
+        if same and _caption_before(tick, found) == caption:
+            number += 1
+            yield found.row
+        if number == kind.batch:
+            return
+
+
+# --- Uploads -------------------------------------------------------------------------------------
+
+
+def _claim_uploads(tick: TickContext) -> float:
+    """Claim what free workers can upload: as media, and to the drive."""
+    if not queues.has_due(tick.connection, State.PENDING, tick.now):
+        return WHEN_WOKEN
+    contents = _contents(tick, _free_for_media(tick), Route.ROBOT if tick.settings.uses_drive else None)
+    if tick.settings.uses_drive:
+        contents += _contents(tick, drives.AT_ONCE - len(tick.state.drives), Route.DRIVE)
+    return min((_claim_content(tick, rows) for rows in contents), default=WHEN_WOKEN)
+
+
+def _contents(tick: TickContext, number: int, route: Route | None) -> list[list[Delivery]]:
+    if number <= 0:
+        return []
+    return queues.next_to_upload(tick.connection, tick.paused, tick.now, number, route)
+
+
+def _free_for_media(tick: TickContext) -> int:
+    """Return how many contents may be uploaded as media now."""
+    if tick.is_paused(Target(API_UPLOAD)):
+        return 0
+    uploading = sum(target.api == API_UPLOAD for target in tick.targets)
+    # One worker is left for sends, or slow uploads would hold back what is ready to go.
+    return min(tick.free_workers(), max(tick.settings.workers - 1, 1) - uploading)
+
+
+def _claim_content(tick: TickContext, rows: Sequence[Delivery]) -> float:
+    """Claim all rows of one content: a job, or none where DingTalk has it already."""
+    source, payload, again = rows[0], _choose(tick, rows[0]), WHEN_WOKEN
+    refusal = _refusal_without_call(tick, source, payload)
+    same = [source]
+    for row in rows[1:]:
+        # Rows share a content across folders, and the settings of theirs may have changed meanwhile.
+        own = _choose(tick, row)
+        if own.key == payload.key:
+            same.append(row)
+        else:
+            set_payload(tick.state.store, tick.connection, [row.id], own)
+            again = tick.now
+    if refusal is not None:
+        _refuse(tick, same, *refusal)
+    elif payload.key.id != source.upload_key:
+        set_payload(tick.state.store, tick.connection, [source.id], payload)
+    elif source.upload_state == "have" or payload.notice:
+        _pass_uploaded(tick, same)
+    elif payload.route is Route.DRIVE:
+        return min(again, drives.claim(tick, same, payload))
+    else:
+        return min(again, _claim_upload(tick, same, payload))
+    # These rows were read in place of others, and no outcome will make the loop look at those.
+    return tick.now
+
+
+def _choose(tick: TickContext, row: Delivery) -> Payload:
+    chosen_by = tick.settings.payload_policy(row)
+    return choose_payload(row.name, row.fingerprint.size, row.digest, chosen_by, tick.state.refused)
+
+
+def _pass_uploaded(tick: TickContext, rows: Sequence[Delivery]) -> None:
+    """Take rows through both states at once: DingTalk has their content already."""
+    claimed = {"claimed_at": tick.now}
+    columns: dict[str, Any] = {"uploaded_at": tick.now, "due": tick.now, "crashes": 0}
+    tick.apply(
+        *(Change(row.id, Event.CLAIM, State.PENDING, None, claimed, row.version) for row in rows),
+        *(Change(row.id, Event.UPLOAD_OK, State.UPLOADING, None, columns, row.version) for row in rows),
+    )
+
+
+def _claim_upload(tick: TickContext, rows: Sequence[Delivery], payload: Payload) -> float:
+    target = Target(API_UPLOAD, folder=rows[0].folder)
+    slot = tick.next_slot(target)
+    if slot > tick.now:
+        return slot
+    if not tick.is_paused(target) and not tick.needs_token(Host.OAPI):
+        columns = {"claimed_at": tick.now}
+        tick.apply(*(Change(row.id, Event.CLAIM, State.PENDING, None, columns, row.version) for row in rows))
+        set_upload_states(tick.connection, [rows[0].upload_key], "busy")
+        tick.issue(Upload(tuple(rows), payload, target))
+    return WHEN_WOKEN
+
+
+def _refusal_without_call(tick: TickContext, row: Delivery, payload: Payload) -> tuple[Event, Cause] | None:
+    """Return what would make the upload fail for certain, so that it costs no call."""
+    if payload.notice:
+        return None
+    if row.fingerprint.size > MEDIA_LIMIT and payload.route is Route.ROBOT:
+        return Event.REJECT, Cause("too_big", "", "TOO_BIG")
+    if row.fingerprint.size == 0:
+        return Event.SKIP, Cause("empty", "", "EMPTY")
+    if payload.form is Form.ZIP and tick.settings.of_folder(row.folder).unsupported == "skip":
+        return Event.SKIP, Cause("unsupported", "", "UNSUPPORTED")
+    return None
+
+
+def _refuse(tick: TickContext, rows: Sequence[Delivery], event: Event, cause: Cause) -> None:
+    tick.apply(*(Change(row.id, event, State.PENDING, cause) for row in rows))
+    text = Log.FAILED if event is Event.REJECT else Log.SKIPPED
+    for row in rows:
+        tick.log_row(text, row, cause.code, cause.message, cause.advice)

@@ -1,11 +1,11 @@
-"""Uploads to the drive, step by step: begun, put part by part, and made an entry at the end.
+"""Uploads to the drive, step by step: begin a session, put part by part, commit it as an entry.
 
 An entry has one name in its folder's own space, and a commit overwrites what was there under it. So an entry
 never holds other bytes than those that are sent: nothing is uploaded under a name while another content of
 that name is being sent or is due to be, nothing of that name is sent while an upload is on its way, and what
 was uploaded before under it counts as lost before the commit leaves: its answer may never come.
 
-How far an upload is stands in the ledger after every part; what is in here only says which are claimed.
+How far an upload is stands in the ledger after every part; the state only says which are claimed.
 """
 
 from __future__ import annotations
@@ -13,9 +13,19 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Final
 
-from dingwatch.delivery.jobs import Begin, Commit, DriveJob, Put
-from dingwatch.delivery.state import Drive, LoopState, TickContext, target_of
-from dingwatch.dingtalk import MOST_ADDRESSES, Host, Part, parts_of
+from dingwatch.delivery.jobs import Begin, ClaimedContent, Commit, DriveJob, Put
+from dingwatch.delivery.limits import Target
+from dingwatch.delivery.state import WHEN_WOKEN, TickContext
+from dingwatch.dingtalk import (
+    API_COMMIT,
+    API_PARTS_BEGIN,
+    API_PUT,
+    API_UPLOAD_INFO,
+    MOST_ADDRESSES,
+    Host,
+    Part,
+    parts_of,
+)
 from dingwatch.ledger import queues, uploads
 from dingwatch.ledger.delivery import Delivery
 from dingwatch.ledger.transitions import Change
@@ -39,22 +49,26 @@ def parts_for(size: int) -> tuple[Part, ...]:
 
 
 def next_steps(
-    drive: Drive, session: UploadSession | None, finished: Collection[int], out: Sequence[DriveJob]
+    claimed: ClaimedContent, session: UploadSession | None, finished: Collection[int], out: Sequence[DriveJob]
 ) -> list[DriveJob]:
-    """Say what an upload needs next, given what the store has of it and which steps are out."""
-    rows, payload, parts = drive.rows, drive.payload, parts_for(drive.rows[0].fingerprint.size)
+    """Return the next steps of an upload, given what the store has of it and which steps are out."""
+    rows, payload, folder = claimed.rows, claimed.payload, claimed.source.folder
+    parts = parts_for(claimed.source.fingerprint.size)
     if any(not isinstance(job, Put) for job in out):
         return []
     if session is None:
-        one = Put(rows, payload, parts[0], None) if len(parts) == 1 else Begin(rows, payload)
-        return [] if out else [one]
+        if out:
+            return []
+        if len(parts) == 1:
+            return [Put(rows, payload, Target(API_UPLOAD_INFO, folder=folder), parts[0], None)]
+        return [Begin(rows, payload, Target(API_PARTS_BEGIN, folder=folder))]
     under_way = {job.part.number for job in out if isinstance(job, Put)}
     left = [part for part in parts if part.number not in finished and part.number not in under_way]
     if not left:
-        return [] if out else [Commit(rows, payload, session)]
+        return [] if out else [Commit(rows, payload, Target(API_COMMIT, folder=folder), session)]
     ahead = tuple(part.number for part in left[: MOST_ADDRESSES + PARTS_AT_ONCE])
     return [
-        Put(rows, payload, part, session, ahead[i : i + MOST_ADDRESSES])
+        Put(rows, payload, Target(API_PUT, folder=folder), part, session, ahead[i : i + MOST_ADDRESSES])
         for i, part in enumerate(left[: PARTS_AT_ONCE - len(under_way)])
     ]
 
@@ -62,93 +76,92 @@ def next_steps(
 # --- Claims --------------------------------------------------------------------------------------
 
 
-def claim(state: LoopState, tick: TickContext, rows: Sequence[Delivery], payload: Payload) -> None:
+def claim(tick: TickContext, rows: Sequence[Delivery], payload: Payload) -> float:
     """Claim all rows of one content, unless its entry still holds what is to be sent."""
-    key = payload.key
-    name = (tick.connection, key.type, key.name, key.id)
-    drive = Drive(tuple(rows), payload)
+    claimed, key = ClaimedContent(tuple(rows), payload), payload.key
+    entry = (tick.connection, key.type, key.name, claimed.upload)
+    drives = tick.state.drives
+    # After a crash one row of a content goes first and alone; the others find its upload claimed already.
     if (
-        key.id in tick.drives  # for another row, which was in hand at a crash and went first
-        or len(tick.drives) >= AT_ONCE
-        or queues.is_name_uploading(*name)
-        or queues.is_name_sending(*name, state.paused(tick.now), tick.now)
-        or not _steps(state, tick, drive)
+        claimed.upload in drives
+        or len(drives) >= AT_ONCE
+        or queues.is_name_uploading(*entry)
+        or queues.is_name_sending(*entry, tick.paused, tick.now)
     ):
-        return
-    columns = {"claimed_at": tick.now}
-    tick.changes += [Change(row.id, Event.CLAIM, State.PENDING, None, columns, row.version) for row in rows]
-    set_upload_states(tick.connection, [key.id], "busy")
-    tick.drives[key.id] = drive
+        return WHEN_WOKEN
+    issued, again = _issue_steps(tick, claimed)
+    if issued:
+        columns = {"claimed_at": tick.now}
+        tick.apply(*(Change(row.id, Event.CLAIM, State.PENDING, None, columns, row.version) for row in rows))
+        set_upload_states(tick.connection, [claimed.upload], "busy")
+        drives[claimed.upload] = claimed
+    return again
 
 
-def go_on(state: LoopState, tick: TickContext) -> None:
-    """Issue the next steps of what is claimed."""
-    for drive in tick.drives.values():
-        _steps(state, tick, drive)
+def continue_sessions(tick: TickContext) -> float:
+    """Issue the next steps of what is claimed; return when to look again."""
+    again = [_issue_steps(tick, claimed)[1] for claimed in tick.state.drives.values()]
+    return min(again, default=WHEN_WOKEN)
 
 
-def _steps(state: LoopState, tick: TickContext, drive: Drive) -> int:
-    """Issue the next steps of one upload; return how many."""
-    key = drive.payload.key.id
-    out = [job for job in (*tick.out, *tick.jobs) if isinstance(job, DriveJob) and job.payload.key.id == key]
+def _issue_steps(tick: TickContext, claimed: ClaimedContent) -> tuple[int, float]:
+    """Issue the next steps of one upload; return how many, and when to look again."""
+    out = [job for job in tick.in_hand if isinstance(job, DriveJob) and job.upload == claimed.upload]
+    session = uploads.find_session(tick.connection, claimed.upload)
     issued = 0
-    for job in next_steps(drive, *uploads.find_session(tick.connection, key), out):
-        target = target_of(job)
-        assert target is not None  # noqa: S101 (only a token call has none)
-        slot = state.slot(tick, target)
+    for job in next_steps(claimed, *session, out):
+        slot = tick.next_slot(job.target)
         if slot > tick.now:
-            tick.wakes.append(slot)
-            break
-        if state.blocks(tick, target) or state.needs_token(tick, Host.API):
-            break
+            return issued, slot
+        if tick.is_paused(job.target) or tick.needs_token(Host.API):
+            return issued, WHEN_WOKEN
         if isinstance(job, Commit):
-            uploads.forget_same_name(tick.connection, job.payload.key.type, job.payload.key.name, key)
-        tick.slots.append(target)
-        tick.jobs.append(job)
+            key = job.payload.key
+            uploads.forget_same_name(tick.connection, key.type, key.name, claimed.upload)
+        tick.issue(job)
         issued += 1
-    return issued
+    return issued, WHEN_WOKEN
 
 
 # --- Outcomes ------------------------------------------------------------------------------------
 
 
-def session(tick: TickContext, job: Begin, made: UploadSession) -> None:
-    """An upload is begun."""
-    uploads.begin_session(tick.connection, job.payload.key.id, made)
+def begin_session(tick: TickContext, job: Begin, made: UploadSession) -> None:
+    """Enter that DingTalk has begun a session."""
+    uploads.begin_session(tick.connection, job.upload, made)
 
 
-def put(tick: TickContext, job: Put, made: UploadSession) -> None:
-    """The store has one more part."""
-    key = job.payload.key.id
+def finish_part(tick: TickContext, job: Put, made: UploadSession) -> None:
+    """Enter that the store has one more part."""
     if job.session is None:
-        uploads.begin_session(tick.connection, key, made)
-    uploads.finish_part(tick.connection, key, made, job.part.number)
+        uploads.begin_session(tick.connection, job.upload, made)
+    uploads.finish_part(tick.connection, job.upload, made, job.part.number)
     uploads.clear_crashes(tick.connection, [row.id for row in job.rows])
 
 
-def committed(tick: TickContext, job: Commit) -> None:
-    """The entry holds this content."""
-    uploads.end_session(tick.connection, job.payload.key.id)
-    tick.drives.pop(job.payload.key.id, None)
+def end_session(tick: TickContext, job: Commit) -> None:
+    """Enter that the entry holds this content."""
+    uploads.end_session(tick.connection, job.upload)
+    tick.state.drives.pop(job.upload, None)
 
 
-def given_up(tick: TickContext, job: DriveJob, verdict: Verdict) -> None:
-    """A step has failed; its parts stay, unless DingTalk has lost or refused them, or they may be others'."""
-    tick.drives.pop(job.payload.key.id, None)
+def give_up(tick: TickContext, job: DriveJob, verdict: Verdict) -> None:
+    """Give up a claim whose step failed; its parts stay unless they are lost, refused or of another file."""
+    tick.state.drives.pop(job.upload, None)
     if isinstance(verdict, MediaLost | Rejected | Vanished):
-        uploads.end_session(tick.connection, job.payload.key.id)
+        uploads.end_session(tick.connection, job.upload)
 
 
 def release(tick: TickContext) -> None:
-    """At a stop: what is claimed and has no step out waits again."""
-    rows = [row for drive in tick.drives.values() for row in drive.rows]
-    tick.changes += [Change(row.id, Event.RETRY, State.UPLOADING, None, {"due": tick.now}) for row in rows]
-    tick.apply()
-    set_upload_states(tick.connection, list(tick.drives), "none")
-    tick.drives.clear()
+    """Let claimed uploads that have no step out wait again: the service stops."""
+    drives = tick.state.drives
+    rows = [row for claimed in drives.values() for row in claimed.rows]
+    tick.apply(*(Change(row.id, Event.RETRY, State.UPLOADING, None, {"due": tick.now}) for row in rows))
+    set_upload_states(tick.connection, list(drives), "none")
+    drives.clear()
 
 
 def is_current(tick: TickContext, job: DriveJob) -> bool:
-    """Say whether a step belongs to the claim that is in force, not to one that was given up."""
-    drive = tick.drives.get(job.payload.key.id)
-    return drive is not None and drive.rows == job.rows
+    """Return whether a step belongs to the claim that is in force, not to one that was given up."""
+    claimed = tick.state.drives.get(job.upload)
+    return claimed is not None and claimed.rows == job.rows

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from dingwatch.delivery.limits import Target
 from dingwatch.dingtalk import Host, Part
 from dingwatch.ledger.delivery import Delivery
 from dingwatch.ledger.uploads import UploadDone, UploadSession
@@ -13,8 +14,8 @@ from dingwatch.payload import Payload
 
 
 @dataclass(frozen=True, slots=True)
-class _OfContent:
-    """A job for one content; `rows` are all deliveries that wait for it."""
+class ClaimedContent:
+    """One content that is claimed for upload; `rows` are all deliveries that wait for it."""
 
     rows: tuple[Delivery, ...]
     payload: Payload
@@ -24,21 +25,31 @@ class _OfContent:
         """The row whose file is read."""
         return self.rows[0]
 
-
-@dataclass(frozen=True, slots=True)
-class Upload(_OfContent):
-    """Read one file, whole, and upload it; `rows` are all deliveries that wait for this content."""
-
-
-@dataclass(frozen=True, slots=True)
-class Begin(_OfContent):
-    """Begin an upload to the drive, in parts."""
+    @property
+    def upload(self) -> str:
+        """The upload's key in the ledger."""
+        return self.source.upload_key
 
 
 @dataclass(frozen=True, slots=True)
-class Put(_OfContent):
-    """Hand one part of a begun upload to the store; without a begun one, begin and hand over all of it."""
+class Upload(ClaimedContent):
+    """Read one file, whole, and upload it."""
 
+    target: Target
+
+
+@dataclass(frozen=True, slots=True)
+class Begin(ClaimedContent):
+    """Begin an upload session in the drive."""
+
+    target: Target
+
+
+@dataclass(frozen=True, slots=True)
+class Put(ClaimedContent):
+    """Hand one part to the store; without a session, begin one and hand over the whole file."""
+
+    target: Target
     part: Part
     session: UploadSession | None
     ahead: tuple[int, ...] = ()
@@ -46,43 +57,40 @@ class Put(_OfContent):
 
 
 @dataclass(frozen=True, slots=True)
-class Commit(_OfContent):
-    """Make an entry of an upload whose parts are all at the store."""
+class Commit(ClaimedContent):
+    """Make an entry of an upload session whose parts are all at the store."""
 
+    target: Target
     session: UploadSession
 
 
 @dataclass(frozen=True, slots=True)
-class Send:
-    """Send one uploaded file, or the notice of it, to one recipient; to several persons in one call."""
+class _ToRecipients:
+    """A message; it has more than one row where one call takes several recipients."""
 
-    row: Delivery
-    media_id: str
-    payload: Payload
-    notice: Message | None = None
-    """What goes instead of the file."""
-    others: tuple[Delivery, ...] = ()
-    """The rows of the same version for the other persons."""
+    rows: tuple[Delivery, ...]
+    target: Target
 
     @property
-    def rows(self) -> tuple[Delivery, ...]:
-        """All rows that it is for."""
-        return (self.row, *self.others)
+    def row(self) -> Delivery:
+        """The first of its rows."""
+        return self.rows[0]
 
 
 @dataclass(frozen=True, slots=True)
-class SendCaption:
-    """Send the line before a file; its rows stay as they are, and their conversations wait for it."""
+class Send(_ToRecipients):
+    """Send one uploaded file, or the notice in its place."""
 
-    row: Delivery
-    line: Message
-    others: tuple[Delivery, ...] = ()
-    """As in `Send`."""
+    media_id: str
+    payload: Payload
+    notice: Message | None = None
 
-    @property
-    def rows(self) -> tuple[Delivery, ...]:
-        """All rows that it is for."""
-        return (self.row, *self.others)
+
+@dataclass(frozen=True, slots=True)
+class SendCaption(_ToRecipients):
+    """Send the caption before a file; its rows stay as they are, and their recipients wait for it."""
+
+    caption: Message
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,11 +100,16 @@ class FetchToken:
     host: Host
     force: bool = False
 
+    @property
+    def target(self) -> None:
+        """No pause and no pace stands over a token."""
+        return
+
 
 DriveJob = Begin | Put | Commit
 """The steps of an upload to the drive."""
 ToPeople = Send | SendCaption
-"""What people get to see: a call that is never made twice, in its conversations' order."""
+"""What people get to see: a call that is never made twice, in the order of its recipients."""
 Job = Upload | DriveJob | ToPeople | FetchToken
 
 
@@ -114,9 +127,9 @@ class SendDone:
     process_query_key: str | None
     space_id: str | None = None
     entry_id: str | None = None
-    """Where the conversation's own copy of an entry of the drive is."""
+    """Where the recipient's own copy of a drive entry is."""
     missed: tuple[tuple[int, Verdict], ...] = ()
-    """The rows, by their ids, whose persons it has certainly not reached, and why."""
+    """The rows, by their ids, whose recipients it has certainly not reached, and why."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from math import inf
 from typing import Final
 
 from dingwatch.dingtalk import API_PUT, API_UPLOAD, Host
+from dingwatch.ledger.queues import Paused
 from dingwatch.model import Pause, Scope
-from dingwatch.pace import Lesson, Limit, Pace
+from dingwatch.pace import LONG_AGO, Lesson, Limit, Pace
 from dingwatch.recipients import KINDS, recipient_kind
 
 APP = "app"
@@ -28,23 +30,17 @@ def hosts_of(api: str) -> tuple[Host, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where a job stands in the scopes: its API, conversation and folder."""
+    """The API, the recipients and the folder that a job acts on."""
 
     api: str
-    conversation: str | None = None
+    recipients: tuple[str, ...] = ()
+    """More than one where one call is for several persons."""
     folder: int | None = None
-    others: tuple[str, ...] = ()
-    """More conversations, where one call is for several persons."""
-
-    @property
-    def conversations(self) -> tuple[str, ...]:
-        """All its conversations."""
-        return () if self.conversation is None else (self.conversation, *self.others)
 
     def scopes(self) -> tuple[tuple[Scope, str], ...]:
         """Return the pauses that would hold it back."""
         keys = [(Scope.APP, APP), (Scope.API, self.api)]
-        keys += [(Scope.CONVERSATION, conversation) for conversation in self.conversations]
+        keys += [(Scope.CONVERSATION, recipient) for recipient in self.recipients]
         if self.folder is not None:
             keys.append((Scope.FOLDER, str(self.folder)))
         return tuple(keys)
@@ -64,14 +60,14 @@ class Target:
             # `send` was given a file on a share that hangs. It lies in no watched folder, and its trouble is
             # not DingTalk's: only its own row has to wait, not everybody's uploads.
             return Scope.ROW
-        # An upload is for no conversation. If DingTalk refuses one with "no such conversation" nevertheless,
+        # An upload is for no recipient. If DingTalk refuses one with "no such conversation" nevertheless,
         # it does not mean this file: the next upload would be refused like it, and each is a billed call.
         return Scope.API
 
 
 def message_target(recipient: str) -> Target:
     """Return the target of a message to a recipient: a file by the robot, a caption or a notice."""
-    return Target(recipient_kind(recipient).message_api, recipient)
+    return Target(recipient_kind(recipient).message_api, (recipient,))
 
 
 @dataclass(slots=True)
@@ -82,12 +78,18 @@ class Pauses:
     proven: dict[Host, float] = field(default_factory=dict)
     """When a token call last succeeded on each host."""
 
+    def copy(self) -> Pauses:
+        """Return a copy for a tick to change."""
+        return Pauses(dict(self.known), dict(self.proven))
+
     def load(self, pauses: Iterable[Pause]) -> None:
         """Take over what the ledger holds (a command may have changed it)."""
         self.known = {(pause.scope, pause.key): pause for pause in pauses}
 
     def blocks(self, target: Target, now: float, busy: Iterable[Target]) -> bool:
-        """Say whether a job may not begin now."""
+        """Return whether a job may not begin now."""
+        if not self.known:
+            return False
         found = [self.known[key] for key in target.scopes() if key in self.known]
         if not found:
             return False
@@ -101,7 +103,7 @@ class Pauses:
         if not pause.by_token:
             return ()
         hosts = tuple(Host) if pause.scope is not Scope.API else hosts_of(pause.key)
-        return tuple(host for host in hosts if self.proven.get(host, float("-inf")) < pause.until)
+        return tuple(host for host in hosts if self.proven.get(host, LONG_AGO) < pause.until)
 
     def probes(self, now: float) -> set[Host]:
         """Return the token calls that are due as probes."""
@@ -109,33 +111,29 @@ class Pauses:
             host for pause in self.known.values() if pause.until <= now for host in self.hosts_to_prove(pause)
         }
 
-    def paused_conversations(self, now: float) -> tuple[str, ...]:
-        """Return the conversations under a pause that has not ended."""
-        return tuple(
-            key for (scope, key), p in self.known.items() if scope is Scope.CONVERSATION and p.until > now
+    def paused(self, now: float) -> Paused:
+        """Return the recipients and folders under a pause that has not ended."""
+        lasting = [key for key, pause in self.known.items() if pause.until > now]
+        return Paused(
+            tuple(key for scope, key in lasting if scope is Scope.CONVERSATION),
+            tuple(int(key) for scope, key in lasting if scope is Scope.FOLDER),
         )
 
-    def paused_folders(self, now: float) -> tuple[int, ...]:
-        """Return the folders under a pause that has not ended."""
-        return tuple(
-            int(key) for (scope, key), p in self.known.items() if scope is Scope.FOLDER and p.until > now
-        )
-
-    def next_end(self, now: float) -> float | None:
-        """Return the next instant at which a pause ends."""
-        return min((pause.until for pause in self.known.values() if pause.until > now), default=None)
+    def next_end(self, now: float) -> float:
+        """Return the next instant at which a pause ends; infinity when none does."""
+        return min((pause.until for pause in self.known.values() if pause.until > now), default=inf)
 
 
 @dataclass(slots=True)
 class RateLimits:
-    """The pace of every API and conversation."""
+    """The pace of every API and recipient."""
 
     per_api: Limit | None
     per_conversation: Limit | None
     rates: dict[tuple[Scope, str], Pace] = field(default_factory=dict)
 
     def copy(self) -> RateLimits:
-        """Return a copy, to try slots on."""
+        """Return a copy for a tick to change."""
         return RateLimits(self.per_api, self.per_conversation, dict(self.rates))
 
     def _limits(self, target: Target) -> Mapping[tuple[Scope, str], Limit]:
@@ -143,8 +141,8 @@ class RateLimits:
         if self.per_api is not None:
             limits[Scope.API, target.api] = self.per_api
         if self.per_conversation is not None:
-            for conversation in target.conversations:
-                limits[Scope.CONVERSATION, conversation] = self.per_conversation
+            for recipient in target.recipients:
+                limits[Scope.CONVERSATION, recipient] = self.per_conversation
         return limits
 
     def next_slot(self, target: Target, now: float) -> float:
@@ -157,8 +155,8 @@ class RateLimits:
         for key, limit in self._limits(target).items():
             self.rates[key] = self._pace(key, limit).taken(now)
 
-    def throttled(self, target: Target, scope: Scope, now: float) -> dict[tuple[Scope, str], Lesson]:
-        """Learn from a refusal; return what was learnt, to be kept."""
+    def learn_refusal(self, target: Target, scope: Scope, now: float) -> dict[tuple[Scope, str], Lesson]:
+        """Learn from a refusal; return what was learnt, to be written down."""
         lessons = {}
         for key, limit in self._limits(target).items():
             if key[0] is scope:
@@ -166,7 +164,7 @@ class RateLimits:
                 lessons[key] = pace.lesson
         return lessons
 
-    def learn(self, key: tuple[Scope, str], lesson: Lesson) -> None:
+    def take_up(self, key: tuple[Scope, str], lesson: Lesson) -> None:
         """Take up what was learnt before."""
         limit = {Scope.API: self.per_api, Scope.CONVERSATION: self.per_conversation}.get(key[0])
         if limit is not None:

@@ -13,16 +13,17 @@ from dingwatch import names, quota
 from dingwatch.delivery import drives
 from dingwatch.delivery.claims import claim as claim_jobs
 from dingwatch.delivery.jobs import Job, Outcome, ToPeople
-from dingwatch.delivery.limits import Target, message_target
+from dingwatch.delivery.limits import RateLimits, Target, message_target
 from dingwatch.delivery.outcomes import enter
-from dingwatch.delivery.state import LogLine, LoopState, Settings, TickContext, target_of
+from dingwatch.delivery.state import WHEN_WOKEN, LogLine, LoopState, Settings, TickContext
 from dingwatch.dingtalk import API_UPLOAD, BILLED, Host
-from dingwatch.ledger import calls, delivery, pauses, queues, transitions
-from dingwatch.ledger.delivery import Delivery
+from dingwatch.ledger import calls, pauses, queues, transitions
+from dingwatch.ledger.delivery import Delivery, last_captions, recent_captions, recent_claims, recover
 from dingwatch.ledger.store import RETRY_SECONDS, LedgerError, Outage, Store
 from dingwatch.ledger.transitions import Change
 from dingwatch.lifecycle import Event, State
 from dingwatch.model import Cause, NoAnswer, NotReached
+from dingwatch.pace import LONG_AGO
 from dingwatch.texts import Log
 
 METER_SECONDS: Final = 1.0
@@ -53,40 +54,40 @@ class DeliveryLoop:
         outage: Outage,
     ) -> None:
         self._store = store
-        self._memory = LoopState(store, settings, token_fresh, chance)
+        rates = RateLimits(settings.per_api, settings.per_conversation)
+        self._state = LoopState(store, settings, token_fresh, chance, rates)
         self._log = log
         self._outage = outage
-        self._in_hand: dict[Job, Target | None] = {}
-        self._kept: list[Outcome] = []
-        self._called: deque[str] = deque()  # by any thread; a Counter is not safe to count up
-        self._calls: Counter[str] = Counter()
-        self._metered_at = float("-inf")
-        self._ticked_at = float("-inf")
+        self._meter = _Meter(store, settings.monthly_calls)
+        self._in_hand: list[Job] = []
+        self._unwritten: list[Outcome] = []
+        self._must_reload = True
 
     # --- Beginning and end ---------------------------------------------------------------------
 
     def recover(self, now: float) -> None:
         """Repair what a process that died left behind; call once before the first tick."""
-        state = self._memory
+        state = self._state.copy()
         with self._store.writing() as connection:
-            rows = delivery.recover(connection, now)
+            rows = recover(connection, now)
             pauses.probe_pauses(connection)
             if len(rows) == 1 and rows[0].state is State.UPLOADING and rows[0].crashes + 1 >= POISON:
                 cause = Cause("internal", "", "POISON")
                 transitions.apply(connection, now, [Change(rows[0].id, Event.REJECT, State.PENDING, cause)])
             state.crashed = queues.list_crashed(connection)
-            state.captioned = delivery.last_captions(connection)
-            self._recover_pace(connection, now)
+            state.captioned = last_captions(connection)
+            _recover_rates(state, connection, now)
+        self._state = state
         if rows:
             self._log(Log.RECOVERED, count=len(rows))
 
-    def sent_unread(self) -> list[Delivery]:
+    def list_unread(self) -> list[Delivery]:
         """Return the rows that would be sent without another look at their file."""
         with self._store.reading() as connection:
             return queues.list_unread(connection)
 
     def withdraw(self, missing: Iterable[tuple[Delivery, Cause]], now: float) -> None:
-        """Give up what its owner took back, or replaced, while no process ran."""
+        """Withdraw files that their owner removed or replaced while no process ran."""
         found = list(missing)
         changes = [Change(row.id, Event.VANISH, row.state, cause) for row, cause in found]
         with self._store.writing() as connection:
@@ -96,31 +97,13 @@ class DeliveryLoop:
             path = names.readable(row.path)
             self._log(Log.WITHDRAWN, path=path, conversation=row.recipient, **values)
 
-    def _recover_pace(self, connection: Connection, now: float) -> None:
-        """Take up the pace where the last process left it."""
-        for key, lesson in pauses.read_learned_rates(connection).items():
-            self._memory.rates.learn(key, lesson)
-        limits = (self._memory.settings.per_api, self._memory.settings.per_conversation)
-        longest = max((limit.period for limit in limits if limit), default=0.0)
-        if longest:
-            claims = delivery.recent_claims(connection, now - longest)
-            taken = [
-                (at, message_target(where) if state is State.SENDING else Target(API_UPLOAD))
-                for state, at, where in claims
-            ]
-            if any(folder.wording.template for folder in self._memory.settings.folders.values()):
-                lines = delivery.recent_captions(connection, now - longest)
-                taken += [(at, message_target(where)) for at, where in lines]
-            for at, target in sorted(taken, key=lambda one: one[0]):
-                self._memory.rates.take(target, at)
-
     def poke(self) -> None:
-        """Something else wrote to the ledger: look there at the next tick."""
-        self._memory.stale = True
+        """Have the next tick read again what others write to the ledger; safe to call from any thread."""
+        self._must_reload = True
 
     def count(self, api: str) -> None:
         """Note one request for the meter; safe to call from any thread."""
-        self._called.append(api)
+        self._meter.count(api)
 
     @property
     def in_hand(self) -> int:
@@ -128,14 +111,14 @@ class DeliveryLoop:
         return len(self._in_hand)
 
     def abandon(self, now: float) -> None:
-        """At a stop: what is still out is given up as what it is, unsent or in doubt."""
+        """Give up what is still out at a stop, as what it is: unsent, or in doubt."""
         cause = Cause("stopped", "", "STOPPED")
-        self._metered_at = float("-inf")
-        kept = {outcome.job for outcome in self._kept}  # what became of these is known
+        self._meter.flush()
+        known = {id(outcome.job) for outcome in self._unwritten}
         given_up = [
             Outcome(job, NoAnswer(cause) if isinstance(job, ToPeople) else NotReached(cause))
             for job in self._in_hand
-            if job not in kept
+            if id(job) not in known
         ]
         self.tick(now, given_up, claim=False)
 
@@ -146,66 +129,108 @@ class DeliveryLoop:
 
         When the ledger cannot be written, nothing is claimed and the outcomes are kept for the next tick.
         """
-        if now < self._ticked_at:
-            self._memory.stale = True  # the clock was set back: what was due may have to be waited for
-        self._ticked_at = now
-        kept = [*self._kept, *outcomes]
-        finished = {outcome.job for outcome in kept}
-        out = {job: target for job, target in self._in_hand.items() if job not in finished}
+        outcomes = [*self._unwritten, *outcomes]
+        finished = {id(outcome.job) for outcome in outcomes}
+        out = [job for job in self._in_hand if id(job) not in finished]
+        # A command that writes while this tick runs is for the next one.
+        reload, self._must_reload = self._must_reload, False
+        counted = self._meter.due(now)
+
+        def decide(connection: Connection) -> tuple[TickContext, float]:
+            tick = TickContext(connection, now, self._state.copy(), list(out))
+            if reload:
+                tick.state.reload(connection)
+            self._meter.write(tick, counted)
+            enter(tick, outcomes)
+            if claim:
+                return tick, claim_jobs(tick)
+            if not out:
+                drives.release(tick)
+            return tick, WHEN_WOKEN
+
         try:
-            with self._store.writing() as connection:
-                tick = TickContext(connection, now, out, drives=dict(self._memory.drives))
-                self._memory.refresh(tick)
-                counted = self._write_meter(tick)
-                enter(self._memory, tick, kept)
-                if not claim and not out:
-                    drives.release(tick)
-                if claim:
-                    claim_jobs(self._memory, tick)
+            tick, again = self._store.transact(decide)
         except LedgerError as error:
-            return self._without_ledger(kept, error, now)
-        self._take_over(tick, kept, counted)
-        return Plan(tick.jobs, min(tick.wakes, default=None))
+            self._unwritten = outcomes
+            self._must_reload = True
+            self._outage.begin(self, error)
+            return Plan([], now + RETRY_SECONDS)
+        self._take_over(tick, counted)
+        again = min(again, self._meter.next_at())
+        return Plan(tick.jobs, None if again == WHEN_WOKEN else again)
 
-    def _without_ledger(self, kept: list[Outcome], error: LedgerError, now: float) -> Plan:
-        self._kept = kept
-        self._memory.stale = True
-        self._outage.begin(self, error)
-        return Plan([], now + RETRY_SECONDS)
-
-    def _take_over(self, tick: TickContext, entered: Sequence[Outcome], counted: Counter[str]) -> None:
-        self._kept = []
-        self._memory.drives = tick.drives
-        self._calls.subtract(counted)
+    def _take_over(self, tick: TickContext, counted: Counter[str]) -> None:
+        """Take over what a tick decided, now that it is on disk."""
+        self._state = tick.state
+        self._in_hand = tick.in_hand
+        self._unwritten = []
+        self._meter.written(counted, tick.now)
         self._outage.end(self)
-        for outcome in entered:
-            self._in_hand.pop(outcome.job, None)
-        for target in tick.slots:
-            self._memory.rates.take(target, tick.now)
-        for job in tick.jobs:
-            self._in_hand[job] = target_of(job)
         for text, values in tick.messages:
             self._log(text, **values)
 
-    def _write_meter(self, tick: TickContext) -> Counter[str]:
-        """Add the counted calls to the ledger, once in a while."""
+
+def _recover_rates(state: LoopState, connection: Connection, now: float) -> None:
+    """Take up the pace where the last process left it."""
+    for key, lesson in pauses.read_learned_rates(connection).items():
+        state.rates.take_up(key, lesson)
+    limits = (state.settings.per_api, state.settings.per_conversation)
+    longest = max((limit.period for limit in limits if limit), default=0.0)
+    if not longest:
+        return
+    taken = [
+        (at, message_target(recipient) if after is State.SENDING else Target(API_UPLOAD))
+        for after, at, recipient in recent_claims(connection, now - longest)
+    ]
+    if state.settings.has_captions:
+        captions = recent_captions(connection, now - longest)
+        taken += [(at, message_target(recipient)) for at, recipient in captions]
+    for at, target in sorted(taken, key=lambda one: one[0]):
+        state.rates.take(target, at)
+
+
+class _Meter:
+    """Counts calls in memory, and adds them to the ledger once in a while."""
+
+    def __init__(self, store: Store, monthly_calls: int | None) -> None:
+        self._store = store
+        self._limit = monthly_calls
+        self._called: deque[str] = deque()  # by any thread; a Counter is not safe to count up
+        self._calls: Counter[str] = Counter()
+        self._written_at = LONG_AGO
+
+    def count(self, api: str) -> None:
+        """Note one request."""
+        self._called.append(api)
+
+    def flush(self) -> None:
+        """Have all calls written at the next tick: the process ends."""
+        self._written_at = LONG_AGO
+
+    def due(self, now: float) -> Counter[str]:
+        """Return the calls to write now."""
         while self._called:
             self._calls[self._called.popleft()] += 1
-        counted = Counter({api: count for api, count in list(self._calls.items()) if count})
+        waits = 0.0 <= now - self._written_at < METER_SECONDS
+        return Counter() if waits else +self._calls
+
+    def next_at(self) -> float:
+        """Return when the calls that are counted are to be written."""
+        return self._written_at + METER_SECONDS if +self._calls else WHEN_WOKEN
+
+    def write(self, tick: TickContext, counted: Counter[str]) -> None:
+        """Add calls to the ledger; log it once when they use up most of the month's, or all."""
         if not counted:
-            return counted
-        if 0.0 <= tick.now - self._metered_at < METER_SECONDS:
-            tick.wakes.append(tick.now + METER_SECONDS)
-            return Counter()
-        self._metered_at = tick.now
+            return
         before = calls.total(tick.connection, quota.month(tick.now), BILLED)
         calls.count(self._store, tick.connection, quota.day(tick.now), counted)
-        self._warn(tick, before, before + sum(counted[api] for api in BILLED))
-        return counted
-
-    def _warn(self, tick: TickContext, before: int, after: int) -> None:
-        """Say once that most of the month's calls, or all of them, are used."""
-        limit = self._memory.settings.monthly_calls
-        if quota.crossed(before, after, limit) is not None:
-            text, values = quota.told(quota.use(after, limit, tick.now))
+        after = before + sum(counted[api] for api in BILLED)
+        if quota.crossed(before, after, self._limit) is not None:
+            text, values = quota.told(quota.use(after, self._limit, tick.now))
             tick.log(text, **values)
+
+    def written(self, counted: Counter[str], now: float) -> None:
+        """Take off what is on disk."""
+        if counted:
+            self._calls -= counted
+            self._written_at = now

@@ -24,7 +24,7 @@ def send(sender: Sender, job: ToPeople) -> SendDone:
 
 def _content(job: ToPeople) -> Content:
     if isinstance(job, SendCaption):
-        return job.line
+        return job.caption
     if job.notice is not None:
         return job.notice
     key = job.payload.key

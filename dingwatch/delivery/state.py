@@ -1,58 +1,48 @@
-"""What the delivery loop keeps between ticks, and what one tick gathers.
+"""What the delivery loop knows between ticks, and what one tick decides.
 
-All of it can be made again from the ledger: after a transaction that failed, and when a command has
-written, it is (`stale`).
+A tick works on a copy of the state. The loop takes the copy over once the tick's transaction is on disk, so
+a transaction that fails leaves no trace in memory either.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from math import inf
 from typing import Final
 
 from sqlalchemy import Connection
 
 from dingwatch import names
-from dingwatch.delivery.jobs import (
-    Begin,
-    Commit,
-    DriveJob,
-    FetchToken,
-    Job,
-    Put,
-    Send,
-    SendCaption,
-    ToPeople,
-    Upload,
-)
+from dingwatch.delivery.jobs import ClaimedContent, FetchToken, Job
 from dingwatch.delivery.limits import APP, Pauses, RateLimits, Target
 from dingwatch.dingtalk import (
     API_COMMIT,
     API_PARTS_BEGIN,
     API_PUT,
-    API_UPLOAD,
     API_UPLOAD_INFO,
     MEDIA_LIMIT,
     REFUSED_EXTENSIONS,
     Host,
 )
-from dingwatch.ledger import pauses, queues, transitions
+from dingwatch.ledger import pauses, transitions
 from dingwatch.ledger.delivery import Delivery
 from dingwatch.ledger.queues import Paused
 from dingwatch.ledger.store import Store
 from dingwatch.ledger.transitions import Change
-from dingwatch.ledger.uploads import UploadDone
 from dingwatch.model import Scope
 from dingwatch.notice_text import Wording
 from dingwatch.pace import Limit
-from dingwatch.payload import Payload, PayloadPolicy
+from dingwatch.payload import PayloadPolicy
 from dingwatch.recipients import recipient_kind
 from dingwatch.texts import Text
 
 LogLine = Callable[..., None]
 DRIVE_APIS: Final = frozenset({API_PARTS_BEGIN, API_PUT, API_UPLOAD_INFO, API_COMMIT})
-"""Where the steps of an upload to the drive stand."""
+"""The APIs of an upload to the drive, step by step."""
+WHEN_WOKEN: Final = inf
+"""The instant to look again at what waits for no instant: for an outcome, a command, a new file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +69,16 @@ class Settings:
     folders: Mapping[int | None, FolderPolicy] = field(default_factory=dict)
     """By folder id; None is for files that `send` was given."""
 
+    @property
+    def uses_drive(self) -> bool:
+        """Whether any folder's large files go by the drive."""
+        return any(one.payload.large == "drive" for one in self.folders.values())
+
+    @property
+    def has_captions(self) -> bool:
+        """Whether any folder has a caption before its files."""
+        return any(one.wording.template for one in self.folders.values())
+
     def of_folder(self, folder: int | None) -> FolderPolicy:
         """Return the policy of a folder; the plain one where the configuration has none."""
         return self.folders.get(folder) or FolderPolicy(PayloadPolicy(self.app, MEDIA_LIMIT))
@@ -87,167 +87,140 @@ class Settings:
         """Return how a row's file goes out."""
         policy = self.of_folder(row.folder).payload
         if row.folder is None:
+            # A folder's upload is named when any of its recipients shows the name. `send` is told its
+            # recipients one by one, so each decides for itself.
             return replace(policy, named=recipient_kind(row.recipient).shows_upload_name)
         return policy
 
 
-@dataclass(frozen=True, slots=True)
-class Drive:
-    """A claimed upload to the drive; how far it is stands in the ledger."""
-
-    rows: tuple[Delivery, ...]
-    payload: Payload
-
-
-@dataclass(slots=True)
-class TickContext:
-    """What one tick decides; taken over only when its transaction has been committed."""
-
-    connection: Connection
-    now: float
-    out: Mapping[Job, Target | None]
-    """Jobs that are out and whose outcome is not among those of this tick."""
-    jobs: list[Job] = field(default_factory=list)
-    wakes: list[float] = field(default_factory=list)
-    messages: list[tuple[Text, dict[str, object]]] = field(default_factory=list)
-    slots: list[Target] = field(default_factory=list)
-    changes: list[Change] = field(default_factory=list)
-    """Transitions that are written together."""
-    uploads_done: dict[str, UploadDone] = field(default_factory=dict)
-    """The contents that DingTalk has now, by the keys of their uploads."""
-    drives: dict[str, Drive] = field(default_factory=dict)
-    """Uploads to the drive that are claimed, by the upload's key."""
-
-    def apply(self) -> None:
-        """Write the transitions gathered so far."""
-        transitions.apply(self.connection, self.now, self.changes)
-        self.changes.clear()
-
-    def log(self, text: Text, **values: object) -> None:
-        """Have something said once the transaction is on disk."""
-        self.messages.append((text, values))
-
-    def log_row(self, text: Text, row: Delivery, code: str, message: str, advice: str) -> None:
-        """Have something said about one delivery."""
-        path = names.readable(row.path)
-        self.log(text, path=path, conversation=row.recipient, code=code, message=message, advice=advice)
-
-    def busy(self) -> list[Target]:
-        """Return where jobs are at work, those of this tick counted in."""
-        return [target for target in (*self.out.values(), *map(target_of, self.jobs)) if target is not None]
-
-    def conversations(self) -> set[str]:
-        """Return the conversations that a message is on its way to."""
-        return {conversation for target in self.busy() for conversation in target.conversations}
-
-
 @dataclass(slots=True)
 class LoopState:
-    """What is kept between ticks."""
+    """What the loop knows between ticks; all of it can be made again from the ledger."""
 
     store: Store
     settings: Settings
     token_fresh: Callable[[Host], bool]
     chance: Callable[[], float]
+    rates: RateLimits
     pauses: Pauses = field(default_factory=Pauses)
-    rates: RateLimits = field(init=False)
+    refused: frozenset[str] = REFUSED_EXTENSIONS
     crashed: list[int] = field(default_factory=list)
     """Rows that were in hand at a crash: they go first and one at a time."""
-    served_at: dict[str, float] = field(default_factory=dict)
-    """When an API, or a host's token call, last worked."""
-    refused: frozenset[str] = REFUSED_EXTENSIONS
-    stale: bool = True
-    may_upload: bool = True
-    """Whether there may be pending rows; asked of the ledger only then."""
-    may_send: set[str] = field(default_factory=set)
-    """Conversations that may have uploaded rows."""
-    drives: dict[str, Drive] = field(default_factory=dict)
+    drives: dict[str, ClaimedContent] = field(default_factory=dict)
     """Uploads to the drive that are claimed, by the upload's key."""
     captioned: dict[str, int] = field(default_factory=dict)
-    """By conversation, the row whose line was the last message there: its file is the next."""
+    """By recipient, the row whose caption was the last message there: its file is the next."""
     alone: set[int] = field(default_factory=set)
     """Rows whose call for several persons was refused for one of them: each goes in a call of its own."""
+    served_at: dict[str, float] = field(default_factory=dict)
+    """When an API, or a host's token call, last worked."""
     tokens_refused: Counter[Host] = field(default_factory=Counter)
     """How many new tokens of a host were refused in a row."""
     doubted_tokens: set[Host] = field(default_factory=set)
     """Hosts whose token in use is counted among them."""
-    may_wait: bool = True
-    may_doubt: bool = True
+
+    def copy(self) -> LoopState:
+        """Return a copy for a tick to change."""
+        return replace(
+            self,
+            rates=self.rates.copy(),
+            pauses=self.pauses.copy(),
+            crashed=list(self.crashed),
+            drives=dict(self.drives),
+            captioned=dict(self.captioned),
+            alone=set(self.alone),
+            served_at=dict(self.served_at),
+            tokens_refused=Counter(self.tokens_refused),
+            doubted_tokens=set(self.doubted_tokens),
+        )
+
+    def reload(self, connection: Connection) -> None:
+        """Read again what others may have written: commands end pauses, intake learns refused extensions."""
+        self.pauses.load(pauses.list_pauses(connection))
+        self.refused |= pauses.list_refused_extensions(connection, self.settings.app)
+
+
+@dataclass(slots=True)
+class TickContext:
+    """One tick: its transaction, its instant, the state that it changes, and what it decides."""
+
+    connection: Connection
+    now: float
+    state: LoopState
+    in_hand: list[Job]
+    """Jobs whose outcome is unknown, those of this tick included."""
+    jobs: list[Job] = field(default_factory=list)
+    """Jobs of this tick."""
+    messages: list[tuple[Text, dict[str, object]]] = field(default_factory=list)
+    """What is logged once the transaction is on disk."""
+    targets: list[Target] = field(default_factory=list)
+    """Where jobs are at work, those of this tick included."""
+    recipients: set[str] = field(default_factory=set)
+    """To whom a message is on its way."""
 
     def __post_init__(self) -> None:
-        self.rates = RateLimits(self.settings.per_api, self.settings.per_conversation)
+        for job in self.in_hand:
+            self._occupy(job)
 
-    def refresh(self, tick: TickContext) -> None:
-        """Make it again from the ledger, when something else wrote there."""
-        stale, self.stale = self.stale, False  # a poke from now on is for the next tick
-        if stale:
-            self.pauses.load(pauses.list_pauses(tick.connection))
-            self.refused |= pauses.list_refused_extensions(tick.connection, self.settings.app)
-            self.may_wait = self.may_doubt = True
-        if stale or self.pauses.known:  # what a pause held needs nothing written to be work
-            self.may_upload = True
-            self.may_send = set(queues.recipients_to_send(tick.connection))
+    @property
+    def settings(self) -> Settings:
+        """The configuration."""
+        return self.state.settings
 
-    def paused(self, now: float) -> Paused:
-        """Return what pauses keep from being claimed."""
-        return Paused(self.pauses.paused_conversations(now), self.pauses.paused_folders(now))
+    # --- Decisions -----------------------------------------------------------------------------
 
-    def free_workers(self, tick: TickContext) -> int:
+    def apply(self, *changes: Change) -> None:
+        """Write transitions now, so that whatever is asked next of the ledger knows of them."""
+        transitions.apply(self.connection, self.now, changes)
+
+    def issue(self, job: Job) -> None:
+        """Have a job carried out; it takes a slot of its target's pace."""
+        self.jobs.append(job)
+        self.in_hand.append(job)
+        self._occupy(job)
+        if job.target is not None:
+            self.state.rates.take(job.target, self.now)
+
+    def _occupy(self, job: Job) -> None:
+        if job.target is not None:
+            self.targets.append(job.target)
+            self.recipients.update(job.target.recipients)
+
+    def log(self, text: Text, **values: object) -> None:
+        """Log a line once the transaction is on disk."""
+        self.messages.append((text, values))
+
+    def log_row(self, text: Text, row: Delivery, code: str, message: str, advice: str) -> None:
+        """Log a line about one delivery."""
+        path = names.readable(row.path)
+        self.log(text, path=path, conversation=row.recipient, code=code, message=message, advice=advice)
+
+    # --- What holds jobs back ------------------------------------------------------------------
+
+    @property
+    def paused(self) -> Paused:
+        """The recipients and folders under a pause that has not ended."""
+        return self.state.pauses.paused(self.now)
+
+    def free_workers(self) -> int:
         """Return how many more uploads and sends may be out; the drive has threads of its own."""
-        return self.settings.workers - sum(target.api not in DRIVE_APIS for target in tick.busy())
+        return self.settings.workers - sum(target.api not in DRIVE_APIS for target in self.targets)
 
-    def blocks(self, tick: TickContext, target: Target) -> bool:
-        """Say whether a pause keeps a job from beginning."""
-        return self.pauses.blocks(target, tick.now, tick.busy())
+    def is_paused(self, target: Target) -> bool:
+        """Return whether a pause keeps a job from beginning; its end or its probe wakes the loop."""
+        return self.state.pauses.blocks(target, self.now, self.targets)
 
-    def slot(self, tick: TickContext, target: Target) -> float:
-        """Return the next free slot, those of this tick counted in."""
-        rates = self.rates.copy() if tick.slots else self.rates
-        for taken in tick.slots:
-            rates.take(taken, tick.now)
-        return rates.next_slot(target, tick.now)
+    def next_slot(self, target: Target) -> float:
+        """Return the earliest instant at which a job keeps to the pace."""
+        return self.state.rates.next_slot(target, self.now)
 
-    def needs_token(self, tick: TickContext, host: Host, *, force: bool = False) -> bool:
-        """Say whether a token must be waited for, and see to it that it is being fetched."""
-        if any(isinstance(job, FetchToken) and job.host is host for job in (*tick.out, *tick.jobs)):
+    def needs_token(self, host: Host, *, force: bool = False) -> bool:
+        """Return whether a token must be waited for; if so, have it fetched."""
+        if any(isinstance(job, FetchToken) and job.host is host for job in self.in_hand):
             return True
-        if not force and self.token_fresh(host):
+        if not force and self.state.token_fresh(host):
             return False
-        app = self.pauses.known.get((Scope.APP, APP))
-        if app is None or app.until <= tick.now:
-            tick.jobs.append(FetchToken(host, force))
+        app = self.state.pauses.known.get((Scope.APP, APP))
+        if app is None or app.until <= self.now:
+            self.issue(FetchToken(host, force))
         return True
-
-
-def rows_of(job: Upload | DriveJob | ToPeople) -> Sequence[Delivery]:
-    """Return the rows that a job is for."""
-    return job.rows
-
-
-def send_api(row: Delivery) -> str:
-    """Return the API by which a row is sent."""
-    return recipient_kind(row.recipient).api_by(row.route)
-
-
-def target_of_rows(api: str, rows: Sequence[Delivery]) -> Target:
-    """Return where a message for these rows stands."""
-    first, *others = (row.recipient for row in rows)
-    return Target(api, first, others=tuple(others))
-
-
-def target_of(job: Job) -> Target | None:  # noqa: PLR0911 (one for each kind of job)
-    """Return where a job stands; token calls stand above all places."""
-    match job:
-        case Upload():
-            return Target(API_UPLOAD, folder=job.source.folder)
-        case Begin():
-            return Target(API_PARTS_BEGIN, folder=job.source.folder)
-        case Put():
-            return Target(API_PUT if job.session else API_UPLOAD_INFO, folder=job.source.folder)
-        case Commit():
-            return Target(API_COMMIT, folder=job.source.folder)
-        case Send():
-            return target_of_rows(send_api(job.row), job.rows)
-        case SendCaption():
-            return target_of_rows(recipient_kind(job.row.recipient).message_api, job.rows)
-    return None

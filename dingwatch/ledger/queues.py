@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import inf
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -89,40 +90,56 @@ class _FreeQuery:
         return connection.execute(self._with_pauses, {**values, **pauses}).all()
 
 
-_NEXT_DUE: Final = select(func.min(deliveries.c.due)).where(
-    deliveries.c.state.in_((State.PENDING, State.UPLOADED)),
-    deliveries.c.due > bindparam("now"),
-    deliveries.c.due < HELD,
-    _IS_MAPPED,
+_OF_STATE: Final = select(deliveries.c.due).where(deliveries.c.state == bindparam("state")).limit(1)
+_HAS_DUE: Final = Prepared(_OF_STATE.where(deliveries.c.due <= bindparam("now")))
+_NEXT_DUE: Final = Prepared(
+    _OF_STATE.where(deliveries.c.due > bindparam("now"), deliveries.c.due < HELD, _IS_MAPPED).order_by(
+        deliveries.c.due
+    )
 )
 
 
-def next_due(connection: Connection, now: float) -> float | None:
-    """Return the next instant at which a row that waits is due; None when none waits."""
-    at: float | None = connection.scalar(_NEXT_DUE, {"now": now})
-    return at
+def has_due(connection: Connection, state: State, now: float) -> bool:
+    """Return whether any row of this state is due, mapped or not.
+
+    This looks at one entry of an index. The queries below walk all rows of the state, and a folder on flood
+    hold may have 100,000 pending ones of which none is due.
+    """
+    return bool(_HAS_DUE.rows(connection, {"state": state, "now": now}))
+
+
+def next_due(connection: Connection, now: float) -> float:
+    """Return the next instant at which a row that waits is due; infinity when none waits."""
+    found = (
+        _NEXT_DUE.rows(connection, {"state": state, "now": now}) for state in (State.PENDING, State.UPLOADED)
+    )
+    return min((rows[0][0] for rows in found if rows), default=inf)
 
 
 # --- Uploads -------------------------------------------------------------------------------------
 
-_FIRST_KEYS: Final = _FreeQuery(
+_KEYS: Final = (
     select(deliveries.c.upload_key)
     .join(uploads, uploads.c.key == deliveries.c.upload_key)
-    .where(_is_due(State.PENDING), uploads.c.state != "busy", deliveries.c.route == bindparam("route"))
+    .where(_is_due(State.PENDING), uploads.c.state != "busy")
     .order_by(deliveries.c.settled_at, deliveries.c.id)
     .limit(bindparam("limit"))
 )
+_FIRST_KEYS: Final[dict[Route | None, _FreeQuery]] = {
+    None: _FreeQuery(_KEYS),
+    **{route: _FreeQuery(_KEYS.where(deliveries.c.route == route)) for route in Route},
+}
 _OF_UPLOAD: Final = _FreeQuery(
     WHOLE.where(_is_due(State.PENDING), deliveries.c.upload_key == bindparam("upload"))
 )
 
 
 def next_to_upload(
-    connection: Connection, paused: Paused, now: float, limit: int, route: Route = Route.ROBOT
+    connection: Connection, paused: Paused, now: float, limit: int, route: Route | None = None
 ) -> list[list[Delivery]]:
     """Return up to `limit` contents to be uploaded, each with all its due rows, earliest settled first."""
     # One content may have many rows (a file for ten recipients), so more rows than contents are read.
-    first = _FIRST_KEYS.rows(connection, paused, {"now": now, "limit": 4 * limit, "route": route})
+    first = _FIRST_KEYS[route].rows(connection, paused, {"now": now, "limit": 4 * limit})
     keys = list(dict.fromkeys(row[0] for row in first))[:limit]
     return [_rows_of_upload(connection, paused, now, key) for key in keys]
 
@@ -166,12 +183,28 @@ def is_name_sending(
 
 # --- Messages ------------------------------------------------------------------------------------
 
-_WAITING: Final = select(deliveries.c.recipient).where(deliveries.c.state == State.UPLOADED).distinct()
+_FIRST_RECIPIENT: Final = select(func.min(deliveries.c.recipient).label("recipient")).where(
+    deliveries.c.state == State.UPLOADED
+)
+_RECIPIENTS: Final = _FIRST_RECIPIENT.cte("recipients", recursive=True)
+_NEXT_RECIPIENT: Final = _FIRST_RECIPIENT.where(deliveries.c.recipient > _RECIPIENTS.c.recipient)
+_EACH_RECIPIENT: Final = _RECIPIENTS.union_all(
+    select(_NEXT_RECIPIENT.scalar_subquery()).where(_RECIPIENTS.c.recipient.is_not(None))
+)
+_TO_SEND_TO: Final = Prepared(
+    select(_EACH_RECIPIENT.c.recipient).where(_EACH_RECIPIENT.c.recipient.is_not(None))
+)
 
 
-def recipients_to_send(connection: Connection) -> list[str]:
-    """Return the recipients for whom something is uploaded."""
-    return list(connection.scalars(_WAITING))
+def recipients_to_send(connection: Connection, now: float) -> list[str]:
+    """Return the recipients for whom something is uploaded; none when none of it is due.
+
+    Each is found from the one before by the index. A `DISTINCT` would read all that is uploaded, which for a
+    paused recipient may be thousands of rows.
+    """
+    if not has_due(connection, State.UPLOADED, now):
+        return []
+    return [row[0] for row in _TO_SEND_TO.rows(connection, {})]
 
 
 _OLDER_VERSION: Final = versions.alias("older_version")
@@ -316,14 +349,14 @@ def was_sent_before(connection: Connection, delivery: int) -> bool:
 
 # --- After a doubt, after a start ------------------------------------------------------------------
 
-_DOUBTED_ONCE: Final = WHOLE.where(
-    deliveries.c.state == State.UNCERTAIN, deliveries.c.doubts == 1, _IS_MAPPED
+_DOUBTED_ONCE: Final = Prepared(
+    WHOLE.where(deliveries.c.state == State.UNCERTAIN, deliveries.c.doubts == 1, _IS_MAPPED)
 )
 
 
 def list_doubted_once(connection: Connection) -> list[Delivery]:
     """Return the uncertain rows that `on_uncertain: resend` sends once more."""
-    return [delivery_of(row) for row in connection.execute(_DOUBTED_ONCE)]
+    return [delivery_of(row) for row in _DOUBTED_ONCE.rows(connection, {})]
 
 
 def list_unread(connection: Connection) -> list[Delivery]:

@@ -23,6 +23,7 @@ from dingwatch.ledger.schema import MIGRATIONS, SCHEMA, metadata, numbers
 from dingwatch.model import Cause
 from dingwatch.texts import Log
 
+T = TypeVar("T")
 BUSY_SECONDS: Final = 5.0
 _ADVICE: Final = (
     ("SQLITE_CORRUPT", "LEDGER_DAMAGED"),
@@ -71,6 +72,7 @@ class Store:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self._writer = engine.execution_options(writes=True)
         self._lock = threading.Lock()
         self._file: tuple[int, int] | None = None
 
@@ -131,14 +133,33 @@ class Store:
     @contextmanager
     def writing(self) -> Iterator[Connection]:
         """Run one transaction that writes; raise LedgerError when it cannot be carried out."""
-        self._require_same_file()
-        with (
-            self._lock,
-            errors(),
-            self._engine.connect().execution_options(writes=True) as connection,
-            connection.begin(),
-        ):
+        with self._transaction(self._writer) as connection:
             yield connection
+
+    @contextmanager
+    def _transaction(self, engine: Engine) -> Iterator[Connection]:
+        self._require_same_file()
+        with self._lock, errors(), engine.connect() as connection, connection.begin():
+            yield connection
+
+    def transact(self, work: Callable[[Connection], T]) -> T:
+        """Run one transaction that may turn out to write nothing, and then never takes the write lock.
+
+        Without the lock, a command may write between what `work` reads and its first write, and SQLite then
+        refuses that write. In this case `work` runs once more, with the lock from the beginning: it must
+        keep nothing but what it returns.
+
+        Raises:
+            LedgerError: the transaction cannot be carried out.
+        """
+        try:
+            with self._transaction(self._engine) as connection:
+                return work(connection)
+        except LedgerError as error:
+            if not error.cause.code.startswith("SQLITE_BUSY"):
+                raise
+        with self.writing() as connection:
+            return work(connection)
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -220,7 +241,6 @@ def errors() -> Iterator[None]:
 
 # --- Statements ----------------------------------------------------------------------------------
 
-T = TypeVar("T")
 CHUNK: Final = 500
 """How many values one IN list holds at the most; SQLite takes many more, plans stay cheap."""
 

@@ -14,7 +14,7 @@ from typing import Final
 
 from dingwatch import delivery, host
 from dingwatch.config import Config
-from dingwatch.delivery import DeliveryLoop, Outcome, target_of
+from dingwatch.delivery import DeliveryLoop, Outcome
 from dingwatch.delivery.drives import THREADS as DRIVE_THREADS
 from dingwatch.dingtalk import Client
 from dingwatch.ledger import LedgerError, Outage, Store
@@ -139,7 +139,7 @@ class DeliverySide:
     def _withdraw(self) -> None:
         """Look once more at the files that are sent without being read: intake has not yet been there."""
         folders: dict[int | None, list[Delivery]] = {}
-        for row in self.loop.sent_unread():
+        for row in self.loop.list_unread():
             folders.setdefault(row.folder, []).append(row)
         missing = [found for rows in folders.values() for found in self._reader.taken_back(rows)]
         if missing:
@@ -151,7 +151,7 @@ class DeliverySide:
             pool.submit(self.inbox.fill, partial(self._carry_out, job))
 
     def _carry_out(self, job: delivery.Job) -> Outcome:
-        with self._gate.admitting(target_of(job)):
+        with self._gate.admitting(job.target):
             outcome = self._execute(job)
         self._tell_intake(outcome)
         return outcome

@@ -1,14 +1,16 @@
 import shutil
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Connection
 
 from dingwatch import quota
 from dingwatch.delivery import DeliveryLoop, FetchToken, Outcome, Send, SendDone, Settings, Upload, UploadDone
 from dingwatch.delivery.jobs import Done, Job
+from dingwatch.delivery.state import LoopState
 from dingwatch.dingtalk import REFUSED_EXTENSIONS, Host
 from dingwatch.ledger import (
     LedgerError,
@@ -34,7 +36,6 @@ from dingwatch.model import (
     Misconfigured,
     NoAnswer,
     NotReached,
-    Pause,
     QuotaExhausted,
     Rejected,
     Scope,
@@ -824,17 +825,16 @@ def test_a_poke_during_a_tick_is_for_the_next_one(desk: Desk) -> None:
     desk.tick()
     (row,) = desk.drop("a.pdf")
     desk.loop.poke()
-    state = desk.loop._memory
-    loaded = state.pauses.load
+    reload = LoopState.reload
 
-    def load(pauses: Iterable[Pause]) -> None:
-        loaded(pauses)
+    def reload_and_poke(state: LoopState, connection: Connection) -> None:
+        reload(state, connection)
         desk.loop.poke()
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(type(state.pauses), "load", lambda _, pauses: load(pauses))
+        patch.setattr(LoopState, "reload", reload_and_poke)
         desk.tick()
-    assert state.stale
+    assert desk.loop._must_reload
     assert desk.state(row) == "uploading"
 
 

@@ -188,7 +188,7 @@ def test_a_line_goes_first_and_its_file_next(saying: Desk) -> None:
     assert saying.tick(Outcome(second, UploadDone("@a"))) == []
     saying.now += 5.1
     line = announce(saying.tick())
-    assert (line.row.id, line.line.text, saying.state(row[0])) == (row[0], "a.pdf", "uploaded")
+    assert (line.row.id, line.caption.text, saying.state(row[0])) == (row[0], "a.pdf", "uploaded")
     assert saying.tick(Outcome(first, UploadDone("@l"))) == []
     file = only(saying.tick(Outcome(line, SendDone("key"))), Send)
     assert isinstance(file, Send)
@@ -277,7 +277,7 @@ def test_persons_get_the_same_line_together(saying: Desk) -> None:
     saying.tick(Outcome(file, SendDone("key")))
     saying.drop("a.pdf", *PERSONS, content="two")
     lines = [job for job in saying.upload() if isinstance(job, SendCaption)]
-    assert {(job.line.text, *(r.recipient for r in job.rows)) for job in lines} == {
+    assert {(job.caption.text, *(r.recipient for r in job.rows)) for job in lines} == {
         ("a.pdf", "user:a", "user:c"),
         ("a.pdf new version", "user:b"),
     }

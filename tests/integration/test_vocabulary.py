@@ -66,7 +66,6 @@ NOT_YET_RENAMED: frozenset[str] = frozenset(
         "function place_of",
         "function shown",
         "function told",
-        "module sends",
         "paces",
     }
 )

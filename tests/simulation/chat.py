@@ -11,7 +11,6 @@ from random import Random
 from typing import Final, Self
 
 from dingwatch.delivery import FetchToken, Job, Send, SendCaption, Upload
-from dingwatch.delivery.state import rows_of
 from dingwatch.dingtalk import Host, RobotMessage, SampleFile, SampleMarkdown
 from dingwatch.ledger.delivery import Delivery
 from dingwatch.model import (
@@ -212,7 +211,7 @@ class Chat:
         name = type(result).__name__ if result is not None else "dropped"
         if isinstance(job, Upload):
             self.wasted[job.payload.key.id] += 1
-        for row in rows_of(job):
+        for row in job.rows:
             self.faults[row.id].append(name)
 
 

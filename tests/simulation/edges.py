@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
 from sqlalchemy import Connection, event, update
 
@@ -12,11 +13,15 @@ from dingwatch.ledger.schema import metadata, numbers
 from dingwatch.model import Cause
 from dingwatch.watch import Observer
 
+T = TypeVar("T")
+
 
 class Ledger(Store):
     """A real ledger that can be made to fail at the begin or at the commit of a transaction."""
 
     trouble: Callable[[], str] = staticmethod(lambda: "")
+    overtaken = False
+    """Whether the next transaction that fails at its end is one that another process has overtaken."""
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
@@ -29,6 +34,26 @@ class Ledger(Store):
             yield connection
             if where == "commit":
                 raise broken
+
+    def transact(self, work: Callable[[Connection], T]) -> T:
+        """Run one transaction, or fail to; or have it run once more, as after another process has written."""
+        where = self.trouble()
+        code = "SQLITE_BUSY_SNAPSHOT" if where == "commit" and self.overtaken else "SQLITE_FULL"
+        broken = LedgerError(Cause(code, "", "LEDGER_UNWRITABLE"))
+        if where == "begin":
+            raise broken
+        runs = 0
+
+        def troubled(connection: Connection) -> T:
+            nonlocal runs
+            runs += 1
+            result = work(connection)
+            if where == "commit" and runs == 1:
+                self.overtaken = not self.overtaken
+                raise broken
+            return result
+
+        return super().transact(troubled)
 
     def hasten(self) -> None:
         """Let the disk's cache be enough: a simulated crash is none of the machine."""

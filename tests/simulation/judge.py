@@ -216,8 +216,8 @@ class Judge:
             return
         claims = defaultdict(list)
         for wall, place in self.life.claims:
-            if place is not None and place.conversation is not None:
-                claims[place.conversation].append(wall)
+            if place is not None and place.recipients:
+                claims[place.recipients[0]].append(wall)
         for conversation, at in claims.items():
             for early, late in zip(at, at[limit.count :], strict=False):
                 if late - early < limit.period - 1e-6:

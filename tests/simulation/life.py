@@ -267,7 +267,7 @@ class Life:
         )
         for job in plan.jobs:
             if isinstance(job, Send | SendCaption | Upload):
-                self.claims.append((self.wall, delivery.target_of(job)))
+                self.claims.append((self.wall, job.target))
             self._submit(job, partial(self._do_delivery, job))
 
     def _look_for_forgotten(self, loop: DeliveryLoop, plan: delivery.loop.Plan) -> None:
@@ -435,7 +435,7 @@ class Life:
         """A line that certainly was not sent leaves no trace, and does not count in the next process."""
         places = [place for _, place in self.claims]
         if not isinstance(verdict, NoAnswer):
-            del self.claims[len(places) - 1 - places[::-1].index(delivery.target_of(job))]
+            del self.claims[len(places) - 1 - places[::-1].index(job.target)]
 
     def _die(self) -> None:
         left, self._events = self._events, []
@@ -447,7 +447,7 @@ class Life:
                 if not one.done and self.rng.random() < 0.5:
                     self._perform_delivery(one.job)  # its effect happened, and nobody heard of it
         # What came back while the ledger could not be written dies with the process too.
-        unwritten = self.delivery._kept if self.delivery is not None else []
+        unwritten = self.delivery._unwritten if self.delivery is not None else []
         for outcome in (*self.delivery_in, *unwritten):
             self.chat.note(outcome.job, None)
         self._reset()

@@ -3,8 +3,7 @@ from __future__ import annotations
 import pytest
 
 from dingwatch.delivery.drives import PARTS_AT_ONCE, WHOLE, next_steps, parts_for
-from dingwatch.delivery.jobs import Begin, Commit, DriveJob, Put
-from dingwatch.delivery.state import Drive
+from dingwatch.delivery.jobs import Begin, ClaimedContent, Commit, DriveJob, Put
 from dingwatch.dingtalk import MOST_ADDRESSES
 from dingwatch.ledger.uploads import UploadSession
 from dingwatch.model import Fingerprint
@@ -15,13 +14,15 @@ BEGUN = UploadSession("space", "key")
 CODE = PayloadPolicy("app", 20, space="7", large="drive")
 
 
-def drive(size: int) -> Drive:
+def drive(size: int) -> ClaimedContent:
     """Return a claimed upload of a file of so many bytes."""
     plain_payload = choose_payload(b"a.iso", size, "digest", CODE, ())
-    return Drive((row(b"a.iso", Fingerprint(size, 1, 1, 1, 1), "digest", plain_payload),), plain_payload)
+    return ClaimedContent(
+        (row(b"a.iso", Fingerprint(size, 1, 1, 1, 1), "digest", plain_payload),), plain_payload
+    )
 
 
-def carried_out(upload: Drive) -> list[DriveJob]:
+def carried_out(upload: ClaimedContent) -> list[DriveJob]:
     """Return every step of an upload, each carried out before the next is asked for."""
     steps: list[DriveJob] = []
     session, finished = None, set[int]()
@@ -38,7 +39,11 @@ def test_in_one_piece_up_to_a_size() -> None:
     """It is put, and committed; there is nothing to begin."""
     put, commit = carried_out(drive(WHOLE))
     assert isinstance(put, Put)
-    assert (put.part.size, put.session, commit) == (WHOLE, None, Commit(put.rows, put.payload, BEGUN))
+    assert (put.part.size, put.session, commit) == (
+        WHOLE,
+        None,
+        Commit(put.rows, put.payload, commit.target, BEGUN),
+    )
 
 
 @pytest.mark.parametrize("size", [WHOLE + 1, 1 << 30, (2 << 30) + 17])
