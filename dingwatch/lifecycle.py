@@ -1,8 +1,8 @@
 """The life cycle of a delivery.
 
-Everything that says which state follows which stands in this file, in one table. Recovery after a
-crash, the ledger's constraints and the diagram in the docs are derived from it; no other module
-names a successor state. Waiting is not a state: it is a row's `due` time.
+One table says which state follows which. Recovery after a crash, the ledger's constraints and the diagram in
+the docs are derived from it; no other module names a successor state. Waiting is not a state, but a row's
+`due` time.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Final
 
 
 class State(StrEnum):
-    """Where a delivery stands."""
+    """The state of a delivery."""
 
     PENDING = "pending"
     UPLOADING = "uploading"
@@ -28,7 +28,7 @@ class State(StrEnum):
 
 
 class Event(StrEnum):
-    """What can happen to a delivery."""
+    """An event in the life of a delivery."""
 
     CLAIM = "claim"
     UPLOAD_OK = "upload_ok"
@@ -56,7 +56,8 @@ TABLE: Final[Mapping[State, Mapping[Event, State]]] = MappingProxyType(
         State.UPLOADING: {
             Event.UPLOAD_OK: State.UPLOADED,
             Event.RETRY: State.PENDING,
-            Event.DOUBT: State.PENDING,  # a second upload costs a call, never a second message
+            # An upload whose answer was lost is repeated: that costs a call, but never shows a file twice.
+            Event.DOUBT: State.PENDING,
             Event.REJECT: State.FAILED,
             Event.SKIP: State.SKIPPED,
             Event.VANISH: State.GONE,
@@ -72,6 +73,7 @@ TABLE: Final[Mapping[State, Mapping[Event, State]]] = MappingProxyType(
         State.SENDING: {
             Event.SEND_OK: State.SENT,
             Event.RETRY: State.UPLOADED,
+            # The message may have arrived. It is repeated when DingTalk answers again, or a person says so.
             Event.DOUBT: State.UNCERTAIN,
             Event.MEDIA_LOST: State.PENDING,
             Event.REJECT: State.FAILED,
@@ -87,24 +89,24 @@ TABLE: Final[Mapping[State, Mapping[Event, State]]] = MappingProxyType(
 )
 
 IN_HAND: Final = frozenset(state for state in State if Event.CRASH in TABLE[state])
-"""States that only a running process can be in: recovery at the start applies `crash` to them."""
+"""States of rows with a job in progress; at a start no job is, so recovery applies `crash` to them."""
 
 IN_WORK: Final = frozenset({State.PENDING, State.UPLOADING, State.UPLOADED, State.SENDING})
-"""States that lead somewhere without a person."""
+"""States that a delivery leaves by itself."""
 
 PERHAPS_SEEN: Final = frozenset({State.SENT, State.SENDING, State.UNCERTAIN})
-"""States in which the conversation has, or may have, seen the content."""
+"""States in which the recipient has, or may have, the content."""
 
 WITHDRAWABLE: Final = frozenset(state for state in State if Event.VANISH in TABLE[state])
-"""States from which an absent or superseded file takes its delivery out."""
+"""States in which a delivery is withdrawn when its file is gone or superseded."""
 
 
 class IllegalTransitionError(Exception):
-    """The table has no such edge."""
+    """The table has no such transition."""
 
 
 def advance(state: State, event: Event) -> State:
-    """Return the state that follows; raise IllegalTransitionError where the table has no edge."""
+    """Return the state that follows; raise IllegalTransitionError if the event does not apply."""
     try:
         return TABLE[state][event]
     except KeyError:
@@ -117,7 +119,7 @@ def sources(event: Event) -> tuple[State, ...]:
 
 
 def diagram() -> str:
-    """Draw the table as a Mermaid state diagram; the docs hold its output, a test compares."""
+    """Return the table as a Mermaid state diagram, which a test compares with the one in the docs."""
     edges: dict[tuple[State, State], list[Event]] = {}
     for state, row in TABLE.items():
         for event, target in row.items():

@@ -1,4 +1,4 @@
-"""The meter: how often each API was called, by the quota's days."""
+"""The meter: how often each API was called on each day (of the quota, `2026-11-24`)."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from dingwatch.ledger.store import Store
 
 
 def count(store: Store, connection: Connection, day: str, made: Mapping[str, int]) -> None:
-    """Add calls to the meter."""
+    """Add the calls of a day to the meter."""
     rows = [{"day": day, "api": api, "count": times} for api, times in made.items() if times]
     store.upsert(connection, calls, rows, add="count")
 
 
 def by_api(connection: Connection, month: str) -> Counter[str]:
-    """Return how often each API was called in a month (`2026-11`)."""
+    """Return the calls of each API in a month (`2026-11`)."""
     query = select(calls.c.api, func.sum(calls.c.count)).where(calls.c.day.startswith(month))
     return Counter({api: int(times) for api, times in connection.execute(query.group_by(calls.c.api))})
 
 
 def total(connection: Connection, month: str, apis: Collection[str]) -> int:
-    """Return how many calls of these APIs a month has seen."""
+    """Return the calls of these APIs together in a month."""
     return sum(times for api, times in by_api(connection, month).items() if api in apis)

@@ -1,4 +1,4 @@
-"""What commands write to the ledger: by the table, all of it or nothing."""
+"""What the commands write: `retry`, `resolve` and `recall`, each in one transaction."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from dingwatch.payload import Payload
 
 RETRIED: Final = (State.FAILED, State.SKIPPED, State.GONE)
 LARGEST_ID: Final = 2**63 - 1
-"""No database column holds a larger one, and no driver takes it."""
+"""A person may type a longer number; no column holds it, and the driver would raise."""
 
 
 class NotApplicableError(Exception):
-    """Ids that are unknown, or of rows that are in no state to be tried again."""
+    """These ids are unknown, or their rows are in a state that the command does not apply to."""
 
     def __init__(self, ids: Sequence[int]) -> None:
         super().__init__(", ".join(map(str, ids)))
@@ -58,7 +58,7 @@ def _version(row: Row[Any]) -> Version:
 
 @dataclass(frozen=True, slots=True)
 class BaselineToSend:
-    """A baseline version that is to be sent: its digest, which nobody had computed, and where it goes."""
+    """A baseline version that `retry` sends; its digest is new, for a baseline is never read."""
 
     version: Version
     digest: str
@@ -67,12 +67,13 @@ class BaselineToSend:
 
 
 def retry(store: Store, ids: Sequence[int], chosen: Sequence[BaselineToSend], now: float) -> None:
-    """Put deliveries back to work, and make those of baseline versions; all of it or nothing.
+    """Make deliveries pending again, and insert those of baseline versions.
 
     Raises:
-        NotApplicableError: with every id that cannot be; nothing was changed then.
+        NotApplicableError: names every id that cannot be retried; nothing was changed.
     """
     with store.writing() as connection:
+        # Read here and not by the caller: the service may have sent or forgotten a row meanwhile.
         found = _states(connection, ids)
         old = {version.id for version in list_baseline(connection, [one.version.id for one in chosen], None)}
         wrong = [i for i in ids if found.get(i) not in RETRIED]
@@ -84,7 +85,7 @@ def retry(store: Store, ids: Sequence[int], chosen: Sequence[BaselineToSend], no
 
 
 def retry_all(store: Store, now: float) -> int:
-    """Put every failed delivery back to work; return how many there were."""
+    """Make every failed delivery pending again; return how many there were."""
     with store.writing() as connection:
         ids = list(connection.scalars(select(deliveries.c.id).where(deliveries.c.state == State.FAILED)))
         _requeue(connection, ids, now)
@@ -92,16 +93,17 @@ def retry_all(store: Store, now: float) -> int:
 
 
 def resolve(store: Store, delivery: int, *, sent: bool, now: float) -> None:
-    """Settle an uncertain delivery by a person's word: it arrived, or it is to be sent once more.
+    """Settle an uncertain delivery as a person decides: it arrived, or it is to be sent once more.
 
     Raises:
-        NotApplicableError: there is no such delivery, or it is not uncertain; nothing was changed then.
+        NotApplicableError: there is no such delivery, or it is not uncertain; nothing was changed.
     """
     with store.writing() as connection:
         row = find_deliveries(connection, [delivery]).get(delivery) if delivery <= LARGEST_ID else None
         if row is None or row.state is not State.UNCERTAIN:
             raise NotApplicableError([delivery])
         if sent:
+            # It arrived when its call was made, not when somebody looked into the chat.
             columns = NO_CAUSE | {"sent_at": row.doubted_at}
             change = Change(delivery, Event.CONFIRM, State.UNCERTAIN, None, columns)
         else:
@@ -122,6 +124,7 @@ def _states(connection: Connection, ids: Sequence[int]) -> dict[int, State]:
 
 def _requeue(connection: Connection, ids: Sequence[int], now: float) -> None:
     assert all(Event.REQUEUE in TABLE[state] for state in RETRIED)  # noqa: S101 (the table's word)
+    # Settled now: it queues behind what waits already, and no newer version of its path supersedes it.
     columns = AFRESH | {"due": now, "settled_at": now}
     transitions.apply(connection, now, [Change(i, Event.REQUEUE, None, None, columns) for i in ids])
     pauses.probe_pauses(connection)
@@ -151,12 +154,12 @@ def _new(one: BaselineToSend, now: float) -> NewVersion:
 # --- What was sent, for `link`, `fetch` and `recall` ---------------------------------------------
 
 RECALLED: Final = "recalled"
-"""The event of a history line: a person took the message back. The row stays as it is."""
+"""The event of a history line: a person took the message back. The row stays `sent`."""
 
 
 @dataclass(frozen=True, slots=True)
 class DriveEntry:
-    """An entry of the drive."""
+    """An entry of the drive, which is a file in a space."""
 
     space_id: str
     entry_id: str
@@ -164,7 +167,7 @@ class DriveEntry:
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """One delivery, and what DingTalk has of it; `size` in bytes and `digest` (sha256) are the file's."""
+    """One delivery, and what DingTalk has of it; `size` (bytes) and `digest` (sha256, hex) are the file's."""
 
     id: int
     version: int
@@ -178,9 +181,9 @@ class Sent:
     upload_key: str
     upload_type: str
     remote_id: str | None
-    """Of what went by robot, while DingTalk is known to have it."""
+    """The media id of what went by the robot, while DingTalk is known to have it."""
     entries: tuple[DriveEntry, ...]
-    """Of what went by drive: the conversation's own copy, then the entry of the upload."""
+    """Where to find what went by the drive: the conversation's own copy, then the entry of the upload."""
     message: str | None
     """DingTalk's key of the message (processQueryKey)."""
     sent_at: float | None
@@ -240,7 +243,7 @@ def _entries(row: Row[Any]) -> tuple[DriveEntry, ...]:
 
 
 def _recalled_at(connection: Connection, delivery: int, version: int) -> float | None:
-    """Return when its message was taken back, unless it has been sent anew since."""
+    """Return when its message was taken back; None if it was not, or the row was sent again since."""
     query = select(history.c.event, history.c.at).where(
         history.c.version_id == version, history.c.delivery_id == delivery
     )
@@ -249,9 +252,10 @@ def _recalled_at(connection: Connection, delivery: int, version: int) -> float |
 
 
 def record_recall(connection: Connection, sent: Sent, now: float) -> list[Recipient]:
-    """Write down that a message was taken back, for all whom it went to; return them.
+    """Record that a message was taken back, for every recipient of it; return them.
 
-    One message carries a content to several persons: its key stands in the row of each.
+    One call sends a content to several persons, and DingTalk gives one key for all of them: a recall takes
+    the message back from each, so each row gets the line.
     """
     together = connection.execute(
         select(deliveries.c.id, deliveries.c.version_id, deliveries.c.recipient)

@@ -1,4 +1,4 @@
-"""One delivery with all that is needed to carry it out, as the ledger has it."""
+"""Deliveries: one row with all that is needed to carry it out, its caption, and recovery after a crash."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from dingwatch.policy import PERSON_LONGEST, Standing
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One row of the outbox with what is needed to carry it out."""
+    """One row of the outbox with what is needed to carry it out; times are seconds since the epoch."""
 
     id: int
     version: int
@@ -43,23 +43,24 @@ class Delivery:
     media_losses: int
     crashes: int
     missing_since: float | None
-    """Since when intake knows that its file is not there."""
+    """When intake found that the file is gone."""
     caption_sent_at: float | None
-    """When the line before the file left."""
+    """When the caption before the file was claimed."""
     upload_state: str
     upload_type: str
     upload_name: str
     remote_id: str | None
     space_id: str | None
     """The space of the drive that holds the upload."""
+    # SQLite gives booleans of an expression as integers.
     older_in_flight: bool | int = False
-    """An older version of its path may be on its way to the same recipient."""
+    """Whether an older version of its path may be on its way to the same recipient."""
     upload_ahead: bool | int = False
-    """A file that settled earlier is in, or before, its first upload to the same recipient."""
+    """Whether a file that settled earlier still waits for its first upload to the same recipient."""
 
     @property
     def standing(self) -> Standing:
-        """What it has been through."""
+        """What the policy needs to know of its past."""
         return Standing(self.state, self.failures, self.waited, self.media_losses, self.form)
 
     @property
@@ -109,7 +110,7 @@ WHOLE: Final = (
 
 
 def delivery_of(row: Sequence[Any]) -> Delivery:
-    """Make a delivery of a row of `WHOLE`, with what a query adds at its end."""
+    """Make a delivery of a row of `WHOLE`; a query may add the last two columns."""
     (number, version, folder, directory, name, size, mtime, ctime, inode, device, digest, *rest) = row
     recipient, state, form, route, *facts = rest
     fingerprint = Fingerprint(size, mtime, ctime, int(inode), int(device))
@@ -123,7 +124,7 @@ _BY_ID: Final = Prepared(WHOLE.where(deliveries.c.id == bindparam("delivery")))
 
 
 def find_deliveries(connection: Connection, ids: Sequence[int]) -> dict[int, Delivery]:
-    """Return rows as they stand now."""
+    """Return the rows that exist, by their ids."""
     return {i: delivery_of(row) for i in ids for row in _BY_ID.rows(connection, {"delivery": i})}
 
 
@@ -142,6 +143,8 @@ def find_causes(connection: Connection, ids: Sequence[int]) -> dict[int, Cause]:
 
 
 # --- Captions ------------------------------------------------------------------------------------
+# A caption is sent once, whatever becomes of its file: it is marked before the call, so that a crash during
+# the call does not repeat it.
 
 _SENT: Final = Prepared(
     update(deliveries).where(deliveries.c.id == bindparam("row")).values(caption_sent_at=bindparam("at"))
@@ -156,12 +159,12 @@ _NOT_SENT: Final = Prepared(
 
 
 def mark_caption_sent(connection: Connection, ids: Sequence[int], now: float) -> None:
-    """Write down that the line before these files is about to leave: it never leaves twice."""
+    """Record that the caption of these rows is about to be sent."""
     _SENT.many(connection, [{"row": i, "at": now} for i in ids])
 
 
 def clear_caption(connection: Connection, ids: Sequence[int], due: float, *, refused: bool) -> None:
-    """The line certainly was not sent: it is due again; `refused` counts against the rows."""
+    """Take the mark back where a caption certainly was not sent; if `refused`, the rows failed once more."""
     _NOT_SENT.many(connection, [{"row": i, "to_due": due, "refusals": int(refused)} for i in ids])
 
 
@@ -173,7 +176,7 @@ _LAST_CAPTIONS: Final = (
 
 
 def last_captions(connection: Connection) -> dict[str, int]:
-    """Return, by recipient, the row whose line was the last message there."""
+    """Return, by recipient, the row whose caption was the last message there: its file must come next."""
     return {row[0]: row[1] for row in connection.execute(_LAST_CAPTIONS)}
 
 
@@ -181,9 +184,9 @@ def last_captions(connection: Connection) -> dict[str, int]:
 
 
 def recover(connection: Connection, now: float) -> list[Delivery]:
-    """Apply `crash` to what a process that died had in hand; return those rows as they were.
+    """Apply `crash` to the rows that a process had in hand when it died; return them as they were.
 
-    This is the only repair path; it runs once, before anything is claimed.
+    It runs once, before anything is claimed. What was in `sending` may have arrived, and becomes `uncertain`.
     """
     rows = [
         delivery_of(row) for row in connection.execute(WHOLE.where(deliveries.c.state.in_(sorted(IN_HAND))))
@@ -210,13 +213,15 @@ def recover(connection: Connection, now: float) -> list[Delivery]:
 
 
 def _bring_forward(connection: Connection, now: float) -> None:
-    """What waits for longer than anything ever waits was written before the clock was set back."""
+    """Make due what would wait longer than any wait lasts: it was written before the clock was set back."""
     beyond = (deliveries.c.due > now + PERSON_LONGEST, deliveries.c.due < HELD)
     connection.execute(update(deliveries).where(*beyond).values(due=now))
     connection.execute(update(deliveries).where(deliveries.c.doubted_at > now).values(doubted_at=now))
     connection.execute(update(pauses).where(pauses.c.since > now).values(until=0.0, failures=0))
 
 
+# The pace allows N calls in a sliding window, and must hold across a restart; so it is filled again with the
+# claims of the last window.
 _RECENT_CLAIMS: Final = (
     select(history.c.after, history.c.at, deliveries.c.recipient)
     .join(deliveries, deliveries.c.id == history.c.delivery_id)
@@ -227,7 +232,7 @@ _RECENT_CLAIMS: Final = (
 
 
 def recent_claims(connection: Connection, since: float) -> list[tuple[State, float, str]]:
-    """Return (state, instant, recipient) of the latest claims, for a pace that survives a restart."""
+    """Return (state, time, recipient) of all claims since then, oldest first; `uploading` or `sending`."""
     return [
         (State(after), at, recipient)
         for after, at, recipient in connection.execute(_RECENT_CLAIMS, {"since": since})
@@ -240,5 +245,5 @@ _RECENT_CAPTIONS: Final = select(deliveries.c.caption_sent_at, deliveries.c.reci
 
 
 def recent_captions(connection: Connection, since: float) -> list[tuple[float, str]]:
-    """Return (instant, recipient) of the latest lines before files; this looks at every delivery."""
+    """Return (time, recipient) of all captions since then; this reads every delivery."""
     return [(at, recipient) for at, recipient in connection.execute(_RECENT_CAPTIONS, {"since": since})]

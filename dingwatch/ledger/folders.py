@@ -1,4 +1,4 @@
-"""What the ledger knows of folders: which is which, what they are mapped to, and where they lie."""
+"""Folders: their identity, their recipients, where their roots lie, and flood holds."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from dingwatch.model import Cause, Home
 
 @dataclass(frozen=True, slots=True)
 class MappedFolder:
-    """A folder of the configuration, as the ledger binds it: its real path, name and recipients."""
+    """A folder of the configuration: its real path, its name and its recipients."""
 
     root: bytes
     name: str
@@ -28,7 +28,7 @@ class MappedFolder:
 
 @dataclass(frozen=True, slots=True)
 class FolderMark:
-    """What the ledger remembers of a folder."""
+    """A folder's row; `blank_device` is explained at `schema.folders`."""
 
     id: int
     looked_at: float | None
@@ -38,16 +38,17 @@ class FolderMark:
 
 
 def bind(connection: Connection, mapped: Sequence[MappedFolder]) -> list[FolderMark]:
-    """Find or make the folder rows of a configuration, and write down what it maps.
+    """Find or insert the rows of the configured folders, and replace the routes; return them in order.
 
-    A folder is its real path; only where one path stands in the configuration more than once do names
-    tell its entries apart.
+    A folder is identified by its real path, so that renaming it in the config makes no file new. Only where
+    one path is configured more than once do the names tell the entries apart.
     """
     known = defaultdict(list)
     for row in connection.execute(select(folders).order_by(folders.c.id)):
         known[row.root].append(row)
     marks = [_bind_one(connection, one, known[one.root], mapped) for one in mapped]
-    # A folder that is taken out and put back may lie elsewhere: that is how a person says so.
+    # A root that was moved to another disk counts as replaced. By taking the folder out of the config and
+    # putting it back an admin confirms the move, so nothing is remembered of where it lay.
     left = folders.c.id.not_in([mark.id for mark in marks])
     connection.execute(update(folders).where(left).values(mount_point=None, device=None))
     connection.execute(delete(routes))
@@ -78,14 +79,14 @@ def _bind_one(
 
 
 def mark_first_look(connection: Connection, folder: int, now: float, blank_device: str | None) -> None:
-    """Write down that the folder had its first look."""
+    """Record that the baseline of a folder was taken."""
     connection.execute(
         update(folders).where(folders.c.id == folder).values(looked_at=now, blank_device=blank_device)
     )
 
 
 def save_homes(connection: Connection, homes: Mapping[int, Home]) -> None:
-    """Write down where the roots of folders lie."""
+    """Record where the roots of folders lie."""
     for folder, home in homes.items():
         place = {"mount_point": home.mount_point, "device": home.device}
         connection.execute(update(folders).where(folders.c.id == folder).values(place))
@@ -106,14 +107,15 @@ def _is_held(folder: int) -> ColumnElement[bool]:
 
 
 def hold_flood(connection: Connection, folder: int, since: float, most: int, now: float) -> bool:
-    """Hold what settled after `since` and is still pending, when that were more than `most`.
+    """Hold what is pending and was noticed after `since`, if more than `most` deliveries were.
 
-    Returns whether a flood begins with it: nothing was held before. What a person has released does not
-    count any more.
+    Return whether this begins a flood, that is, nothing was held before. What was noticed before the last
+    `release` or `discard` does not count, or the same flood would be held again at once.
     """
     released = connection.scalar(select(folders.c.released_at).where(folders.c.id == folder))
     after = max(since, released or 0.0)
     recent = (deliveries.c.folder_id == folder) & (deliveries.c.noticed_at > after)
+    # Counted up to the limit only: a folder may have a million rows of this hour.
     counted = select(deliveries.c.id).where(recent).limit(most + 1).subquery()
     if (connection.scalar(select(func.count()).select_from(counted)) or 0) <= most:
         return False
@@ -125,7 +127,7 @@ def hold_flood(connection: Connection, folder: int, since: float, most: int, now
 
 
 def release_flood(store: Store, folder: int, now: float) -> int:
-    """Let everything go that is held in a folder; return how many deliveries that are."""
+    """Make everything due that is held in a folder; return how many deliveries that are."""
     with store.writing() as connection:
         _write_history(connection, _is_held(folder), "released", now)
         changed = connection.execute(update(deliveries).where(_is_held(folder)).values(due=now))
@@ -138,7 +140,7 @@ def discard_flood(store: Store, folder: int, now: float) -> int:
     cause = Cause("discarded", "", "DISCARDED")
     total = 0
     while True:
-        # A flood may be a million rows, and the daemon writes too: it gets its turn between two parts.
+        # A flood may be a million rows. The service writes too, and gets its turn between two transactions.
         with store.writing() as connection:
             connection.execute(update(folders).where(folders.c.id == folder).values(released_at=now))
             ids = connection.scalars(
@@ -152,7 +154,7 @@ def discard_flood(store: Store, folder: int, now: float) -> int:
 
 
 def count_held(connection: Connection) -> Counter[int]:
-    """Count what is held, by folder."""
+    """Count the held deliveries of each folder that has some."""
     query = (
         select(deliveries.c.folder_id, func.count().label("held"))
         .where(deliveries.c.state == State.PENDING, deliveries.c.due >= HELD)

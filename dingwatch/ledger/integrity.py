@@ -1,6 +1,7 @@
-"""Whether a SQLite ledger is there and whole, and its backups.
+"""Checks of a SQLite ledger before it is opened, and its backups.
 
-A ledger is never made anew where there was one: everything in the folders would be new again, or old.
+A missing or damaged ledger is never replaced by an empty one: every file in the folders would either be sent
+again, or count as a baseline and never be sent.
 """
 
 from __future__ import annotations
@@ -18,16 +19,16 @@ from dingwatch.model import Cause
 BACKUPS: Final = "backups"
 """The directory beside the ledger that holds its backups."""
 ROOM: Final = 2
-"""How many times the ledger's size must be free for a backup: it must not take the room that work needs."""
+"""How many times the ledger's size must be free for a backup, which must not fill the disk."""
 KEPT: Final = 3
 """How many backups are kept, one a day."""
 
 
 def require_present(path: Path) -> bool:
-    """Return whether there is a ledger; one that was never there is fine.
+    """Return whether there is a ledger; False at the first start.
 
     Raises:
-        LedgerError: `missing`, where there are backups of one that is not there.
+        LedgerError: `missing`: there is none, but there are backups of one.
     """
     if path.exists() and path.stat().st_size > 0:
         return True
@@ -37,14 +38,14 @@ def require_present(path: Path) -> bool:
 
 
 def require_whole(path: Path) -> None:
-    """Check a ledger, if there is one, before anything is done with it.
+    """Check the ledger, if there is one, before it is opened.
 
     Raises:
         LedgerError: `damaged`, `missing`, or it cannot be read.
     """
     if not require_present(path):
         return
-    # The newest pages may be in the log beside it, which opening takes up.
+    # Opening it applies the write-ahead log beside it, which may hold the newest pages.
     with errors(), closing(sqlite3.connect(path, timeout=5.0)) as connection:
         (said,) = connection.execute("PRAGMA quick_check(1)").fetchone()
     if said != "ok":
@@ -57,23 +58,25 @@ def backups(path: Path) -> list[Path]:
 
 
 def back_up(path: Path, day: str) -> bool:
-    """Make the backup of a day (`2026-11-24`), unless there is one; keep the latest.
+    """Make the backup of a day (`2026-11-24`) unless it exists, and delete the oldest ones.
 
-    Returns whether one was made. Writers are not held back meanwhile. A damaged ledger makes no backup.
+    Return whether it was made. Writers do not wait for it.
 
     Raises:
-        LedgerError: it cannot be read, or the backup cannot be written; older backups are as they were.
+        LedgerError: the ledger cannot be read (it is damaged), or the backup cannot be written; older backups
+            stay.
     """
     target = path.parent / BACKUPS / f"{path.stem}-{day}{path.suffix}"
     if target.exists():
         return False
-    part = target.with_suffix(".part")
+    part = target.with_suffix(".part")  # renamed when it is complete: a crash leaves no half backup
     try:
         target.parent.mkdir(mode=0o700, exist_ok=True)
         for left in target.parent.glob("*.part"):
             left.unlink()
         if shutil.disk_usage(target.parent).free < ROOM * path.stat().st_size:
             raise LedgerError(Cause("no_room", "", "LEDGER_UNWRITABLE"))
+        # Created here, so that nobody else can read it even for a moment: it names people's files.
         os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
         with errors(), closing(sqlite3.connect(path, timeout=5.0)) as connection:
             connection.execute("VACUUM INTO ?", (str(part),))

@@ -1,4 +1,7 @@
-"""Pauses in the ledger: what is not to be tried before an instant, and why."""
+"""What refusals have taught: pauses, learned rates and refused extensions.
+
+It is kept in the ledger so that a restart does not repeat calls that DingTalk has just refused.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ from dingwatch.pace import Lesson
 
 
 def list_pauses(connection: Connection) -> list[Pause]:
-    """Return every pause, those that ended and await a probe included."""
+    """Return every pause; one whose `until` has passed stays until a probe succeeds."""
     return [
         Pause(
             Scope(row.scope), row.key, row.until, Cause(row.code, row.message, row.advice, row.request_id),
@@ -24,7 +27,7 @@ def list_pauses(connection: Connection) -> list[Pause]:
 
 
 def save_pauses(store: Store, connection: Connection, made: Sequence[Pause]) -> None:
-    """Begin or prolong pauses."""
+    """Begin pauses, or replace those of the same scope and key."""
     rows = [
         {
             "scope": one.scope,
@@ -45,21 +48,21 @@ def save_pauses(store: Store, connection: Connection, made: Sequence[Pause]) -> 
 
 
 def end_pauses(connection: Connection, ended: Iterable[tuple[Scope, str]]) -> None:
-    """Take away pauses whose probe succeeded."""
+    """Delete pauses whose probe succeeded."""
     for scope, key in ended:
         connection.execute(delete(pauses).where(pauses.c.scope == scope, pauses.c.key == key))
 
 
 def probe_pauses(connection: Connection) -> None:
-    """Let pauses be probed at once: a restart, or a person, says that the cause may be mended.
+    """Let pauses be probed at once, after a restart or a `retry`: somebody may have removed the cause.
 
-    Not those whose end DingTalk has said: the quota's, and what it wants waited after too much haste.
+    Pauses whose end DingTalk has set (quota, rate limit) stay, for neither changes anything about them.
     """
     connection.execute(update(pauses).where(~pauses.c.fixed).values(until=0.0, failures=0))
 
 
 def resume_pauses(connection: Connection) -> list[Pause]:
-    """Let every pause be probed at once, on a person's word; return them as they were."""
+    """Let every pause be probed at once, for `resume`; return them as they were."""
     found = list_pauses(connection)
     connection.execute(update(pauses).values(until=0.0, failures=0))
     return found
@@ -69,7 +72,7 @@ def resume_pauses(connection: Connection) -> list[Pause]:
 
 
 def read_learned_rates(connection: Connection) -> dict[tuple[Scope, str], Lesson]:
-    """Return what was learnt about each API and recipient."""
+    """Return the lesson of each API (scope `api`) and recipient (scope `conversation`)."""
     rows = connection.execute(select(learned_rates))
     return {(Scope(row.scope), row.key): Lesson(row.slowdown, row.refused_at) for row in rows}
 
@@ -77,7 +80,7 @@ def read_learned_rates(connection: Connection) -> dict[tuple[Scope, str], Lesson
 def save_learned_rates(
     store: Store, connection: Connection, lessons: Mapping[tuple[Scope, str], Lesson]
 ) -> None:
-    """Write down what was learnt."""
+    """Insert lessons, or replace those of the same scope and key."""
     rows = [
         {"scope": scope, "key": key, "slowdown": lesson.slowdown, "refused_at": lesson.refused_at}
         for (scope, key), lesson in lessons.items()
@@ -89,12 +92,12 @@ def save_learned_rates(
 
 
 def refuse_extension(store: Store, connection: Connection, app: str, extension: str, now: float) -> None:
-    """Remember an extension that DingTalk refused, so that it costs one refused call in all."""
+    """Remember that DingTalk refuses an extension: the next such file costs no refused call."""
     store.insert_missing(connection, refused_extensions, [{"app": app, "extension": extension, "since": now}])
 
 
 def list_refused_extensions(connection: Connection, app: str) -> frozenset[str]:
-    """Return the extensions that DingTalk has refused."""
+    """Return the extensions that DingTalk has refused to this app."""
     return frozenset(
         connection.scalars(select(refused_extensions.c.extension).where(refused_extensions.c.app == app))
     )

@@ -1,4 +1,4 @@
-"""What people are shown of the ledger: counts, lines of history. Reads only."""
+"""What `status`, `history` and `why` show. Nothing here writes."""
 
 from __future__ import annotations
 
@@ -29,18 +29,19 @@ from dingwatch.names import readable
 
 BASELINE: Final = "baseline"
 NOTICED: Final = "noticed"
-"""The code of what was skipped because people got a message instead."""
+"""The code of a file that was skipped because a notice was sent instead."""
 UNMAPPED: Final = Cause("unmapped", "", "UNMAPPED")
 _STAYS: Final = (State.SENT, State.GONE)
-"""States that are shown as they are, even where folder or recipient left the configuration."""
+"""States that are shown as they are, even if the folder or recipient has left the configuration."""
 _UNSENT: Final = tuple(state for state in State if state not in _STAYS)
 
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What the configuration maps now, in the ledger's numbers.
+    """What the configuration maps, with folders as the ledger numbers them.
 
-    `ids` holds the folders of the configuration that the ledger knows; `names` every folder that it knows.
+    `pairs` holds folder and recipient; `ids` the configured folders that the ledger knows, by name; `names`
+    every folder that it knows, by number.
     """
 
     pairs: frozenset[tuple[int, str]]
@@ -48,17 +49,17 @@ class Scope:
     names: Mapping[int, str]
 
     def maps(self, folder: int | None, recipient: str) -> bool:
-        """Say whether a delivery's folder and recipient are in the configuration."""
+        """Return whether the configuration maps a folder to a recipient; what `send` was given counts."""
         return folder is None or (folder, recipient) in self.pairs
 
     def number(self, name: str) -> int | None:
-        """Return a folder's number: one of the configuration, else one that left it."""
+        """Return the number of a configured folder, else of the newest that once had this name."""
         left = (number for number, known in self.names.items() if known == name)
         return self.ids[name] if name in self.ids else max(left, default=None)
 
 
 def scope(connection: Connection, mapped: Sequence[MappedFolder]) -> Scope:
-    """Find the folders of a configuration as `folders.bind` will, without writing anything."""
+    """Find the configured folders as `folders.bind` does, but write nothing."""
     rows = connection.execute(select(folders).order_by(folders.c.id)).all()
     known: dict[bytes, list[Row[Any]]] = defaultdict(list)
     for row in rows:
@@ -77,13 +78,13 @@ def scope(connection: Connection, mapped: Sequence[MappedFolder]) -> Scope:
 
 
 def folders_with_first_look(connection: Connection) -> frozenset[int]:
-    """Return the folders that had their first look."""
+    """Return the folders whose baseline was taken."""
     return frozenset(connection.scalars(select(folders.c.id).where(folders.c.looked_at.is_not(None))))
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of `history`."""
+    """One line of `history`; `id` is the delivery's, or the version's for a baseline."""
 
     id: int
     folder: str | None
@@ -100,9 +101,9 @@ class Line:
 
 
 def counts(connection: Connection, scope: Scope) -> dict[int | None, Counter[str]]:
-    """Count deliveries by folder (None: what `send` was given) and state, and baseline versions.
+    """Count deliveries by folder (None: what `send` was given) and state; and baseline versions.
 
-    `noticed` are those of the skipped of which a message told people, as the configuration wants it.
+    `noticed` counts those of the skipped for which a notice was sent: they are nothing to worry about.
     """
     found: dict[int | None, Counter[str]] = {}
     by_state = select(
@@ -133,10 +134,10 @@ def lines(
     state: str | None = None,
     limit: int = 20,
 ) -> list[Line]:
-    """Return the newest lines by the time noticed; a baseline only where it is asked for."""
+    """Return the newest lines by the time noticed; baseline versions only if `state` asks for them."""
     if state == BASELINE:
         return [_line(row, scope) for row in connection.execute(_baseline_lines(folder, limit))]
-    # The newest are found first, and only they are joined: a ledger may hold a million others.
+    # A ledger may hold a million rows. The subquery finds the newest by an index, and only those are joined.
     newest = _newest(scope, folder, state, limit).subquery()
     query = (
         select(deliveries, versions.c.directory, versions.c.name, versions.c.size, versions.c.sha256)
@@ -157,10 +158,11 @@ def _newest(scope: Scope, folder: int | None, state: str | None, limit: int) -> 
 
 
 def _shown_as(state: State, scope: Scope) -> ColumnElement[bool]:
-    """What is shown as `failed` includes what the configuration no longer maps."""
+    """Match rows that are shown in this state: what is no longer mapped is shown as `failed`."""
     stored = deliveries.c.state
     if state is State.SENT:
-        # Nearly all rows are: they are walked by time, which `coalesce` leaves as the only index.
+        # Nearly all rows are sent, so SQLite should walk them by time and stop at the limit. `coalesce` hides
+        # the column from the planner, which would otherwise find all of them by an index, and sort them.
         return func.coalesce(stored, "") == state
     if state in _STAYS:
         return stored == state
@@ -221,10 +223,7 @@ def _line(row: Row[Any], scope: Scope) -> Line:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """One line of the story of a path.
-
-    `id` is the delivery's, or the version's where `recipient` is None, as in `history`.
-    """
+    """One line of the story of a path; `id` is the delivery's, or the version's if `recipient` is None."""
 
     at: float
     id: int
@@ -233,11 +232,11 @@ class Decision:
     after: str | None = None
     cause: Cause | None = None
     other: str | None = None
-    """The path that it was moved from, or to (event `moved away`)."""
+    """The path that it was moved from (event `moved`) or to (`moved away`)."""
 
 
 def story(connection: Connection, folder: int | None, path: bytes) -> list[Decision]:
-    """Return everything that was decided about one path, in order; folder None is what `send` was given."""
+    """Return everything that was decided about one path, in order; for `send`, folder is None."""
     directory, name = split(path)
     within = versions.c.folder_id.is_(None) if folder is None else versions.c.folder_id == folder
     here = (within, versions.c.directory == directory, versions.c.name == name)

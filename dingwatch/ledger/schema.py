@@ -1,4 +1,4 @@
-"""The ledger's tables: outbox and list of what was sent in one.
+"""The ledger's tables: the outbox, and the list of what was sent, in one.
 
 Names of files are bytes (they need not be UTF-8); inodes and devices are text (they may be larger than
 a signed 64-bit number); instants are seconds since the epoch. Versions and deliveries draw their ids
@@ -51,7 +51,7 @@ numbers = Table(
     Column("name", String, primary_key=True),
     Column("value", BigInteger, nullable=False),
 )
-"""`schema`; `id`, the last id given out; `ledger`, by which this ledger is told apart from others."""
+"""Three counters: `schema`; `id`, the last id that was given out; `ledger`, the number of this ledger."""
 
 folders = Table(
     "folders",
@@ -66,10 +66,10 @@ folders = Table(
     Column("device", String),
     UniqueConstraint("root", "name"),
 )
-"""`looked_at`: when the first look (the baseline) was taken; `released_at`: when a person last let a flood
-go; `blank_device`: the device of a root that
-was then empty and no mount point, which gets another first look when something is mounted there;
-`mount_point` and `device`: where the root lay at the first look."""
+"""`looked_at`: when the baseline was taken; `released_at`: when a person last released or discarded a flood;
+`mount_point` and `device`: where the root lay at the first look. `blank_device` is the device of a root that
+was empty and no mount point at its first look (a share that was not mounted yet): when something is mounted
+there, another baseline is taken."""
 
 routes = Table(
     "routes",
@@ -77,7 +77,7 @@ routes = Table(
     Column("folder_id", ForeignKey("folders.id"), primary_key=True),
     Column("conversation_id", String, primary_key=True, key="recipient"),
 )
-"""What the running configuration maps; only mapped rows are claimed."""
+"""The folders and recipients of the running configuration; only their deliveries are claimed."""
 
 versions = Table(
     "versions",
@@ -100,7 +100,7 @@ versions = Table(
 )
 
 IS_BASELINE: Final = versions.c.baseline.is_(other=True)
-"""The condition as the index has it: a query that says it otherwise does not find the index."""
+"""The condition of the partial index: a query must use this very expression, or SQLite ignores the index."""
 
 versions_baseline = Index(
     "versions_baseline",
@@ -200,7 +200,7 @@ parts = Table(
     Column("upload", ForeignKey("uploads.key"), primary_key=True),
     Column("number", Integer, primary_key=True),
 )
-"""The parts of begun uploads that the store has."""
+"""The finished parts of upload sessions."""
 
 history = Table(
     "history",
@@ -236,7 +236,7 @@ pauses = Table(
     Column("fixed", Boolean, nullable=False, server_default=text("false")),
     _one_of("scope", Scope),
 )
-"""`fixed`: DingTalk has said when it ends, and neither a restart nor a `retry` mends its cause."""
+"""`fixed`: DingTalk has set the end, and neither a restart nor a `retry` changes the cause."""
 
 learned_rates = Table(
     "paces",
@@ -247,7 +247,7 @@ learned_rates = Table(
     Column("refused_at", Double, nullable=False),
     _one_of("scope", Scope),
 )
-"""What refusals have taught: how many times slower than configured, and when the last one was."""
+"""How many times slower than configured an API or recipient is served, and when it last refused a call."""
 
 calls = Table(
     "calls",
@@ -289,4 +289,4 @@ MIGRATIONS: Final[Mapping[int, tuple[Executable, ...]]] = {
         CreateTable(learned_rates),
     ),
 }
-"""What makes the next schema of each one; the first was only ever in SQLite."""
+"""The statements that lead from each schema to the next. Schema 1 existed in SQLite alone."""

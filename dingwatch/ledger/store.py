@@ -1,4 +1,4 @@
-"""Opening a ledger, its transactions, and the outages of one that cannot be used for a while.
+"""The database: opening and migrating it, transactions, prepared statements, outages.
 
 SQLite in WAL mode with synchronous FULL: a commit that returned survives a power cut. A writing
 transaction takes SQLite's write lock at its beginning, so that what it read still holds when it writes.
@@ -34,7 +34,7 @@ _ADVICE: Final = (
 
 
 class LedgerError(Exception):
-    """The ledger cannot be read or written now; nothing is claimed until it can."""
+    """The ledger cannot be read or written now. Nothing is claimed until it can be."""
 
     def __init__(self, cause: Cause) -> None:
         super().__init__(f"{cause.code}: {cause.message}")
@@ -47,9 +47,8 @@ def sqlite_url(path: Path) -> str:
 
 
 def _configure_sqlite(connection: sqlite3.Connection, _record: object) -> None:
-    connection.isolation_level = (
-        None  # transactions begin where this module says, not where the driver guesses
-    )
+    # The driver would begin transactions by itself, and only at the first write; `_begin_sqlite` does it.
+    connection.isolation_level = None
     cursor = connection.cursor()
     for pragma in (
         "journal_mode=WAL",
@@ -78,7 +77,7 @@ class Store:
 
     @classmethod
     def open(cls, url: str) -> Self:
-        """Open a ledger, making its tables where they are missing.
+        """Open a ledger; create its tables or migrate them where that is needed.
 
         Raises:
             LedgerError: it cannot be opened, or it was written by a newer dingwatch (`newer_schema`).
@@ -97,7 +96,7 @@ class Store:
         return store
 
     def _identity(self) -> tuple[int, int] | None:
-        """Return device and inode of the file that a SQLite ledger is."""
+        """Return (device, inode) of the file of a SQLite ledger; None where there is no file."""
         if self._engine.dialect.name != "sqlite" or not self._engine.url.database:
             return None
         try:
@@ -107,12 +106,15 @@ class Store:
         return status.st_dev, status.st_ino
 
     def _require_same_file(self) -> None:
-        """SQLite would make an empty ledger where one was moved away, and go on in one that was deleted."""
+        """Raise LedgerError if the file was moved, deleted or replaced since the ledger was opened.
+
+        SQLite would not notice: it goes on in a deleted file, and a new connection creates an empty one.
+        """
         if self._file is not None and self._identity() != self._file:
             raise LedgerError(Cause("replaced", "", "LEDGER_REPLACED"))
 
     def _prepare(self) -> None:
-        """Make what is missing; a ledger that is as it should be is only looked at."""
+        """Create or migrate the tables. A ledger of this schema is only read, and no writer is waited for."""
         with self.reading() as connection:
             found = inspect(connection).has_table(numbers.name) and _schema(connection)
         if found == SCHEMA:
@@ -132,7 +134,11 @@ class Store:
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
-        """Run one transaction that writes; raise LedgerError when it cannot be carried out."""
+        """Run one transaction that writes.
+
+        Raises:
+            LedgerError: it could not be carried out; nothing of it was written.
+        """
         with self._transaction(self._writer) as connection:
             yield connection
 
@@ -163,20 +169,23 @@ class Store:
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        """Run queries on one state of the ledger."""
+        """Run queries in one transaction, which sees one state of the ledger throughout."""
         self._require_same_file()
         with errors(), self._engine.connect() as connection:
             yield connection
 
     def identity(self, candidate: int) -> int:
-        """Return the number that tells this ledger from others: `candidate`, when it has none yet."""
+        """Return the number of this ledger, which becomes `candidate` if it has none yet.
+
+        It distinguishes installations that share one DingTalk app.
+        """
         with self.writing() as connection:
             self.insert_missing(connection, numbers, [{"name": "ledger", "value": candidate}])
             found: int = connection.scalars(select(numbers.c.value).where(numbers.c.name == "ledger")).one()
         return found
 
     def insert_missing(self, connection: Connection, table: Table, rows: list[dict[str, Any]]) -> None:
-        """Insert the rows whose primary key is not there yet."""
+        """Insert rows, except those whose primary key exists."""
         if rows:
             connection.execute(self._insert(table).on_conflict_do_nothing(), rows)
 
@@ -187,7 +196,7 @@ class Store:
     def upsert(
         self, connection: Connection, table: Table, rows: list[dict[str, Any]], *, add: str | None = None
     ) -> None:
-        """Insert rows, or replace those with the same primary key; `add` names a column to be summed up."""
+        """Insert rows, or update those with the same primary key: `add` names a column to be summed up."""
         if not rows:
             return
         keys = [column.name for column in table.primary_key]
@@ -200,7 +209,7 @@ class Store:
         connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=changed), rows)
 
     def new_ids(self, connection: Connection, count: int) -> range:
-        """Draw ids for versions and deliveries."""
+        """Reserve consecutive ids for versions or deliveries."""
         last = connection.scalar(
             update(numbers)
             .where(numbers.c.name == "id")
@@ -212,7 +221,7 @@ class Store:
 
 
 def _schema(connection: Connection) -> int:
-    """Return the number of the ledger's schema; raise LedgerError where it is newer than this program."""
+    """Return the number of the ledger's schema; raise LedgerError if a newer dingwatch wrote it."""
     found = connection.scalar(select(numbers.c.value).where(numbers.c.name == "schema"))
     if found is None or found > SCHEMA:
         raise LedgerError(Cause("newer_schema", str(found), "LEDGER_NEWER"))
@@ -220,7 +229,7 @@ def _schema(connection: Connection) -> int:
 
 
 def _migrate(connection: Connection, found: int) -> None:
-    """Bring an older ledger up to this program's schema, one step after the other."""
+    """Migrate a ledger from schema `found` to this program's, one after the other."""
     for number in range(found, SCHEMA):
         for step in MIGRATIONS[number]:
             connection.execute(step)
@@ -229,7 +238,7 @@ def _migrate(connection: Connection, found: int) -> None:
 
 @contextmanager
 def errors() -> Iterator[None]:
-    """Turn the driver's errors into LedgerError; their texts name no file and no secret."""
+    """Raise the driver's errors as LedgerError. Their texts contain no file name and no secret."""
     try:
         yield
     except (DBAPIError, sqlite3.Error) as error:
@@ -242,7 +251,7 @@ def errors() -> Iterator[None]:
 # --- Statements ----------------------------------------------------------------------------------
 
 CHUNK: Final = 500
-"""How many values one IN list holds at the most; SQLite takes many more, plans stay cheap."""
+"""The most values in one IN list; drivers limit them (32,766 in SQLite), and a plan for few is cheap."""
 
 
 def chunks(values: Sequence[T]) -> Iterator[Sequence[T]]:
@@ -274,7 +283,7 @@ class Prepared:
             cursor.close()
 
     def many(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Run a statement once for each row of values."""
+        """Run a statement once for each row of values, in one call of the driver."""
         sql, order, fixed = self._for(connection)
         bound: Any = [_bound(order, fixed, row) for row in rows]
         cursor = connection.connection.cursor()
@@ -288,7 +297,7 @@ class Prepared:
         if name not in self._compiled:
             compiled = self._statement.compile(connection.engine)
             order = tuple(compiled.positiontup) if compiled.positiontup is not None else None
-            # Values that the statement itself holds (a state in a WHERE) come with every execution.
+            # Literals of the statement (a state in a WHERE) are parameters too; their values never change.
             fixed = {key: value for key, value in compiled.params.items() if value is not None}
             self._compiled[name] = (str(compiled), order, fixed)
         return self._compiled[name]
@@ -305,13 +314,14 @@ def _bound(
 # --- Outages -------------------------------------------------------------------------------------
 
 RETRY_SECONDS: Final = 1.0
-"""How long to wait before a ledger that could not be used is tried again."""
+"""Seconds until a ledger that could not be used is tried again."""
 
 
 class Outage:
-    """Shared by all that use the ledger, each in a thread of its own.
+    """A time in which the ledger cannot be used: a full disk, a lock that somebody holds.
 
-    It begins with the first that meets it, and ends when all that met it could work again.
+    Both loops share it, each in its own thread. It is logged once when the first of them fails, and once when
+    all that failed have succeeded again.
     """
 
     def __init__(self, log: Callable[..., None]) -> None:
@@ -320,7 +330,7 @@ class Outage:
         self._met: set[object] = set()
 
     def begin(self, who: object, error: LedgerError) -> None:
-        """Someone cannot use the ledger."""
+        """Note that `who` could not use the ledger."""
         with self._lock:
             if not self._met:
                 cause = error.cause
@@ -328,12 +338,12 @@ class Outage:
             self._met.add(who)
 
     def end(self, who: object) -> None:
-        """Someone used the ledger, as if nothing had been."""
+        """Note that `who` has used the ledger."""
         with self._lock:
             if self._met == {who}:
                 self._log(Log.LEDGER_BACK)
             self._met.discard(who)
 
     def affects(self, who: object) -> bool:
-        """Say whether someone cannot use the ledger."""
+        """Return whether the last attempt of `who` failed."""
         return who in self._met

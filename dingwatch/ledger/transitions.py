@@ -1,4 +1,7 @@
-"""The one way in which a delivery changes: by the table, with its history line, in one transaction."""
+"""The one way in which a delivery changes state: by the table, with a history line, in one transaction.
+
+No other module writes the column `state`, except for the rows that `versions` inserts.
+"""
 
 from __future__ import annotations
 
@@ -19,8 +22,8 @@ from dingwatch.model import Cause
 class Change:
     """An event for one delivery, and the columns that it sets besides the state.
 
-    `expected` is the state that the row must still be in; None takes any state that the event applies to.
-    `version` is given where the row was read in this very transaction, so that it need not be read again.
+    `expected` is the state that the row must still be in; with None, any state that the event applies to will
+    do. With `version`, the caller has read the row in this transaction, and it is not read again.
     """
 
     delivery: int
@@ -42,7 +45,7 @@ class Applied:
 
 
 ONE_MORE: Final = object()
-"""The value of a column that is to be counted up by one."""
+"""As the value of a column: add one to it."""
 _STATE: Final = Prepared(
     select(deliveries.c.version_id, deliveries.c.state).where(deliveries.c.id == bindparam("delivery"))
 )
@@ -55,7 +58,10 @@ _HISTORY: Final = Prepared(
 
 
 def apply(connection: Connection, now: float, changes: Sequence[Change]) -> list[Applied]:
-    """Apply the changes whose rows are still where they are expected; return those that took place."""
+    """Apply the changes whose rows are still in the expected state; return those that took place.
+
+    A row may have left it: its job ran for minutes, and meanwhile a newer version superseded it.
+    """
     if not changes:
         return []
     found = _found(connection, [change.delivery for change in changes if change.version is None])
@@ -67,14 +73,14 @@ def apply(connection: Connection, now: float, changes: Sequence[Change]) -> list
         if change.event in TABLE[before] and change.expected in {None, before}:
             after = advance(before, change.event)
             applied.append(Applied(change, version, before, after))
-            found[change.delivery] = (version, after)
+            found[change.delivery] = (version, after)  # a second change of the same row builds on this one
     _write(connection, applied)
     record(connection, now, applied)
     return applied
 
 
 def _found(connection: Connection, ids: Sequence[int]) -> dict[int, tuple[int, State]]:
-    """Return version and state of the rows that are there."""
+    """Return (version, state) of the rows that exist."""
     return {
         delivery: (version, State(state))
         for delivery in ids
@@ -95,7 +101,7 @@ def _write(connection: Connection, applied: Sequence[Applied]) -> None:
 
 
 def _update(columns: tuple[str, ...]) -> Prepared:
-    """Return the statement that sets these columns; `+name` counts one up."""
+    """Return the statement that sets these columns; `+name` adds one to a column."""
     statement = _UPDATES.get(columns)
     if statement is None:
         values: dict[str, Any] = {
@@ -129,7 +135,7 @@ AFRESH: Final[dict[str, Any]] = NO_CAUSE | {
     "media_losses": 0,
     "doubts": 0,
 }
-"""The columns of a row that begins anew."""
+"""The columns of a row that starts over: what it failed by before does not count."""
 
 
 def record(connection: Connection, now: float, applied: Sequence[Applied]) -> None:

@@ -1,4 +1,8 @@
-"""What DingTalk has of the contents, and which of them a row needs."""
+"""Uploads: which contents DingTalk has, and the upload sessions that are in progress.
+
+An upload belongs to a content, not to a delivery: ten recipients of one file share one upload. Its state is
+`none`, `busy` (claimed by a job) or `have` (DingTalk has it, and `remote_id` names it).
+"""
 
 from __future__ import annotations
 
@@ -14,7 +18,7 @@ from dingwatch.payload import NOTICE, Payload
 
 
 def upload_row(payload: Payload) -> dict[str, Any]:
-    """Return the row of an upload that has not been made; a notice has nothing to upload."""
+    """Return the row of an upload that has not been made; a notice counts as uploaded, it has no content."""
     key = payload.key
     notice = key.type == NOTICE
     return {
@@ -41,6 +45,8 @@ def set_upload_states(connection: Connection, keys: Sequence[str], state: str) -
     _SET.many(connection, [{"upload": key, "to_state": state} for key in keys])
 
 
+# Two messages of one content may both find its media lost. The first answer causes a new upload, and the
+# second, which names the old media id, must not take the new one away.
 _LOST: Final = Prepared(
     update(uploads)
     .where(uploads.c.key == bindparam("upload"), uploads.c.remote_id == bindparam("media"))
@@ -49,7 +55,7 @@ _LOST: Final = Prepared(
 
 
 def forget_media(connection: Connection, key: str, remote_id: str | None) -> None:
-    """Forget a media id, unless another has taken its place."""
+    """Forget what DingTalk no longer has, unless a new upload has replaced it since."""
     _LOST.many(connection, [{"upload": key, "media": remote_id}])
 
 
@@ -71,7 +77,7 @@ class UploadDone:
 
 
 def record_uploads(connection: Connection, done: Mapping[str, UploadDone], now: float) -> None:
-    """Write down contents that DingTalk has now, by the keys of their uploads."""
+    """Record contents that DingTalk has now, by the keys of their uploads."""
     rows = [
         {"upload": key, "media": one.remote_id, "space": one.space_id, "at": now} for key, one in done.items()
     ]
@@ -79,7 +85,7 @@ def record_uploads(connection: Connection, done: Mapping[str, UploadDone], now: 
 
 
 def set_payload(store: Store, connection: Connection, ids: Sequence[int], payload: Payload) -> None:
-    """Give rows another form, and with it another upload."""
+    """Give rows another form or route (a refused extension goes out zipped), and with it another upload."""
     store.insert_missing(connection, uploads, [upload_row(payload)])
     connection.execute(
         update(deliveries)
@@ -89,7 +95,10 @@ def set_payload(store: Store, connection: Connection, ids: Sequence[int], payloa
 
 
 def forget_same_name(connection: Connection, kind: str, name: str, upload: str) -> None:
-    """An entry is to hold this content: what else had been uploaded under its name may be there no more."""
+    """Forget other contents of a name before a commit, which replaces the drive entry of that name.
+
+    It is written before the call, whose answer may be lost although it has overwritten the entry.
+    """
     connection.execute(
         update(uploads)
         .where(uploads.c.type == kind, uploads.c.name == name, uploads.c.key != upload)
@@ -99,18 +108,20 @@ def forget_same_name(connection: Connection, kind: str, name: str, upload: str) 
 
 
 # --- Upload sessions -----------------------------------------------------------------------------
+# A file of several GB is uploaded to the drive in parts. Every finished part is recorded, so that a restart
+# goes on from there and does not begin the upload again.
 
 
 @dataclass(frozen=True, slots=True)
 class UploadSession:
-    """An upload that DingTalk has begun: the space it is for, and DingTalk's key of it."""
+    """A multipart upload in progress: the space of the drive that it is for, and DingTalk's key of it."""
 
     space_id: str
     key: str
 
 
 def find_session(connection: Connection, upload: str) -> tuple[UploadSession | None, frozenset[int]]:
-    """Return what is begun of an upload, and the numbers of the parts that the store has."""
+    """Return the session of an upload, if there is one, and the numbers of its finished parts."""
     row = connection.execute(
         select(uploads.c.space_id, uploads.c.session_key).where(uploads.c.key == upload)
     ).one()
@@ -119,7 +130,7 @@ def find_session(connection: Connection, upload: str) -> tuple[UploadSession | N
 
 
 def begin_session(connection: Connection, upload: str, made: UploadSession) -> None:
-    """Write down that an upload is begun; the store has nothing of it."""
+    """Record a new session; parts that were put in an earlier one are void."""
     connection.execute(delete(parts).where(parts.c.upload == upload))
     connection.execute(
         update(uploads).where(uploads.c.key == upload).values(space_id=made.space_id, session_key=made.key)
@@ -127,7 +138,7 @@ def begin_session(connection: Connection, upload: str, made: UploadSession) -> N
 
 
 def finish_part(connection: Connection, upload: str, made: UploadSession, number: int) -> None:
-    """Write down that the store has a part, unless the upload has been begun anew since."""
+    """Record a finished part, unless a new session has begun since the part was sent."""
     same = exists().where(uploads.c.key == upload, uploads.c.session_key == made.key)
     there = exists().where(parts.c.upload == upload, parts.c.number == number)
     if connection.scalar(select(same & ~there)):
@@ -135,13 +146,17 @@ def finish_part(connection: Connection, upload: str, made: UploadSession, number
 
 
 def end_session(connection: Connection, upload: str) -> None:
-    """Forget what is begun of an upload: it is committed, or worth nothing any more."""
+    """Forget the session of an upload: it is committed, or it cannot be continued."""
     connection.execute(delete(parts).where(parts.c.upload == upload))
     connection.execute(update(uploads).where(uploads.c.key == upload).values(session_key=None))
 
 
 def clear_crashes(connection: Connection, rows: Sequence[int]) -> None:
-    """A part of their file was finished: they are not what brings the process down."""
+    """Reset the crash counters of rows of which a part was finished.
+
+    The upload of a huge file may outlive many processes (a machine that reboots every night). Only a file
+    that crashes them without any progress is to be given up.
+    """
     connection.execute(
         update(deliveries).where(deliveries.c.id.in_(rows), deliveries.c.crashes > 0).values(crashes=0)
     )

@@ -1,4 +1,4 @@
-"""What the ledger knows of files, and how intake writes down what it found."""
+"""Versions: what is known of the files of a folder, and what intake records of them."""
 
 from __future__ import annotations
 
@@ -36,7 +36,8 @@ from dingwatch.payload import Payload
 class NewVersion:
     """A version to be written with all its deliveries.
 
-    `skipped` writes the deliveries as `skipped` with that cause; a baseline has no dress and none.
+    With `skipped`, the deliveries are written as `skipped` for that cause. A baseline has no payload and no
+    deliveries; for what `send` was given, `folder` is None and `path` absolute.
     """
 
     folder: int | None
@@ -56,13 +57,13 @@ class NewVersion:
 
 
 def split(path: bytes) -> tuple[bytes, bytes]:
-    """Return (directory, name); the directory of a file right beneath the root is empty."""
+    """Return (directory, name) of a path beneath a root; a file in the root has the directory `b""`."""
     directory, _, name = path.rpartition(b"/")
     return directory, name
 
 
 def join(directory: bytes, name: bytes) -> bytes:
-    """Put a path together again."""
+    """Return the path of a name in a directory."""
     return b"/".join((directory, name)) if directory else name
 
 
@@ -139,7 +140,8 @@ def find_by_size_and_mtime(
 
 
 def _sizes_and_mtimes(folder: int, states: Sequence[tuple[int, int]]) -> dict[str, Any]:
-    # Two lists find by the index; for a list of pairs SQLite reads all versions of the folder.
+    # SQLite uses the index for two lists. For a list of pairs it reads every version of the folder, so the
+    # caller filters the few that combine the size of one with the mtime of another.
     return {"folder": folder, "sizes": [size for size, _ in states], "mtimes": [mtime for _, mtime in states]}
 
 
@@ -165,7 +167,7 @@ def _with_states(connection: Connection, rows: Sequence[Any]) -> Iterator[Known]
 
 @dataclass(frozen=True, slots=True)
 class KnownDirectory:
-    """What the ledger holds of one directory, for a scan: the known states of each name."""
+    """What the ledger knows of one directory, for a scan: the (size, mtime_ns) that each name is known by."""
 
     known: Mapping[bytes, frozenset[tuple[int, int]]]
     present: Mapping[bytes, tuple[int, ...]]
@@ -184,13 +186,14 @@ _DIRECTORIES: Final = (
 
 
 def read_directory(connection: Connection, folder: int, directory: bytes) -> KnownDirectory:
-    """Return what is known of one directory; what is gone makes nothing known."""
+    """Return what is known of one directory. A `gone` version makes nothing known: seen again, it is work."""
     known: dict[bytes, set[tuple[int, int]]] = defaultdict(set)
     present: dict[bytes, list[int]] = defaultdict(list)
     for name, size, mtime_ns, version, missing, gone in _OF_DIRECTORY.rows(
         connection, {"folder": folder, "directory": directory}
     ):
-        if not gone and missing is None:  # what was missing and is there again must be noticed
+        # A missing file that is back must look unknown to the scan, or nobody would notice its return.
+        if not gone and missing is None:
             known[name].add((size, mtime_ns))
         if missing is None:
             present[name].append(version)
@@ -224,7 +227,7 @@ def add(store: Store, connection: Connection, new: Sequence[NewVersion], now: fl
 def add_deliveries(
     store: Store, connection: Connection, new: Sequence[tuple[int, NewVersion]], now: float
 ) -> list[int]:
-    """Write the deliveries of versions that are in the ledger; return their ids."""
+    """Write the deliveries of versions that have a row already; return their ids."""
     pairs = [(version, one, recipient) for version, one in new for recipient in one.recipients]
     if not pairs:
         return []
@@ -331,11 +334,11 @@ class Renewal:
     path: bytes
     fingerprint: Fingerprint
     event: str
-    """`touched`, `moved` or `returned`, for its history, which keeps the path of before as its message."""
+    """`touched`, `moved` or `returned`: the event of its history line, whose message is the former path."""
 
 
 def renew(connection: Connection, renewed: Sequence[Renewal], now: float) -> None:
-    """Write down under which path and fingerprint versions are known from now on."""
+    """Give versions another path or fingerprint, with a history line each."""
     if not renewed:
         return
     rows = []
@@ -359,14 +362,14 @@ def _paths(connection: Connection, ids: Sequence[int]) -> Iterator[tuple[int, by
             yield number, join(directory, name)
 
 
-def withdraw(connection: Connection, ids: Sequence[int], cause: Cause, now: float) -> int:
-    """Apply `vanish` to what absence or a newer version takes out; return how many rows that were."""
+def withdraw(connection: Connection, ids: Sequence[int], cause: Cause, now: float) -> None:
+    """Apply `vanish` to the deliveries of versions whose file is gone or superseded."""
     changes = [Change(d, Event.VANISH, None, cause) for d in transitions.deliveries_of(connection, ids)]
-    return len(transitions.apply(connection, now, changes))
+    transitions.apply(connection, now, changes)
 
 
 def mark_missing(connection: Connection, ids: Sequence[int], now: float) -> None:
-    """Write down since when files are not there any more."""
+    """Record since when the files of versions are gone; a date that is there already stays."""
     for some in chunks(ids):
         connection.execute(
             update(versions)
@@ -376,7 +379,7 @@ def mark_missing(connection: Connection, ids: Sequence[int], now: float) -> None
 
 
 def mark_present(connection: Connection, ids: Sequence[int]) -> None:
-    """Write down that files are there (again)."""
+    """Record that the files of versions are there."""
     for some in chunks(ids):
         connection.execute(
             update(versions)
@@ -385,27 +388,28 @@ def mark_present(connection: Connection, ids: Sequence[int]) -> None:
         )
 
 
-def revive(connection: Connection, ids: Sequence[int], now: float) -> int:
-    """Apply `seen`: what was gone is work again, with nothing held against it."""
+def revive(connection: Connection, ids: Sequence[int], now: float) -> None:
+    """Apply `seen`: deliveries whose file is back are pending again."""
     changes = [
         Change(one, Event.SEEN, State.GONE, columns=AFRESH | {"due": due, "settled_at": now})
         for some in chunks(ids)
         for one, due in connection.execute(_DUES, {"versions": some, "now": now})
     ]
-    return len(transitions.apply(connection, now, changes))
+    transitions.apply(connection, now, changes)
 
 
-# What a person's word was waited for is waited for again.
+# A delivery that was under a flood hold when its file vanished goes back under it.
 _DUES: Final = select(
     deliveries.c.id, case((deliveries.c.due >= HELD, deliveries.c.due), else_=bindparam("now"))
 ).where(deliveries.c.version_id.in_(bindparam("versions", expanding=True)))
 
 
 # --- Pruning --------------------------------------------------------------------------------------
-# What waits for a person (`failed`, `uncertain`) and what is in work is never forgotten.
+# Without it the ledger of a folder that is emptied every night would grow for ever. What is in work or waits
+# for a person (`failed`, `uncertain`) is never pruned.
 
 PRUNED_AT_ONCE: Final = 500
-"""Versions forgotten in one transaction."""
+"""Versions pruned in one transaction."""
 _ENDED: Final = (State.SENT, State.SKIPPED, State.GONE)
 _UNENDED: Final = exists().where(
     and_(deliveries.c.version_id == versions.c.id, deliveries.c.state.not_in(_ENDED))
@@ -414,16 +418,16 @@ _UNENDED: Final = exists().where(
 
 @dataclass(frozen=True, slots=True)
 class Prunable:
-    """A version that may be forgotten if its file is really not there."""
+    """A version that may be pruned if its file is really gone, which the caller checks."""
 
     id: int
     path: bytes
 
 
 def list_prunable(connection: Connection, folder: int | None, before: float, after: int) -> list[Prunable]:
-    """Return versions missing since before an instant, by id, those after id `after`.
+    """Return the first versions with an id above `after` whose file was gone before the time `before`.
 
-    What `send` was given (folder None) counts from when it was given.
+    What `send` was given (folder None) is not watched; there the time of the command counts.
     """
     query = (
         select(versions.c.id, versions.c.directory, versions.c.name)
@@ -441,7 +445,7 @@ def _is_prunable(folder: int | None, before: float) -> tuple[ColumnElement[bool]
 
 
 def prune(connection: Connection, folder: int | None, before: float, ids: Sequence[int]) -> None:
-    """Delete those of these versions that are still old, with everything that belongs to them alone."""
+    """Delete versions, if they are still prunable, with everything that belongs to them alone."""
     for found in chunks(ids):
         still = select(versions.c.id).where(versions.c.id.in_(found), *_is_prunable(folder, before))
         some = connection.scalars(still).all()
