@@ -21,7 +21,7 @@ from sqlalchemy import (
 )
 
 from dingwatch.ledger import transitions
-from dingwatch.ledger.schema import HELD, deliveries, history, uploads, versions
+from dingwatch.ledger.schema import HELD, deliveries, history, parts, uploads, versions
 from dingwatch.ledger.store import Prepared, Store, chunks
 from dingwatch.ledger.transitions import AFRESH, Change
 from dingwatch.ledger.uploads import upload_row
@@ -456,6 +456,9 @@ def prune(connection: Connection, folder: int | None, before: float, ids: Sequen
         connection.execute(delete(versions).where(versions.c.id.in_(some)))
         for some_keys in chunks(keys):
             used = exists().where(deliveries.c.upload_key == uploads.c.key)
-            connection.execute(
-                delete(uploads).where(uploads.c.key.in_(some_keys), uploads.c.state != "busy", ~used)
-            )
+            unused = connection.scalars(
+                select(uploads.c.key).where(uploads.c.key.in_(some_keys), uploads.c.state != "busy", ~used)
+            ).all()
+            # A large file may have been removed in the middle of its upload, which leaves its parts.
+            connection.execute(delete(parts).where(parts.c.upload.in_(unused)))
+            connection.execute(delete(uploads).where(uploads.c.key.in_(unused)))

@@ -5,12 +5,13 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection, text
 
-from dingwatch.ledger import Store, calls, commands, report, sqlite_url, transitions, versions
+from dingwatch.ledger import Store, calls, commands, report, sqlite_url, transitions, uploads, versions
 from dingwatch.ledger.commands import BaselineToSend, NotApplicableError
 from dingwatch.ledger.delivery import find_deliveries
 from dingwatch.ledger.folders import MappedFolder, bind
 from dingwatch.ledger.report import Scope
 from dingwatch.ledger.transitions import Change
+from dingwatch.ledger.uploads import UploadSession
 from dingwatch.ledger.versions import NewVersion
 from dingwatch.lifecycle import Event, State
 from dingwatch.model import Cause, Fingerprint
@@ -266,3 +267,18 @@ def test_retry_all_takes_what_failed_and_nothing_else(store: Store) -> None:
         transitions.apply(connection, 101.0, [Change(gone, Event.VANISH, None, CAUSE)])
     assert commands.retry_all(store, 500.0) == 1
     assert stored(store) == {failed: "pending", gone: "gone"}
+
+
+def test_a_version_whose_upload_was_abandoned_is_pruned(store: Store) -> None:
+    """A large file that is removed in the middle of its upload leaves finished parts of a session."""
+    (row,) = add(store, new(1, b"large.iso", 10.0, "cid1"))
+    with store.writing() as connection:
+        delivery = find_deliveries(connection, [row])[row]
+        session = UploadSession("space", "key")
+        uploads.begin_session(connection, delivery.upload_key, session)
+        uploads.finish_part(connection, delivery.upload_key, session, 1)
+        versions.withdraw(connection, [delivery.version], CAUSE, 20.0)
+        versions.mark_missing(connection, [delivery.version], 20.0)
+        versions.prune(connection, 1, 30.0, [delivery.version])
+        assert connection.scalar(text("SELECT count(*) FROM uploads")) == 0
+        assert connection.scalar(text("SELECT count(*) FROM parts")) == 0
