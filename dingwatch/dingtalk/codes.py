@@ -168,6 +168,7 @@ _RIGHTS: Final = (
 _OF_STORAGE: Final = (*_each("spaceNotExist", _LOST), *_RIGHTS)
 _OF_CONVERSATION: Final = (
     *_OPERATOR,
+    *_each("paramError.dentryId paramError.spaceId", _LOST),
     *_each(
         "permissionDenied acrossOrgAccessForbidden",
         Meaning(Misconfigured, Scope.CONVERSATION, "OPERATOR_IN_GROUP"),

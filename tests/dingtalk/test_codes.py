@@ -156,6 +156,8 @@ ADVISED: Mapping[tuple[str, str], tuple[Expected, str]] = {
     (API_CONVERSATION_SPACE, "acrossOrgAccessForbidden"): (GROUP, "OPERATOR_IN_GROUP"),
     (API_SEND_ENTRY, "conversationNotExist"): (GROUP, "CONVERSATION"),
     (API_SEND_ENTRY, "dentryNotExist"): (MEDIA, "MEDIA_LOST"),
+    (API_SEND_ENTRY, "paramError.dentryId"): (MEDIA, "MEDIA_LOST"),
+    (API_SEND_LINK, "paramError.spaceId"): (MEDIA, "MEDIA_LOST"),
     (API_COMMIT, "orgQuotaInsufficient"): (PERMISSION, "SPACE"),
     (API_CONVERT, "permession.checkFailed"): (GROUP, "NOT_PUBLISHED"),
     ("", "permissionDenied"): (PERMISSION, "PERMISSION"),

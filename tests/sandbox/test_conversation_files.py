@@ -35,6 +35,7 @@ def test_a_big_file_arrives(drive: Drive, sandbox: Sandbox) -> None:
     assert (message.msg_key, message.sender, message.media_id) == ("convFile", "manager1234", None)
     assert (answer["id"], answer["spaceId"]) == (message.entry_id, message.space_id)
     assert (answer["name"], answer["size"], answer["conversationId"]) == ("录像.mp4", 6, group.id)
+    assert answer["uuid"]
     assert message.space_id != drive.space_id
     download = drive.peer.get(f"/sandbox/files/{message.id}")
     assert (download.content, download.headers["content-length"]) == (b"frames", "6")
@@ -70,6 +71,7 @@ def test_to_one_person(drive: Drive, sandbox: Sandbox) -> None:
     body = {"spaceId": drive.space_id, "dentryId": dentry["id"]}
     answer = drive.post(APP, body, unionId="sandboxUnionColleaguiE")
     assert answer.json()["file"]["name"] == "a.txt"
+    assert "uuid" not in answer.json()["file"]
     (message,) = sandbox.messages("user:user2345")
     assert (message.file_name, message.sender) == ("a.txt", "")
 
@@ -92,9 +94,8 @@ def test_the_space_of_a_conversation(drive: Drive, sandbox: Sandbox) -> None:
         ({"spaceId": None}, 400, "paramError.spaceId"),
         ({"dentryId": 7}, 400, "paramError.dentryId"),
         ({"openConversationId": ""}, 400, "paramError.conversationId"),
-        ({"spaceId": "77"}, 404, "spaceNotExist"),
-        ({"dentryId": "77"}, 404, "dentryNotExist"),
-        ({"dentryId": "0"}, 400, "folderNotSupport"),
+        ({"spaceId": "77"}, 400, "paramError.spaceId"),
+        ({"dentryId": "77"}, 400, "paramError.dentryId"),
         ({"openConversationId": "cidAAAA=="}, 404, "conversationNotExist"),
     ],
 )
@@ -107,6 +108,33 @@ def test_refusals(
     answer = drive.post(path, {**body_of(drive, dentry["id"], sandbox.conversations[0].id), **changes})
     assert (answer.status_code, answer.json()["code"]) == (status, code)
     assert sandbox.messages(sandbox.conversations[0].id) == ()
+
+
+def test_folders(drive: Drive, sandbox: Sandbox) -> None:
+    """A folder has a code of its own only where the documentation lists one."""
+    group = sandbox.conversations[0]
+    codes = [drive.post(path, body_of(drive, "0", group.id)).json()["code"] for path in (SEND, LINK, APP)]
+    assert codes == ["folderNotSupport", "paramError.dentryId", "paramError.dentryId"]
+
+
+def test_refusals_of_the_app(peer_of: Callable[[Settings], Peer]) -> None:
+    """The app's own send has other codes: 404 for what is not there, and a permissionDenied that is 400."""
+    first, second = Settings().conversations[:2]
+    peer = peer_of(Settings(conversations=(replace(first, members=("manager1234",)), second)))
+    drive = Drive(peer)
+    colleague = "sandboxUnionColleaguiE"
+
+    def refused(**changes: str) -> tuple[int, str]:
+        body = {"spaceId": drive.space_id, "dentryId": "77", **changes}
+        answer = drive.post(APP, body, unionId=colleague)
+        return answer.status_code, answer.json()["code"]
+
+    assert refused() == (404, "dentryNotExist")
+    assert refused(spaceId="77") == (404, "spaceNotExist")
+    drive.space_id = drive.post(SPACE, {"openConversationId": first.id}).json()["space"]["spaceId"]
+    dentry_id = drive.store("a.txt", b"x")["id"]
+    assert refused(dentryId=dentry_id) == (400, "permissionDenied")
+    assert peer.sandbox.messages("user:user2345") == ()
 
 
 def test_rights(peer_of: Callable[[Settings], Peer]) -> None:

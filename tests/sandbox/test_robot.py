@@ -241,12 +241,15 @@ def test_permission_for_the_robots_of_a_group(peer: Peer, sandbox: Sandbox) -> N
 
 
 def test_union_id(peer: Peer, sandbox: Sandbox) -> None:
-    """A topapi answers with request_id, and wraps what its gate refuses in errcode 88."""
+    """A topapi takes JSON or a form, answers with request_id, and wraps its gate's refusals in errcode 88."""
     url = "/topapi/v2/user/get"
     answer = peer.post(f"{url}?access_token={peer.legacy_token()}", {"userid": "manager1234"}).json()
     assert answer["errcode"] == 0
     assert answer["result"]["unionid"] == sandbox.settings.operator_union_id
     assert answer["request_id"]
+    form = {"access_token": peer.legacy_token(), "userid": "manager1234", "language": "zh_CN"}
+    by_form = peer.session.post(f"{sandbox.url}{url}", data=form, timeout=10).json()
+    assert by_form["result"] == answer["result"]
     refused = peer.post(f"{url}?access_token=wrong", {"userid": "manager1234"}).json()
     assert refused.pop("request_id")
     assert refused == {

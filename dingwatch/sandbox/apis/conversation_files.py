@@ -4,10 +4,14 @@ The operator is shown as the sender [?]. The file is copied into the conversatio
 version of the source changes nothing that was sent.
 """
 
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
 from dingwatch.sandbox.answers import Family, Json, Refusal
 from dingwatch.sandbox.chat import person_chat
 from dingwatch.sandbox.drive import Draft
 from dingwatch.sandbox.drive_calls import (
+    check_rights,
     file_json,
     is_member,
     operator,
@@ -34,7 +38,8 @@ async def send(call: Call) -> Json:
     Body: {spaceId, dentryId, openConversationId}.
     """
     union_id = operator(call)
-    source = _source(call, union_id)
+    with _as_parameters(_MISSING):
+        source = _source(call, union_id)
     group = _group(call, union_id)
     entry = _copied(call, source, _group_space(call, group), union_id)
     _post(call, entry, group.id, "convFile", union_id)
@@ -44,7 +49,8 @@ async def send(call: Call) -> Json:
 async def send_link(call: Call) -> Json:
     """POST /v1.0/convFile/conversations/files/links/send?unionId=: a link, no copy (KB:0643)."""
     union_id = operator(call)
-    source = _source(call, union_id)
+    with _as_parameters(_MISSING | _FOLDER):
+        source = _source(call, union_id)
     group = _group(call, union_id)
     _post(call, source, group.id, "convFileLink", union_id)
     return {"file": file_json(call, source, group.id)}
@@ -53,15 +59,47 @@ async def send_link(call: Call) -> Json:
 async def send_by_app(call: Call) -> Json:
     """POST /v1.0/convFile/apps/conversations/files/send?unionId= {spaceId, dentryId} (KB:0641).
 
-    The unionId is that of the one who receives. Whose rights on the source count is open [?]; here nobody's.
+    The unionId is that of the one who receives. Whose rights on the source count is open [?]; here nobody's,
+    except that what is in a group's space goes to nobody outside the group.
     """
-    receiver = _user_of(call, operator(call))
-    source = _readable(call, call.world.drive.entry(_text(call, "spaceId"), _text(call, "dentryId")))
+    union_id = operator(call)
+    with _as_parameters(_FOLDER):
+        source = _readable(call, call.world.drive.entry(_text(call, "spaceId"), _text(call, "dentryId")))
+    _check_receiver(call, source, union_id)
+    receiver = _user_of(call, union_id)
     chat_id = person_chat(receiver)
     wanted = Space("", "", "conversation", chat_id, "APP", "", None, call.now, chat_id)
     entry = _copied(call, source, call.world.drive.add_space(wanted), source.creator)
     _post(call, entry, chat_id, "convFile", "")
-    return {"file": file_json(call, entry, chat_id)}
+    sent = file_json(call, entry, chat_id)
+    return {"file": {name: value for name, value in sent.items() if name != "uuid"}}
+
+
+# KB:0642 and KB:0643 list no 404 for the source, only wrong parameters; KB:0641 lists the 404s.
+_MISSING = {"spaceNotExist": "spaceId", "dentryNotExist": "dentryId"}
+# Only KB:0642 lists folderNotSupport. That the others take a folder for a wrong parameter is a guess [?].
+_FOLDER = {"folderNotSupport": "dentryId"}
+
+
+@contextmanager
+def _as_parameters(names: Mapping[str, str]) -> Iterator[None]:
+    """Refuse with paramError.<name> what the drive refuses with one of these codes."""
+    try:
+        yield
+    except Refusal as refusal:
+        name = names.get(str(refusal.code))
+        if name is None:
+            raise
+        raise param_error(name) from None
+
+
+def _check_receiver(call: Call, source: Entry, union_id: str) -> None:
+    space = call.world.drive.space(source.space_id)
+    if space.conversation_id is not None:
+        try:
+            check_rights(call, space, union_id)
+        except Refusal as refusal:  # HTTP 400 here, and not the 403 of the other calls (KB:0641)
+            raise Refusal(refusal.code, refusal.message) from None
 
 
 def _source(call: Call, union_id: str) -> Entry:
