@@ -157,12 +157,8 @@ def open_root(path: bytes) -> Root:
     return Root(path, held, (status.st_dev, status.st_ino), mounted)
 
 
-def in_time(call: Callable[[], T], seconds: float = ANSWER_SECONDS) -> T:
-    """Return what a call that touches a folder returns, for callers with no threads of their own to lose.
-
-    Raises:
-        Failure: FolderDown(`hangs`) when it has not come back by then; and whatever the call raises.
-    """
+def start(call: Callable[[], T]) -> Future[T]:
+    """Begin a call in a thread of its own, which a share that hangs may keep for good."""
     answer: Future[T] = Future()
 
     def run() -> None:
@@ -171,11 +167,28 @@ def in_time(call: Callable[[], T], seconds: float = ANSWER_SECONDS) -> T:
         except BaseException as error:  # noqa: BLE001 (raised where it is waited for)
             answer.set_exception(error)
 
-    threading.Thread(target=run, name="in time", daemon=True).start()
+    threading.Thread(target=run, name="folder", daemon=True).start()
+    return answer
+
+
+def wait_for(answer: Future[T], seconds: float) -> T:
+    """Return what a call that touches a folder returns, once it does.
+
+    A system call on an NFS or FUSE mount whose server is gone may never return, and nothing can interrupt it:
+    so it is made in another thread, and here alone somebody stops waiting for it.
+
+    Raises:
+        Failure: FolderDown(`hangs`) when it has not come back within so many seconds; and whatever it raises.
+    """
     try:
         return answer.result(seconds)
     except TimeoutError:
         raise hangs() from None
+
+
+def in_time(call: Callable[[], T], seconds: float = ANSWER_SECONDS) -> T:
+    """Make a call that touches a folder, and wait for so many seconds and no longer; raise as `wait_for`."""
+    return wait_for(start(call), seconds)
 
 
 @contextmanager

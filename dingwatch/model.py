@@ -247,12 +247,13 @@ class Home:
         Numbers of devices change with a restart, and mount points with a service's sandbox; both together
         only when a share is not mounted.
         """
-        above = self.mount_point != now.mount_point and _is_beneath(self.mount_point, now.mount_point)
+        above = self.mount_point != now.mount_point and is_beneath(self.mount_point, now.mount_point)
         return above and self.device != now.device
 
 
-def _is_beneath(path: bytes, above: bytes) -> bool:
-    return path.startswith(above.rstrip(b"/") + b"/")
+def is_beneath(path: bytes, above: bytes) -> bool:
+    """Return whether an absolute path is another one or lies beneath it."""
+    return path == above or path.startswith(above.rstrip(b"/") + b"/")
 
 
 class WatchKind(StrEnum):

@@ -16,6 +16,7 @@ from pathspec import GitIgnoreSpec
 from pydantic_core import PydanticCustomError
 
 from dingwatch.config.findings import Finding, Place, line_of, shown
+from dingwatch.model import is_beneath
 from dingwatch.pace import Limit
 from dingwatch.texts import Problems
 
@@ -268,9 +269,5 @@ def around_state(spots: Sequence[Spot], state_dir: bytes) -> Iterator[Finding]:
 
 
 def overlap(one: bytes, other: bytes) -> bool:
-    """Say whether two real paths are the same or one lies beneath the other."""
-    return _beneath(one, other) or _beneath(other, one)
-
-
-def _beneath(path: bytes, top: bytes) -> bool:
-    return path == top or path.startswith(top.rstrip(b"/") + b"/")
+    """Return whether two real paths are the same or one lies beneath the other."""
+    return is_beneath(one, other) or is_beneath(other, one)

@@ -1,12 +1,17 @@
-"""Where paths really are, also while a share hangs that some of them lie on."""
+"""Resolves the links in folders' paths, also while a share hangs that some of them lie on."""
 
 from __future__ import annotations
 
 import os
-import threading
 import time
+from collections import deque
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from functools import partial
 from typing import Final
+
+from dingwatch import files
+from dingwatch.model import Failure
 
 SECONDS: Final = 3.0
 """For which all paths together are waited for; a file system that works answers within microseconds."""
@@ -20,29 +25,18 @@ def real_paths(paths: Iterable[bytes], seconds: float = SECONDS) -> list[bytes]:
     The service must start, and its commands answer, while one of many shares hangs. Most often nothing
     beyond such a share's mount point is a link, and then this is the real path all the same.
     """
-    walks = [_Walk(path) for path in paths]
-    for walk in walks:
-        walk.thread.start()
+    guesses = [deque([path], maxlen=1) for path in paths]
+    # Each gets its own thread, which puts the best guess there before every step that may hang.
+    walks = [files.start(partial(guess.extend, _resolve(guess[0]))) for guess in guesses]
     until = time.monotonic() + seconds
     for walk in walks:
-        walk.thread.join(max(0.0, until - time.monotonic()))
-    return [walk.known for walk in walks]
+        with suppress(Failure):
+            files.wait_for(walk, max(0.0, until - time.monotonic()))
+    return [guess[0] for guess in guesses]
 
 
-class _Walk:
-    """One path on its way through the links, in a thread that a share may hold for ever."""
-
-    def __init__(self, path: bytes) -> None:
-        self.path = self.known = path
-        self.thread = threading.Thread(target=self._go, name="links", daemon=True)
-
-    def _go(self) -> None:
-        for known in _resolved(self.path):
-            self.known = known
-
-
-def _resolved(path: bytes) -> Iterator[bytes]:
-    """Yield before each look what the path is should that look never end, and in the end what it is."""
+def _resolve(path: bytes) -> Iterator[bytes]:
+    """Yield the best guess before each readlink (which may hang), then the resolved path."""
     done, ahead, links = b"/", path.split(b"/")[::-1], 0
     while ahead:
         name = ahead.pop()

@@ -137,9 +137,7 @@ class Reader:
     def _wait(self, row: Delivery, call: Callable[[], T], seconds: float) -> T:
         """Have something done in a thread of a folder's, and wait for so long and no longer."""
         try:
-            return self._threads_of(row.folder).submit(call).result(seconds)
-        except TimeoutError:
-            raise files.hangs() from None
+            return files.wait_for(self._threads_of(row.folder).submit(call), seconds)
         except OSError as error:
             raise Failure(files.verdict_of(error)) from None
 

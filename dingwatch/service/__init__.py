@@ -9,9 +9,8 @@ from dingwatch.service.daemon import EXIT_BUG, Service, serve
 from dingwatch.service.delivering import deliver, finished
 from dingwatch.service.folders import account_of, payload_policy
 from dingwatch.service.gate import Gate
-from dingwatch.service.ledgers import open_ledger, require_present
+from dingwatch.service.ledgers import LEDGER_FILE, LOCK_FILE, ledger_url, open_ledger, require_present
 from dingwatch.service.log import log_bug, log_to_stderr
-from dingwatch.service.paths import LEDGER_FILE, LOCK_FILE, ledger_url
 
 __all__ = [
     "EXIT_BUG",

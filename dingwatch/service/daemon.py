@@ -18,9 +18,8 @@ from dingwatch.model import WatchKind
 from dingwatch.service.delivering import DeliverySide
 from dingwatch.service.folders import bind_folders
 from dingwatch.service.intaking import IntakeSide
-from dingwatch.service.ledgers import Backups, open_ledger
+from dingwatch.service.ledgers import LOCK_FILE, Backups, open_ledger
 from dingwatch.service.log import log_bug, log_to_stderr, make_log
-from dingwatch.service.paths import LOCK_FILE
 from dingwatch.texts import Log
 
 EXIT_BUG: Final = 70

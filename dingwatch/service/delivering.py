@@ -27,9 +27,8 @@ from dingwatch.service import looping
 from dingwatch.service.folders import account_of, addresses, bind_folders, folder_policies
 from dingwatch.service.gate import Gate
 from dingwatch.service.inbox import Inbox
-from dingwatch.service.ledgers import open_ledger
+from dingwatch.service.ledgers import LOCK_FILE, open_ledger
 from dingwatch.service.log import log_to_stderr, make_log
-from dingwatch.service.paths import LOCK_FILE
 from dingwatch.watch import Hint
 
 STOP_SECONDS: Final = 9.0
@@ -107,24 +106,19 @@ class DeliverySide:
         """Wait between repetitions of a call; a stop ends every wait."""
         self._stopping.wait(seconds)
 
-    def run(self, stop: threading.Event, beat: Callable[[], None] = lambda: None) -> None:
-        """Tick until stopped, with a `beat` after each; then finish or abandon what is in flight."""
+    def run(self, stop: threading.Event) -> None:
+        """Tick until stopped; then finish or abandon what is in flight."""
+        self.recover(stop)
+        looping.run(stop, self.inbox, self.tick)
+        self.finish()
 
-        def tick(now: Now, outcomes: Sequence[Outcome]) -> float | None:
-            wait = self._tick(now, outcomes)
-            beat()
-            return wait
-
-        self._recover(stop)
-        looping.run(stop, self.inbox, tick)
-        self._finish()
-
-    def _tick(self, now: Now, outcomes: Sequence[Outcome], *, claim: bool = True) -> float | None:
+    def tick(self, now: Now, outcomes: Sequence[Outcome], *, claim: bool = True) -> float | None:
+        """Tick once, and have the jobs carried out; return the seconds until the next tick."""
         plan = self.loop.tick(now.wall, outcomes, claim=claim)
         self._submit(plan.jobs)
         return None if plan.next_at is None else plan.next_at - time.time()
 
-    def _recover(self, stop: threading.Event) -> None:
+    def recover(self, stop: threading.Event) -> None:
         """Repair before anything else; a ledger that cannot be written now is waited for."""
         while not stop.is_set():
             try:
@@ -168,12 +162,12 @@ class DeliverySide:
                 if row.folder is not None:
                     self.hint(Hint(row.folder, row.path, must_read=True))
 
-    def _finish(self) -> None:
+    def finish(self) -> None:
         """Give what is in flight some seconds, and abandon the rest."""
         until = time.monotonic() + STOP_SECONDS
         self._stopping.set()
         while self.loop.in_hand and (left := until - time.monotonic()) > 0.0:
-            looping.wait_and_tick(self.inbox, left, partial(self._tick, claim=False))
+            looping.wait_and_tick(self.inbox, left, partial(self.tick, claim=False))
         self.loop.abandon(time.time())
         for pool in (self._pool, self._drive_pool):
             pool.shutdown(wait=False, cancel_futures=True)
@@ -203,15 +197,19 @@ def _deliver(config: Config, store: Store, ids: Sequence[int], progress: Callabl
     log = make_log(config.language)
     side = DeliverySide(config, store, bind_folders(store, config).roots, log, Outage(log))
 
-    def beat() -> None:
+    def tick(now: Now, outcomes: Sequence[Outcome]) -> float | None:
+        wait = side.tick(now, outcomes)
         with store.reading() as connection:
             rows = find_deliveries(connection, ids).values()
         done = sum(finished(config, row) for row in rows)
         progress(done)
         if done == len(rows):
             stop.set()
+        return wait
 
-    side.run(stop, beat)
+    side.recover(stop)
+    looping.run(stop, side.inbox, tick)
+    side.finish()
 
 
 def finished(config: Config, row: Delivery) -> bool:

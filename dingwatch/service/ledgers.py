@@ -1,4 +1,4 @@
-"""The daemon's ledger: checked before it is opened, and backed up every day."""
+"""The daemon's ledger: where it lies, what is checked before it is opened, and its daily backup."""
 
 from __future__ import annotations
 
@@ -13,14 +13,20 @@ from sqlalchemy import make_url
 
 from dingwatch import quota
 from dingwatch.config import Config
-from dingwatch.ledger import LedgerError, Store, integrity
+from dingwatch.ledger import LedgerError, Store, integrity, sqlite_url
 from dingwatch.model import Cause
-from dingwatch.service.paths import ledger_url
 from dingwatch.texts import Log
 from dingwatch.watch import kind_of
 
+LEDGER_FILE: Final = "ledger.db"
+LOCK_FILE: Final = "lock"
 LOOK_SECONDS: Final = 3600.0
-"""How often it is seen whether a new day has begun."""
+"""How often the backup thread looks whether a new day has begun."""
+
+
+def ledger_url(config: Config) -> str:
+    """Return the ledger's URL."""
+    return config.ledger or sqlite_url(config.state_dir / LEDGER_FILE)
 
 
 def sqlite_file(config: Config) -> Path | None:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from dingwatch.model import is_beneath
+
 NETWORK: Final = frozenset(
     {
         "fuse",
@@ -76,18 +78,14 @@ def holding(path: bytes, table: tuple[Mount, ...]) -> Mount:
     """Return the mount that holds a path: the latest at the longest mount point above it."""
     best = Mount(0, b"/", Kind("unknown", network=False))
     for mount in table:
-        if _is_beneath(path, mount.point) and len(mount.point) >= len(best.point):
+        if is_beneath(path, mount.point) and len(mount.point) >= len(best.point):
             best = mount
     return best
 
 
 def mounted_beneath(path: bytes, table: tuple[Mount, ...]) -> frozenset[Mount]:
     """Return what is mounted somewhere within a folder."""
-    return frozenset(mount for mount in table if mount.point != path and _is_beneath(mount.point, path))
-
-
-def _is_beneath(path: bytes, above: bytes) -> bool:
-    return path == above or path.startswith(above.rstrip(b"/") + b"/")
+    return frozenset(mount for mount in table if mount.point != path and is_beneath(mount.point, path))
 
 
 def _unescape(mount: bytes) -> bytes:
