@@ -1,6 +1,6 @@
 import shutil
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -58,10 +58,12 @@ class Desk:
     """A ledger with one folder, a delivery loop over it, and a clock that stands still until it is moved."""
 
     def __init__(self, path: Path, blank: Path, settings: Settings | None = None) -> None:
-        shutil.copy(blank, path / "ledger.db")
-        self.store = Store.open(sqlite_url(path / "ledger.db"))
+        self.path = path / "ledger.db"
+        shutil.copy(blank, self.path)
+        self.store = Store.open(sqlite_url(self.path))
         self.now = 1_000_000.0
         self.fresh = {Host.API: True, Host.OAPI: True}
+        self.fresh_token: Callable[[Host], bool] = lambda host: self.fresh[host]
         self.heard = Heard()
         self.settings = settings or Settings(APP, workers=4)
         with self.store.writing() as connection:
@@ -74,7 +76,7 @@ class Desk:
         self.loop = DeliveryLoop(
             self.store,
             self.settings,
-            token_fresh=lambda host: self.fresh[host],
+            token_fresh=self.fresh_token,
             chance=lambda: 0.5,
             log=self.heard,
             outage=Outage(self.heard),
@@ -836,6 +838,50 @@ def test_a_poke_during_a_tick_is_for_the_next_one(desk: Desk) -> None:
         desk.tick()
     assert desk.loop._must_reload
     assert desk.state(row) == "uploading"
+
+
+def test_a_tick_that_writes_nothing_needs_no_write_lock(desk: Desk) -> None:
+    """It goes through while another process holds the lock, whatever the rows are waiting for."""
+    desk.drop("uploading.pdf")
+    (held,) = desk.drop("held.pdf")
+    (refused,) = desk.drop("refused.pdf", "cidB")
+    uploads = [job for job in desk.tick() if isinstance(job, Upload)]
+    assert len(uploads) == 3
+    jobs = desk.tick(*(Outcome(job, UploadDone(f"@{job.source.id}")) for job in uploads[1:]))
+    desk.now += 5.1
+    sends = {job.row.id: job for job in (*jobs, *desk.tick()) if isinstance(job, Send)}
+    desk.tick(
+        Outcome(sends[held], Throttled(CAUSE, Scope.ROW, 60.0)),
+        Outcome(sends[refused], Misconfigured(CAUSE, Scope.CONVERSATION)),
+    )
+    with closing(sqlite3.connect(desk.path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        desk.loop.poke()
+        plan = desk.loop.tick(desk.now, [])
+    assert (plan.jobs, plan.next_at) == ([], desk.now + 60.0)
+    assert desk.loop.in_hand == 1
+    assert desk.heard.count(Log.LEDGER_DOWN) == 0
+
+
+def test_a_tick_whose_reads_are_out_of_date_runs_again(desk: Desk) -> None:
+    """A command writes between what a tick reads and what it writes: nothing is claimed twice."""
+    (row,) = desk.drop("a.pdf")
+    asked = 0
+
+    def fresh(_: Host) -> bool:
+        nonlocal asked
+        asked += 1
+        if asked == 1:
+            with closing(sqlite3.connect(desk.path)) as other, other:
+                other.execute("INSERT INTO calls VALUES ('2026-01-01', 'other', 1)")
+        return True
+
+    desk.fresh_token = fresh
+    desk.restart()
+    (job,) = desk.tick()
+    assert isinstance(job, Upload)
+    assert (asked, desk.loop.in_hand, desk.state(row)) == (2, 1, "uploading")
+    assert desk.heard.count(Log.LEDGER_DOWN) == 0
 
 
 def refuse_tokens(desk: Desk, times: int) -> Send:

@@ -1,5 +1,6 @@
 import os
 import shutil
+import sqlite3
 import threading
 import time
 from collections import Counter
@@ -8,9 +9,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Engine, event
 
 from dingwatch.config import Config
-from dingwatch.host import LockedError
+from dingwatch.host import LockedError, ask
 from dingwatch.ledger import Outage
 from dingwatch.model import WatchKind
 from dingwatch.sandbox import Fault, FaultKind, Sandbox, Settings
@@ -19,7 +21,7 @@ from dingwatch.service.delivering import DeliverySide
 from dingwatch.service.ledgers import open_ledger
 from dingwatch.texts import Log
 from tests.ledger import deliveries, execute, pauses, states
-from tests.support import Heard, config, digests, eventually, folder, names, running, sent, sha256
+from tests.support import PATIENCE, Heard, config, digests, eventually, folder, names, running, sent, sha256
 
 
 @pytest.fixture
@@ -94,6 +96,32 @@ def test_a_burst_arrives_whole_and_once(one: Config, share: Path, sandbox: Sandb
             wanted[sha256(content)] += 1
         eventually(sent(sandbox, 300))
     assert Counter(digests(sandbox.messages(sandbox.conversations[0].id))) == wanted
+
+
+def test_at_rest_the_service_writes_nothing(one: Config, share: Path, sandbox: Sandbox) -> None:
+    """Woken by a command, its loops look at the ledger and leave the write lock alone."""
+    begun: list[str] = []
+
+    def note(*arguments: object) -> None:
+        if str(arguments[2]).startswith("BEGIN"):
+            begun.append(str(arguments[2]))
+
+    with running(one):
+        (share / "a.txt").write_text("a")
+        eventually(sent(sandbox, 1))
+        eventually(lambda: states(one) == {"sent": 1})
+        calls = sum(sandbox.calls().values())
+        eventually(lambda: execute(one, "SELECT sum(count) FROM calls") == [(calls,)])
+        event.listen(Engine, "before_cursor_execute", note)
+        try:
+            with closing(sqlite3.connect(one.state_dir / LEDGER_FILE, isolation_level=None)) as other:
+                other.execute("BEGIN IMMEDIATE")
+                for number in range(1, 4):
+                    ask(one.state_dir, "wake", PATIENCE)
+                    eventually(lambda n=number: len(begun) >= n)  # type: ignore[misc]
+        finally:
+            event.remove(Engine, "before_cursor_execute", note)
+    assert set(begun) == {"BEGIN"}
 
 
 # --- What is known -------------------------------------------------------------------------------
