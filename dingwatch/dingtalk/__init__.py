@@ -3,7 +3,6 @@
 Usable by itself, without the service: see `recipe` for a file in a few lines, and `Client` for all of it.
 """
 
-from dingwatch.dingtalk.account import Account
 from dingwatch.dingtalk.apis import (
     API_CHAT,
     API_COMMIT,
@@ -43,18 +42,24 @@ from dingwatch.dingtalk.apis import (
 )
 from dingwatch.dingtalk.channel import Channel
 from dingwatch.dingtalk.client import Client
-from dingwatch.dingtalk.content import Content
-from dingwatch.dingtalk.conversation_files import ConversationFiles, SentEntry
+from dingwatch.dingtalk.conversations import ConversationFiles, SentEntry
 from dingwatch.dingtalk.drive import (
+    LARGEST_PART,
+    MOST_ADDRESSES,
+    MOST_PARTS,
     ROOT,
+    SMALLEST_PART,
     BegunUpload,
     Conflict,
     Entry,
     FolderUuid,
+    Part,
     PreCheck,
     Space,
     SpaceFolder,
     Storage,
+    part_size_for,
+    parts_of,
 )
 from dingwatch.dingtalk.legacy import (
     LegacyMessage,
@@ -63,19 +68,18 @@ from dingwatch.dingtalk.legacy import (
     markdown_message,
     text_message,
 )
-from dingwatch.dingtalk.messages import RobotMessage, SampleFile, SampleImage, SampleMarkdown
-from dingwatch.dingtalk.parts import (
-    LARGEST_PART,
-    MOST_ADDRESSES,
-    MOST_PARTS,
-    SMALLEST_PART,
-    Part,
-    part_size_for,
-    parts_of,
+from dingwatch.dingtalk.robot import (
+    MOST_PERSONS,
+    Delivered,
+    ReadStatus,
+    Recalled,
+    RobotMessage,
+    SampleFile,
+    SampleImage,
+    SampleMarkdown,
+    SentToPersons,
 )
-from dingwatch.dingtalk.persons import MOST_PERSONS, ReadStatus, SentToPersons
-from dingwatch.dingtalk.proxies import proxy_of
-from dingwatch.dingtalk.robot import Delivered, Recalled
+from dingwatch.dingtalk.session import Account
 from dingwatch.dingtalk.signed import SignatureExpired, SignedAddress
 from dingwatch.dingtalk.simple import (
     connect,
@@ -84,8 +88,9 @@ from dingwatch.dingtalk.simple import (
     send_to_group,
     upload_media,
 )
-from dingwatch.dingtalk.transport import Sink, Timeouts
+from dingwatch.dingtalk.transport import Sink, Timeouts, proxy_of
 from dingwatch.dingtalk.webhook import Webhook, WebhookRobot
+from dingwatch.dingtalk.wire import Content
 
 __all__ = [
     "API_CHAT",

@@ -6,19 +6,14 @@ from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Self
 
-from dingwatch.dingtalk.account import Account
 from dingwatch.dingtalk.apis import Host
 from dingwatch.dingtalk.channel import Channel
-from dingwatch.dingtalk.contacts import Contacts
-from dingwatch.dingtalk.conversation_files import ConversationFiles
-from dingwatch.dingtalk.conversations import Conversations
+from dingwatch.dingtalk.conversations import Contacts, ConversationFiles, Conversations
 from dingwatch.dingtalk.drive import Storage
 from dingwatch.dingtalk.legacy import Legacy
 from dingwatch.dingtalk.media import Media
-from dingwatch.dingtalk.messages import SampleFile
-from dingwatch.dingtalk.persons import PersonRobot
-from dingwatch.dingtalk.robot import Delivered, GroupRobot
-from dingwatch.dingtalk.session import Session
+from dingwatch.dingtalk.robot import Delivered, GroupRobot, PersonRobot, SampleFile
+from dingwatch.dingtalk.session import Account, Session
 from dingwatch.dingtalk.transport import Timeouts
 from dingwatch.dingtalk.webhook import Webhook, WebhookRobot
 

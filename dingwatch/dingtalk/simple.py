@@ -19,10 +19,10 @@ from __future__ import annotations
 import os
 from typing import Protocol
 
-from dingwatch.dingtalk.account import Account
 from dingwatch.dingtalk.apis import MEDIA_LIMIT
 from dingwatch.dingtalk.client import Client
 from dingwatch.dingtalk.legacy import file_message
+from dingwatch.dingtalk.session import Account
 from dingwatch.model import Cause, Failure, Rejected
 
 Path = str | os.PathLike[str]

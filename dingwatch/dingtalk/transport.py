@@ -217,3 +217,14 @@ def _next(response: requests.Response) -> bytes:
 
 def _endless() -> Failure:
     return Failure(verdict_of_exception(TimeoutError("endless"), begun=True))
+
+
+def proxy_of(url: str) -> str | None:
+    """Return `host:port` of the proxy that the environment names for an address, without its credentials.
+
+    None where requests go straight; `$NO_PROXY` counts, as it does for every call.
+    """
+    proxy = requests.utils.select_proxy(url, requests.utils.get_environ_proxies(url))
+    if not proxy:
+        return None
+    return urlsplit(proxy if "//" in proxy else f"//{proxy}").netloc.rpartition("@")[2]

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import http.client
 import io
+import os
 import socket
 from collections.abc import Callable, Iterable, Iterator
 from contextvars import ContextVar
@@ -216,3 +217,39 @@ class Adapter(HTTPAdapter):
         pool: Any = super().get_connection_with_tls_context(*args, **more)
         pool.ConnectionCls = self._safe if pool.scheme == "https" else self._plain
         return pool
+
+
+PIECE: Final = 1 << 18
+"""Bytes that are read at a time, and held at a time for each request in flight."""
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """`size` bytes; `pieces` begins to read them, from their first byte, each time it is called."""
+
+    size: int
+    pieces: Callable[[], Iterable[bytes | memoryview]]
+
+    @classmethod
+    def of(cls, buffer: bytes | memoryview) -> Content:
+        """Return a buffer as content; it is not copied."""
+        return cls(len(memoryview(buffer).cast("B")), lambda: (buffer,))
+
+    @classmethod
+    def of_descriptor(cls, descriptor: int, size: int, offset: int = 0) -> Content:
+        """Return so many bytes of an open file from an offset on; the file's own position stays.
+
+        A file that is shorter is found when it is read; so is an OSError, which comes through as it is.
+        """
+        return cls(size, lambda: _pieces(descriptor, size, offset))
+
+    def body(self) -> Stream:
+        """Return a request's body, to be used once."""
+        return Stream(self.pieces(), self.size)
+
+
+def _pieces(descriptor: int, size: int, offset: int) -> Iterator[bytes]:
+    end = offset + size
+    while offset < end and (piece := os.pread(descriptor, min(PIECE, end - offset), offset)):
+        offset += len(piece)
+        yield piece

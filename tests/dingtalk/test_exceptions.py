@@ -8,8 +8,7 @@ import pytest
 import requests.exceptions
 import urllib3.exceptions
 
-from dingwatch.dingtalk.errors import verdict_of_exception
-from dingwatch.dingtalk.exceptions import ADDRESS, AFTER, BEFORE
+from dingwatch.dingtalk.errors import ADDRESS, AFTER, BEFORE, verdict_of_exception
 from dingwatch.model import Misconfigured, NoAnswer, NotReached, Scope
 
 

@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from dingwatch.dingtalk import API_GET, API_PUT, Content, SignatureExpired, SignedAddress, Storage, Timeouts
-from dingwatch.dingtalk.content import PIECE
-from dingwatch.dingtalk.wire import SLICE
+from dingwatch.dingtalk.wire import PIECE, SLICE
 from dingwatch.model import (
     Cause,
     Failure,

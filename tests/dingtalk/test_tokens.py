@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from dingwatch.dingtalk import Host
-from dingwatch.dingtalk.tokens import Tokens
+from dingwatch.dingtalk.session import Tokens
 from dingwatch.model import Cause, Failure, NotReached, Scope
 from tests.dingtalk.peers import Clock
 from tests.support import eventually

@@ -13,7 +13,7 @@ import pytest
 from dingwatch.config import Config
 from dingwatch.delivery.drives import PARTS_AT_ONCE
 from dingwatch.dingtalk import MEDIA_LIMIT
-from dingwatch.dingtalk.parts import USUAL_PART
+from dingwatch.dingtalk.drive import USUAL_PART
 from dingwatch.sandbox import Fault, FaultKind, Message, Sandbox
 from tests.integration.conftest import Machine
 from tests.ledger import deliveries, states
