@@ -1,4 +1,4 @@
-"""What the commands write: `retry`, `resolve` and `recall`, each in one transaction."""
+"""The writes of `retry`, `resolve` and `recall`, each in one transaction; and a delivery that was sent."""
 
 from __future__ import annotations
 
@@ -233,7 +233,7 @@ def find_sent(connection: Connection, delivery: int) -> Sent:
         entries=_entries(row) if route is Route.DRIVE else (),
         message=row.process_query_key,
         sent_at=row.sent_at,
-        recalled_at=_recalled_at(connection, row.id, row.version_id),
+        recalled_at=_recall_time(connection, row.id, row.version_id),
     )
 
 
@@ -242,7 +242,7 @@ def _entries(row: Row[Any]) -> tuple[DriveEntry, ...]:
     return tuple(DriveEntry(space, entry) for space, entry in known if space and entry)
 
 
-def _recalled_at(connection: Connection, delivery: int, version: int) -> float | None:
+def _recall_time(connection: Connection, delivery: int, version: int) -> float | None:
     """Return when its message was taken back; None if it was not, or the row was sent again since."""
     query = select(history.c.event, history.c.at).where(
         history.c.version_id == version, history.c.delivery_id == delivery

@@ -60,7 +60,7 @@ class Delivery:
 
     @property
     def standing(self) -> Standing:
-        """What the policy needs to know of its past."""
+        """Its past, as far as the policy asks for it."""
         return Standing(self.state, self.failures, self.waited, self.media_losses, self.form)
 
     @property

@@ -1,4 +1,4 @@
-"""What refusals have taught: pauses, learned rates and refused extensions.
+"""Pauses, learned rates and refused extensions: the lessons of refusals.
 
 It is kept in the ledger so that a restart does not repeat calls that DingTalk has just refused.
 """

@@ -1,4 +1,4 @@
-"""What the delivery loop asks: which uploads and which messages are next, and what must wait for others.
+"""The queues of the delivery loop: which uploads and messages are next, and what must wait for others.
 
 A row is claimed when it is due, the configuration still maps its folder to its recipient, and no pause
 holds the recipient or the folder. The earliest settled goes first.
@@ -150,6 +150,8 @@ def _rows_of_upload(connection: Connection, paused: Paused, now: float, key: str
     return sorted(rows, key=lambda one: (one.settled_at, one.id))
 
 
+# A commit to the drive overwrites the entry of that name. So while one content of a name is being sent,
+# another must not be uploaded, and the reverse; both directions are asked here.
 _OTHERS_OF_NAME: Final = (
     uploads.c.type == bindparam("type"),
     uploads.c.name == bindparam("name"),
@@ -220,6 +222,8 @@ _IS_OLDER: Final = (
 """An older version of a delivery's path has a row for the same recipient."""
 _IS_OLDER_IN_FLIGHT: Final = (*_IS_OLDER, _is_in(_OLDER, State.SENDING, State.UNCERTAIN, State.UPLOADED))
 _EARLIER: Final = deliveries.alias("earlier")
+# The files of a burst should arrive in the order in which they settled, although their uploads run in
+# parallel. So an uploaded row waits a little for the first upload of an earlier one, if that is under way.
 _IS_UPLOAD_AHEAD: Final = exists().where(
     _is_in(_EARLIER, State.PENDING, State.UPLOADING),
     _EARLIER.c.recipient == deliveries.c.recipient,
@@ -233,14 +237,9 @@ _TO_SEND: Final = WHOLE.add_columns(
     exists().where(*_IS_OLDER_IN_FLIGHT).label("older_in_flight"),
     _IS_UPLOAD_AHEAD.label("upload_ahead"),
 ).where(_is_due(State.UPLOADED), deliveries.c.recipient == bindparam("recipient"))
-_NEXT: Final = _FreeQuery(
-    _TO_SEND.order_by(deliveries.c.settled_at, deliveries.c.id).limit(bindparam("limit"))
-)
-_NEXT_ENTRY: Final = _FreeQuery(
-    _TO_SEND.where(deliveries.c.route == Route.DRIVE)
-    .order_by(deliveries.c.settled_at, deliveries.c.id)
-    .limit(bindparam("limit"))
-)
+_IN_ORDER: Final = _TO_SEND.order_by(deliveries.c.settled_at, deliveries.c.id).limit(bindparam("limit"))
+_NEXT: Final = _FreeQuery(_IN_ORDER)
+_NEXT_ENTRY: Final = _FreeQuery(_IN_ORDER.where(deliveries.c.route == Route.DRIVE))
 _ONE_TO_SEND: Final = _FreeQuery(_TO_SEND.where(deliveries.c.id == bindparam("delivery")))
 
 
@@ -284,6 +283,8 @@ def recipients_of_version(connection: Connection, now: float, version: int) -> l
 # --- The order of a path's versions ----------------------------------------------------------------
 # People take the last message for the newest content, so an older version never follows a newer one.
 
+# An older version blocks while its message may still be repeated: it is `sending`, or uncertain and will be
+# resent, or uploaded again after a doubt. A merely uploaded one is superseded instead.
 _BLOCKERS: Final = (
     select(_OLDER.c.state, _OLDER.c.doubts)
     .select_from(deliveries)

@@ -1,4 +1,4 @@
-"""What `status`, `history` and `why` show. Nothing here writes."""
+"""Queries for `status`, `history` and `why`. Nothing here writes."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _UNSENT: Final = tuple(state for state in State if state not in _STAYS)
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What the configuration maps, with folders as the ledger numbers them.
+    """The folders and recipients of the configuration, with folders as the ledger numbers them.
 
     `pairs` holds folder and recipient; `ids` the configured folders that the ledger knows, by name; `names`
     every folder that it knows, by number.
@@ -153,11 +153,11 @@ def _newest(scope: Scope, folder: int | None, state: str | None, limit: int) -> 
     if folder is not None:
         query = query.where(deliveries.c.folder_id == folder)
     if state is not None:
-        query = query.where(_shown_as(State(state), scope))
+        query = query.where(_is_shown_as(State(state), scope))
     return query.order_by(deliveries.c.noticed_at.desc(), deliveries.c.id.desc()).limit(limit)
 
 
-def _shown_as(state: State, scope: Scope) -> ColumnElement[bool]:
+def _is_shown_as(state: State, scope: Scope) -> ColumnElement[bool]:
     """Match rows that are shown in this state: what is no longer mapped is shown as `failed`."""
     stored = deliveries.c.state
     if state is State.SENT:

@@ -7,7 +7,7 @@ from one counter, so that an id names one line of `history`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from sqlalchemy import (
@@ -40,8 +40,8 @@ HELD: Final = 1e15
 metadata = MetaData()
 
 
-def _one_of(column: str, values: object) -> CheckConstraint:
-    listed = ", ".join(f"'{value}'" for value in values)  # type: ignore[attr-defined]
+def _one_of(column: str, values: Iterable[str]) -> CheckConstraint:
+    listed = ", ".join(f"'{value}'" for value in values)
     return CheckConstraint(f"{column} IN ({listed})", name=f"{column}_known")
 
 
@@ -59,17 +59,19 @@ folders = Table(
     Column("id", Integer, primary_key=True),
     Column("root", LargeBinary, nullable=False),
     Column("name", String, nullable=False),
+    # When the baseline was taken; null until then.
     Column("looked_at", Double),
+    # When a person last released or discarded a flood: what was noticed before does not count again.
     Column("released_at", Double),
+    # The device of a root that was empty and no mount point at its first look: the share was not mounted yet.
+    # When something is mounted there, another baseline is taken, or all of the share would be sent as new.
     Column("blank_device", String),
+    # Where the root lay at the first look.
     Column("mount_point", LargeBinary),
     Column("device", String),
     UniqueConstraint("root", "name"),
 )
-"""`looked_at`: when the baseline was taken; `released_at`: when a person last released or discarded a flood;
-`mount_point` and `device`: where the root lay at the first look. `blank_device` is the device of a root that
-was empty and no mount point at its first look (a share that was not mounted yet): when something is mounted
-there, another baseline is taken."""
+"""Folders that are or were configured."""
 
 routes = Table(
     "routes",
@@ -83,7 +85,7 @@ versions = Table(
     "versions",
     metadata,
     Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=False),
-    Column("folder_id", ForeignKey("folders.id")),
+    Column("folder_id", ForeignKey("folders.id")),  # null: given to `send`, and `directory` is absolute
     Column("directory", LargeBinary, nullable=False),
     Column("name", LargeBinary, nullable=False),
     Column("size", BigInteger, nullable=False),
@@ -91,7 +93,7 @@ versions = Table(
     Column("ctime_ns", BigInteger, nullable=False),
     Column("inode", String, nullable=False),
     Column("device", String, nullable=False),
-    Column("sha256", String),
+    Column("sha256", String),  # null where nothing was read: a baseline, or a file that only got a notice
     Column("baseline", Boolean, nullable=False),
     Column("noticed_at", Double, nullable=False),
     Column("missing_since", Double),
@@ -124,37 +126,45 @@ deliveries = Table(
     Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=False),
     Column("version_id", ForeignKey("versions.id"), nullable=False),
     Column("folder_id", ForeignKey("folders.id")),
-    Column("conversation_id", String, nullable=False, key="recipient"),
+    Column("conversation_id", String, nullable=False, key="recipient"),  # a `model.Recipient` as text
     Column("route", String, nullable=False),
     Column("state", String, nullable=False),
     Column("form", String, nullable=False),
     Column("upload_key", String, nullable=False),
+    # Not claimed before; `HELD` under a flood hold.
     Column("due", Double, nullable=False),
     Column("noticed_at", Double, nullable=False),
+    # The order of the queue; what a person retries settles once more, and queues at the end.
     Column("settled_at", Double, nullable=False),
     Column("claimed_at", Double),
     Column("uploaded_at", Double),
     Column("doubted_at", Double),
     Column("sent_at", Double),
+    # All calls that were answered or may have been; the others count what happened since it last began anew.
     Column("attempts", Integer, nullable=False),
     Column("failures", Integer, nullable=False),
+    # Seconds of backoff after refusals of its own, which `give_up_after` limits.
     Column("waited", Double, nullable=False),
     Column("doubts", Integer, nullable=False),
     Column("media_losses", Integer, nullable=False),
     Column("crashes", Integer, nullable=False),
+    # The recipient may have got the message twice.
     Column("uncertain_resent", Boolean, nullable=False),
+    # The last cause, until the delivery is sent.
     Column("code", String),
     Column("message", String),
     Column("advice", String),
     Column("request_id", String),
     Column("process_query_key", String),
     Column("announced_at", Double, key="caption_sent_at"),
+    # The copy of a drive entry that DingTalk made for the conversation.
     Column("space_id", String),
     Column("entry_id", String),
     UniqueConstraint("version_id", "recipient"),
     _one_of("state", State),
     _one_of("form", Form),
     _one_of("route", Route),
+    # Each index serves one question of `queues` or `report`; tests compare the plans.
     Index("deliveries_by_due", "state", "due"),
     Index("deliveries_of_folder_by_time", "folder_id", "noticed_at"),
     Index("deliveries_to_upload", "state", "settled_at", "id"),
@@ -163,8 +173,7 @@ deliveries = Table(
     Index("deliveries_counted", "folder_id", "recipient", "state"),
     Index("deliveries_by_time", "noticed_at", "id"),
 )
-"""`recipient` is the word of a `model.Recipient`; `space_id` and `entry_id` tell where the conversation's own
-copy of a drive entry is."""
+"""The outbox: one version for one recipient in each row."""
 
 uploads = Table(
     "uploads",
@@ -176,15 +185,16 @@ uploads = Table(
     Column("extension", String, nullable=False),
     Column("name", String, nullable=False),
     Column("state", String, nullable=False),
+    # A media id, or in the drive the id of an entry and its space.
     Column("media_id", String, key="remote_id"),
     Column("uploaded_at", Double),
     Column("space_id", String),
+    # DingTalk's key of the upload session in progress.
     Column("begun_key", String, key="session_key"),
     _one_of("state", ("none", "busy", "have")),
     CheckConstraint("(state = 'have') = (media_id IS NOT NULL)", name="have_means_media_id"),
 )
-"""`remote_id` is a media id, or the id of an entry of the drive, whose space is `space_id`; `session_key` is
-DingTalk's key of an upload session."""
+"""Contents at DingTalk; `app` to `name` are the fields of a `model.UploadKey`, and `key` is their hash."""
 
 uploads_by_name = Index(
     "uploads_by_name",
@@ -225,18 +235,19 @@ pauses = Table(
     metadata,
     Column("scope", String, primary_key=True),
     Column("key", String, primary_key=True),
-    Column("until", Double, nullable=False),
+    Column("until", Double, nullable=False),  # then one job probes it; it ends when that succeeds
     Column("since", Double, nullable=False),
     Column("failures", Integer, nullable=False),
-    Column("by_token", Boolean, nullable=False),
+    Column("by_token", Boolean, nullable=False),  # probed with the token call, which is free
     Column("code", String, nullable=False),
     Column("message", String, nullable=False),
     Column("advice", String, nullable=False),
     Column("request_id", String),
+    # DingTalk has set the end, and neither a restart nor a `retry` changes the cause.
     Column("fixed", Boolean, nullable=False, server_default=text("false")),
     _one_of("scope", Scope),
 )
-"""`fixed`: DingTalk has set the end, and neither a restart nor a `retry` changes the cause."""
+"""What is not called for a while, and why; the fields of a `model.Pause`."""
 
 learned_rates = Table(
     "paces",

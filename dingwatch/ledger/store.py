@@ -25,6 +25,7 @@ from dingwatch.texts import Log
 
 T = TypeVar("T")
 BUSY_SECONDS: Final = 5.0
+"""Seconds to wait for another process that writes."""
 _ADVICE: Final = (
     ("SQLITE_CORRUPT", "LEDGER_DAMAGED"),
     ("SQLITE_NOTADB", "LEDGER_DAMAGED"),
@@ -50,6 +51,8 @@ def _configure_sqlite(connection: sqlite3.Connection, _record: object) -> None:
     # The driver would begin transactions by itself, and only at the first write; `_begin_sqlite` does it.
     connection.isolation_level = None
     cursor = connection.cursor()
+    # WAL: a command reads while the service writes. FULL: a commit survives a power cut, so that no message
+    # is forgotten and sent twice.
     for pragma in (
         "journal_mode=WAL",
         "synchronous=FULL",
@@ -62,6 +65,7 @@ def _configure_sqlite(connection: sqlite3.Connection, _record: object) -> None:
 
 
 def _begin_sqlite(connection: Connection) -> None:
+    # A plain BEGIN takes the lock at the first write. That is too late if the reads before must still hold.
     writes = connection.get_execution_options().get("writes")
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
@@ -277,7 +281,7 @@ class Prepared:
         sql, order, fixed = self._for(connection)
         cursor = connection.connection.cursor()
         try:
-            cursor.execute(sql, _bound(order, fixed, values))
+            cursor.execute(sql, _bind(order, fixed, values))
             return list(cursor.fetchall())
         finally:
             cursor.close()
@@ -285,7 +289,7 @@ class Prepared:
     def many(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
         """Run a statement once for each row of values, in one call of the driver."""
         sql, order, fixed = self._for(connection)
-        bound: Any = [_bound(order, fixed, row) for row in rows]
+        bound: Any = [_bind(order, fixed, row) for row in rows]
         cursor = connection.connection.cursor()
         try:
             cursor.executemany(sql, bound)
@@ -303,7 +307,7 @@ class Prepared:
         return self._compiled[name]
 
 
-def _bound(
+def _bind(
     order: tuple[str, ...] | None, fixed: Mapping[str, Any], values: Mapping[str, Any]
 ) -> tuple[Any, ...] | dict[str, Any]:
     if order is None:

@@ -64,12 +64,13 @@ def apply(connection: Connection, now: float, changes: Sequence[Change]) -> list
     """
     if not changes:
         return []
-    found = _found(connection, [change.delivery for change in changes if change.version is None])
+    found = _find_states(connection, [change.delivery for change in changes if change.version is None])
     applied = []
     for change in changes:
         version, before = found.get(change.delivery, (change.version, change.expected))
         if version is None or before is None:
             continue
+        # An outcome for a row that has left its state is dropped here; the caller sees it by the result.
         if change.event in TABLE[before] and change.expected in {None, before}:
             after = advance(before, change.event)
             applied.append(Applied(change, version, before, after))
@@ -79,7 +80,7 @@ def apply(connection: Connection, now: float, changes: Sequence[Change]) -> list
     return applied
 
 
-def _found(connection: Connection, ids: Sequence[int]) -> dict[int, tuple[int, State]]:
+def _find_states(connection: Connection, ids: Sequence[int]) -> dict[int, tuple[int, State]]:
     """Return (version, state) of the rows that exist."""
     return {
         delivery: (version, State(state))
@@ -96,6 +97,7 @@ def _write(connection: Connection, applied: Sequence[Applied]) -> None:
         names = tuple(name if value is not ONE_MORE else f"+{name}" for name, value in columns.items())
         values = {f"to_{name}": value for name, value in columns.items() if value is not ONE_MORE}
         alike[names].append({"row": one.change.delivery, "to_state": one.after, **values})
+    # A burst of 1,000 files is claimed and finished in bulk: one statement for all, not one for each row.
     for names, rows in alike.items():
         _update(names).many(connection, rows)
 

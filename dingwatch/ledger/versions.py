@@ -167,11 +167,11 @@ def _with_states(connection: Connection, rows: Sequence[Any]) -> Iterator[Known]
 
 @dataclass(frozen=True, slots=True)
 class KnownDirectory:
-    """What the ledger knows of one directory, for a scan: the (size, mtime_ns) that each name is known by."""
+    """The known versions in one directory, for a scan: (size, mtime_ns) by name."""
 
     known: Mapping[bytes, frozenset[tuple[int, int]]]
     present: Mapping[bytes, tuple[int, ...]]
-    """The versions of each name that are not yet known to be missing."""
+    """Ids by name of the versions whose file is not known to be gone."""
 
 
 _GONE: Final = exists().where(deliveries.c.version_id == versions.c.id, deliveries.c.state == State.GONE)
