@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import signal
 import threading
 import time
+import urllib.request
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from dingwatch.config import Config, Delivery, DingTalk, Folder, Pace
 from dingwatch.dingtalk import MEDIA_LIMIT
@@ -161,6 +164,14 @@ def names(sandbox: Sandbox, conversation: int = 0) -> list[str]:
 def sent(sandbox: Sandbox, number: int, conversation: int = 0) -> Callable[[], bool]:
     """Return the condition that a conversation has so many messages."""
     return lambda: len(sandbox.messages(sandbox.conversations[conversation].id)) >= number
+
+
+def messages_on_page(sandbox: Sandbox, conversation_id: str) -> list[dict[str, Any]]:
+    """Return the messages of a conversation as the sandbox's page gets them."""
+    address = f"{sandbox.url}/sandbox/messages?conversation_id={quote(conversation_id)}"
+    with urllib.request.urlopen(address) as answer:  # noqa: S310 (the sandbox's own)
+        found: list[dict[str, Any]] = json.load(answer)
+    return found
 
 
 def digests(messages: tuple[Message, ...]) -> list[str]:

@@ -15,7 +15,7 @@ from urllib.parse import parse_qs, urlsplit
 from pathspec import GitIgnoreSpec
 from pydantic_core import PydanticCustomError
 
-from dingwatch.config.findings import Finding, Place, line_of, shown
+from dingwatch.config.findings import Finding, Place, line_of, shorten
 from dingwatch.model import is_beneath
 from dingwatch.pace import Limit
 from dingwatch.texts import Problems
@@ -179,7 +179,7 @@ def once(recipients: tuple[str, ...]) -> tuple[str, ...]:
     """Refuse one that is there twice."""
     for most, number in Counter(recipients).most_common(1):
         if number > 1:
-            raise refused(Problems.SAME_CONVERSATION, written=shown(most))
+            raise refused(Problems.SAME_CONVERSATION, written=shorten(most))
     return recipients
 
 
@@ -193,14 +193,14 @@ def listed(written: object) -> object:
 def pattern(text: str) -> str:
     """Refuse what is no gitignore pattern, or one without effect."""
     if text.startswith("#"):
-        raise refused(Problems.PATTERN_COMMENT, written=shown(text))
+        raise refused(Problems.PATTERN_COMMENT, written=shorten(text))
     try:
         compiled = GitIgnoreSpec.from_lines([text] if len(text) <= _LONGEST_PATTERN else []).patterns
         useful = any(each.include is not None for each in compiled)
     except (ValueError, re.error):
         useful = False
     if not useful:
-        raise refused(Problems.PATTERN, written=shown(text))
+        raise refused(Problems.PATTERN, written=shorten(text))
     return text
 
 
@@ -253,10 +253,11 @@ def clashes(spots: Sequence[Spot], lines: Mapping[Place, int]) -> Iterator[Findi
     for earlier, later in combinations(spots, 2):
         if later.name is not None and later.name == earlier.name:
             line = line_of(earlier.place("name"), lines)
-            yield Finding(later.place("name"), Problems.SAME_NAME, {"name": shown(later.name), "first": line})
+            values: dict[str, object] = {"name": shorten(later.name), "first": line}
+            yield Finding(later.place("name"), Problems.SAME_NAME, values)
         common = earlier.recipients & later.recipients
         if common and earlier.root and later.root and overlap(earlier.root, later.root):
-            values = {"first": line_of(earlier.place("path"), lines), "conversation": shown(min(common))}
+            values = {"first": line_of(earlier.place("path"), lines), "conversation": shorten(min(common))}
             yield Finding(later.place("path"), Problems.OVERLAP, values)
 
 

@@ -34,7 +34,7 @@ class Unusable(Exception):  # noqa: N818 - it is told as a problem, not as an er
         self.finding = finding
 
 
-def shown(written: str) -> str:
+def shorten(written: str) -> str:
     """Return a written value short and printable enough for a sentence."""
     clean = "".join(c if c.isprintable() else "?" for c in written)
     return clean if len(clean) <= _LONGEST_SHOWN else f"{clean[:_LONGEST_SHOWN]}…"

@@ -17,7 +17,7 @@ from pydantic_core import ErrorDetails
 from dingwatch.config import checks
 from dingwatch.config.checks import Between, Span, pace
 from dingwatch.config.document import Document
-from dingwatch.config.findings import Finding, Place, shown
+from dingwatch.config.findings import Finding, Place, shorten
 from dingwatch.pace import Limit
 from dingwatch.texts import Problems
 
@@ -181,7 +181,7 @@ def _no_text(place: Place, document: Document) -> Finding:
         return Finding(place, Problems.SECRET_NOT_TEXT)
     if written in {"", "~", "null"}:
         return Finding(place, Problems.NOTHING)
-    return Finding(place, Problems.NUMBER_FOR_TEXT, {"written": shown(written)})
+    return Finding(place, Problems.NUMBER_FOR_TEXT, {"written": shorten(written)})
 
 
 def _nearest(place: Place) -> str:

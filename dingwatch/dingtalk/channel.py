@@ -15,7 +15,7 @@ from dingwatch.dingtalk.answers import without
 from dingwatch.dingtalk.apis import Host
 from dingwatch.dingtalk.errors import OK, result_of, verdict_of_store
 from dingwatch.dingtalk.transport import Answer, Sink, Timeouts, Transport
-from dingwatch.dingtalk.wire import Body, Elsewhere, Stream
+from dingwatch.dingtalk.wire import Body, LocalError, Stream
 from dingwatch.model import Failure, Scope, Verdict
 
 T = TypeVar("T")
@@ -144,8 +144,8 @@ class Channel:
         )
         try:
             return retrying(ask)
-        except Elsewhere as elsewhere:
-            error = elsewhere.error
+        except LocalError as carried:
+            error = carried.error
         raise error
 
     # --- Their one path --------------------------------------------------------------------------

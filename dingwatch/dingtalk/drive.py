@@ -33,7 +33,7 @@ from dingwatch.dingtalk.channel import Call
 from dingwatch.dingtalk.session import Session
 from dingwatch.dingtalk.signed import SignedAddress, signed_address
 from dingwatch.dingtalk.transport import Sink
-from dingwatch.dingtalk.wire import Content, Unequal
+from dingwatch.dingtalk.wire import Content, LengthError
 from dingwatch.model import Cause, Failure, NoAnswer, NotReached, Vanished
 
 MOST_PARTS: Final = 10_000
@@ -110,7 +110,7 @@ class Space:
 
 
 @dataclass(frozen=True, slots=True)
-class BegunUpload:
+class SignedUpload:
     """An upload in one piece: its key for the commit, and where its bytes go."""
 
     upload_key: str
@@ -198,7 +198,7 @@ class Storage:
 
     # --- Bytes there -----------------------------------------------------------------------------
 
-    def begin_whole(self, folder: Folder, check: PreCheck | None = None) -> BegunUpload:
+    def begin_whole(self, folder: Folder, check: PreCheck | None = None) -> SignedUpload:
         """Begin an upload in one piece, of less than 5 GB (KB:0674, KB:1601); repeated for some seconds."""
         option = _option(folder, check) | {"preferIntranet": False}
         body: dict[str, object] = {"protocol": "HEADER_SIGNATURE", "option": option}
@@ -207,7 +207,7 @@ class Storage:
         api = API_UPLOAD_INFO if isinstance(folder, SpaceFolder) else API_UPLOAD_INFO_V2
         answer = self._session.ask(f"{_path(folder)}/uploadInfos/query", api, body, self._as_operator)
         address = signed_address(answer, self._channel.clock())
-        return BegunUpload(answers.text(answer, "uploadKey"), address)
+        return SignedUpload(answers.text(answer, "uploadKey"), address)
 
     def begin_parts(self, folder: SpaceFolder, check: PreCheck | None = None) -> str:
         """Begin an upload in parts and return its key (KB:0676; only v1 has it); repeated for some seconds.
@@ -263,7 +263,7 @@ class Storage:
 
         try:
             self._channel.repeat(once, NotReached, NoAnswer)
-        except Unequal:
+        except LengthError:
             raise Failure(Vanished(Cause("changed", "", "FILE_CHANGED"))) from None
 
     def commit(

@@ -130,7 +130,7 @@ def verdict_of_exception(error: BaseException, *, begun: bool | None) -> Verdict
             This is the only proof there is; the exception's class counts where there is none.
     """
     chain = list(_chain(error))
-    message = _told(chain)
+    message = _describe(chain)
     misaddressed = any(is_one_of(one, ADDRESS) for one in chain)
     if misaddressed and not begun:
         return Misconfigured(Cause("address", message, "ADDRESS"), Scope.APP)
@@ -157,7 +157,7 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
             waiting += [getattr(one, "reason", None), one.__cause__, *one.args]
 
 
-def _told(chain: list[BaseException]) -> str:
+def _describe(chain: list[BaseException]) -> str:
     """Name what happened: only the system's own words, since those of the libraries hold addresses."""
     told = _by_tunnel(chain) or type(chain[-1]).__name__
     for one in chain:

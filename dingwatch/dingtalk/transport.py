@@ -19,7 +19,7 @@ import requests
 from urllib3.exceptions import HTTPError
 
 from dingwatch.dingtalk.errors import verdict_of_exception
-from dingwatch.dingtalk.wire import LARGEST_ANSWER, Adapter, Body, Bound, Elsewhere, Limits, Stream
+from dingwatch.dingtalk.wire import LARGEST_ANSWER, Adapter, Body, Bound, Limits, LocalError, Stream
 from dingwatch.model import Failure
 
 BLOCK: Final = 1 << 16
@@ -118,7 +118,7 @@ class Transport:
         Raises:
             Failure: NotReached, NoAnswer, or Misconfigured for an address that is none; nothing of the
                 address is in it, nor in an exception behind it.
-            Elsewhere: with what the body's source raised.
+            LocalError: with what the body's source raised.
         """
         response = self._open(method, url, headers, body, silence)
         with response:
@@ -140,7 +140,7 @@ class Transport:
 
         Raises:
             Failure: NotReached, NoAnswer, Misconfigured as above; NoAnswer too when there is more.
-            Elsewhere: with what the sink raised.
+            LocalError: with what the sink raised.
         """
         # Framing takes little: an eighth covers chunks of a few dozen bytes.
         bound = Bound(limit + limit // 8 + LARGEST_ANSWER, self._answer + limit / SLOWEST)
@@ -203,7 +203,7 @@ def _copied(response: requests.Response, into: Sink, limit: int) -> int:
         try:
             into.write(block)
         except Exception as error:  # noqa: BLE001 (whatever a sink may raise)
-            raise Elsewhere(error) from None
+            raise LocalError(error) from None
     return size
 
 

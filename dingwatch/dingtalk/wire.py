@@ -50,8 +50,11 @@ _BOUND: Final[ContextVar[Bound | None]] = ContextVar("bound", default=None)
 """The bound of the answer that this thread waits for, where it is not the usual one."""
 
 
-class Elsewhere(Exception):  # noqa: N818 (it only carries what was raised past all that judges the wire)
-    """Carries what a body's source or a download's sink raised: no matter of the wire, though an OSError."""
+class LocalError(Exception):
+    """Carries what a body's source or a download's sink raised past all that judges the wire.
+
+    A file that cannot be read raises OSError, as a broken connection does, and is no fault of DingTalk's.
+    """
 
     def __init__(self, error: Exception) -> None:
         super().__init__()
@@ -87,7 +90,7 @@ class Body:
 class Stream:
     """A body that is read from elsewhere while it is sent, in pieces; of known length in bytes.
 
-    What reading it raises, and `Unequal` when there is not exactly that much, comes out as `Elsewhere`.
+    What reading it raises, and `LengthError` when there is not exactly that much, comes out as `LocalError`.
     """
 
     def __init__(self, pieces: Iterable[bytes | memoryview], length: int) -> None:
@@ -107,7 +110,7 @@ class Stream:
             for start in range(0, len(piece), SLICE):
                 yield piece[start : start + SLICE]
         if left:
-            raise Elsewhere(Unequal(self._length))
+            raise LocalError(LengthError(self._length))
 
     def _read(self) -> Iterator[memoryview]:
         pieces = iter(self._pieces)
@@ -115,13 +118,13 @@ class Stream:
             try:
                 piece = next(pieces, None)
             except Exception as error:  # noqa: BLE001 (whatever a source may raise)
-                raise Elsewhere(error) from None
+                raise LocalError(error) from None
             if piece is None:
                 return
             yield memoryview(piece).cast("B")
 
 
-class Unequal(Exception):  # noqa: N818 (it says what is)
+class LengthError(Exception):
     """The source of a body had more or fewer bytes than were announced: the file changed meanwhile."""
 
     def __init__(self, announced: int) -> None:

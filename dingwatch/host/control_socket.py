@@ -1,4 +1,4 @@
-"""The unix socket at which commands knock, so that the running daemon looks into its ledger at once."""
+"""The unix socket by which commands ask the running daemon, so that it looks into its ledger at once."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _CHUNK: Final = 4096
 
 
 class NotRunningError(Exception):
-    """Nobody answers at the door."""
+    """No daemon answers on the control socket."""
 
 
 @contextlib.contextmanager
@@ -53,7 +53,7 @@ class ControlServer:
     """The unix stream socket by which commands poke the running daemon: one line in, one line out.
 
     A caller has `patience` seconds for a request; the others do not wait for it meanwhile.
-    `on_request` runs in the door's thread and must be quick. When it raises, the door closes and the
+    `on_request` runs in the server's thread and must be quick. When it raises, the socket closes and the
     exception goes to `threading.excepthook`.
     """
 
@@ -62,21 +62,22 @@ class ControlServer:
         self._on_request = on_request
         self._patience = patience
         self._thread: threading.Thread | None = None
-        self._bell: socket.socket | None = None
+        self._stopper: socket.socket | None = None
 
     def start(self) -> None:
         """Listen, from now on; `OSError` when another daemon listens there."""
         listener = _listen(self._state_dir)
-        self._bell, ear = socket.socketpair()
-        serving = _Serving(listener, ear, self._on_request, self._patience)
-        self._thread = threading.Thread(target=serving.run, name="door", daemon=True)
+        # Closing one end wakes the thread that selects on the other.
+        self._stopper, stopped = socket.socketpair()
+        serving = _Serving(listener, stopped, self._on_request, self._patience)
+        self._thread = threading.Thread(target=serving.run, name="control", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
         """Close, and take the socket away; harmless when it is not open."""
-        if self._thread is None or self._bell is None:
+        if self._thread is None or self._stopper is None:
             return
-        self._bell.close()
+        self._stopper.close()
         self._thread.join()
         self._thread = None
         with contextlib.suppress(FileNotFoundError):
@@ -113,26 +114,26 @@ def _sweep(address: str, directory: int) -> None:
 
 
 class _Serving:
-    """What happens in the door's thread."""
+    """The loop of the server's thread: it ends when the other end of `stopped` is closed."""
 
     def __init__(
         self,
         listener: socket.socket,
-        ear: socket.socket,
+        stopped: socket.socket,
         on_request: Callable[[str], str],
         patience: float,
     ) -> None:
         self._listener = listener
-        self._ear = ear
+        self._stopped = stopped
         self._on_request = on_request
         self._patience = patience
         self._selector = selectors.DefaultSelector()
         self._callers: list[_Caller] = []
 
     def run(self) -> None:
-        with self._selector, self._listener, self._ear:
+        with self._selector, self._listener, self._stopped:
             self._selector.register(self._listener, selectors.EVENT_READ)
-            self._selector.register(self._ear, selectors.EVENT_READ)
+            self._selector.register(self._stopped, selectors.EVENT_READ)
             try:
                 while self._turn():
                     pass
@@ -145,18 +146,18 @@ class _Serving:
         nearest = min((caller.until for caller in self._callers), default=None)
         wait = None if nearest is None else max(nearest - time.monotonic(), 0.0)
         for key, _ in self._selector.select(wait):
-            if key.fileobj is self._ear:
+            if key.fileobj is self._stopped:
                 return False
             if key.fileobj is self._listener:
-                self._welcome()
+                self._accept()
             else:
-                self._hear(key.data)
+                self._read(key.data)
         now = time.monotonic()
         for caller in [caller for caller in self._callers if caller.until <= now]:
             self._dismiss(caller)
         return True
 
-    def _welcome(self) -> None:
+    def _accept(self) -> None:
         try:
             connection, _ = self._listener.accept()
         except (BlockingIOError, ConnectionError):  # it has hung up already
@@ -171,7 +172,7 @@ class _Serving:
         if len(self._callers) > _MOST_CALLERS:
             self._dismiss(self._callers[0])  # the one that has been silent for longest
 
-    def _hear(self, caller: _Caller) -> None:
+    def _read(self, caller: _Caller) -> None:
         if caller not in self._callers:
             return  # dismissed earlier in this turn
         try:
@@ -205,34 +206,34 @@ class _Serving:
 def ask(state_dir: Path, request: str, timeout: float) -> str:
     """Return the running daemon's answer to a one-line request.
 
-    Raises `NoDaemon` when there is none or it does not answer within `timeout` seconds, and
-    `PermissionError` when the door is another user's.
+    Raises `NotRunningError` when there is none or it does not answer within `timeout` seconds, and
+    `PermissionError` when the socket is another user's.
     """
     until = time.monotonic() + timeout
     try:
-        with _address(state_dir) as (address, _), socket.socket(socket.AF_UNIX) as door:
+        with _address(state_dir) as (address, _), socket.socket(socket.AF_UNIX) as connection:
             # With Python's own timeout a full queue would be refused at once; the kernel's lets it wait.
             seconds, rest = divmod(timeout, 1.0)
             limit = struct.pack("ll", int(seconds), max(int(rest * 1e6), 1))  # zero would be for ever
-            door.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
-            door.connect(address)
-            door.settimeout(timeout)
-            door.sendall(f"{request}\n".encode())
-            return _line(door, until)
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
+            connection.connect(address)
+            connection.settimeout(timeout)
+            connection.sendall(f"{request}\n".encode())
+            return _line(connection, until)
     except PermissionError:
         raise
     except OSError as error:
         raise NotRunningError(str(error)) from error
 
 
-def _line(door: socket.socket, until: float) -> str:
+def _line(connection: socket.socket, until: float) -> str:
     heard = bytearray()
     while not heard.endswith(b"\n"):
         left = until - time.monotonic()
         if left <= 0:
             raise TimeoutError
-        door.settimeout(left)
-        chunk = door.recv(_CHUNK)
+        connection.settimeout(left)
+        chunk = connection.recv(_CHUNK)
         if not chunk:
             raise ConnectionResetError
         heard += chunk

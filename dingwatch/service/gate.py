@@ -31,7 +31,7 @@ class Gate:
         self._stopping = stopping
         self._monotonic = monotonic
         self._lock = threading.Lock()
-        self._paces: dict[str, Pace] = {}
+        self._pace_by_api: dict[str, Pace] = {}
         self._job = threading.local()
 
     @contextmanager
@@ -61,9 +61,9 @@ class Gate:
             return 0.0
         with self._lock:
             now = self._monotonic()
-            pace = self._paces.get(api) or Pace(self._limit)
+            pace = self._pace_by_api.get(api) or Pace(self._limit)
             asked = replace(pace, limit=replace(self._limit, spaced=self._limit.spaced and spaced))
             slot = asked.next_slot(now)
             if slot <= now:
-                self._paces[api] = pace.taken(now)
+                self._pace_by_api[api] = pace.taken(now)
             return slot - now

@@ -32,7 +32,6 @@ from dingwatch.dingtalk import (
     API_UPLOAD_INFO,
     API_UPLOAD_INFO_V2,
     API_USER,
-    BegunUpload,
     Client,
     Conflict,
     Delivered,
@@ -48,6 +47,7 @@ from dingwatch.dingtalk import (
     SentEntry,
     SentToPersons,
     SignedAddress,
+    SignedUpload,
     Space,
     SpaceFolder,
     file_message,
@@ -267,7 +267,7 @@ DRIVE: Final = [
             ),
         },
         {"uploadKey": "up", "protocol": "HEADER_SIGNATURE", "headerSignatureInfo": SIGNED},
-        BegunUpload("up", ADDRESS),
+        SignedUpload("up", ADDRESS),
     ),
     Case(
         API_UPLOAD_INFO_V2,
@@ -278,7 +278,7 @@ DRIVE: Final = [
             "option": _option(preCheckParam={"size": 512}, preferIntranet=False),
         },
         {"uploadKey": "up", "protocol": "HEADER_SIGNATURE", "headerSignatureInfo": SIGNED},
-        BegunUpload("up", ADDRESS),
+        SignedUpload("up", ADDRESS),
     ),
     Case(
         API_PARTS_BEGIN,

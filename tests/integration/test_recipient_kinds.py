@@ -1,12 +1,9 @@
 """Every kind of recipient at the sandbox: what it is sent, under which name, and what can be taken back."""
 
-import json
 import time
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import pytest
 
@@ -19,6 +16,7 @@ from dingwatch.recipients import KINDS, Address, File, Kind, Sender
 from dingwatch.sandbox import Sandbox
 from tests.integration.test_delivery import APP
 from tests.integration.test_delivery_recipients import desk_of
+from tests.support import messages_on_page
 
 PERSON, ROBOT = "manager1234", "robot1"
 
@@ -53,12 +51,9 @@ class Stage:
         """Upload a file; return its media id."""
         return self.client.media.upload(name=name, content=b"content", kind=kind)
 
-    def shown(self) -> list[dict[str, Any]]:
+    def messages(self) -> list[dict[str, Any]]:
         """Return the messages that the recipient sees."""
-        address = f"{self.sandbox.url}/sandbox/messages?conversation_id={quote(self._page)}"
-        with urllib.request.urlopen(address) as answer:  # noqa: S310 (the sandbox's own)
-            found: list[dict[str, Any]] = json.load(answer)
-        return found
+        return messages_on_page(self.sandbox, self._page)
 
 
 @pytest.fixture
@@ -73,7 +68,7 @@ def test_it_is_sent_captions_and_notices(stage: Stage) -> None:
     """Both are texts with a title, and each message is another."""
     for number in range(2):
         stage.sender.send([stage.recipient], Message("title", f"text {number}"), f"uuid {number}")
-    assert [message["text"].partition("\n")[2] for message in stage.shown()] == ["text 0", "text 1"]
+    assert [message["text"].partition("\n")[2] for message in stage.messages()] == ["text 0", "text 1"]
 
 
 def test_one_call_carries_a_message_to_as_many_as_it_takes(stage: Stage) -> None:
@@ -82,7 +77,7 @@ def test_one_call_carries_a_message_to_as_many_as_it_takes(stage: Stage) -> None
     everybody = [stage.recipient, *(str(Recipient(stage.kind.kind, one)) for one in nobody)]
     receipt = stage.sender.send(everybody, Message("title", "text"), "uuid")
     assert sorted(receipt.missed) == sorted(nobody)
-    assert len(stage.shown()) == 1
+    assert len(stage.messages()) == 1
 
 
 def test_it_is_sent_files_if_it_takes_any(stage: Stage) -> None:
@@ -90,7 +85,7 @@ def test_it_is_sent_files_if_it_takes_any(stage: Stage) -> None:
     file = File(stage.upload("uploaded.pdf"), "shown.pdf", "pdf")
     if stage.kind.takes_files:
         stage.sender.send([stage.recipient], file, "uuid")
-        (message,) = stage.shown()
+        (message,) = stage.messages()
         assert message["file_name"] == ("uploaded.pdf" if stage.kind.shows_upload_name else "shown.pdf")
     else:
         with pytest.raises(Failure) as caught:
@@ -103,7 +98,7 @@ def test_it_is_sent_pictures_if_it_takes_files(stage: Stage) -> None:
     if stage.kind.takes_files:
         image = File(stage.upload("a.png", "image"), "a.png", "png", image=True)
         stage.sender.send([stage.recipient], image, "uuid")
-        (message,) = stage.shown()
+        (message,) = stage.messages()
         assert "image" in message["msg_key"].lower()
 
 
@@ -117,7 +112,7 @@ def test_it_is_sent_entries_of_the_drive_if_it_can_get_them(stage: Stage) -> Non
     if stage.kind.entries is not None:
         copy = stage.sender.send_entry(stage.recipient, entry.space_id, entry.id)
         assert (copy.space_id, copy.id) != (entry.space_id, entry.id)
-        assert [message["file_name"] for message in stage.shown()] == ["large.iso"]
+        assert [message["file_name"] for message in stage.messages()] == ["large.iso"]
     else:
         with pytest.raises(Failure) as caught:
             stage.sender.send_entry(stage.recipient, entry.space_id, entry.id)

@@ -1,12 +1,9 @@
 """The service against the sandbox: every kind of recipient, and every way in which a message goes out."""
 
-import json
 import os
-import urllib.request
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import pytest
 
@@ -15,7 +12,7 @@ from dingwatch.sandbox import Fault, FaultKind, Guesses, MediaRules, Message, Sa
 from dingwatch.texts import Language, Log
 from tests.ledger import deliveries, execute, pauses, states
 from tests.security.leaks import Listener
-from tests.support import Heard, config, eventually, folder, running
+from tests.support import Heard, config, eventually, folder, messages_on_page, running
 
 PERSONS = "robot/oToMessages/batchSend"
 GROUPS = "robot/groupMessages/send"
@@ -31,14 +28,6 @@ def with_folder(setting: Config, **changes: Any) -> Config:  # noqa: ANN401
     """Return a configuration whose folder is set otherwise."""
     changed: Folder = replace(setting.folders[0], **changes)
     return replace(setting, folders=(changed,))
-
-
-def seen(sandbox: Sandbox, conversation: str) -> list[dict[str, Any]]:
-    """Return what a member of a conversation sees, as the page asks for it."""
-    address = f"{sandbox.url}/sandbox/messages?conversation_id={quote(conversation)}"
-    with urllib.request.urlopen(address) as answer:  # noqa: S310 (the sandbox's own)
-        found: list[dict[str, Any]] = json.load(answer)
-    return found
 
 
 def contents(messages: tuple[Message, ...]) -> list[str]:
@@ -200,7 +189,7 @@ def test_a_custom_robot_tells_of_files(tmp_path: Path, share: Path, sandbox: San
     with running(replace(setting, language=Language.ZH)):
         (share / "年报.pdf").write_text("a")
         eventually(lambda: states(setting) == {"skipped": 1})
-    (message,) = seen(sandbox, sandbox.conversations[0].id)
+    (message,) = messages_on_page(sandbox, sandbox.conversations[0].id)
     assert message["sender"].startswith("robot:")
     assert message["text"] == "年报.pdf\n新文件：年报.pdf（1 B）\n\n位置：`\\\\nas\\财务\\年报.pdf`"
     assert sandbox.billed() == 0
@@ -292,7 +281,7 @@ def test_a_notice_reaches_everybody(tmp_path: Path, share: Path, sandbox: Sandbo
         (share / "[x](y) **z**.pdf").write_text("a")
         eventually(lambda: states(setting) == {"skipped": 3})
     for conversation in (first.id, f"user:{MANAGER}", second.id):
-        (message,) = seen(sandbox, conversation)
+        (message,) = messages_on_page(sandbox, conversation)
         assert message["text"].endswith(r"New file: [x]\(y) \*\*z\*\*.pdf (1 B)")
         assert message["media_id"] is None
     assert sandbox.calls().get("media/upload", 0) == 0
@@ -308,7 +297,7 @@ def test_a_file_over_the_limit_is_told_of_without_an_operator(
         with (share / "big.bin.iso").open("wb") as file:
             file.truncate(25_000_000)
         eventually(lambda: states(setting) == {"skipped": 1})
-    assert seen(sandbox, group)[0]["text"] == (
+    assert messages_on_page(sandbox, group)[0]["text"] == (
         "big.bin.iso\nNew file: big.bin.iso (25 MB)\n\nLocation: `/srv/share/big.bin.iso`"
     )
 
@@ -327,7 +316,8 @@ def test_pictures_are_shown_inline(tmp_path: Path, share: Path, sandbox: Sandbox
         eventually(lambda: states(setting) == {"sent": 3})
         (share / "a.pdf").write_text("a")
         eventually(lambda: states(setting) == {"sent": 6})
-    kinds = [[m["msg_key"] for m in seen(sandbox, c)] for c in (first.id, f"user:{MANAGER}", second.id)]
+    recipients = (first.id, f"user:{MANAGER}", second.id)
+    kinds = [[m["msg_key"] for m in messages_on_page(sandbox, one)] for one in recipients]
     assert kinds == [["sampleImageMsg", "sampleFile"]] * 2 + [["image", "file"]]
     assert sandbox.calls()["media/upload"] == 2
 
@@ -351,7 +341,7 @@ def test_what_is_refused_as_a_picture_goes_as_a_file(tmp_path: Path, share: Path
                     eventually(
                         lambda n=f"{round_}{name}": n in [r[0].decode() for r in sent_names(setting)]  # type: ignore[misc]
                     )
-        kinds = [m["msg_key"] for m in seen(sandbox, group)]
+        kinds = [m["msg_key"] for m in messages_on_page(sandbox, group)]
     assert kinds == ["sampleFile", "sampleFile", "sampleFile", "sampleImageMsg"] * 2
     assert heard.count(Log.IMAGE_REFUSED) == 2
     assert sandbox.calls()["media/upload"] == 8 + 2

@@ -12,9 +12,9 @@ OLD = {
     "bell": "control socket",
     "class Announce": "caption",
     "class Begun": "UploadSession",
-    "class BegunUpload": "UploadSession",
+    "class BegunUpload": "SignedUpload",
     "class Differs": "…Error",
-    "class Elsewhere": "…Error",
+    "class Elsewhere": "LocalError",
     "class Had": "UploadDone",
     "class Instant": "Now",
     "class Locked": "…Error",
@@ -23,7 +23,7 @@ OLD = {
     "class Notice": "Hint",
     "class Taken": "verified_download",
     "class Tick": "TickContext",
-    "class Unequal": "…Error",
+    "class Unequal": "LengthError",
     "door": "control socket: server",
     "dress": "payload",
     "dressed": "payload",
@@ -54,19 +54,12 @@ OLD = {
 
 NOT_YET_RENAMED: frozenset[str] = frozenset(
     {
-        "bell",
-        "class BegunUpload",
         "class Differs",
-        "class Elsewhere",
         "class Missing",
         "class Taken",
-        "class Unequal",
-        "door",
-        "ear",
         "function place_of",
         "function shown",
         "function told",
-        "paces",
     }
 )
 """This list only becomes shorter."""
