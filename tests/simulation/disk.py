@@ -99,6 +99,8 @@ def nothing(*_: object) -> None:
 class Disk:
     """All folders of a life. What changes a file returns the places of which the kernel would tell."""
 
+    wait_for = staticmethod(files.wait_for)
+
     def __init__(self, wall: Callable[[], float], monotonic: Callable[[], float]) -> None:
         self.trees: dict[bytes, Tree] = {}
         self.meanwhile: Callable[[], None] = nothing
