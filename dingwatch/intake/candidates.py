@@ -135,11 +135,11 @@ class Candidates:
         settled = islice(self._by_phase[PathPhase.SETTLED].values(), max(limit, 0))
         return [Settled(one.key, one.candidate, one.candidate.seen) for one in settled if one.candidate.seen]
 
-    def gone(self) -> list[Key]:
+    def list_gone(self) -> list[Key]:
         """Return the missing paths whose absence has been confirmed."""
         return sorted(self._by_phase[PathPhase.GONE])
 
-    def changed_since_read(self, one: Examined) -> bool:
+    def is_outdated(self, one: Examined) -> bool:
         """Return whether a path got a hint while it was being read."""
         return self._records[one.job.folder, one.job.path].candidate.seen is None
 
@@ -318,7 +318,7 @@ class Candidates:
         """Follow a path no more that was read and decided on, unless it got a hint meanwhile."""
         record = self._records[one.job.folder, one.job.path]
         self._clear_reason(record)
-        self._advance(record, PathEvent.UNSETTLE if self.changed_since_read(one) else PathEvent.FINISH)
+        self._advance(record, PathEvent.UNSETTLE if self.is_outdated(one) else PathEvent.FINISH)
 
     def on_examine_failed(self, one: ExamineFailed, at: float) -> None:
         """Let a file settle again that could not be read as it had settled."""

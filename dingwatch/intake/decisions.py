@@ -55,7 +55,7 @@ class Baseline:
 
 @dataclass(slots=True)
 class Writes:
-    """What one tick writes to the ledger."""
+    """All that one tick writes to the ledger."""
 
     baselines: list[Baseline] = field(default_factory=list)
     new: list[NewVersion] = field(default_factory=list)
@@ -78,7 +78,7 @@ class Writes:
 
 @dataclass(slots=True)
 class Decided:
-    """What was decided in one tick."""
+    """All that one tick has decided."""
 
     writes: Writes = field(default_factory=Writes)
     finished: list[Settled] = field(default_factory=list)

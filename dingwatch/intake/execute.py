@@ -18,9 +18,9 @@ from dingwatch.intake.jobs import (
     Examine,
     Examined,
     ExamineFailed,
-    Expired,
-    FindExpired,
+    FindPrunable,
     Found,
+    FoundPrunable,
     Input,
     Job,
     LedgerFailed,
@@ -64,7 +64,7 @@ class _Watched:
 
 @dataclass(slots=True)
 class Executor:
-    """Carries out jobs, keeping the opened roots; `emit` takes what a scan finds on its way."""
+    """Carries out jobs and keeps the opened roots; `emit` takes what a scan finds before its end."""
 
     store: Store
     observer: Observer
@@ -79,11 +79,11 @@ class Executor:
         except Failure as failure:
             if isinstance(job, Examine):
                 return ExamineFailed(job, failure.verdict)
-            if isinstance(job, FindExpired):
-                return Expired((), job, None)  # the folder is down; it is asked again another day
+            if isinstance(job, FindPrunable):
+                return FoundPrunable((), job, None)  # the folder is down; it is asked again another day
             return Down(job.folder, failure.verdict)
         except LedgerError as error:
-            assert isinstance(job, Scan | FindExpired)  # noqa: S101 (no other job reads the ledger)
+            assert isinstance(job, Scan | FindPrunable)  # noqa: S101 (no other job reads the ledger)
             return LedgerFailed(job, error)
 
     def close(self) -> None:
@@ -94,7 +94,7 @@ class Executor:
     def _do(self, job: Job) -> Input:
         match job:
             case TakeBaseline(folder):
-                return Listed(folder, tuple(self._listing(folder)))
+                return Listed(folder, tuple(self._list(folder)))
             case Arm() | Check() | Scan():
                 return self._watch(job)
         return self._file(job)
@@ -108,30 +108,33 @@ class Executor:
             case Scan():
                 return self._scan(job)
 
-    def _file(self, job: Look | Examine | FindExpired) -> Input:
+    def _file(self, job: Look | Examine | FindPrunable) -> Input:
         match job:
             case Look():
                 return self._look(job)
             case Examine():
                 return self._examine(job)
-            case FindExpired():
-                return self._find_expired(job)
+            case FindPrunable():
+                return self._find_prunable(job)
 
-    def _of(self, folder: int) -> _Watched:
+    def _watched(self, folder: int) -> _Watched:
+        """Return how a folder is watched; raise Failure(FolderDown) when it has not been armed."""
         watched = self.watched.get(folder)
         if watched is None:
             raise Failure(FolderDown(Cause("closed", "", "FOLDER_DOWN"), Scope.FOLDER))
         return watched
 
-    def _root(self, folder: int) -> Root:
-        return self._of(folder).root
-
     def _arm(self, job: Arm) -> Armed:
-        """Watch first, then let the loop list: what comes in between is a hint."""
+        """Open a root and watch it.
+
+        The watch is set before anything is listed: a file that comes in between makes an event.
+        """
         settings = self.folders[job.folder]
         self.observer.disarm(job.folder)
         self.watched.pop(job.folder, None)  # jobs that still use the old root keep it open
         root = files.open_root(settings.root)
+        # inotify sees only what this kernel writes. That holds for a share that is mounted beneath the root,
+        # too, so one network mount anywhere in the folder makes all of it polled.
         table = mounts()
         within = mounted_beneath(settings.root, table)
         above = holding(settings.root, table)
@@ -140,14 +143,14 @@ class Executor:
             raise Failure(FolderDown(Cause("not_mounted", "", "NOT_MOUNTED"), Scope.FOLDER))
         network = any(mount.kind.network for mount in (above, *within))
         polls = job.poll or settings.watch == "poll" or (settings.watch == "auto" and network)
-        refused = None if polls else self._refused(settings)
+        refused = None if polls else self._arm_observer(settings)
         kind = WatchKind.POLL if polls or refused else WatchKind.INOTIFY
         self.watched[job.folder] = _Watched(root, kind, network, within)
-        root.verify()
+        root.verify()  # it may have been replaced before the watch was set
         return Armed(job.folder, kind, network, now, root.mounted, refused)
 
-    def _refused(self, settings: FolderSettings) -> Cause | None:
-        """Have the kernel tell of changes; return why it does not, where it has no watch left."""
+    def _arm_observer(self, settings: FolderSettings) -> Cause | None:
+        """Ask the kernel for events; return why there are none, where it has no watch left."""
         try:
             self.observer.arm(settings.id, settings.root, recursive=settings.filter.recursive)
         except Failure as failure:
@@ -157,8 +160,8 @@ class Executor:
         return None
 
     def _check(self, job: Check) -> Checked:
-        """See what no event tells: another root, another mount within it, a thread that died."""
-        watched = self._of(job.folder)
+        """Check what makes no event: another root, another mount within it, a dead thread of watchdog."""
+        watched = self._watched(job.folder)
         files.open_root(watched.root.path).close()  # it may be forbidden by now
         watched.root.verify()
         if mounted_beneath(watched.root.path, mounts()) != watched.mounts:
@@ -167,22 +170,26 @@ class Executor:
             raise Failure(FolderDown(Cause("watch_died", "", "FOLDER_DOWN"), Scope.FOLDER))
         return Checked(job.folder)
 
-    def _listing(self, folder: int) -> Iterator[tuple[bytes, Fingerprint]]:
+    def _list(self, folder: int) -> Iterator[tuple[bytes, Fingerprint]]:
         accepts = self.folders[folder].filter.accepts
-        for directory in walk(self._root(folder), self.folders[folder].filter.prunes):
+        for directory in walk(self._watched(folder).root, self.folders[folder].filter.prunes):
             for entry in directory.entries:
                 path = versions.join(directory.path, entry.name)
                 if accepts(path):
                     yield path, entry.fingerprint
 
     def _scan(self, job: Scan) -> Scanned:
-        """Compare by the directory: one query each, memory that does not grow with the files."""
+        """Compare a folder with the ledger, directory by directory.
+
+        One query for each, and memory that does not grow with the number of files.
+        """
         visited: set[bytes] = set()
         batch = _Batch(job.folder, self.emit)
         with self.store.reading() as connection:
-            for directory in walk(self._root(job.folder), self.folders[job.folder].filter.prunes):
+            for directory in walk(self._watched(job.folder).root, self.folders[job.folder].filter.prunes):
                 if directory.unreadable is not None:
                     if not isinstance(directory.unreadable, Vanished):
+                        # Its files are not missing: a subdirectory may be forbidden for an hour.
                         batch.unlisted.append((directory.path, directory.unreadable))
                     continue
                 visited.add(directory.path)
@@ -190,15 +197,16 @@ class Executor:
                 there = {entry.name for entry in directory.entries}
                 batch.unknown += self._unknown(job.folder, directory, listed)
                 batch.missing += [versions.join(directory.path, n) for n in listed.present if n not in there]
-                batch.irregular += self._accepted(job.folder, directory.path, directory.others)
+                batch.irregular += self._filter(job.folder, directory.path, directory.others)
                 batch.flush(BATCH)
+            # A directory that is gone is not met on the walk: its files are missing, too.
             unlisted = {path for path, _ in batch.unlisted}
             for path in versions.list_directories(connection, job.folder):
                 if path not in visited and path not in unlisted:
                     listed = versions.read_directory(connection, job.folder, path)
                     batch.missing += [versions.join(path, name) for name in listed.present]
-        watched = self._of(job.folder)
-        watched.root.verify()
+        watched = self._watched(job.folder)
+        watched.root.verify()  # else the last batch may have been found missing beneath another root
         batch.flush(0)
         if watched.kind is WatchKind.POLL:
             return Scanned(job.folder)
@@ -213,20 +221,21 @@ class Executor:
             for name, seen in ((one.name, one.fingerprint) for one in directory.entries)
             if (seen.size, seen.mtime_ns) not in listed.known.get(name, nothing)
         )
-        return self._accepted(folder, directory.path, names)
+        return self._filter(folder, directory.path, names)
 
-    def _accepted(self, folder: int, directory: bytes, names: Iterable[bytes]) -> Iterator[bytes]:
+    def _filter(self, folder: int, directory: bytes, names: Iterable[bytes]) -> Iterator[bytes]:
         accepts = self.folders[folder].filter.accepts
         return (path for name in names if accepts(path := versions.join(directory, name)))
 
     def _look(self, job: Look) -> Looked:
-        watched = self._of(job.folder)
+        watched = self._watched(job.folder)
         return Looked(job, tuple((path, _observe(watched, path)) for path in job.paths))
 
     def _examine(self, job: Examine) -> Examined:
-        watched = self._of(job.folder)
-        movable = tuple(rival for rival in job.rivals if not _holds(watched, rival))
+        watched = self._watched(job.folder)
+        movable = tuple(rival for rival in job.rivals if not _is_in_place(watched, rival))
         if any(rival.inode == job.fingerprint.inode for rival in movable):
+            # A renamed directory of films is recognised without reading them all.
             return Examined(job, None, movable)
         if job.locks_since is not None:
             locks = settle.lock_names(job.path.rpartition(b"/")[2])
@@ -234,20 +243,20 @@ class Executor:
         digest = files.digest(watched.root, job.path, job.fingerprint, lease=not watched.network)
         return Examined(job, digest, movable)
 
-    def _find_expired(self, job: FindExpired) -> Expired:
-        """Look once more: what is there is never forgotten, whatever the ledger says."""
+    def _find_prunable(self, job: FindPrunable) -> FoundPrunable:
+        """Look once more before a version is forgotten: while its file is there, it never is."""
         with self.store.reading() as connection:
             old = versions.list_prunable(connection, job.folder, job.before, job.after)
         last = old[-1].id if len(old) == versions.PRUNED_AT_ONCE else None
         if job.folder is not None:
-            watched = self._of(job.folder)
-            old = [one for one in old if _absent(watched, one.path)]
-        return Expired(tuple(one.id for one in old), job, last)
+            watched = self._watched(job.folder)
+            old = [one for one in old if _is_absent(watched, one.path)]
+        return FoundPrunable(tuple(one.id for one in old), job, last)
 
 
 @dataclass(slots=True)
 class _Batch:
-    """What a scan has found and not yet handed over."""
+    """Findings of a scan that are not yet handed over."""
 
     folder: int
     emit: Callable[[Input], None]
@@ -257,19 +266,19 @@ class _Batch:
     unlisted: list[tuple[bytes, Verdict]] = field(default_factory=list)
 
     def flush(self, least: int) -> None:
-        """Hand over what there is, once it is `least` paths."""
+        """Hand over the findings, once they are `least` paths or more."""
         if len(self.unknown) + len(self.missing) + len(self.irregular) < least:
             return
         found = Found(
             self.folder, tuple(self.unknown), tuple(self.missing), tuple(self.irregular), tuple(self.unlisted)
         )
         self.emit(found)
-        for handed_over in (self.unknown, self.missing, self.irregular):
-            handed_over.clear()
+        for paths in (self.unknown, self.missing, self.irregular):  # `unlisted` is needed at the end
+            paths.clear()
 
 
 def _observe(watched: _Watched, path: bytes) -> Fingerprint | Verdict:
-    """Look at one file; that the folder itself is down is no fact about a file."""
+    """Return a file's fingerprint, or why there is none; raise Failure when the folder itself is down."""
     try:
         return files.observe(watched.root, path, opened=watched.network)
     except Failure as failure:
@@ -278,14 +287,14 @@ def _observe(watched: _Watched, path: bytes) -> Fingerprint | Verdict:
         return failure.verdict
 
 
-def _absent(watched: _Watched, path: bytes) -> bool:
-    """Say whether nothing lies at a path."""
+def _is_absent(watched: _Watched, path: bytes) -> bool:
+    """Return whether nothing lies at a path."""
     seen = _observe(watched, path)
     return isinstance(seen, Vanished) and seen.cause.code == "absent"
 
 
-def _holds(watched: _Watched, known: Known) -> bool:
-    """Say whether a version's own path still holds it."""
+def _is_in_place(watched: _Watched, known: Known) -> bool:
+    """Return whether a version still lies at its own path."""
     seen = _observe(watched, known.path)
     if isinstance(seen, Fingerprint):
         return known.same_as(seen)

@@ -39,7 +39,7 @@ _HANGS: Final = FolderDown(Cause("hangs", "", "FOLDER_DOWN"), Scope.FOLDER)
 
 @dataclass(frozen=True, slots=True)
 class FolderSettings:
-    """What intake is to know of a folder of the configuration; durations in seconds."""
+    """A folder of the configuration, as far as intake is concerned; durations in seconds."""
 
     id: int
     root: bytes

@@ -1,4 +1,4 @@
-"""What the intake loop asks to have done, and what comes back: frozen values both ways.
+"""The jobs of the intake loop and their outcomes: frozen values both ways.
 
 Folders are named by their id in the ledger; `asked` is the monotonic instant at which a look was asked for.
 """
@@ -15,17 +15,17 @@ from dingwatch.watch import Hint, Overflow
 
 @dataclass(frozen=True, slots=True)
 class Arm:
-    """Open the root and begin to watch it; `poll` says that kernel events have failed there."""
+    """Open the root and begin to watch it; with `poll` without kernel events, which have failed there."""
 
     folder: int
     poll: bool = False
     home: Home | None = None
-    """Where the root lay at the first look; it is down while what was mounted there is missing."""
+    """Where the root lay at the first look; the folder is down while what was mounted there is missing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """See whether the root is there, is the one that was opened, and is being watched."""
+    """Check that the root is there, is the one that was opened, and is being watched."""
 
     folder: int
 
@@ -55,10 +55,10 @@ class Look:
 
 @dataclass(frozen=True, slots=True)
 class Examine:
-    """Read a settled file's digest, after a look at the versions that it may be a moved one of.
+    """Take the digest of a settled file, unless it turns out to be one of its `rivals` that was moved.
 
-    An editor's lock beside it holds it back when it changed at `locks_since` (wall clock) or later; None
-    when no lock does.
+    An editor's lock beside it keeps it waiting when the lock changed at `locks_since` (wall clock) or later;
+    None when no lock does.
     """
 
     folder: int
@@ -69,10 +69,10 @@ class Examine:
 
 
 @dataclass(frozen=True, slots=True)
-class FindExpired:
-    """Find versions that were missing before an instant (wall clock) and still are, by id after `after`.
+class FindPrunable:
+    """Find versions with an id over `after` that were missing before an instant (wall clock) and still are.
 
-    Folder None stands for what `send` was given.
+    Folder None stands for the files that `send` was given.
     """
 
     folder: int | None
@@ -80,14 +80,14 @@ class FindExpired:
     after: int = 0
 
 
-Job = Arm | Check | TakeBaseline | Scan | Look | Examine | FindExpired
+Job = Arm | Check | TakeBaseline | Scan | Look | Examine | FindPrunable
 
 
 @dataclass(frozen=True, slots=True)
 class Armed:
-    """The folder is watched; `mounted` says whether its root is a mount point, `home` where it lies now.
+    """The folder is watched; `home` is where its root lies now, `mounted` whether that is a mount point.
 
-    `refused` is why the kernel makes no events for it, where it should.
+    `refused` is why the kernel makes no events for it although it should; else None.
     """
 
     folder: int
@@ -107,7 +107,7 @@ class Checked:
 
 @dataclass(frozen=True, slots=True)
 class Down:
-    """The folder cannot be watched."""
+    """The folder cannot be watched, or is not the one that was."""
 
     folder: int
     verdict: Verdict
@@ -115,7 +115,7 @@ class Down:
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """Everything that lies in the folder."""
+    """All files in the folder that pass its filter."""
 
     folder: int
     files: tuple[tuple[bytes, Fingerprint], ...]
@@ -125,8 +125,8 @@ class Listed:
 class Found:
     """A part of what a scan found.
 
-    Paths in a state unknown to the ledger, paths that are missing, links and the like that are never sent,
-    and directories that cannot be listed.
+    These are paths in a state unknown to the ledger, paths that are missing, links and the like, which are
+    never sent, and directories that cannot be listed.
     """
 
     folder: int
@@ -146,24 +146,24 @@ class Scanned:
 
 @dataclass(frozen=True, slots=True)
 class LedgerFailed:
-    """The ledger could not be read for a job: it is asked for again."""
+    """The ledger could not be read for a job, which is to be asked for again."""
 
-    job: Scan | FindExpired
+    job: Scan | FindPrunable
     error: LedgerError
 
 
 @dataclass(frozen=True, slots=True)
-class Expired:
-    """Versions whose files are really not there; the search goes on after the id `last`, if any."""
+class FoundPrunable:
+    """Versions whose files are not there indeed; where `last` is an id, more may follow it."""
 
     ids: tuple[int, ...]
-    job: FindExpired
+    job: FindPrunable
     last: int | None
 
 
 @dataclass(frozen=True, slots=True)
 class Looked:
-    """What looks saw."""
+    """The fingerprints that looks saw, or why there are none."""
 
     job: Look
     seen: tuple[tuple[bytes, Fingerprint | Verdict], ...]
@@ -171,7 +171,7 @@ class Looked:
 
 @dataclass(frozen=True, slots=True)
 class Examined:
-    """The digest (None where a moved version was recognised without it), and the rivals that have moved."""
+    """The digest (None for a moved file recognised without it), and the rivals that were moved."""
 
     job: Examine
     digest: str | None
@@ -180,7 +180,7 @@ class Examined:
 
 @dataclass(frozen=True, slots=True)
 class ExamineFailed:
-    """The file could not be read as it settled."""
+    """The file could not be read as it had settled."""
 
     job: Examine
     verdict: Verdict
@@ -195,7 +195,7 @@ Input = (
     | Listed
     | Found
     | Scanned
-    | Expired
+    | FoundPrunable
     | LedgerFailed
     | Looked
     | Examined

@@ -16,9 +16,9 @@ from dingwatch.intake.jobs import (
     Down,
     Examined,
     ExamineFailed,
-    Expired,
-    FindExpired,
+    FindPrunable,
     Found,
+    FoundPrunable,
     Input,
     Job,
     LedgerFailed,
@@ -74,9 +74,9 @@ class IntakeLoop:
         self._decisions = Decisions(store, self._folders, app, refused)
         self._examined: list[Examined] = []
         self._homes: dict[int, Home] = {}
-        self._find_expired: list[FindExpired] = []
-        self._expiry_asked_at: dict[int | None, float] = {}
-        self._expired: list[Expired] = []
+        self._find_prunable: list[FindPrunable] = []
+        self._prunable_asked_at: dict[int | None, float] = {}
+        self._prunable: list[FoundPrunable] = []
         self._offset: float | None = None
 
     # --- What others may ask ---------------------------------------------------------------------
@@ -112,8 +112,8 @@ class IntakeLoop:
             self._enter(one, now)
         jobs = [job for folder in self._folders.values() for job in folder.jobs(now.monotonic)]
         if not self._outage.affects(self):
-            jobs += self._find_expired
-            self._find_expired.clear()
+            jobs += self._find_prunable
+            self._find_prunable.clear()
         written = False
         try:
             decided = self._decide(now)
@@ -154,8 +154,8 @@ class IntakeLoop:
         match one:
             case Examined():
                 self._examined.append(one)
-            case Expired():
-                self._on_expired(one)
+            case FoundPrunable():
+                self._on_prunable(one)
             case Overflow():
                 self._scan_all(now.monotonic)
             case LedgerFailed(job, error):
@@ -166,12 +166,12 @@ class IntakeLoop:
             case Hint() | Found() | Looked() | ExamineFailed():
                 self._enter_path(one, now.monotonic)
 
-    def _ask_again(self, job: Scan | FindExpired, at: float) -> None:
+    def _ask_again(self, job: Scan | FindPrunable, at: float) -> None:
         match job:
             case Scan(folder):
                 self._folders[folder].on_scan_failed(at + RETRY_SECONDS)
-            case FindExpired():
-                self._find_expired.append(job)
+            case FindPrunable():
+                self._find_prunable.append(job)
 
     def _enter_folder(self, one: Armed | Checked | Listed | Scanned | Down, now: Now) -> None:
         at, folder = now.monotonic, self._folders[one.folder]
@@ -189,7 +189,7 @@ class IntakeLoop:
             case Scanned():
                 self._outage.end(self)  # the scan has read the ledger
                 folder.on_scanned(one, at)
-                self._expire_daily(folder.id, now)
+                self._prune_daily(folder.id, now)
             case Down(verdict=verdict):
                 self._on_down(folder, verdict, at)
 
@@ -234,7 +234,7 @@ class IntakeLoop:
                 decided = self._decisions.decide(connection, batch, now)
                 self._decisions.write(connection, decided, now)
                 save_homes(connection, self._homes)
-                for one in self._expired:
+                for one in self._prunable:
                     versions.prune(connection, one.job.folder, one.job.before, one.ids)
             self._outage.end(self)
         self._take_over(batch, decided, now.monotonic)
@@ -245,15 +245,15 @@ class IntakeLoop:
         return Batch(
             listed=[one.listing for one in self._folders.values() if one.listing is not None],
             settled=candidates.next_settled(EXAMINE_AT_ONCE - candidates.reading),
-            examined=[one for one in self._examined if not candidates.changed_since_read(one)],
-            gone=candidates.gone(),
+            examined=[one for one in self._examined if not candidates.is_outdated(one)],
+            gone=candidates.list_gone(),
         )
 
     def _is_certain(self, batch: Batch) -> bool:
         """Return whether something is certain to be written; in an outage, whether writing is to be tried."""
         new = any(not self._candidates.must_read(one) for one in batch.examined)
         tried = self._outage.affects(self) and not batch.empty
-        return bool(new or batch.listed or self._homes or self._expired or tried)
+        return bool(new or batch.listed or self._homes or self._prunable or tried)
 
     def _take_over(self, batch: Batch, decided: Decided, at: float) -> None:
         """Act by what was decided and is on disk, and log it."""
@@ -274,7 +274,7 @@ class IntakeLoop:
             baseline.folder.on_baseline_written(len(baseline.old))
             candidates.on_folder_up(baseline.folder.id)
         self._examined.clear()
-        self._expired.clear()
+        self._prunable.clear()
         self._homes.clear()
         self._log_decided(decided)
 
@@ -285,17 +285,17 @@ class IntakeLoop:
         for folder in decided.floods:
             self._log(Log.FLOOD, folder=folder.settings.name, most=folder.settings.hold_over)
 
-    # --- Forgetting ------------------------------------------------------------------------------
+    # --- Pruning ---------------------------------------------------------------------------------
 
-    def _expire_daily(self, folder: int, now: Now) -> None:
-        """Ask once a day, after a scan, for versions that have been gone for longer than `keep`."""
+    def _prune_daily(self, folder: int, now: Now) -> None:
+        """Ask once a day, after a scan, for versions that have been missing for longer than `keep`."""
         for one in (folder, None):
-            if now.monotonic >= self._expiry_asked_at.get(one, float("-inf")) + DAY:
-                self._expiry_asked_at[one] = now.monotonic
-                self._find_expired.append(FindExpired(one, now.wall - self._keep))
+            if now.monotonic >= self._prunable_asked_at.get(one, float("-inf")) + DAY:
+                self._prunable_asked_at[one] = now.monotonic
+                self._find_prunable.append(FindPrunable(one, now.wall - self._keep))
 
-    def _on_expired(self, one: Expired) -> None:
+    def _on_prunable(self, one: FoundPrunable) -> None:
         if one.ids:
-            self._expired.append(one)
+            self._prunable.append(one)
         if one.last is not None:
-            self._find_expired.append(replace(one.job, after=one.last))
+            self._find_prunable.append(replace(one.job, after=one.last))

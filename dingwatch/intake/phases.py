@@ -41,7 +41,7 @@ def diagram(table: Table[P, E]) -> str:
 
 
 class PathPhase(StrEnum):
-    """Where a path stands between its first hint and the decision on it."""
+    """The phase of a path between its first hint and the decision on it."""
 
     IDLE = "idle"
     """Decided on, or never heard of: nothing is kept of it."""
@@ -62,7 +62,7 @@ class PathPhase(StrEnum):
 
 
 class PathEvent(StrEnum):
-    """What can happen to a path."""
+    """An event that can happen to a path."""
 
     HINT = "hint"
     """Something may have happened to it."""
@@ -144,7 +144,7 @@ LOOK_OUT: Final = frozenset(phase for phase in PathPhase if PathEvent.SUSPEND in
 
 
 class WatchPhase(StrEnum):
-    """Where the watch of a folder stands."""
+    """The phase of a folder's watch."""
 
     DOWN = "down"
     """It is not watched, and is to be armed at the next check."""
@@ -158,7 +158,7 @@ class WatchPhase(StrEnum):
 
 
 class WatchEvent(StrEnum):
-    """What can happen to the watch of a folder."""
+    """An event that can happen to the watch of a folder."""
 
     ARM = "arm"
     """Its root is to be opened and watched."""
@@ -229,7 +229,7 @@ class Coverage(StrEnum):
 
 
 class CoverageEvent(StrEnum):
-    """What a scan or an arming shows of the kernel's events."""
+    """A finding about the kernel's events, of a scan or an arming."""
 
     COMPLETE = "complete"
     """Every directory makes events."""
