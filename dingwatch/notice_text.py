@@ -1,4 +1,4 @@
-"""What is said about a file: the notice in its place, and the line before it.
+"""The texts about a file that people read in DingTalk: the notice in its place, and the caption before it.
 
 Pure functions. Both are markdown in which nothing of a file's name means anything. The escapes are those of
 CommonMark; that DingTalk honours them is unverified [?], so that only what would mean something is escaped,
@@ -20,7 +20,7 @@ from dingwatch.texts import Language, Notices
 LONGEST_TITLE: Final = 200
 LONGEST_NAME: Final = 600
 LONGEST_PATH: Final = 900
-LONGEST_LINE: Final = 1600
+LONGEST_CAPTION: Final = 1600
 """Bytes in a request, so that all of a message fits the 2,048 of one to a chat (KB:1488) as well."""
 
 _SEPARATORS: Final = " \t·•|,，、;；-–—/~"
@@ -29,14 +29,14 @@ _BRACKETS: Final = frozenset({"()", "（）", "[]", "【】"})
 
 @dataclass(frozen=True, slots=True)
 class Wording:
-    """What a folder's settings have to say about its files."""
+    """How a folder's notices and captions are worded."""
 
     language: Language = Language.EN
     folder: str = ""
     location: str | None = None
     """Where people find the folder, in their own notation."""
-    template: str | None = None
-    """The line before each file; None: there is none."""
+    caption: str | None = None
+    """The template of the caption before each file; None: there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,40 +48,40 @@ class Message:
 
 
 def notice(wording: Wording, path: bytes, size: int) -> Message:
-    """Return what goes instead of a file: its name, its size in bytes said shortly, and where people find it.
+    """Return the notice that goes instead of a file: its name, its size, and where people find it.
 
     `path` is the file's within its folder.
     """
     shown = displayed_name(path)
     name = shown.rpartition("/")[2]
-    said = [Notices.FILE.render(wording.language, name=_fitted(name, LONGEST_NAME), size=human_size(size))]
+    said = [Notices.FILE.render(wording.language, name=_fit(name, LONGEST_NAME), size=human_size(size))]
     if wording.location:
-        place = _code(_cut(joined(wording.location, shown), LONGEST_PATH))
-        said.append(Notices.PLACE.render(wording.language, place=place))
+        path_shown = _code(_cut(join_location(wording.location, shown), LONGEST_PATH))
+        said.append(Notices.PLACE.render(wording.language, place=path_shown))
     return Message(_cut(name, LONGEST_TITLE), "\n\n".join(said))
 
 
-def line(wording: Wording, path: bytes, size: int, *, changed: bool) -> Message | None:
-    """Return what goes before a file, by the folder's template; None when that has nothing to say.
+def caption(wording: Wording, path: bytes, size: int, *, changed: bool) -> Message | None:
+    """Return the caption that goes before a file; None where the folder's template comes out empty.
 
-    `changed` says that the recipient was sent an earlier version of the path.
+    `changed`: the recipient was sent an earlier version of the path.
     """
-    if wording.template is None:
+    if wording.caption is None:
         return None
     shown = displayed_name(path)
     name = shown.rpartition("/")[2]
     values = {
-        "name": _fitted(name, LONGEST_NAME),
+        "name": _fit(name, LONGEST_NAME),
         "size": human_size(size),
-        "folder": escaped(wording.folder),
-        "path": _fitted(shown, LONGEST_PATH),
+        "folder": escape(wording.folder),
+        "path": _fit(shown, LONGEST_PATH),
         "change": Notices.CHANGED.render(wording.language) if changed else "",
     }
-    text = _cut(filled(wording.template, values), LONGEST_LINE, written=str)
+    text = _cut(fill(wording.caption, values), LONGEST_CAPTION, written=str)
     return Message(_cut(name, LONGEST_TITLE), text) if text else None
 
 
-def joined(location: str, path: str) -> str:
+def join_location(location: str, path: str) -> str:
     r"""Return where a file lies, in the location's own notation: `\\nas\财务` has backslashes."""
     separator = "\\" if "\\" in location else "/"
     return location.rstrip(separator) + separator + path.replace("/", separator)
@@ -101,8 +101,8 @@ def human_size(size: int) -> str:
 # --- Templates -----------------------------------------------------------------------------------
 
 
-def filled(template: str, values: Mapping[str, str]) -> str:
-    """Fill a template in; what separates a value that is empty from the others goes with it."""
+def fill(template: str, values: Mapping[str, str]) -> str:
+    """Fill a template in; an empty value takes its separator with it: `{name} · {change}` becomes `a.pdf`."""
     pieces = [(text, name) for text, name, _, _ in Formatter().parse(template)]
     said, before = "", ""
     for i, (text, name) in enumerate(pieces):
@@ -113,13 +113,13 @@ def filled(template: str, values: Mapping[str, str]) -> str:
             before = ""
         else:
             after = pieces[i + 1][0] if i + 1 < len(pieces) else ""
-            before, after = _closed(before, after, first=not said)
+            before, after = _close_gap(before, after, first=not said)
             if i + 1 < len(pieces):
                 pieces[i + 1] = (after, pieces[i + 1][1])
     return (said + before).strip()
 
 
-def _closed(before: str, after: str, *, first: bool) -> tuple[str, str]:
+def _close_gap(before: str, after: str, *, first: bool) -> tuple[str, str]:
     """Close the gap that an empty value leaves between two texts; `first` when nothing stands before."""
     if before[-1:] + after[:1] in _BRACKETS:
         before, after = before[:-1], after[1:]
@@ -150,7 +150,7 @@ _ACTIVE: Final = re.compile(
 _NUMBERED: Final = re.compile(r"^(\d{1,9})(?=[.)](?:\s|$))")
 
 
-def escaped(text: str) -> str:
+def escape(text: str) -> str:
     """Return a text of one line as markdown that shows it and nothing else."""
     return _NUMBERED.sub(r"\1\\", _ACTIVE.sub(r"\\\g<0>", text))
 
@@ -158,15 +158,18 @@ def escaped(text: str) -> str:
 def _code(text: str) -> str:
     """Return a path as code, which may be copied as it is, unless something in it would end that."""
     plain = text.replace("\\", "/")
-    return f"`{text}`" if escaped(plain) == plain else escaped(text)
+    return f"`{text}`" if escape(plain) == plain else escape(text)
 
 
-def _fitted(text: str, longest: int) -> str:
-    return escaped(_cut(text, longest))
+def _fit(text: str, longest: int) -> str:
+    return escape(_cut(text, longest))
 
 
-def _cut(text: str, longest: int, *, written: Callable[[str], str] = escaped) -> str:
-    """Take out of a text's middle what is too much, for it to be so many bytes in a request as `written`."""
+def _cut(text: str, longest: int, *, written: Callable[[str], str] = escape) -> str:
+    """Cut a text in its middle, so that it takes at most so many bytes in a request when it is `written`.
+
+    The middle, because the end of a name tells versions apart and its extension.
+    """
     kept, shown = len(text), text
     while len(json.dumps(written(shown), ensure_ascii=False).encode()) > longest:
         kept = kept * 9 // 10

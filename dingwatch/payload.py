@@ -1,4 +1,4 @@
-"""How a file goes out: in what form, by which route, under which name, and what its upload is known by.
+"""The payload of a file: form, route, name and upload key of what goes out.
 
 Pure functions of the file's name, size and digest and of its folder's settings.
 """
@@ -54,7 +54,7 @@ class Payload:
 
     @property
     def notice(self) -> bool:
-        """Say whether a message goes instead of the file."""
+        """Return whether a message goes instead of the file."""
         return self.key.type == NOTICE
 
     @property
@@ -64,11 +64,11 @@ class Payload:
 
 
 def choose_payload(
-    name: bytes, size: int, digest: str, code: PayloadPolicy, refused: Collection[str]
+    name: bytes, size: int, digest: str, policy: PayloadPolicy, refused: Collection[str]
 ) -> Payload:
     """Choose how a file of `size` bytes goes out.
 
-    `refused` is what DingTalk has refused: extensions that no upload may have, and `refused_as_image`.
+    `refused` is what DingTalk has refused: extensions that no upload may have, and `image_refusal`.
 
     A name without extension, or with a refused one, goes zipped as `name.ext.zip`. What is larger than
     the media limit, or might be once zipped, goes as the folder says large files do.
@@ -76,35 +76,35 @@ def choose_payload(
     shown = displayed_name(name)
     kind = extension(shown)
     zipped = not kind or kind in refused
-    large = size > code.media_limit - (ZIP_MARGIN if zipped else 0)
-    if code.send_as == NOTICE or (large and code.large == NOTICE):
-        return Payload(Form.PLAIN, shown, UploadKey(code.app, NOTICE, "", ""))
-    if large and code.large == "drive":
-        return _entry(shown, digest, code.app, DRIVE + code.space)
+    large = size > policy.media_limit - (ZIP_MARGIN if zipped else 0)
+    if policy.send_as == NOTICE or (large and policy.large == NOTICE):
+        return Payload(Form.PLAIN, shown, UploadKey(policy.app, NOTICE, "", ""))
+    if large and policy.large == "drive":
+        return _entry(shown, digest, policy.app, DRIVE + policy.space)
     if zipped:
-        made = _zipped(shown, digest, code.app)
-    elif code.send_as == IMAGE and kind in IMAGES and not _is_refused_as_image(kind, size, refused):
-        return Payload(Form.PLAIN, shown, UploadKey(code.app, IMAGE, digest, kind))  # shows no name
+        payload = _zip(shown, digest, policy.app)
+    elif policy.send_as == IMAGE and kind in IMAGES and not _is_refused_as_image(kind, size, refused):
+        return Payload(Form.PLAIN, shown, UploadKey(policy.app, IMAGE, digest, kind))  # shows no name
     else:
-        made = Payload(Form.PLAIN, shown, UploadKey(code.app, FILE, digest, kind))
-    return _named(made) if code.named else made
+        payload = Payload(Form.PLAIN, shown, UploadKey(policy.app, FILE, digest, kind))
+    return _show_name(payload) if policy.named else payload
 
 
 def rebuild_payload(
     name: bytes, digest: str, app: str, form: Form, kind: str, *, named: bool = False
 ) -> Payload:
-    """Return the dress in which a file was uploaded as a `kind`, whatever has been learnt or set since."""
+    """Return the payload of a file that was uploaded as a `kind`, whatever has been learnt or set since."""
     shown = displayed_name(name)
     if kind.startswith(DRIVE):
         return _entry(shown, digest, app, kind)
     if form is Form.ZIP:
-        made = _zipped(shown, digest, app)
+        payload = _zip(shown, digest, app)
     else:
-        made = Payload(Form.PLAIN, shown, UploadKey(app, kind, digest, extension(shown)))
-    return _named(made) if named else made
+        payload = Payload(Form.PLAIN, shown, UploadKey(app, kind, digest, extension(shown)))
+    return _show_name(payload) if named else payload
 
 
-def _named(payload: Payload) -> Payload:
+def _show_name(payload: Payload) -> Payload:
     return replace(payload, key=replace(payload.key, name=payload.name))
 
 
@@ -112,7 +112,7 @@ _IMAGE_OF: Final = f"{IMAGE}/"
 _IMAGE_FROM: Final = f"{IMAGE}>="
 
 
-def refused_as_image(extension: str, size: int | None) -> str:
+def image_refusal(extension: str, size: int | None) -> str:
     """Return the word for what is not taken as an image: an extension, or so many bytes and more."""
     return f"{_IMAGE_OF}{extension}" if size is None else f"{_IMAGE_FROM}{size}"
 
@@ -127,7 +127,7 @@ def _entry(shown: str, digest: str, app: str, kind: str) -> Payload:
     return Payload(Form.PLAIN, entry, UploadKey(app, kind, digest, extension(entry), entry))
 
 
-def _zipped(shown: str, digest: str, app: str) -> Payload:
+def _zip(shown: str, digest: str, app: str) -> Payload:
     """The upload key's content of an archive is a hash of what the archive is made of."""
     made_of = hashlib.sha256(f"zip\0{shown}\0{digest}".encode()).hexdigest()
     return Payload(Form.ZIP, f"{shown}.zip", UploadKey(app, FILE, made_of, "zip"))

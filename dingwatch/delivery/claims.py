@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from dingwatch import names, policy
+from dingwatch import names, notice_text, policy
 from dingwatch.delivery import drives
 from dingwatch.delivery.jobs import FetchToken, Send, SendCaption, Upload
 from dingwatch.delivery.limits import APP, Target, hosts_of, message_target
@@ -23,7 +23,7 @@ from dingwatch.ledger.transitions import Change
 from dingwatch.ledger.uploads import set_payload, set_upload_states
 from dingwatch.lifecycle import IN_WORK, Event, State
 from dingwatch.model import Cause, Form, Route
-from dingwatch.notice_text import Message, line, notice
+from dingwatch.notice_text import Message
 from dingwatch.pace import LONG_AGO
 from dingwatch.payload import Payload, choose_payload, rebuild_payload
 from dingwatch.recipients import recipient_kind
@@ -236,7 +236,7 @@ def _issue_file(tick: TickContext, rows: tuple[Delivery, ...], target: Target, p
         *(Change(one.id, Event.CLAIM, State.UPLOADED, None, columns, one.version) for one in rows),
     )
     wording = tick.settings.of_folder(row.folder).wording
-    instead = notice(wording, row.path, row.fingerprint.size) if payload.notice else None
+    instead = notice_text.notice(wording, row.path, row.fingerprint.size) if payload.notice else None
     tick.issue(Send(rows, target, row.remote_id or "", payload, instead))
 
 
@@ -244,10 +244,10 @@ def _caption_before(tick: TickContext, ready: _Ready) -> Message | None:
     """Return the caption that is to go before a row's file; None where there is none, or it has gone."""
     row = ready.row
     wording = tick.settings.of_folder(row.folder).wording
-    if ready.payload.notice or row.caption_sent_at is not None or wording.template is None:
+    if ready.payload.notice or row.caption_sent_at is not None or wording.caption is None:
         return None
     changed = queues.was_sent_before(tick.connection, row.id)
-    return line(wording, row.path, row.fingerprint.size, changed=changed)
+    return notice_text.caption(wording, row.path, row.fingerprint.size, changed=changed)
 
 
 def _others_ready(tick: TickContext, ready: _Ready, caption: Message | None) -> Iterator[Delivery]:

@@ -26,7 +26,7 @@ SCENE = "dingwatch"
 
 @dataclass(frozen=True, slots=True)
 class Operator:
-    """Whose rights the drive is used with, and what the spaces of this ledger are told apart by."""
+    """The person whose rights the drive is used with, and what tells this ledger's spaces from others'."""
 
     union_id: str
     ledger: str
@@ -62,7 +62,7 @@ class DriveUploader:
                 return self._commit(job)
 
     def _forget(self, job: DriveJob) -> None:
-        """DingTalk has lost an upload, or the space that it was for."""
+        """Forget what is known of an upload that DingTalk has lost; it may have lost the whole space."""
         with self._lock:
             self._spaces.pop(job.payload.key.type, None)
             if not isinstance(job, Begin) and job.session is not None:
@@ -73,7 +73,7 @@ class DriveUploader:
         return self.client.storage(self.operator.union_id)
 
     def _space(self, job: DriveJob) -> str:
-        """Return the id of the folder's own space; asked for once, and made if there is none."""
+        """Return the id of the folder's own space; DingTalk makes it when it is asked for the first time."""
         kind = job.payload.key.type
         with self._lock:
             if kind not in self._spaces:
@@ -95,7 +95,11 @@ class DriveUploader:
         return PutDone(UploadSession(space, session.upload_key))
 
     def _put_part(self, job: Put, session: UploadSession) -> PutDone:
-        """Put a part; an address whose time is over is asked for anew, once."""
+        """Put a part; when its address has expired, ask for another once.
+
+        Addresses are fetched ahead, so after a pause the first one may be too old. If a fresh one is refused
+        as well, it is not the address.
+        """
         try:
             self._put(job, self._address(job, session))
         except Failure as failure:
@@ -112,7 +116,7 @@ class DriveUploader:
             self._storage.put(address, Content(part.size, lambda: pieces(part.offset, part.size)))
 
     def _address(self, job: Put, session: UploadSession) -> SignedAddress:
-        """Return where a part goes; those of the next ones are asked for with it, in one call."""
+        """Return where a part goes; one billed call fetches the addresses of the next parts as well."""
         with self._lock:
             known = self._addresses.setdefault(session.key, {})
             if job.part.number not in known:
@@ -120,7 +124,11 @@ class DriveUploader:
             return known.pop(job.part.number)
 
     def _commit(self, job: Commit) -> UploadDone:
-        """Make an entry, when the file is still what settled: it was read part by part, over a long time."""
+        """Make an entry, if the file is still what settled.
+
+        Each part is read when its turn comes, and 100 GB take hours: somebody may have written to the file
+        meanwhile, and every part would be whole while the entry would be of no version.
+        """
         row = job.source
         with self._lock:
             self._addresses.pop(job.session.key, None)

@@ -29,7 +29,7 @@ from dingwatch.recipients import Sender
 
 @dataclass(frozen=True, slots=True)
 class Executor:
-    """Carries out jobs; without a `storer` there is no drive."""
+    """Carries out jobs; without a `drive_uploader` there is no drive."""
 
     client: Client
     reader: Reader

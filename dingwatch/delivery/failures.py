@@ -44,7 +44,7 @@ from dingwatch.model import (
     Verdict,
 )
 from dingwatch.pace import LONG_AGO
-from dingwatch.payload import IMAGE, refused_as_image
+from dingwatch.payload import IMAGE, image_refusal
 from dingwatch.policy import Consequence, Rules
 from dingwatch.recipients import recipient_kind
 from dingwatch.texts import Log
@@ -181,7 +181,7 @@ def _is_no_image(verdict: Verdict) -> bool:
 def _send_as_file(tick: TickContext, job: Upload | DriveJob, verdict: Verdict) -> None:
     """Remember what is not taken as an image, and have it go as a file."""
     size = None if isinstance(verdict, TypeRefused) else job.source.fingerprint.size
-    _remember_refused(tick, refused_as_image(job.payload.key.extension, size))
+    _remember_refused(tick, image_refusal(job.payload.key.extension, size))
     tick.log_row(Log.IMAGE_REFUSED, job.source, verdict.cause.code, verdict.cause.message, "")
     columns = {"due": tick.now, "attempts": ONE_MORE}
     tick.apply(

@@ -1,4 +1,4 @@
-"""What holds deliveries back: pauses and their probes, and the pace. Kept between ticks, no I/O."""
+"""What holds jobs back: pauses with their probes, and the pace. No I/O."""
 
 from __future__ import annotations
 

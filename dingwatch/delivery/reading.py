@@ -57,7 +57,7 @@ class Reader:
         return self._in_time(row, partial(files.zipped, name=name, limit=limit))
 
     def _in_time(self, row: Delivery, read: Callable[[files.Root, bytes, Fingerprint, str], T]) -> T:
-        """Have a file read in a thread of its folder's, and wait for so long and no longer."""
+        """Read a file in a thread of its folder's; give up after `patience`."""
 
         def reading() -> T:
             with self._beneath_root(row) as (root, path):
@@ -84,7 +84,7 @@ class Reader:
         self._wait(row, paused.close, self.piece_patience)
 
     def require_unchanged(self, row: Delivery) -> None:
-        """Read a file through, and see that it is still what settled.
+        """Read a file through, and compare its digest with what settled.
 
         Raises:
             Failure: Vanished(`changed`) when it is not; else as `reading`.
@@ -96,7 +96,7 @@ class Reader:
         if hasher.hexdigest() != row.digest:
             raise files.changed()
 
-    def taken_back(self, rows: Iterable[Delivery]) -> Iterator[tuple[Delivery, Cause]]:
+    def find_withdrawn(self, rows: Iterable[Delivery]) -> Iterator[tuple[Delivery, Cause]]:
         """Yield the rows of one folder whose file is gone or another, as far as that can be known."""
         for row in rows:
             try:
@@ -135,14 +135,18 @@ class Reader:
     # --- Threads -------------------------------------------------------------------------------
 
     def _wait(self, row: Delivery, call: Callable[[], T], seconds: float) -> T:
-        """Have something done in a thread of a folder's, and wait for so long and no longer."""
+        """Call in a thread of the row's folder; give up after so many seconds.
+
+        A read on a share whose server has gone may never return. The thread is lost then, and only its own
+        folder's uploads wait for it.
+        """
         try:
             return files.wait_for(self._threads_of(row.folder).submit(call), seconds)
         except OSError as error:
             raise Failure(files.verdict_of(error)) from None
 
     def close(self) -> None:
-        """Begin no more; what hangs is left behind."""
+        """Start no more reads; threads that hang are left behind."""
         with self._lock:
             for threads in self._threads.values():
                 threads.shutdown(wait=False, cancel_futures=True)
@@ -155,9 +159,11 @@ class Reader:
 
     @contextmanager
     def _beneath_root(self, row: Delivery) -> Iterator[tuple[files.Root, bytes]]:
-        """Open a row's root; on another device than its file's, absence may be that of the share.
+        """Open the root that a row's path lies beneath.
 
-        Intake finds that out: it knows where the folder's root belongs.
+        When a share is unmounted, its mount point is an empty directory of another device, and every file
+        beneath it is absent. Such a file waits: intake, which knows where the root belongs, decides whether
+        the share is down or the file gone.
         """
         # What `send FILE…` was given lies beneath no folder: its root is the directory it lies in.
         root_path, path = (

@@ -77,7 +77,7 @@ class Settings:
     @property
     def has_captions(self) -> bool:
         """Whether any folder has a caption before its files."""
-        return any(one.wording.template for one in self.folders.values())
+        return any(one.wording.caption for one in self.folders.values())
 
     def of_folder(self, folder: int | None) -> FolderPolicy:
         """Return the policy of a folder; the plain one where the configuration has none."""

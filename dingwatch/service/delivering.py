@@ -135,7 +135,7 @@ class DeliverySide:
         folders: dict[int | None, list[Delivery]] = {}
         for row in self.loop.list_unread():
             folders.setdefault(row.folder, []).append(row)
-        missing = [found for rows in folders.values() for found in self._reader.taken_back(rows)]
+        missing = [found for rows in folders.values() for found in self._reader.find_withdrawn(rows)]
         if missing:
             self.loop.withdraw(missing, time.time())
 

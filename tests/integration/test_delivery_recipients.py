@@ -66,7 +66,7 @@ def desk(tmp_path: Path, blank_ledger: Path) -> Iterator[Desk]:
 def saying(tmp_path: Path, blank_ledger: Path) -> Iterator[Desk]:
     """A desk whose folder has a line before each file."""
     made = desk_of(tmp_path, blank_ledger, *PERSONS, "cidA")
-    made.settings = settings_of(made, wording=Wording(template="{name} {change}"))
+    made.settings = settings_of(made, wording=Wording(caption="{name} {change}"))
     made.restart()
     yield made
     made.store.close()
@@ -286,7 +286,7 @@ def test_persons_get_the_same_line_together(saying: Desk) -> None:
 def test_no_line_goes_before_a_notice(tmp_path: Path, blank_ledger: Path) -> None:
     """The notice says all of it."""
     desk = desk_of(tmp_path, blank_ledger, "cidA")
-    desk.settings = settings_of(desk, "notice", Wording(template="{name}"))
+    desk.settings = settings_of(desk, "notice", Wording(caption="{name}"))
     desk.restart()
     (row,) = desk.drop("a.pdf")
     jobs = desk.tick() + desk.tick() + desk.tick()

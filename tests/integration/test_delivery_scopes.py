@@ -58,7 +58,7 @@ REFUSALS: tuple[tuple[Verdict, bool], ...] = (
 def desk(tmp_path: Path, blank_ledger: Path) -> Iterator[Desk]:
     """A desk with a caption before each file, whose large files go by the drive."""
     code = PayloadPolicy(APP, MEDIA_LIMIT, space="1", large="drive")
-    policy = FolderPolicy(code, Wording(template="{name}"))
+    policy = FolderPolicy(code, Wording(caption="{name}"))
     made = Desk(tmp_path, blank_ledger, Settings(APP, folders={1: policy, None: policy}))
     yield made
     made.store.close()

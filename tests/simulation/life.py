@@ -382,7 +382,7 @@ class Life:
         self._intake_perform = intake.Executor(
             self.store, self.observer, {one.id: one for one in settings}, self.intake_in_put
         )
-        wording = Wording(template="{name}") if self.shape.lines else Wording()
+        wording = Wording(caption="{name}") if self.shape.lines else Wording()
         policy = FolderPolicy(PayloadPolicy(APP, MEDIA_LIMIT), wording, self.shape.unsupported)
         self.delivery = DeliveryLoop(
             self.store,

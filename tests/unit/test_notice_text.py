@@ -8,11 +8,11 @@ from dingwatch.notice_text import (
     LONGEST_NAME,
     Message,
     Wording,
-    escaped,
-    filled,
+    caption,
+    escape,
+    fill,
     human_size,
-    joined,
-    line,
+    join_location,
     notice,
 )
 from dingwatch.texts import Language
@@ -52,27 +52,27 @@ def render(markdown: str) -> str:
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_name_is_shown_as_it_is(name: str) -> None:
     """Nothing of a file's name is taken for markdown, at the beginning of a line or within it."""
-    assert render(escaped(name)) == name
-    assert render(f"来自 {escaped(name)} 的文件") == f"来自 {name} 的文件"
+    assert render(escape(name)) == name
+    assert render(f"来自 {escape(name)} 的文件") == f"来自 {name} 的文件"
 
 
 @given(st.text(st.characters(categories=("L", "N", "P", "S")), min_size=1, max_size=30))
 def test_no_name_means_anything(name: str) -> None:
     """Whatever the name is, people see it and nothing else."""
-    assert render(escaped(name)) == name
+    assert render(escape(name)) == name
 
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_link_is_broken_up_for_readers_without_escapes(name: str) -> None:
     """That DingTalk knows escapes is unverified; a link must not come about either way."""
-    assert "](" not in escaped(name)
+    assert "](" not in escape(name)
     assert "](" not in notice(SHARE, name.encode(), 1).text
 
 
 def test_usual_names_are_not_touched() -> None:
     """Where escapes are not known, the names of every day still look as they are."""
     for name in ("报告_2024-终稿 (2).xlsx", "a.b+c,d=e@f&g.tar.gz", "1.pdf"):
-        assert escaped(name) == name
+        assert escape(name) == name
 
 
 def test_a_notice_names_the_file_its_size_and_its_place() -> None:
@@ -103,7 +103,7 @@ def test_a_hostile_path_does_not_break_out_of_its_place() -> None:
 )
 def test_a_place_is_written_in_the_style_of_its_location(location: str, where: str) -> None:
     """Backslashes where people use them, else slashes; one between the two."""
-    assert joined(location, "a/b.pdf") == where
+    assert join_location(location, "a/b.pdf") == where
 
 
 @pytest.mark.parametrize("name", ["长" * 85, "_" * 255, "\\" * 255, "[" * 255, '"' * 255])
@@ -111,27 +111,27 @@ def test_a_notice_of_the_longest_names_fits_an_old_message(name: str) -> None:
     """A message to a chat has 2,048 bytes; what is too long loses its middle."""
     made = notice(SHARE, "/".join([name] * 16).encode(), 1 << 40)
     assert len(f"{made.title}{made.text}".encode()) < 1900
-    assert len(escaped(name).encode()) <= LONGEST_NAME or "…" in made.text
+    assert len(escape(name).encode()) <= LONGEST_NAME or "…" in made.text
 
 
 def test_a_line_says_that_a_version_is_new() -> None:
     """`{change}` is empty for the first version, and its separator goes with it."""
-    first, second = (line(SHARE, b"d/a.pdf", 1500, changed=changed) for changed in (False, True))
+    first, second = (caption(SHARE, b"d/a.pdf", 1500, changed=changed) for changed in (False, True))
     assert first == Message("a.pdf", "a.pdf · 1.5 KB · 来自 财务")
     assert second == Message("a.pdf", "a.pdf · 1.5 KB · 来自 财务 · 新版本")
 
 
 def test_the_longest_line_fits_an_old_message() -> None:
     """However much a template repeats, a chat takes what comes of it."""
-    made = line(Wording(template="{path} " * 20), ("长" * 80 + "/").encode() * 12, 1, changed=False)
+    made = caption(Wording(caption="{path} " * 20), ("长" * 80 + "/").encode() * 12, 1, changed=False)
     assert made is not None
     assert len(f"{made.title}{made.text}".encode()) < 1900
 
 
 def test_there_is_no_line_without_a_template_or_with_nothing_to_say() -> None:
     """Both cost no call."""
-    assert line(Wording(), b"a.pdf", 1, changed=True) is None
-    assert line(Wording(template="{change}"), b"a.pdf", 1, changed=False) is None
+    assert caption(Wording(), b"a.pdf", 1, changed=True) is None
+    assert caption(Wording(caption="{change}"), b"a.pdf", 1, changed=False) is None
 
 
 @pytest.mark.parametrize(
@@ -150,7 +150,7 @@ def test_there_is_no_line_without_a_template_or_with_nothing_to_say() -> None:
 )
 def test_what_separates_an_empty_value_goes_with_it(template: str, text: str) -> None:
     """Separators and brackets of a value that is empty are not left over; a value keeps its own."""
-    assert filled(template, {"name": "N~", "size": "S", "change": ""}) == text
+    assert fill(template, {"name": "N~", "size": "S", "change": ""}) == text
 
 
 @pytest.mark.parametrize(
