@@ -1,8 +1,8 @@
 """Everything that touches the content and the metadata of watched files.
 
 A file is reached from its folder's opened root, one component at a time and never through a link, so
-that a link swapped in between two looks gains nothing. What is not a regular file is never opened for
-reading. Every failure is a `Failure` with a verdict; `verdict_of` is the one place that maps OSError.
+that a link swapped in between two looks gains nothing. Nothing but a regular file is ever opened for reading.
+Every failure is a `Failure` with a verdict; `verdict_of` is the one place that maps OSError.
 """
 
 from __future__ import annotations
@@ -41,25 +41,25 @@ T = TypeVar("T")
 
 BLOCK: Final = 1 << 20
 ANSWER_SECONDS: Final = 3.0
-"""After which one look counts as one at a share that hangs, where nothing else can go on meanwhile."""
+"""How long a command, or the start of the service, waits for one look at a share that may hang."""
 _PARENT: Final = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _HOLD: Final = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ: Final = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
 _ABSENT: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP})
 _FORBIDDEN: Final = frozenset({errno.EACCES, errno.EPERM})
-_ROOT_TROUBLE: Final = frozenset(
+_FOLDER_DOWN: Final = frozenset(
     {errno.ESTALE, errno.ENOTCONN, errno.EHOSTDOWN, errno.EHOSTUNREACH, errno.ETIMEDOUT, errno.ENODEV}
 )
 
 
 def verdict_of(error: OSError) -> Verdict:
-    """Say what an OSError on a watched file means."""
+    """Return what an OSError on a watched file means."""
     name = errno.errorcode.get(error.errno or 0, "EUNKNOWN")
     cause = Cause(name, os.strerror(error.errno or 0), "FILE_UNREADABLE")
     if error.errno in _ABSENT:
         return Vanished(Cause("absent", cause.message, "FILE_GONE"))
-    if error.errno in _ROOT_TROUBLE:
+    if error.errno in _FOLDER_DOWN:
         return FolderDown(Cause(name, cause.message, "FOLDER_DOWN"), Scope.FOLDER)
     if error.errno in _FORBIDDEN:
         return Misconfigured(Cause(name, cause.message, "FILE_FORBIDDEN"))
@@ -71,11 +71,12 @@ def _down(code: str) -> Failure:
 
 
 def _not_regular() -> Failure:
+    """Return the failure of a link, a pipe, a socket or a device."""
     return Failure(Vanished(Cause("not_regular", "", "NOT_REGULAR")))
 
 
 def changed() -> Failure:
-    """Return the failure of a file that is not what it was."""
+    """Return the failure of a file that is not the one that settled."""
     return Failure(Vanished(Cause("changed", "", "FILE_CHANGED")))
 
 
@@ -86,20 +87,23 @@ def hangs() -> Failure:
 
 def fingerprint_of(status: os.stat_result) -> Fingerprint:
     """Take the five fields from a stat."""
-    times = _signed(status.st_mtime_ns), _signed(status.st_ctime_ns)
+    times = _fold(status.st_mtime_ns), _fold(status.st_ctime_ns)
     return Fingerprint(status.st_size, *times, status.st_ino, status.st_dev)
 
 
-def _signed(nanoseconds: int) -> int:
-    """Fold a time into 64 bits, as wide as the ledger's columns: a file may be dated after 2262."""
+def _fold(nanoseconds: int) -> int:
+    """Fold a time into the 64 bits of the ledger's columns.
+
+    A camera whose battery was empty, or a broken archive, may date a file after 2262.
+    """
     return (nanoseconds + (1 << 63)) % (1 << 64) - (1 << 63)
 
 
 class _Descriptor:
-    """A file descriptor that is closed by `close`, or when nobody uses it any more.
+    """A file descriptor that is closed by `close`, or when nobody refers to it any more.
 
-    A job that still uses a root when the folder is opened anew keeps its own: a number that is closed under
-    its hands would soon name another file.
+    A scan may still be running on the old root when its folder is opened afresh. If the descriptor were
+    closed then, its number would soon name another file, which the scan would read.
     """
 
     def __init__(self, number: int) -> None:
@@ -115,10 +119,10 @@ class _Descriptor:
 
 @dataclass(frozen=True, slots=True)
 class Root:
-    """A folder's root, held open so that a swapped or unmounted one is noticed.
+    """A folder's root, kept open so that one that was replaced or unmounted is recognised.
 
     `path` is absolute and free of links; `identity` is (device, inode); `mounted` says whether it is
-    a mount point. It is closed when nobody uses it any more, or by `close`.
+    a mount point. It is closed by `close`, or when nobody refers to it any more.
     """
 
     path: bytes
@@ -193,7 +197,7 @@ def in_time(call: Callable[[], T], seconds: float = ANSWER_SECONDS) -> T:
 
 @contextmanager
 def _beneath(root: Root, path: bytes) -> Iterator[tuple[int, bytes]]:
-    """Yield (descriptor of the parent, last component), having followed no link on the way."""
+    """Yield (descriptor of the parent, last component); raise OSError for a link on the way."""
     *parents, name = path.split(b"/")
     start = held = root.descriptor
     try:
@@ -210,22 +214,27 @@ def _beneath(root: Root, path: bytes) -> Iterator[tuple[int, bytes]]:
 
 @contextmanager
 def _failures(root: Root) -> Iterator[None]:
-    """Turn OSError into a Failure; an absent file counts as absent only while the root stands."""
+    """Turn OSError into a Failure.
+
+    A file beneath a share that was unmounted looks like a file that was deleted. So absence is believed only
+    while the root is still the one that was opened.
+    """
     try:
         yield
     except OSError as error:
         verdict = verdict_of(error)
         if isinstance(verdict, Vanished | FolderDown):
             root.verify()
-        if isinstance(verdict, FolderDown):  # the root stands: it is this file's own trouble
+        if isinstance(verdict, FolderDown):  # the root is there, so the trouble is this file's own
             verdict = NotReached(replace(verdict.cause, advice="FILE_UNREADABLE"))
         raise Failure(verdict) from None
 
 
 def observe(root: Root, path: bytes, *, opened: bool = False) -> Fingerprint:
-    """Look at a file without reading it.
+    """Return a file's fingerprint without reading it.
 
-    `opened` has it opened first: a network file system then asks its server instead of its own memory.
+    With `opened` the file is opened first: NFS and SMB then ask the server, where a plain stat may be
+    answered from a cache that is seconds old.
 
     Raises:
         Failure: Vanished (`absent`, `not_regular`), FolderDown, Misconfigured or NotReached.
@@ -243,10 +252,11 @@ def observe(root: Root, path: bytes, *, opened: bool = False) -> Fingerprint:
 
 @contextmanager
 def _opened(root: Root, path: bytes) -> Iterator[int]:
-    """Open a regular file for reading; what opening a FIFO would do to its writer never happens.
+    """Open a regular file for reading.
 
-    What a name stands for may change between a look and an opening: so it is held without being opened,
-    seen to be regular, and opened by what is held.
+    To open a FIFO wakes its writer, and to open a device may do anything. A name may be given to one between
+    a stat and an open: so the file is opened as a mere path (O_PATH), which touches nothing, is seen to be
+    regular, and is then opened for reading through that descriptor.
     """
     with _beneath(root, path) as (parent, name):
         held = os.open(name, _HOLD, dir_fd=parent)
@@ -263,10 +273,10 @@ def _opened(root: Root, path: bytes) -> Iterator[int]:
 
 
 def digest(root: Root, path: bytes, expected: Fingerprint, *, lease: bool = False) -> str:
-    """Return the sha256 (hex) of a file whose fingerprint is `expected` before and after.
+    """Return the sha256 (hex) of a file whose fingerprint is `expected` before and after the reading.
 
-    `lease` asks the kernel, before and after, whether anybody has it open for writing; it knows that of
-    local file systems only.
+    With `lease` the kernel is asked, before and after, whether anybody has it open for writing; it knows that
+    of local file systems only.
 
     Raises:
         Failure: Vanished(`changed`) when the file changed, InUse when somebody writes; else as `observe`.
@@ -288,13 +298,13 @@ def _require_rest(descriptor: int, expected: Fingerprint, *, lease: bool) -> Non
 
 
 def has_writer(descriptor: int) -> bool:
-    """Say whether anybody has this file, opened for reading here, open for writing or mapped writable.
+    """Return whether anybody has this file (open for reading here) open for writing or mapped writable.
 
-    The kernel grants a read lease only where nobody has. Any other refusal than that (another's file
-    without CAP_LEASE, a file system without leases) says nothing, and counts as nobody.
+    The kernel refuses a read lease with EAGAIN where somebody has. Any other refusal (another user's file
+    without CAP_LEASE, a file system without leases) proves nothing, and counts as nobody.
     """
-    # Who opens the file for writing while the lease is held is told to us by a signal, SIGIO unless
-    # another is chosen, and SIGIO ends a process. SIGURG is ignored by default.
+    # If somebody opens the file for writing in the instant between lease and release, the kernel sends a
+    # signal: SIGIO, which ends the process, unless another is chosen. SIGURG is ignored by default.
     fcntl.fcntl(descriptor, fcntl.F_SETSIG, signal.SIGURG)
     try:
         fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_RDLCK)
@@ -305,23 +315,24 @@ def has_writer(descriptor: int) -> bool:
 
 
 def require_unlocked(root: Root, path: bytes, locks: Sequence[bytes], since: float) -> None:
-    """Raise Failure(InUse) when one of these files lies beside this one, changed at `since` or later.
+    """Raise Failure(InUse) when an editor's lock lies beside a file.
 
-    `since` is in seconds since the epoch.
+    `locks` are the names it may have; one that was last changed before `since` (seconds since the epoch) was
+    left behind by an editor that died.
     """
     with _failures(root), _beneath(root, path) as (parent, _):
         for lock in locks:
             try:
                 status = os.stat(lock, dir_fd=parent, follow_symlinks=False)
             except OSError:
-                continue  # mostly absent; a name too long for a lock is none
+                continue  # most often absent; some names are too long for a lock of theirs to exist
             if status.st_mtime >= since:
                 raise Failure(InUse(Cause("locked", readable(lock), "IN_USE"), lock=lock))
 
 
 @contextmanager
 def reading(root: Root, path: bytes, version: Fingerprint) -> Iterator[int]:
-    """Hold a version's file open for reading: a descriptor, for as long as nobody changes the file.
+    """Yield a descriptor of a version's file, open for reading.
 
     Raises:
         Failure: Vanished(`changed`), at the beginning when size or mtime are not the version's, at the end
@@ -337,9 +348,9 @@ def reading(root: Root, path: bytes, version: Fingerprint) -> Iterator[int]:
 
 
 def read(root: Root, path: bytes, version: Fingerprint, sha256: str) -> bytes:
-    """Read a whole file once; the bytes returned are those that were hashed when it settled.
+    """Return the content of a file: the bytes that were hashed when it settled.
 
-    Only size and mtime of `version` must hold (a remount changes the rest), but all five fields must
+    Against `version` only size and mtime are compared (a remount changes the rest), but all five fields must
     be the same before and after the reading.
 
     Raises:
@@ -353,7 +364,7 @@ def read(root: Root, path: bytes, version: Fingerprint, sha256: str) -> bytes:
 
 
 def _read_all(descriptor: int, size: int) -> bytes:
-    """Read up to one byte more than `size`, so that a file that grew is seen to have grown."""
+    """Return up to one byte more than `size`: a file that grew while it was read is recognised by that."""
     with open(descriptor, "rb", buffering=0, closefd=False) as file:
         parts = []
         left = size + 1
@@ -363,10 +374,11 @@ def _read_all(descriptor: int, size: int) -> bytes:
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
-def zipped(root: Root, path: bytes, version: Fingerprint, sha256: str, name: str, limit: int) -> memoryview:
-    r"""Pack a file while it is read, as `read` does; the same name and content give the same archive.
+def zip_file(root: Root, path: bytes, version: Fingerprint, sha256: str, name: str, limit: int) -> memoryview:
+    r"""Return an archive that holds a file alone; the same name and content give the same archive.
 
-    Held in memory is the archive alone. To Windows a `\` in an entry's name is a way into another directory.
+    Only the archive is in memory, not the file. A `\` in the name is replaced: to Windows it would be a way
+    into another directory.
 
     Raises:
         Failure: Rejected(`too_big`) as soon as the archive is larger than `limit` bytes; else as `read`.
@@ -392,7 +404,7 @@ def zipped(root: Root, path: bytes, version: Fingerprint, sha256: str, name: str
 
 
 def _blocks(descriptor: int, size: int) -> Iterator[bytes]:
-    """Read in full blocks, as an archive's bytes may depend on them, and not past what a file should have."""
+    """Yield full blocks, as an archive's bytes may depend on their size, and no more than `size` bytes."""
     left = size
     with open(descriptor, "rb", closefd=False) as file:
         while block := file.read(min(BLOCK, left + 1)):

@@ -54,7 +54,7 @@ class Reader:
             Failure: Rejected for a larger one; else as `content`.
         """
         name = displayed_name(row.name)
-        return self._in_time(row, partial(files.zipped, name=name, limit=limit))
+        return self._in_time(row, partial(files.zip_file, name=name, limit=limit))
 
     def _in_time(self, row: Delivery, read: Callable[[files.Root, bytes, Fingerprint, str], T]) -> T:
         """Read a file in a thread of its folder's; give up after `patience`."""

@@ -1,4 +1,4 @@
-"""The daemon: both loops, watched over, until a signal or an exception ends them."""
+"""The daemon: runs and supervises both loops until a signal or an exception ends them."""
 
 from __future__ import annotations
 
@@ -76,10 +76,10 @@ class Service:
         ]
 
     def _guard(self, run: Callable[[threading.Event], None]) -> None:
-        """Let a loop run; whatever ends it ends the service."""
+        """Run a loop; whatever ends it ends the service."""
         try:
             run(self._stop)
-        except BaseException as error:  # noqa: BLE001 (told by `serve` once, with its story)
+        except BaseException as error:  # noqa: BLE001 (`serve` logs it once, with its traceback)
             self._end(error)
         else:
             self._end(None)
@@ -88,20 +88,20 @@ class Service:
         self.failed = self.failed or error
         self._stop.set()
         self.ended.set()
-        self.ready.set()  # nobody must wait for what will not come
+        self.ready.set()  # nobody must wait for a service that will not become ready
         self._delivery.inbox.wake()
         self._intake.inbox.wake()
 
     def _answer(self, request: str) -> str:
-        """Answer a command; an exception that nobody expected ends the service, not its door alone."""
+        """Answer a command; an unexpected exception ends the service, not just the socket's thread."""
         try:
             return json.dumps(self._reply(request.split(" ")))
-        except Exception as error:  # noqa: BLE001 (told by `serve` once, with its story)
+        except Exception as error:  # noqa: BLE001 (`serve` logs it once, with its traceback)
             self._end(error)
             return "{}"
 
     def _reply(self, words: list[str]) -> dict[str, object]:
-        """Tell how folders are watched, or how one path stands; anything else wakes the loops."""
+        """Return how folders are watched, or since when a path settles; any other request wakes the loops."""
         match words:
             case ["status"]:
                 return self._status()
@@ -121,7 +121,7 @@ class Service:
         }
 
     def _settling(self, folder: int, path: bytes) -> dict[str, object]:
-        """Tell for how many seconds a path has been settling, and what holds it back."""
+        """Return for how many seconds a path has been settling, and why."""
         found = self._intake.loop.describe(folder, path)
         if found is None:
             return {}

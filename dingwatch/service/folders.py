@@ -20,7 +20,7 @@ from dingwatch.recipients import Address, recipient_kind
 
 @dataclass(frozen=True, slots=True)
 class Folders:
-    """What the loops are to know of each folder, and what the ledger remembers of it, in order."""
+    """The folders in the order of the configuration: their settings, and the ledger's marks."""
 
     settings: tuple[FolderSettings, ...]
     marks: tuple[FolderMark, ...]

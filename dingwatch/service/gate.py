@@ -1,4 +1,4 @@
-"""What every request must pass."""
+"""The gate that every request passes: it keeps the pace, and refuses after a stop."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from dingwatch.pace import Limit, Pace
 
 
 class Gate:
-    """Stands before every request: keeps each API's window as requests leave, and refuses after a stop.
+    """Keeps each API's pace at the instant when requests leave, and refuses them after a stop.
 
-    The slot of a job's first request was taken when the job was claimed, and here it waits only where
-    it has been overtaken: by others on their way from claim to request, or by what was repeated within a
-    job. Those have no slot, and wait for one of their own, spaced from whatever left last.
+    The loop took a slot for a job's first request when it claimed the job. Between claim and request other
+    requests may get ahead of it; then it waits here. Requests that a job repeats, or makes beyond its first,
+    have no slot: they wait for one of their own, spaced from whatever request left last.
     """
 
     def __init__(
@@ -36,7 +36,7 @@ class Gate:
 
     @contextmanager
     def admitting(self, target: Target | None) -> Iterator[None]:
-        """Let the first request of its API that a job makes, in its own thread, pass by the slot it has."""
+        """Let the first request to the target's API that this thread makes pass by the slot of its job."""
         self._job.admitted = target.api if target else None
         try:
             yield

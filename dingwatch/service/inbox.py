@@ -1,4 +1,4 @@
-"""What comes in for a loop, and wakes it."""
+"""A loop's inbox: hands inputs over to its thread, and wakes it."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class _Bug:
-    """An exception that nobody expected, on its way to the thread that must end."""
+    """An unexpected exception, on its way to the thread that must end."""
 
     error: BaseException
 
 
 class Inbox:
-    """What comes in for a loop; putting something in wakes it."""
+    """The inputs that a loop has not yet taken; putting one in wakes the loop."""
 
     def __init__(self) -> None:
         self._items: deque[Any] = deque()
@@ -29,14 +29,14 @@ class Inbox:
         self._wake.set()
 
     def fill(self, work: Callable[[], object]) -> None:
-        """Put in what a job gives; an exception that nobody expected ends the loop with its story."""
+        """Put in the outcome of a job; an unexpected exception ends the loop, and so the service."""
         try:
             self.put(work())
         except BaseException as error:  # noqa: BLE001 (raised again where the loop takes it)
             self.put(_Bug(error))
 
     def wake(self) -> None:
-        """Have the loop tick without anything new."""
+        """Make the loop tick although nothing came in."""
         self._wake.set()
 
     def take(self, timeout: float | None) -> list[Any]:

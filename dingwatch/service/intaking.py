@@ -22,7 +22,7 @@ from dingwatch.service.inbox import Inbox
 from dingwatch.watch import Observer
 
 LARGE: Final = 64 << 20
-"""Bytes; what is read within a second or two."""
+"""Bytes, which a disk reads within a second or two."""
 
 
 class IntakeSide:
@@ -74,7 +74,7 @@ class IntakeSide:
         return None if plan.next_at is None else plan.next_at - time.monotonic()
 
     def _pool_for(self, job: intake.Job) -> ThreadPoolExecutor:
-        """Return the threads for a job: each folder has its own, for a share may hang for hours."""
+        """Return the threads for a job: each folder has its own, because a share may hang for hours."""
         kind, threads = _kind(job)
         key = kind, job.folder
         if key not in self._pools:
@@ -88,12 +88,12 @@ class IntakeSide:
 
 
 def _kind(job: intake.Job) -> tuple[str, int]:
-    """Return which of a folder's threads do a job, and how many those are."""
+    """Return which of a folder's threads do a job, and how many of them there are."""
     match job:
         case Arm() | Check():
             return "root", 1
         case Examine() if job.fingerprint.size > LARGE:
-            return "large file", 1  # minutes of reading, for which the small ones beside it do not wait
+            return "large file", 1  # a film takes minutes to read; the letters beside it do not wait for it
         case Look() | Examine():
             return "file", 2
     return "scan", 1

@@ -68,12 +68,12 @@ class Backups:
         self._thread = threading.Thread(target=self._run, name="backup", daemon=True)
 
     def start(self) -> None:
-        """Back up now and then; where the ledger is no file, whoever runs its server does."""
+        """Back up every day; a ledger that is no file is backed up by those who run its server."""
         if self._path is not None:
             self._thread.start()
 
     def stop(self) -> None:
-        """Begin no more."""
+        """Begin no further backup."""
         self._stop.set()
 
     def _run(self) -> None:

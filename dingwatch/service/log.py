@@ -1,4 +1,4 @@
-"""How the service says what happened: one line of log each, in the language of the config."""
+"""The service's log: one line for each thing that happened, in the language of the config."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ logger = logging.getLogger("dingwatch")
 
 
 def make_log(language: Language) -> Callable[..., None]:
-    """Return the function by which the loops say what happened: one line of log each."""
+    """Return the function that writes one line of log."""
 
     def log(text: Text, **values: object) -> None:
         if advice := values.get("advice"):  # empty if nobody needs to act: a refused picture goes as a file
@@ -36,7 +36,7 @@ _ORDINARY: Final = frozenset(
 
 
 def _one_line(text: str) -> str:
-    """A file's name may hold a newline; a line of log may not."""
+    """Escape control characters: a file's name may hold a newline, a line of log may not."""
     return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)
 
 
@@ -44,14 +44,14 @@ _IN_ADDRESS: Final = re.compile(r"\b(access_token|appsecret)=[^&\s'\"]+")
 
 
 class _Formatter(logging.Formatter):
-    """Takes secrets out of addresses: what an exception quotes that nobody expected, nobody has looked at."""
+    """Takes secrets out of addresses, which an unexpected exception may quote."""
 
     def format(self, record: logging.LogRecord) -> str:
         return _IN_ADDRESS.sub(r"\1=***", super().format(record))
 
 
 def log_bug(sentence: str, error: BaseException) -> None:
-    """Log what nobody expected, with its story."""
+    """Log an unexpected exception with its traceback."""
     logger.critical("%s", sentence, exc_info=error)
 
 

@@ -1,4 +1,4 @@
-"""Noticing: kernel events, which are hints, and the scan, which is the truth."""
+"""Watching folders: kernel events, which are hints, and the scan, which is the truth."""
 
 from dingwatch.watch.filesystem import Kind, Mount, holding, kind_of, mounted_beneath, mounts
 from dingwatch.watch.observer import Hint, Observer, Overflow

@@ -1,4 +1,8 @@
-"""What is mounted where: the kernel tells of changes only where it makes them itself."""
+"""The table of mounts: which file system holds a path, and whether inotify sees all of its changes.
+
+The kernel makes events for what it writes itself. What another host writes to an NFS or SMB share, or a FUSE
+server behind the kernel's back, makes none, and inotify reports no error: such folders are polled.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +43,7 @@ NETWORK: Final = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A file system's type as the kernel names it, and whether others can change it unnoticed."""
+    """A file system's type as the kernel names it, and whether others can change it without an event here."""
 
     name: str
     network: bool
@@ -47,7 +51,7 @@ class Kind:
 
 @dataclass(frozen=True, slots=True)
 class Mount:
-    """One line of the table of mounts; `id` is another one after every mounting."""
+    """One line of the table of mounts; every mounting gets another `id`."""
 
     id: int
     point: bytes
@@ -55,7 +59,7 @@ class Mount:
 
 
 def mounts() -> tuple[Mount, ...]:
-    """Return everything that is mounted, in the order in which it was."""
+    """Return everything that is mounted, the oldest first."""
     table = Path("/proc/self/mountinfo").read_bytes()
     return tuple(_mount(line) for line in table.splitlines())
 
@@ -84,7 +88,7 @@ def holding(path: bytes, table: tuple[Mount, ...]) -> Mount:
 
 
 def mounted_beneath(path: bytes, table: tuple[Mount, ...]) -> frozenset[Mount]:
-    """Return what is mounted somewhere within a folder."""
+    """Return the mounts within a folder, without one at its root."""
     return frozenset(mount for mount in table if mount.point != path and is_beneath(mount.point, path))
 
 

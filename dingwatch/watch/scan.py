@@ -1,4 +1,4 @@
-"""The scan: what lies in a folder now, one directory at a time, never through a link."""
+"""The scan: lists what is in a folder now, one directory at a time and never through a link."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Directory:
-    """The regular files of one directory; `unreadable` says why it could not be listed.
+    """The regular files of one directory; `unreadable` is why it could not be listed, else None.
 
     `others` are the names of links, pipes, sockets and devices, which are never sent.
     """
@@ -43,7 +43,7 @@ def walk(root: Root, prunes: Callable[[bytes], bool]) -> Iterator[Directory]:
         try:
             entries, below, others = _list(root, path)
         except Failure as failure:
-            root.verify()
+            root.verify()  # beneath a root that is gone, every directory is unreadable
             yield Directory(path, (), unreadable=failure.verdict)
             continue
         yield Directory(path, tuple(entries), tuple(others))
@@ -76,7 +76,7 @@ def _list(root: Root, path: bytes) -> tuple[list[Entry], list[bytes], list[bytes
 
 
 def _stat(entry: os.DirEntry[str]) -> os.stat_result | None:
-    """Look at an entry; it may have gone since it was listed, which is no failure of the listing."""
+    """Return an entry's status; None when it has gone since it was listed, as temporary files do."""
     try:
         return entry.stat(follow_symlinks=False)
     except FileNotFoundError:

@@ -329,10 +329,10 @@ class Disk:
             raise files.changed()
         return content
 
-    def zipped(
+    def zip_file(
         self, root: Root, path: bytes, version: Fingerprint, sha256: str, name: str, limit: int
     ) -> memoryview:
-        """Pack a file for its upload, as files.zipped."""
+        """Pack a file for its upload, as files.zip_file."""
         packed = io.BytesIO()
         with zipfile.ZipFile(packed, "w") as archive:
             archive.writestr(zipfile.ZipInfo(name), self.read(root, path, version, sha256))

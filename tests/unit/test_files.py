@@ -135,7 +135,7 @@ def packed(path: Path, name: str, limit: int, digest: str | None = None) -> byte
     with closing(files.open_root(os.fsencode(path.parent))) as root:
         fingerprint = files.observe(root, os.fsencode(path.name))
         digest = digest or hashlib.sha256(path.read_bytes()).hexdigest()
-        return bytes(files.zipped(root, os.fsencode(path.name), fingerprint, digest, name, limit))
+        return bytes(files.zip_file(root, os.fsencode(path.name), fingerprint, digest, name, limit))
 
 
 def test_an_archive_is_the_same_for_the_same_content(tmp_path: Path) -> None:
