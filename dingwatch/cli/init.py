@@ -20,7 +20,7 @@ from dingwatch.cli.init_config import Choices, config_text, problems_of, write_a
 from dingwatch.cli.online import Meter, address_of, connected, describe_failure
 from dingwatch.config.assembly import expanded
 from dingwatch.config.secret import ENVIRONMENT
-from dingwatch.dingtalk import Account, Client, Host
+from dingwatch.dingtalk import Account, Client, Host, SampleFile
 from dingwatch.model import Failure, Verdict
 from dingwatch.texts import Checks, Problems, Setup
 
@@ -251,8 +251,9 @@ def _test_file_sent(talk: Dialogue, client: Client, account: Account, conversati
     name = talk.session.say(Setup.TEST_NAME)
     content = Setup.TEST_CONTENT.render(talk.session.language)
     try:
-        media_id = client.upload(name=name, content=content.encode())
-        client.send_file(conversation_id=conversation, media_id=media_id, file_name=name, file_type="txt")
+        media_id = client.media.upload(name=name, content=content.encode())
+        message = SampleFile(media_id, name, "txt")
+        client.groups.send(conversation_id=conversation, message=message)
     except Failure as failure:
         talk.show(describe_failure(talk.session, Setup.TEST_FAILED, failure.verdict, account.api_url))
         return False

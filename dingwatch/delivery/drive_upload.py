@@ -11,7 +11,6 @@ from dingwatch.dingtalk import (
     Client,
     Conflict,
     Content,
-    PreCheck,
     SignatureExpired,
     SignedAddress,
     SpaceFolder,
@@ -84,13 +83,12 @@ class DriveUploader:
 
     def _begin(self, job: Begin) -> UploadSession:
         space = self._space(job)
-        # Without the name: a name that is there already would be refused (see PreCheck).
-        check = PreCheck(size=job.source.fingerprint.size)
-        return UploadSession(space, self._storage.begin_parts(SpaceFolder(space), check))
+        size = job.source.fingerprint.size
+        return UploadSession(space, self._storage.begin_parts(SpaceFolder(space), size))
 
     def _put_whole(self, job: Put) -> PutDone:
         space = self._space(job)
-        session = self._storage.begin_whole(SpaceFolder(space), PreCheck(size=job.part.size))
+        session = self._storage.begin_whole(SpaceFolder(space), job.part.size)
         self._put(job, session.address)
         return PutDone(UploadSession(space, session.upload_key))
 

@@ -36,19 +36,15 @@ API_USER: Final = "topapi/v2/user/get"
 
 API_SPACE: Final = "storage/spaces"
 API_UPLOAD_INFO: Final = "storage/uploadInfos"
-API_UPLOAD_INFO_V2: Final = "storage/v2/uploadInfos"
 API_PARTS_BEGIN: Final = "storage/multiPartUploadInfos/init"
 API_PART_ADDRESSES: Final = "storage/multiPartUploadInfos"
 API_COMMIT: Final = "storage/commit"
-API_COMMIT_V2: Final = "storage/v2/commit"
 API_DOWNLOAD_INFO: Final = "storage/downloadInfos"
-API_DENTRY_UUID: Final = "doc/queryDentryUuid"
 API_PUT: Final = "storage-host/put"
 API_GET: Final = "storage-host/get"
 
 API_CONVERSATION_SPACE: Final = "convFile/spaces"
 API_SEND_ENTRY: Final = "convFile/send"
-API_SEND_LINK: Final = "convFile/links/send"
 API_SEND_ENTRY_TO: Final = "convFile/apps/send"
 
 API_CHAT: Final = "chat/send"
@@ -59,20 +55,15 @@ STORAGE: Final = frozenset(
     {
         API_SPACE,
         API_UPLOAD_INFO,
-        API_UPLOAD_INFO_V2,
         API_PARTS_BEGIN,
         API_PART_ADDRESSES,
         API_COMMIT,
-        API_COMMIT_V2,
         API_DOWNLOAD_INFO,
-        API_DENTRY_UUID,
     }
 )
 """Calls that need the operator's rights in the drive."""
 
-CONVERSATION_FILES: Final = frozenset(
-    {API_CONVERSATION_SPACE, API_SEND_ENTRY, API_SEND_LINK, API_SEND_ENTRY_TO}
-)
+CONVERSATION_FILES: Final = frozenset({API_CONVERSATION_SPACE, API_SEND_ENTRY, API_SEND_ENTRY_TO})
 """Calls that need the operator's rights in a conversation."""
 
 BILLED: Final = frozenset(

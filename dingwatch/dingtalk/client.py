@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
@@ -12,7 +12,7 @@ from dingwatch.dingtalk.conversations import Contacts, ConversationFiles, Conver
 from dingwatch.dingtalk.drive import Storage
 from dingwatch.dingtalk.legacy import Legacy
 from dingwatch.dingtalk.media import Media
-from dingwatch.dingtalk.robot import Delivered, GroupRobot, PersonRobot, SampleFile
+from dingwatch.dingtalk.robot import GroupRobot, PersonRobot
 from dingwatch.dingtalk.session import Account, Session
 from dingwatch.dingtalk.transport import Timeouts
 from dingwatch.dingtalk.webhook import Webhook, WebhookRobot
@@ -114,28 +114,6 @@ class Client:
         """
         self._tokens.renew(host, force=force)
 
-    # --- A file to a group -----------------------------------------------------------------------
-
-    def upload(self, *, name: str, content: bytes | memoryview, renew: bool = True) -> str:
-        """Upload one file and return its media id: `Media.upload`."""
-        return self.media.upload(name=name, content=content, renew=renew)
-
-    def send_file(
-        self, *, conversation_id: str, media_id: str, file_name: str, file_type: str, renew: bool = True
-    ) -> str:
-        """Send an uploaded file to a group; return its processQueryKey: `GroupRobot.send`."""
-        message = SampleFile(media_id, file_name, file_type)
-        return self.groups.send(conversation_id=conversation_id, message=message, renew=renew)
-
-    def delivered(self, *, conversation_id: str, process_query_key: str) -> Delivered:
-        """Ask what became of a message: `GroupRobot.delivered`."""
-        return self.groups.delivered(conversation_id=conversation_id, process_query_key=process_query_key)
-
-    def recall(self, *, conversation_id: str, process_query_keys: Sequence[str]) -> tuple[str, ...]:
-        """Take messages back, at most 20; return the keys for which it worked: `GroupRobot.recall`."""
-        recalled = self.groups.recall(conversation_id=conversation_id, process_query_keys=process_query_keys)
-        return recalled.done
-
     def robots(self, conversation_id: str) -> tuple[str, ...]:
-        """Return the codes of the robots in a group: `GroupRobot.robots`."""
+        """Return the codes of the robots in a group: `groups.robots`, under the name that scripts know."""
         return self.groups.robots(conversation_id)

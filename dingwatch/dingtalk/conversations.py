@@ -12,7 +12,6 @@ from dingwatch.dingtalk.apis import (
     API_CONVERT,
     API_SEND_ENTRY,
     API_SEND_ENTRY_TO,
-    API_SEND_LINK,
     API_USER,
 )
 from dingwatch.dingtalk.session import Members, Session
@@ -87,14 +86,8 @@ class ConversationFiles:
             Failure: NoAnswer means that the file may have arrived; all others that it has not.
         """
         path = f"{_PATH}/conversations/files/send"
-        return self._send(path, API_SEND_ENTRY, conversation_id, (space_id, entry_id), renew=renew)
-
-    def send_link(
-        self, *, conversation_id: str, space_id: str, entry_id: str, renew: bool = True
-    ) -> SentEntry:
-        """Send a link to an entry instead of a copy (KB:0643); else as `send`."""
-        path = f"{_PATH}/conversations/files/links/send"
-        return self._send(path, API_SEND_LINK, conversation_id, (space_id, entry_id), renew=renew)
+        body = {"spaceId": space_id, "dentryId": entry_id, "openConversationId": conversation_id}
+        return _sent(self._session.post(path, API_SEND_ENTRY, body, self._as_operator, renew=renew))
 
     def send_to_person(self, *, union_id: str, space_id: str, entry_id: str, renew: bool = True) -> SentEntry:
         """Send a copy to one person as the app, not as the operator (KB:0641); else as `send`."""
@@ -102,12 +95,6 @@ class ConversationFiles:
         body = {"spaceId": space_id, "dentryId": entry_id}
         answer = self._session.post(path, API_SEND_ENTRY_TO, body, {"unionId": union_id}, renew=renew)
         return _sent(answer)
-
-    def _send(
-        self, path: str, api: str, conversation_id: str, entry: tuple[str, str], *, renew: bool
-    ) -> SentEntry:
-        body = {"spaceId": entry[0], "dentryId": entry[1], "openConversationId": conversation_id}
-        return _sent(self._session.post(path, api, body, self._as_operator, renew=renew))
 
 
 def _sent(answer: Mapping[str, object]) -> SentEntry:

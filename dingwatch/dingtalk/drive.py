@@ -1,9 +1,10 @@
 """The drive 钉盘: spaces, uploads in one piece or in parts, entries, and their bytes back.
 
 An upload is: addresses from DingTalk, bytes to the store behind them (no token goes there), commit. All
-calls need the rights of a person, the operator. DingTalk keeps two versions of two calls: v1 takes the id
-of a space and a folder, v2 the uuid of a folder; KB:1601 (v1) is listed as historical, KB:0674 (v2) says to
-use v1 for who has a space id. Whether v1 is still granted to new apps is unverified.
+calls need the rights of a person, the operator. DingTalk has a second version of two calls, which
+takes the uuid of a folder where this one takes the ids of a space and a folder. KB:1601 (v1) is listed as
+historical, but KB:0674 (v2) tells those who have a space id to use v1, as dingwatch does. Whether new apps
+still get v1 is unverified.
 """
 
 from __future__ import annotations
@@ -18,8 +19,6 @@ from urllib.parse import quote
 from dingwatch.dingtalk import answers
 from dingwatch.dingtalk.apis import (
     API_COMMIT,
-    API_COMMIT_V2,
-    API_DENTRY_UUID,
     API_DOWNLOAD_INFO,
     API_GET,
     API_PART_ADDRESSES,
@@ -27,7 +26,6 @@ from dingwatch.dingtalk.apis import (
     API_PUT,
     API_SPACE,
     API_UPLOAD_INFO,
-    API_UPLOAD_INFO_V2,
 )
 from dingwatch.dingtalk.channel import Call
 from dingwatch.dingtalk.session import Session
@@ -83,20 +81,10 @@ ROOT = "0"
 
 @dataclass(frozen=True, slots=True)
 class SpaceFolder:
-    """A folder by the id of its space and its own (v1)."""
+    """A folder by the id of its space and its own."""
 
     space_id: str
     folder_id: str = ROOT
-
-
-@dataclass(frozen=True, slots=True)
-class FolderUuid:
-    """A folder, or a space's root, by its dentryUuid (v2)."""
-
-    uuid: str
-
-
-Folder = SpaceFolder | FolderUuid
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,40 +114,17 @@ class Entry:
     name: str
     size: int | None
     version: int | None
-    uuid: str
 
 
 class Conflict(StrEnum):
     """What a commit does when the folder has the name already (KB:0675).
 
-    With RETURN_EXISTING the entry that is returned may hold older bytes than those of the upload. Whether
-    OVERWRITE keeps the entry's id and counts its version up is unverified.
+    Whether OVERWRITE keeps the entry's id and counts its version up is unverified. The two strategies that
+    DingTalk has besides return the older entry, or refuse: neither sends the bytes that were uploaded.
     """
 
     RENAME = "AUTO_RENAME"
     OVERWRITE = "OVERWRITE"
-    RETURN_EXISTING = "RETURN_DENTRY_IF_EXISTS"
-    REFUSE = "RETURN_ERROR_IF_EXISTS"
-
-
-@dataclass(frozen=True, slots=True)
-class PreCheck:
-    """What DingTalk is to check before an upload; what is None it does not look at.
-
-    With a name it refuses one that the folder has already (`dentryNameConflict`, KB:1601), whatever the
-    commit's strategy would be: leave it out where a name may come again. `md5` is in hex.
-    """
-
-    size: int | None = None
-    name: str | None = None
-    md5: str | None = None
-
-    def members(self, folder: Folder) -> dict[str, object]:
-        """Return what is asked; only v1 knows digests and a folder's id."""
-        asked: dict[str, object] = {"size": self.size, "name": self.name}
-        if isinstance(folder, SpaceFolder):
-            asked |= {"md5": self.md5, "parentId": folder.folder_id}
-        return {name: value for name, value in asked.items() if value is not None}
 
 
 class Storage:
@@ -169,7 +134,6 @@ class Storage:
         self._session = session
         self._channel = session.channel
         self._as_operator = {"unionId": operator}
-        self._operator = operator
 
     # --- Where ---------------------------------------------------------------------------------
 
@@ -190,32 +154,27 @@ class Storage:
             answers.whole(space, "quota"),
         )
 
-    def uuid_of(self, space_id: str, entry_id: str) -> str:
-        """Return the dentryUuid of a file or folder (KB:0672), for v2; repeated for some seconds."""
-        path = f"/v2.0/doc/dentries/{_quoted(entry_id)}/queryDentryUuid"
-        query = {"spaceId": space_id, "operatorId": self._operator}
-        return answers.text(self._session.get(path, API_DENTRY_UUID, query), "dentryUuid")
-
     # --- Bytes there -----------------------------------------------------------------------------
 
-    def begin_whole(self, folder: Folder, check: PreCheck | None = None) -> SignedUpload:
-        """Begin an upload in one piece, of less than 5 GB (KB:0674, KB:1601); repeated for some seconds."""
-        option = _option(folder, check) | {"preferIntranet": False}
-        body: dict[str, object] = {"protocol": "HEADER_SIGNATURE", "option": option}
-        if isinstance(folder, SpaceFolder):
-            body["multipart"] = False
-        api = API_UPLOAD_INFO if isinstance(folder, SpaceFolder) else API_UPLOAD_INFO_V2
-        answer = self._session.ask(f"{_path(folder)}/uploadInfos/query", api, body, self._as_operator)
+    def begin_whole(self, folder: SpaceFolder, size: int | None = None) -> SignedUpload:
+        """Begin an upload in one piece, of less than 5 GB (KB:1601); repeated for some seconds.
+
+        DingTalk refuses at once what the space has no room for, if it is told the `size` in bytes.
+        """
+        option = _option(folder, size) | {"preferIntranet": False}
+        body = {"protocol": "HEADER_SIGNATURE", "multipart": False, "option": option}
+        path = f"{_path(folder)}/uploadInfos/query"
+        answer = self._session.ask(path, API_UPLOAD_INFO, body, self._as_operator)
         address = signed_address(answer, self._channel.clock())
         return SignedUpload(answers.text(answer, "uploadKey"), address)
 
-    def begin_parts(self, folder: SpaceFolder, check: PreCheck | None = None) -> str:
-        """Begin an upload in parts and return its key (KB:0676; only v1 has it); repeated for some seconds.
+    def begin_parts(self, folder: SpaceFolder, size: int | None = None) -> str:
+        """Begin an upload in parts and return its key (KB:0676); repeated for some seconds.
 
         How long a key is good for is unverified; a dead one is a MediaLost, here and at the commit.
         """
         path = f"{_path(folder)}/multiPartUploadInfos/init"
-        body = {"option": _option(folder, check)}
+        body = {"option": _option(folder, size)}
         answer = self._session.ask(path, API_PARTS_BEGIN, body, self._as_operator)
         return answers.text(answer, "uploadKey")
 
@@ -268,7 +227,7 @@ class Storage:
 
     def commit(
         self,
-        folder: Folder,
+        folder: SpaceFolder,
         *,
         upload_key: str,
         name: str,
@@ -277,32 +236,27 @@ class Storage:
     ) -> Entry:
         """Make an entry of an upload, whose bytes must be `size` (KB:0675).
 
-        Repeated after a lost answer only with RETURN_EXISTING: with others there could be two entries.
+        Not repeated after a lost answer, for there could be two entries then.
         The name's own rules are in the API sheet, section 4; a blank at its ends is lost silently.
         """
-        body: dict[str, object] = {
+        body = {
             "uploadKey": upload_key,
             "name": name,
+            "parentId": folder.folder_id,
             "option": {"size": size, "conflictStrategy": conflict.value},
         }
-        if isinstance(folder, SpaceFolder):
-            body["parentId"] = folder.folder_id
-        api = API_COMMIT if isinstance(folder, SpaceFolder) else API_COMMIT_V2
 
         def once() -> Mapping[str, Any]:
-            return self._session.post(f"{_path(folder)}/commit", api, body, self._as_operator)
+            return self._session.post(f"{_path(folder)}/commit", API_COMMIT, body, self._as_operator)
 
-        doubtful = (NoAnswer,) if conflict is Conflict.RETURN_EXISTING else ()
-        answer = self._channel.repeat(once, NotReached, *doubtful)
+        answer = self._channel.repeat(once, NotReached)
         return _entry(answers.members(answer, "dentry"), folder)
 
     # --- Bytes back ------------------------------------------------------------------------------
 
-    def download_address(self, space_id: str, entry_id: str, version: int | None = None) -> SignedAddress:
+    def download_address(self, space_id: str, entry_id: str) -> SignedAddress:
         """Return where an entry's bytes are for some minutes (KB:0678); repeated for some seconds."""
-        option: dict[str, object] = {"preferIntranet": False}
-        if version is not None:
-            option["version"] = version
+        option = {"preferIntranet": False}
         path = f"/v1.0/storage/spaces/{_quoted(space_id)}/dentries/{_quoted(entry_id)}/downloadInfos/query"
         answer = self._session.ask(path, API_DOWNLOAD_INFO, {"option": option}, self._as_operator)
         return signed_address(answer, self._channel.clock())
@@ -334,9 +288,7 @@ class Storage:
         )
 
 
-def _path(folder: Folder) -> str:
-    if isinstance(folder, FolderUuid):
-        return f"/v2.0/storage/spaces/files/{_quoted(folder.uuid)}"
+def _path(folder: SpaceFolder) -> str:
     return f"/v1.0/storage/spaces/{_quoted(folder.space_id)}/files"
 
 
@@ -344,20 +296,20 @@ def _quoted(identity: str) -> str:
     return quote(identity, safe="")
 
 
-def _option(folder: Folder, check: PreCheck | None) -> dict[str, object]:
+def _option(folder: SpaceFolder, size: int | None) -> dict[str, object]:
     option: dict[str, object] = {"storageDriver": "DINGTALK"}
-    if check is not None:
-        option["preCheckParam"] = check.members(folder)
+    if size is not None:
+        # Not the name: DingTalk would refuse one that the folder has already (`dentryNameConflict`, KB:1601),
+        # whatever the commit's strategy is, and each new version of a file comes under the same name.
+        option["preCheckParam"] = {"size": size, "parentId": folder.folder_id}
     return option
 
 
-def _entry(dentry: Mapping[str, Any], folder: Folder) -> Entry:
-    space_id = dentry.get("spaceId") or (folder.space_id if isinstance(folder, SpaceFolder) else None)
+def _entry(dentry: Mapping[str, Any], folder: SpaceFolder) -> Entry:
     return Entry(
-        answers.text({"spaceId": space_id}, "spaceId"),
+        answers.text({"spaceId": dentry.get("spaceId") or folder.space_id}, "spaceId"),
         answers.text(dentry, "id"),
         answers.text(dentry, "name"),
         answers.whole(dentry, "size"),
         answers.whole(dentry, "version"),
-        str(dentry.get("uuid") or ""),
     )

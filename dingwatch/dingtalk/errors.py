@@ -66,7 +66,7 @@ BEFORE: Final = (
     urllib3.exceptions.ClosedPoolError,
     urllib3.exceptions.TimeoutStateError,
 )
-"""Raised as a rule before a request leaves. TLS may break later too, so `begun` is asked first."""
+"""Raised as a rule before a request leaves. TLS may break later too, so `sent` is asked first."""
 
 AFTER: Final = (
     requests.exceptions.RequestException,
@@ -121,20 +121,20 @@ SHUT_OUT: Final = "1111"
 CHINA: Final = timezone(timedelta(hours=8))
 
 
-def verdict_of_exception(error: BaseException, *, begun: bool | None) -> Verdict:
+def verdict_of_exception(error: BaseException, *, sent: bool | None) -> Verdict:
     """Say what an exception of the HTTP libraries means for the request it ended.
 
     Args:
         error: what was raised.
-        begun: whether any of the request's body was handed to a connection; None when it has no body.
+        sent: whether any of the request's body was handed to a connection; None when it has no body.
             This is the only proof there is; the exception's class counts where there is none.
     """
     chain = list(_chain(error))
     message = _describe(chain)
     misaddressed = any(is_one_of(one, ADDRESS) for one in chain)
-    if misaddressed and not begun:
+    if misaddressed and not sent:
         return Misconfigured(Cause("address", message, "ADDRESS"), Scope.APP)
-    if begun or (begun is None and not any(is_one_of(one, BEFORE) for one in chain)):
+    if sent or (sent is None and not any(is_one_of(one, BEFORE) for one in chain)):
         return NoAnswer(Cause("no_answer", message, "NO_ANSWER"), Scope.API)
     # A bare OSError is how requests says that REQUESTS_CA_BUNDLE names no file.
     untrusted = type(error) is OSError or any(isinstance(one, _UNTRUSTED) for one in chain)

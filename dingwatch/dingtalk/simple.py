@@ -22,6 +22,7 @@ from typing import Protocol
 from dingwatch.dingtalk.apis import MEDIA_LIMIT
 from dingwatch.dingtalk.client import Client
 from dingwatch.dingtalk.legacy import file_message
+from dingwatch.dingtalk.robot import SampleFile
 from dingwatch.dingtalk.session import Account
 from dingwatch.model import Cause, Failure, Rejected
 
@@ -68,7 +69,7 @@ def upload_media(client: Client, path: Path, name: str | None = None) -> str:
         raise Failure(Rejected(Cause("empty", "", "EMPTY")))
     if len(content) > MEDIA_LIMIT:
         raise Failure(Rejected(Cause("too_big", "", "TOO_BIG")))
-    return client.upload(name=name or os.path.basename(path), content=content)
+    return client.media.upload(name=name or os.path.basename(path), content=content)
 
 
 def get_media(client: Client, media_id: str, path: Path) -> int:
@@ -93,12 +94,9 @@ def send_to_group(client: Client, conversation_id: str, media_id: str, name: str
 
     `conversation_id` is an openConversationId (`cid…`); the app's robot must be in the group.
     """
-    return client.send_file(
-        conversation_id=conversation_id,
-        media_id=media_id,
-        file_name=name,
-        file_type=os.path.splitext(name)[1].removeprefix(".").lower(),
-    )
+    kind = os.path.splitext(name)[1].removeprefix(".").lower()
+    message = SampleFile(media_id, name, kind)
+    return client.groups.send(conversation_id=conversation_id, message=message)
 
 
 def send_to_conversation(client: Client, sender: str, cid: str, media_id: str) -> tuple[str, ...]:

@@ -171,7 +171,7 @@ class Transport:
                 bound=bound,
             )
         except _RAISED as error:
-            verdict = verdict_of_exception(error, begun=body.begun if body else None)
+            verdict = verdict_of_exception(error, sent=body.sent if body else None)
         else:
             return response
         raise Failure(verdict)  # not within the handler: what would stand behind it holds the address
@@ -211,12 +211,12 @@ def _next(response: requests.Response) -> bytes:
     try:
         return bytes(response.raw.read(BLOCK, decode_content=True))
     except _RAISED as error:
-        verdict = verdict_of_exception(error, begun=True)
+        verdict = verdict_of_exception(error, sent=True)
     raise Failure(verdict)  # as above
 
 
 def _endless() -> Failure:
-    return Failure(verdict_of_exception(TimeoutError("endless"), begun=True))
+    return Failure(verdict_of_exception(TimeoutError("endless"), sent=True))
 
 
 def proxy_of(url: str) -> str | None:

@@ -62,22 +62,22 @@ class LocalError(Exception):
 
 
 class Body:
-    """What a request carries, in pieces. `begun` once any of it was handed to a connection.
+    """What a request carries, in pieces. `sent` once any of it was handed to a connection.
 
-    Only a request that has not begun is certain to have had no effect: its head alone announces a body
-    that never came. Once it has begun, what the kernel or a proxy still passes on cannot be known.
+    Only a request that has not sent is certain to have had no effect: its head alone announces a body
+    that never came. Once it has sent, what the kernel or a proxy still passes on cannot be known.
     Pieces are small, because one write has one timeout: a slow line that moves is not a broken one.
     """
 
     def __init__(self, head: bytes, content: bytes | memoryview = b"", tail: bytes = b"") -> None:
         self._head, self._content, self._tail = head, memoryview(content).cast("B"), tail
-        self.begun = False
+        self.sent = False
 
     def __len__(self) -> int:
         return len(self._head) + len(self._content) + len(self._tail)
 
     def __iter__(self) -> Iterator[bytes | memoryview]:
-        self.begun = True
+        self.sent = True
         if len(self) <= SLICE:  # one write is cheaper than three, and so small a copy costs nothing
             yield b"".join((self._head, self._content, self._tail))
             return
@@ -95,13 +95,13 @@ class Stream:
 
     def __init__(self, pieces: Iterable[bytes | memoryview], length: int) -> None:
         self._pieces, self._length = pieces, length
-        self.begun = False
+        self.sent = False
 
     def __len__(self) -> int:
         return self._length
 
     def __iter__(self) -> Iterator[bytes | memoryview]:
-        self.begun = True
+        self.sent = True
         left = self._length
         for piece in self._read():
             left -= len(piece)

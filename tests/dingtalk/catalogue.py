@@ -10,10 +10,8 @@ from typing import Any, Final
 from dingwatch.dingtalk import (
     API_CHAT,
     API_COMMIT,
-    API_COMMIT_V2,
     API_CONVERSATION_SPACE,
     API_CONVERT,
-    API_DENTRY_UUID,
     API_DOWNLOAD_INFO,
     API_PART_ADDRESSES,
     API_PARTS_BEGIN,
@@ -25,20 +23,16 @@ from dingwatch.dingtalk import (
     API_SEND,
     API_SEND_ENTRY,
     API_SEND_ENTRY_TO,
-    API_SEND_LINK,
     API_SEND_PERSONS,
     API_SPACE,
     API_TO_CONVERSATION,
     API_UPLOAD_INFO,
-    API_UPLOAD_INFO_V2,
     API_USER,
     Client,
     Conflict,
     Delivered,
     Entry,
-    FolderUuid,
     Host,
-    PreCheck,
     ReadStatus,
     Recalled,
     SampleFile,
@@ -80,7 +74,7 @@ DENTRY: Final = {
     "version": 1,
     "uuid": "uuid-1",
 }
-ENTRY: Final = Entry("865", "897", "报告.pdf", 512, 1, "uuid-1")
+ENTRY: Final = Entry("865", "897", "报告.pdf", 512, 1)
 FILE: Final = {"file": {"id": "1", "spaceId": "2", "conversationId": "cid+/=", "name": "报告.pdf", "size": 5}}
 SENT_ENTRY: Final = SentEntry("1", "2", "cid+/=", "报告.pdf")
 FOLDER: Final = SpaceFolder("86/5")
@@ -247,22 +241,14 @@ DRIVE: Final = [
         Space("833", "财务", 1024, 1048576),
     ),
     Case(
-        API_DENTRY_UUID,
-        lambda c: c.storage("op").uuid_of("8", "0"),
-        "/v2.0/doc/dentries/0/queryDentryUuid?spaceId=8&operatorId=op",
-        None,
-        {"dentryUuid": "Qnp9", "dentryId": "0", "spaceId": "8"},
-        "Qnp9",
-    ),
-    Case(
         API_UPLOAD_INFO,
-        lambda c: c.storage("op").begin_whole(FOLDER, PreCheck(512, "报告.pdf", "0f343b")),
+        lambda c: c.storage("op").begin_whole(FOLDER, 512),
         "/v1.0/storage/spaces/86%2F5/files/uploadInfos/query?unionId=op",
         {
             "protocol": "HEADER_SIGNATURE",
             "multipart": False,
             "option": _option(
-                preCheckParam={"size": 512, "name": "报告.pdf", "md5": "0f343b", "parentId": "0"},
+                preCheckParam={"size": 512, "parentId": "0"},
                 preferIntranet=False,
             ),
         },
@@ -270,19 +256,8 @@ DRIVE: Final = [
         SignedUpload("up", ADDRESS),
     ),
     Case(
-        API_UPLOAD_INFO_V2,
-        lambda c: c.storage("op").begin_whole(FolderUuid("Qnp9"), PreCheck(512, md5="0f343b")),
-        "/v2.0/storage/spaces/files/Qnp9/uploadInfos/query?unionId=op",
-        {
-            "protocol": "HEADER_SIGNATURE",
-            "option": _option(preCheckParam={"size": 512}, preferIntranet=False),
-        },
-        {"uploadKey": "up", "protocol": "HEADER_SIGNATURE", "headerSignatureInfo": SIGNED},
-        SignedUpload("up", ADDRESS),
-    ),
-    Case(
         API_PARTS_BEGIN,
-        lambda c: c.storage("op").begin_parts(FOLDER, PreCheck(size=512)),
+        lambda c: c.storage("op").begin_parts(FOLDER, 512),
         "/v1.0/storage/spaces/86%2F5/files/multiPartUploadInfos/init?unionId=op",
         {"option": _option(preCheckParam={"size": 512, "parentId": "0"})},
         {"uploadKey": "up", "storageDriver": "DINGTALK"},
@@ -332,24 +307,10 @@ DRIVE: Final = [
         repeated=False,
     ),
     Case(
-        API_COMMIT_V2,
-        lambda c: c.storage("op").commit(
-            FolderUuid("Qnp9"), upload_key="up", name="a.pdf", size=512, conflict=Conflict.RETURN_EXISTING
-        ),
-        "/v2.0/storage/spaces/files/Qnp9/commit?unionId=op",
-        {
-            "uploadKey": "up",
-            "name": "a.pdf",
-            "option": {"size": 512, "conflictStrategy": "RETURN_DENTRY_IF_EXISTS"},
-        },
-        {"dentry": DENTRY},
-        ENTRY,
-    ),
-    Case(
         API_DOWNLOAD_INFO,
-        lambda c: c.storage("op").download_address("86/5", "897", version=3),
+        lambda c: c.storage("op").download_address("86/5", "897"),
         "/v1.0/storage/spaces/86%2F5/dentries/897/downloadInfos/query?unionId=op",
-        {"option": {"preferIntranet": False, "version": 3}},
+        {"option": {"preferIntranet": False}},
         {"protocol": "HEADER_SIGNATURE", "headerSignatureInfo": SIGNED},
         ADDRESS,
     ),
@@ -365,15 +326,6 @@ DRIVE: Final = [
         API_SEND_ENTRY,
         lambda c: c.conversation_files("op").send(conversation_id="cid+/=", space_id="8", entry_id="9"),
         "/v1.0/convFile/conversations/files/send?unionId=op",
-        {"spaceId": "8", "dentryId": "9", "openConversationId": "cid+/="},
-        FILE,
-        SENT_ENTRY,
-        repeated=False,
-    ),
-    Case(
-        API_SEND_LINK,
-        lambda c: c.conversation_files("op").send_link(conversation_id="cid+/=", space_id="8", entry_id="9"),
-        "/v1.0/convFile/conversations/files/links/send?unionId=op",
         {"spaceId": "8", "dentryId": "9", "openConversationId": "cid+/="},
         FILE,
         SENT_ENTRY,

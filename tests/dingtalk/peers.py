@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from dingwatch.dingtalk import Account, Client, Timeouts
+from dingwatch.dingtalk import Account, Client, SampleFile, Timeouts
 from dingwatch.model import Failure, Verdict
 
 # Made for these tests alone, for the name localhost; it opens nothing.
@@ -183,6 +183,6 @@ class Calls:
 
 def send(client: Client, *, renew: bool = True, name: str = "报告 2024.pdf") -> str:
     """Send a file that was uploaded before."""
-    return client.send_file(
-        conversation_id="cid6KeBB+/o=", media_id="@lAzP", file_name=name, file_type="pdf", renew=renew
+    return client.groups.send(
+        conversation_id="cid6KeBB+/o=", message=SampleFile("@lAzP", name, "pdf"), renew=renew
     )

@@ -6,7 +6,7 @@ from urllib.parse import quote, quote_plus
 
 import pytest
 
-from dingwatch.dingtalk import Account, Client, Host
+from dingwatch.dingtalk import Account, Client, Host, SampleFile
 from dingwatch.dingtalk.wire import SLICE
 from dingwatch.model import Failure
 from dingwatch.sandbox import Fault, FaultKind, Sandbox, Settings
@@ -28,8 +28,8 @@ NAMES = [
 def displayed_name(sandbox: Sandbox, client: Client, name: str) -> str | None:
     """Send a file under a name and return what the conversation shows."""
     conversation = sandbox.conversations[1].id
-    media_id = client.upload(name="a.pdf", content=b"%PDF")
-    client.send_file(conversation_id=conversation, media_id=media_id, file_name=name, file_type="pdf")
+    media_id = client.media.upload(name="a.pdf", content=b"%PDF")
+    client.groups.send(conversation_id=conversation, message=SampleFile(media_id, name, "pdf"))
     [message] = sandbox.messages(conversation)
     assert message.media_id == media_id
     return message.file_name
@@ -38,7 +38,7 @@ def displayed_name(sandbox: Sandbox, client: Client, name: str) -> str | None:
 @pytest.mark.parametrize("name", NAMES)
 def test_a_name_is_uploaded_verbatim(sandbox: Sandbox, client: Client, name: str) -> None:
     """Only what would end its header or name a directory is changed; 255 bytes are no limit."""
-    client.upload(name=name, content=b"%PDF")
+    client.media.upload(name=name, content=b"%PDF")
     assert [one.name for one in sandbox.uploads()] == [name]
 
 
@@ -56,7 +56,7 @@ def test_a_hostile_name_is_uploaded_harmless(
     sandbox: Sandbox, client: Client, name: str, written: str
 ) -> None:
     """The upload's name is seen by nobody: its extension is what DingTalk reads."""
-    client.upload(name=name, content=b"%PDF")
+    client.media.upload(name=name, content=b"%PDF")
     assert [one.name for one in sandbox.uploads()] == [written]
 
 
@@ -75,7 +75,7 @@ def test_a_name_that_is_no_text_is_shown_with_a_mark(sandbox: Sandbox, client: C
 def test_contents_arrive_byte_by_byte(sandbox: Sandbox, client: Client, size: int) -> None:
     """Whether a body goes out in one piece or in several, and also when it looks like a boundary."""
     content = (b"\r\n--\r\n\0\xff" * (size // 8 + 1))[:size]
-    media_id = client.upload(name="a.pdf", content=memoryview(content))
+    media_id = client.media.upload(name="a.pdf", content=memoryview(content))
     assert sandbox.content(media_id) == content
 
 

@@ -46,9 +46,6 @@ RENEWABLE: dict[str, Callable[[Client], object]] = {
     "entry": lambda c: c.conversation_files("op").send(
         conversation_id="cid", space_id="1", entry_id="2", renew=False
     ),
-    "link": lambda c: c.conversation_files("op").send_link(
-        conversation_id="cid", space_id="1", entry_id="2", renew=False
-    ),
     "entry to a person": lambda c: c.conversation_files("op").send_to_person(
         union_id="u", space_id="1", entry_id="2", renew=False
     ),

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from dingwatch.dingtalk import API_SEND, API_TOKEN, API_UPLOAD, BILLED, MEDIA_LIMIT, Client, Host
+from dingwatch.dingtalk import API_SEND, API_TOKEN, API_UPLOAD, BILLED, MEDIA_LIMIT, Client, Host, SampleFile
 from dingwatch.model import (
     Cause,
     Misconfigured,
@@ -31,11 +31,9 @@ def send(sandbox: Sandbox, client: Client) -> Callable[..., str]:
     """Send an uploaded file to the first conversation."""
 
     def one(media_id: str = "@lAzPD-unknown", *, renew: bool = True) -> str:
-        return client.send_file(
+        return client.groups.send(
             conversation_id=sandbox.conversations[0].id,
-            media_id=media_id,
-            file_name="报告 2024.pdf",
-            file_type="pdf",
+            message=SampleFile(media_id, "报告 2024.pdf", "pdf"),
             renew=renew,
         )
 
@@ -44,7 +42,7 @@ def send(sandbox: Sandbox, client: Client) -> Callable[..., str]:
 
 def upload(client: Client, name: str = "报告 2024.pdf") -> str:
     """Upload a few bytes."""
-    return client.upload(name=name, content=b"%PDF-1.7")
+    return client.media.upload(name=name, content=b"%PDF-1.7")
 
 
 # --- Both calls --------------------------------------------------------------------------------
@@ -55,7 +53,7 @@ def test_a_file_arrives_whole_under_its_name(
 ) -> None:
     """Two billed calls and one token for each host bring a file to its conversation."""
     content = bytes(range(256)) * 4096
-    key = send(client.upload(name="报告 2024.pdf", content=memoryview(content)))
+    key = send(client.media.upload(name="报告 2024.pdf", content=memoryview(content)))
     [message] = sandbox.messages(sandbox.conversations[0].id)
     assert (message.file_name, message.file_type, message.process_query_key) == ("报告 2024.pdf", "pdf", key)
     assert message.media_id is not None
@@ -66,7 +64,7 @@ def test_a_file_arrives_whole_under_its_name(
 
 def test_the_largest_file_goes_out(sandbox: Sandbox, client: Client) -> None:
     """20 MiB are uploaded from one buffer."""
-    media_id = client.upload(name="gross.zip", content=bytes(MEDIA_LIMIT))
+    media_id = client.media.upload(name="gross.zip", content=bytes(MEDIA_LIMIT))
     assert len(sandbox.content(media_id)) == MEDIA_LIMIT
 
 
@@ -239,8 +237,8 @@ def test_an_unknown_conversation_concerns_itself_alone(client: Client) -> None:
     """The other conversations go on."""
     media_id = upload(client)
     found = verdict(
-        lambda: client.send_file(
-            conversation_id="cidNobody==", media_id=media_id, file_name="a.pdf", file_type="pdf"
+        lambda: client.groups.send(
+            conversation_id="cidNobody==", message=SampleFile(media_id, "a.pdf", "pdf")
         )
     )
     assert (type(found), found.scope) == (Misconfigured, Scope.CONVERSATION)
@@ -256,9 +254,9 @@ def test_a_message_can_be_asked_after_and_taken_back(
     """With its key, which only the answer to the send holds."""
     conversation = sandbox.conversations[0].id
     key = send(upload(client))
-    assert client.delivered(conversation_id=conversation, process_query_key=key).status == "SUCCESS"
-    assert client.recall(conversation_id=conversation, process_query_keys=[key]) == (key,)
-    assert client.delivered(conversation_id=conversation, process_query_key=key).status == "RECALLED"
+    assert client.groups.delivered(conversation_id=conversation, process_query_key=key).status == "SUCCESS"
+    assert client.groups.recall(conversation_id=conversation, process_query_keys=[key]).done == (key,)
+    assert client.groups.delivered(conversation_id=conversation, process_query_key=key).status == "RECALLED"
 
 
 def test_the_robots_of_a_conversation_are_told(sandbox: Sandbox, client: Client) -> None:

@@ -27,20 +27,20 @@ BOM = b"\xef\xbb\xbf"
 def test_a_request_without_a_body_may_have_left() -> None:
     """Its class is all there is to go by, and being a PoolError too makes a read timeout no certainty."""
     for one in AFTER:
-        assert type(verdict_of_exception(one.__new__(one), begun=None)) is NoAnswer, one
+        assert type(verdict_of_exception(one.__new__(one), sent=None)) is NoAnswer, one
 
 
 def test_a_request_without_a_body_may_never_have_left() -> None:
     """What is raised while connecting is certain."""
     for one in BEFORE:
-        assert type(verdict_of_exception(one.__new__(one), begun=None)) is NotReached, one
+        assert type(verdict_of_exception(one.__new__(one), sent=None)) is NotReached, one
 
 
 def test_an_address_is_no_excuse_once_the_body_began() -> None:
     """Misconfigured would say that the message did not arrive."""
     for one in ADDRESS:
-        assert type(verdict_of_exception(one.__new__(one), begun=None)) is Misconfigured, one
-        assert type(verdict_of_exception(one.__new__(one), begun=True)) is NoAnswer, one
+        assert type(verdict_of_exception(one.__new__(one), sent=None)) is Misconfigured, one
+        assert type(verdict_of_exception(one.__new__(one), sent=True)) is NoAnswer, one
 
 
 def test_a_class_of_tomorrow_is_judged_by_its_nearest_parent() -> None:
@@ -49,11 +49,11 @@ def test_a_class_of_tomorrow_is_judged_by_its_nearest_parent() -> None:
     class Tomorrow(urllib3.exceptions.ReadTimeoutError):
         """Derives from TimeoutError, RequestError and PoolError at once."""
 
-    assert type(verdict_of_exception(Tomorrow.__new__(Tomorrow), begun=None)) is NoAnswer
+    assert type(verdict_of_exception(Tomorrow.__new__(Tomorrow), sent=None)) is NoAnswer
 
 
-@pytest.mark.parametrize("begun", [None, False, True])
-def test_no_message_repeats_an_address(begun: bool | None) -> None:  # noqa: FBT001 (an example)
+@pytest.mark.parametrize("sent", [None, False, True])
+def test_no_message_repeats_an_address(sent: bool | None) -> None:  # noqa: FBT001 (an example)
     """The libraries' own words hold the token; only the class or the system's words are told."""
     address = "https://oapi.dingtalk.com/media/upload?access_token=abc"
     for error in (
@@ -62,7 +62,7 @@ def test_no_message_repeats_an_address(begun: bool | None) -> None:  # noqa: FBT
         ValueError(address),
         OSError(f"Tunnel connection failed for {address}"),
     ):
-        assert "abc" not in verdict_of_exception(error, begun=begun).cause.message
+        assert "abc" not in verdict_of_exception(error, sent=sent).cause.message
 
 
 # --- Answers -----------------------------------------------------------------------------------

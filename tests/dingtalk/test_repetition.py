@@ -14,6 +14,7 @@ from dingwatch.dingtalk import (
     API_UPLOAD,
     Client,
     Host,
+    SampleFile,
 )
 from dingwatch.model import Cause, Failure, NoAnswer, NotReached, Throttled
 from dingwatch.sandbox import Fault, FaultKind, Sandbox
@@ -44,10 +45,8 @@ def conversation(sandbox: Sandbox) -> str:
 
 def send(client: Client, conversation: str) -> str:
     """Upload and send some file."""
-    media_id = client.upload(name="a.pdf", content=b"%PDF")
-    return client.send_file(
-        conversation_id=conversation, media_id=media_id, file_name="a.pdf", file_type="pdf"
-    )
+    media_id = client.media.upload(name="a.pdf", content=b"%PDF")
+    return client.groups.send(conversation_id=conversation, message=SampleFile(media_id, "a.pdf", "pdf"))
 
 
 def at_once(call: Callable[[], object]) -> None:
@@ -71,7 +70,7 @@ def at_once(call: Callable[[], object]) -> None:
 
 def test_threads_share_a_token_call(sandbox: Sandbox, client: Client) -> None:
     """Eight uploads that begin together without a token ask for one."""
-    at_once(lambda: client.upload(name="a.pdf", content=b"%PDF"))
+    at_once(lambda: client.media.upload(name="a.pdf", content=b"%PDF"))
     assert sandbox.calls() == {OAPI: 1, API_UPLOAD: WORKERS}
 
 
@@ -79,7 +78,7 @@ def test_threads_share_the_renewal_of_a_dead_token(sandbox: Sandbox, client: Cli
     """However many find it dead, one asks for the next, and a late refusal does not drop that one."""
     client.fetch_token(Host.OAPI)
     sandbox.kill_tokens()
-    at_once(lambda: client.upload(name="a.pdf", content=b"%PDF"))
+    at_once(lambda: client.media.upload(name="a.pdf", content=b"%PDF"))
     assert sandbox.calls()[OAPI] == 2
     assert len(sandbox.uploads()) == WORKERS
 
@@ -92,7 +91,7 @@ def test_an_upload_goes_through_when_the_network_is_back(sandbox: Sandbox) -> No
     ) as client:
         client.fetch_token(Host.OAPI)
         sandbox.stop()
-        assert client.upload(name="a.pdf", content=b"%PDF") == sandbox.uploads()[0].media_id
+        assert client.media.upload(name="a.pdf", content=b"%PDF") == sandbox.uploads()[0].media_id
     assert calls.gated == calls.counted == [OAPI, API_UPLOAD, API_UPLOAD]
     assert len(calls.slept) == 1
 
@@ -105,7 +104,9 @@ def test_a_question_is_repeated(
     key = send(client, conversation)
     sandbox.inject(Fault(api, FaultKind.CUT_AFTER, times=2))
     if api == API_QUERY:
-        assert client.delivered(conversation_id=conversation, process_query_key=key).status == "SUCCESS"
+        assert (
+            client.groups.delivered(conversation_id=conversation, process_query_key=key).status == "SUCCESS"
+        )
     else:
         assert client.robots(conversation) == (sandbox.robot_code,)
     assert calls.gated == calls.counted == [OAPI, API_UPLOAD, API, API_SEND, api, api, api]
@@ -117,7 +118,7 @@ def test_a_recall_is_not_repeated(sandbox: Sandbox, client: Client, calls: Calls
     key = send(client, conversation)
     sandbox.inject(Fault(API_RECALL, FaultKind.CUT_AFTER))
     with pytest.raises(Failure) as caught:
-        client.recall(conversation_id=conversation, process_query_keys=[key])
+        client.groups.recall(conversation_id=conversation, process_query_keys=[key])
     assert type(caught.value.verdict) is NoAnswer
     assert calls.counted.count(API_RECALL) == 1
 

@@ -28,7 +28,7 @@ def accept(wire: Wire, head: bytes, _body: bytes) -> None:
 
 def upload(client: Client, content: bytes = b"%PDF") -> str:
     """Upload some bytes."""
-    return client.upload(name="报告 2024.pdf", content=content)
+    return client.media.upload(name="报告 2024.pdf", content=content)
 
 
 # --- What goes out -----------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from typing import Any, Final
 import pytest
 from hypothesis import strategies as st
 
-from dingwatch.dingtalk import Account, Client, Delivered, Host, Timeouts
+from dingwatch.dingtalk import Account, Client, Delivered, Host, Recalled, Timeouts
 from dingwatch.model import Failure, NoAnswer, NotReached
 from tests.dingtalk.peers import SECRET, TOKEN, Calls, Server, Wire, send
 from tests.fuzz.budget import a_few, for_a_while
@@ -24,10 +24,14 @@ from tests.fuzz.budget import a_few, for_a_while
 CALLS: Final[dict[str, Callable[[Client], object]]] = {
     "oauth2/accessToken": lambda client: client.fetch_token(Host.API, force=True),
     "gettoken": lambda client: client.fetch_token(Host.OAPI, force=True),
-    "media/upload": lambda client: client.upload(name="a.pdf", content=b"a" * 100),
+    "media/upload": lambda client: client.media.upload(name="a.pdf", content=b"a" * 100),
     "groupMessages/send": send,
-    "groupMessages/query": lambda client: client.delivered(conversation_id="cid", process_query_key="k"),
-    "groupMessages/recall": lambda client: client.recall(conversation_id="cid", process_query_keys=["k"]),
+    "groupMessages/query": lambda client: client.groups.delivered(
+        conversation_id="cid", process_query_key="k"
+    ),
+    "groupMessages/recall": lambda client: client.groups.recall(
+        conversation_id="cid", process_query_keys=["k"]
+    ),
     "robots/query": lambda client: client.robots("cid"),
 }
 GOOD: Final[dict[str, dict[str, object]]] = {
@@ -284,7 +288,7 @@ def judged(peer: Peer, call: str, answer: Answer, timeouts: Timeouts = PATIENT) 
         if call not in {"oauth2/accessToken", "gettoken"}:
             assert not isinstance(found.verdict, NotReached), "the whole request had arrived"
     else:
-        assert isinstance(found, str | tuple | Delivered | None)
+        assert isinstance(found, str | tuple | Delivered | Recalled | None)
     return found
 
 

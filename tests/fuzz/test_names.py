@@ -16,6 +16,7 @@ import pytest
 from hypothesis import strategies as st
 
 from dingwatch import filters, names, settle
+from dingwatch.dingtalk import SampleFile
 from dingwatch.dingtalk.transport import multipart
 from dingwatch.ledger import Store, sqlite_url, versions
 from dingwatch.ledger.folders import MappedFolder, bind
@@ -194,11 +195,11 @@ class Uploads:
     def __call__(self, name: bytes) -> None:
         """Have a file of this name go the whole way."""
         payload = plain_payload(name, "0" * 64, APP, {"html", "htm"})
-        media = self.client.upload(name=payload.name, content=CONTENT)
+        media = self.client.media.upload(name=payload.name, content=CONTENT)
         assert self.sandbox.content(media) == CONTENT
         cid = self.sandbox.conversations[0].id
-        self.client.send_file(
-            conversation_id=cid, media_id=media, file_name=payload.name, file_type=payload.key.extension
+        self.client.groups.send(
+            conversation_id=cid, message=SampleFile(media, payload.name, payload.key.extension)
         )
         message = self.sandbox.messages(cid)[-1]
         assert (message.file_name, message.file_type) == (payload.name, payload.key.extension)

@@ -125,7 +125,7 @@ class Past:
 
     def by_robot(self, *user_ids: str) -> list[int]:
         """Have a file sent to persons, in one message; return the deliveries' ids."""
-        media_id = self.client.upload(name="a.pdf", content=CONTENT)
+        media_id = self.client.media.upload(name="a.pdf", content=CONTENT)
         done = self.client.persons.send(user_ids=user_ids, message=SampleFile(media_id, "a.pdf", "pdf"))
         key = UploadKey(self.sandbox.client_id, "file", sha256(CONTENT), "pdf")
         words = [f"user:{user_id}" for user_id in user_ids]
@@ -572,7 +572,9 @@ def test_dingtalks_refusal_to_take_back_is_told(past: Past) -> None:
     """A key that it does not take back is no success, and the history has no line of it."""
     number = past.send()
     (message,) = past.sandbox.messages(past.conversation)
-    past.client.recall(conversation_id=past.conversation, process_query_keys=[message.process_query_key])
+    past.client.groups.recall(
+        conversation_id=past.conversation, process_query_keys=[message.process_query_key]
+    )
     assert failed(past.machine.call("recall", str(number)), "did not recall", "已经撤回")
     assert "recalled" not in past.machine.call("why", str(past.home / "报告.pdf")).stdout
 
@@ -621,7 +623,7 @@ def test_an_archive_is_what_dingwatch_made(past: Past, out: Path) -> None:
     number = past.send("a.html")
     (upload,) = past.sandbox.uploads()
     for content in (b"no archive", two_entries(past.home)):
-        forged = past.client.upload(name="a.zip", content=content)
+        forged = past.client.media.upload(name="a.zip", content=content)
         with past.store.writing() as connection:
             connection.exec_driver_sql("UPDATE uploads SET media_id = ?", (forged,))
         assert failed(past.machine.call("fetch", str(number), "-o", str(out)), "differs from what")
