@@ -2,65 +2,221 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Final
+import json
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import accumulate, chain
+from typing import Final, Self
 
 from pathspec import GitIgnoreSpec
+from pathspec.patterns.gitignore.spec import GitIgnoreSpecPattern
 
-BUILT_IN_EXCLUDES: Final = (
+BUILT_IN_KINDS: Final[Mapping[str, tuple[str, ...]]] = {
+    # `!.*` lets hidden files through. The other names here stay out even then: somebody who wants `.env` sent
+    # does not ask for what a Mac or an NFS client leaves beside it.
+    "hidden": (
+        ".*", ".DS_Store", "._*", ".AppleDouble", ".TemporaryItems", ".Trash*", ".recycle", ".fuse_hidden*",
+        ".nfs*", ".zfs", ".snapshot", ".snapshots", ".@__*", ".~*",
+    ),
+    "open": (
+        "~*", "*~", "*.swp", "*.swx", "*.swo", "#*#", "*.dwl", "*.dwl2", "*.ldb", "*.laccdb", "*.idlk",
+        "*.prlock", "*.rhl",
+    ),
+    "saving": (
+        "*.tmp", "*.temp", "*.$$$", "*.sv$", "*.ac$", "*.zs$", "atmp[0-9a-f][0-9a-f][0-9a-f][0-9a-f]*",
+        "*.blend@", "*___jb_tmp___", "*___jb_old___",
+    ),
+    "download": (
+        "*.part", "*.partial", "*.crdownload", "*.download", "*.filepart", "*.opdownload", "*.unfinished",
+        "*.fdmdownload", "*.dtapart", "*.part-Frag*", "*.part.met", "*.ytdl", "*.aria2", "*.xltd",
+        "*.xltd.cfg", "*.td", "*.td.cfg", "*.downloading", "*.downloading.cfg", "*.uploading",
+        "*.uploading.cfg", "*.!qB", "*.!ut", "*.!bt", "*.!bc", "*.bc!", "*.jc!",
+    ),
+    "sync": (
+        "*.synctmp", "*.ffs_tmp", "*.ffs_lock", "*.ffs_db", "*.!sync", "_gsdata_", "DfsrPrivate",
+    ),
+    "Windows": (
+        "Thumbs.db", "ehthumbs.db", "ehthumbs_vista.db", "desktop.ini", "*Zone.Identifier", "*:$DATA",
+        "*:encryptable", "$RECYCLE.BIN", "RECYCLER", "RECYCLED", "System Volume Information",
+        "FOUND.[0-9][0-9][0-9]",
+    ),
+    # A Mac calls a directory's own icon "Icon" and a carriage return, which SMB clients write as U+F00D.
+    "Mac": (
+        "__MACOSX", "Icon[\r\uf00d]", ":2e*", "*AFP_AfpInfo", "*AFP_Resource", "Temporary Items",
+        "Network Trash Folder", "TheVolumeSettingsFolder", "TheFindByContentFolder",
+    ),
+    "NAS": (
+        "@eaDir", "*@SynoEAStream", "*@SynoResource", "@tmp", "@sharebin", "@__thumb", "#recycle", "@Recycle",
+        "Network Recycle Bin*", "trashbox", "OneNote_RecycleBin", "#snapshot", "@Recently-Snapshot", "@GMT-*",
+    ),
+    "Unix": ("lost+found",),
+}  # fmt: skip
+"""What programs leave behind, by kind; docs/configuration.md names the programs."""
+
+BUILT_IN_EXCLUDES: Final = tuple(chain.from_iterable(BUILT_IN_KINDS.values()))
+
+_BUILT_IN_OF_1: Final = (
     ".*", "~*", "*~", "*.tmp", "*.temp", "*.part", "*.partial", "*.crdownload", "*.download", "*.filepart",
     "*.swp", "*.swx", "Thumbs.db", "desktop.ini", "@eaDir", "#recycle", "$RECYCLE.BIN", "lost+found",
     "__MACOSX", "System Volume Information",
 )  # fmt: skip
 
+RULES_VERSION: Final = 2
+"""1 is dingwatch 0.1: its own shorter list, and users' patterns that tell `a.PDF` from `a.pdf`."""
 
-def caseless(pattern: str) -> str:
-    """Return a gitignore pattern that matches in any case: `*.tmp` becomes `*.[tT][mM][pP]`."""
-    escaped = f"\\{pattern}" if pattern.startswith("#") else pattern
-    return "".join(f"[{c.lower()}{c.upper()}]" if c.isalpha() else c for c in escaped)
+
+@dataclass(frozen=True, slots=True)
+class FilterRules:
+    """What a filter is made of, as the ledger keeps it."""
+
+    include: tuple[str, ...]
+    exclude: tuple[str, ...]
+    recursive: bool
+    version: int = RULES_VERSION
+
+    def dump(self) -> str:
+        """Return the rules as JSON."""
+        return json.dumps(asdict(self), ensure_ascii=False)
+
+    @classmethod
+    def load(cls, text: str) -> Self:
+        """Return the rules that `dump` wrote."""
+        kept = json.loads(text)
+        return cls(tuple(kept["include"]), tuple(kept["exclude"]), kept["recursive"], kept["version"])
 
 
 @dataclass(frozen=True, slots=True)
 class Filter:
     """Which paths of a folder count, by gitignore patterns."""
 
+    rules: FilterRules
     excluded: GitIgnoreSpec
     included: GitIgnoreSpec | None
-    recursive: bool
-    patterns: tuple[str, ...] = ()
-    """The exclude patterns as people write them, in the order of `excluded`."""
+    built_in: tuple[str, ...]
+    """The patterns that the first pattern of `excluded` stands for."""
+    patterns: tuple[str, ...]
+    """The user's exclude patterns, in the order of `excluded` after its first."""
+
+    @property
+    def recursive(self) -> bool:
+        """Whether directories beneath the folder count."""
+        return self.rules.recursive
 
     def prunes(self, directory: bytes) -> bool:
-        """Say whether nothing beneath this directory (relative path) can count."""
-        return not self.recursive or self.excluded.match_file(_text(directory) + "/")
+        """Return whether nothing beneath this directory (relative path) can count."""
+        return not self.recursive or self.excluded.match_file(self._text(directory) + "/")
 
     def accepts(self, path: bytes) -> bool:
-        """Say whether the file at this relative path counts."""
+        """Return whether the file at this relative path counts."""
         if not self.recursive and b"/" in path:
             return False
-        name = _text(path)
-        if self.excluded.match_file(name):
+        name = self._text(path)
+        if self._excludes(name):
             return False
         return self.included is None or self.included.match_file(name)
 
     def excluding(self, path: bytes) -> str | None:
         """Return the exclude pattern that keeps a path out; None when none does."""
-        found = self.excluded.check_file(_text(path))
-        return self.patterns[found.index] if found.include and found.index is not None else None
+        for part in _with_parents(self._text(path)):
+            found = self.excluded.check_file(part)
+            if found.include and found.index:
+                return self.patterns[found.index - 1]
+            if found.include:
+                return next(one for one in self.built_in if _any_of([one]).match_file(part))
+        return None
+
+    def _text(self, path: bytes) -> str:
+        name = path.decode("utf-8", "surrogateescape")
+        return name if self.rules.version == 1 else unicodedata.normalize("NFC", name)
+
+    def _excludes(self, name: str) -> bool:
+        """Return whether a path or a directory above it is excluded.
+
+        As in git, `!drafts/final.pdf` takes nothing out of an excluded `drafts/`: a scan does not enter it,
+        so an event must not send the file either.
+        """
+        negated = any(pattern.startswith("!") for pattern in self.patterns)
+        return any(map(self.excluded.match_file, _with_parents(name) if negated else [name]))
+
+
+@dataclass(frozen=True, slots=True)
+class LastScan:
+    """The last complete scan of a folder under another filter; `at` (wall clock) is None when not known."""
+
+    filter: Filter
+    at: float | None
+
+    def left_out(self, path: bytes, ctime_ns: int) -> bool:
+        """Return whether its filter left out a file that was there by then.
+
+        A filter that widens makes no old file new: without this, one more pattern in `include` would send
+        years of files.
+        """
+        return not self.filter.accepts(path) and (self.at is None or ctime_ns < self.at * 1e9)
 
 
 def path_filter(include: Sequence[str], exclude: Sequence[str], *, recursive: bool) -> Filter:
     """Build a folder's filter; `!pattern` in `exclude` takes a pattern out of the built-in list."""
-    taken_out = {pattern[1:].casefold() for pattern in exclude if pattern.startswith("!")}
-    built_in = [pattern for pattern in BUILT_IN_EXCLUDES if pattern.casefold() not in taken_out]
-    return Filter(
-        GitIgnoreSpec.from_lines([*map(caseless, built_in), *exclude]),
-        GitIgnoreSpec.from_lines(include) if include else None,
-        recursive,
-        (*built_in, *exclude),
+    return compile_rules(FilterRules(tuple(include), tuple(exclude), recursive))
+
+
+def compile_rules(rules: FilterRules) -> Filter:
+    """Build the filter of some rules, as the version of dingwatch that wrote them understood them."""
+    first = rules.version == 1
+    whole = _BUILT_IN_OF_1 if first else BUILT_IN_EXCLUDES
+    taken_out = {_bare(one[1:]) for one in rules.exclude if one.startswith("!")} & {*map(_bare, whole)}
+    built_in = tuple(one for one in whole if _bare(one) not in taken_out)
+    # 0.1 let `!.*` also override every other pattern, so that `.a.tmp` was sent.
+    own = tuple(
+        one for one in rules.exclude if first or not (one.startswith("!") and _bare(one[1:]) in taken_out)
     )
+    of_line = GitIgnoreSpecPattern if first else _any_case
+    included = GitIgnoreSpec.from_lines(rules.include, of_line, backend="simple") if rules.include else None
+    excluded = GitIgnoreSpec([_any_of(built_in), *map(of_line, own)], backend="simple")
+    return Filter(rules, excluded, included, built_in, own)
 
 
-def _text(path: bytes) -> str:
-    return path.decode("utf-8", "surrogateescape")
+def _bare(pattern: str) -> str:
+    r"""Return a pattern for comparison with the list; a `#` in front may be escaped."""
+    return pattern.removeprefix("\\").casefold()
+
+
+def _any_case(line: str, name: str | None = None) -> GitIgnoreSpecPattern:
+    """Compile a pattern so that it matches in any case; the regex `name` stands for the NAME in it.
+
+    People type a name by hand: its `é` may be one character in the config and two on the disk, from a Mac.
+    """
+    regex, include = GitIgnoreSpecPattern.pattern_to_regex(unicodedata.normalize("NFC", line))
+    if regex is None:
+        return GitIgnoreSpecPattern(None)
+    regex = regex if name is None else regex.replace("NAME", name)
+    # A directory's name may hold a newline, too: DOTALL.
+    return GitIgnoreSpecPattern(re.compile(regex, re.IGNORECASE | re.DOTALL), include)
+
+
+_WILDCARD: Final = re.compile(r"(\*|\[.+\])", re.DOTALL)
+
+
+def _any_of(names: Iterable[str]) -> GitIgnoreSpecPattern:
+    """Compile many patterns for names into one: a scan asks for every file, and one regex takes 2 µs, not 50.
+
+    Endings share one branch, which is only tried where there is a dot.
+    """
+    endings, others = ["(?!)"], ["(?!)"]
+    for name in names:
+        plain = name.startswith("*.") and not _WILDCARD.search(name, 1)
+        (endings if plain else others).append(_body(name.removeprefix("*.") if plain else name))
+    return _any_case("NAME", rf"(?:[^/]*\.(?:{'|'.join(endings)})|{'|'.join(others)})")
+
+
+def _body(pattern: str) -> str:
+    parts = _WILDCARD.split(pattern)
+    return "".join("[^/]*" if part == "*" else part if part[:1] == "[" else re.escape(part) for part in parts)
+
+
+def _with_parents(name: str) -> Iterable[str]:
+    """Yield the directories above a path, the topmost first, and the path."""
+    *above, last = accumulate(name.split("/"), lambda path, part: f"{path}/{part}")
+    return (*(f"{directory}/" for directory in above), last)

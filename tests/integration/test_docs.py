@@ -17,6 +17,7 @@ import yaml
 from dingwatch import texts
 from dingwatch.cli.app import cli
 from dingwatch.config.schema import SECTIONS
+from dingwatch.filters import BUILT_IN_EXCLUDES
 from dingwatch.intake import phases
 from dingwatch.lifecycle import Event, State, diagram
 from dingwatch.model import Scope
@@ -45,6 +46,14 @@ def test_every_key_is_documented() -> None:
         for key in sorted(keys)
         if f"`{key}`" not in text and f"## `{key}`" not in text and f"`{key}` and" not in text
     ] == []
+
+
+def test_every_built_in_pattern_is_documented() -> None:
+    """The table of docs/configuration.md shows the built-in list, no pattern more and none less."""
+    table = page("docs/configuration.md").partition("| kind | patterns |")[2]
+    shown = [re.findall(r"`([^`]+)`", line.split("|")[2]) for line in table.splitlines()[2:]]
+    patterns = [pattern.replace("\\r", "\r").replace("\\uf00d", "\uf00d") for row in shown for pattern in row]
+    assert patterns == list(BUILT_IN_EXCLUDES)
 
 
 def test_every_default_is_documented() -> None:
