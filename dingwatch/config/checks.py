@@ -7,7 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, pairwise
 from string import Formatter
 from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
@@ -201,7 +201,57 @@ def pattern(text: str) -> str:
         useful = False
     if not useful:
         raise refused(Problems.PATTERN, written=shorten(text))
+    if (several := patterns_in(text)) != [text]:
+        patterns = ", ".join(map(_quoted, several[:4]))
+        raise refused(Problems.PATTERN_LIST, written=shorten(text), patterns=patterns)
+    if (unix := _as_on_unix(text)) != text:
+        raise refused(Problems.PATTERN_PATH, written=shorten(text), pattern=_quoted(unix))
     return text
+
+
+_EXTENSION: Final = re.compile(r"!?\*?\.[\w.*?\[\]$!~-]+")
+"""An extension alone: `*.pdf`, `.bak`."""
+_BRACES: Final = re.compile(r"\{([^{}]*,[^{}]*)\}")
+_BLANK: Final = r"\s"
+_RARE: Final = "[;；|]"
+"""Separators that hardly any name holds; a comma or a blank is in many."""
+
+
+def patterns_in(text: str) -> list[str]:
+    """Return the patterns that somebody wrote into one; the pattern alone where it may be meant as it is.
+
+    A name may hold a semicolon, a comma or a blank: `a;b.txt`, `*Smith, John*` and `* copy *.pdf` are one
+    pattern each. Only a wildcard or an extension beside the separator gives a list away.
+    """
+    if (braces := _BRACES.search(text)) and "*" in text:
+        return [text[: braces.start()] + one.strip() + text[braces.end() :] for one in braces[1].split(",")]
+    for separator in (_RARE, "[,，、]", _BLANK):
+        parts = [part for each in re.split(rf"(?<!\\){separator}", text) if (part := each.strip())]
+        if _is_list(parts, separator):
+            return parts
+    return [text]
+
+
+def _is_list(parts: Sequence[str], separator: str) -> bool:
+    """Return whether these parts of one pattern are patterns themselves."""
+    if separator == _BLANK:
+        return len(parts) > 1 and all(map(_EXTENSION.fullmatch, parts))
+    if len(parts) < 2:  # noqa: PLR2004 (`*.pdf;`)
+        return any(map(_EXTENSION.fullmatch, parts))
+    beside = any(one.endswith("*") or other.startswith("*") for one, other in pairwise(parts))
+    wild = sum("*" in part for part in parts)
+    file = re.search(r"\.[^\W\d]\w*$", parts[0]) is not None  # Thumbs.db,*.tmp
+    return any(map(_EXTENSION.fullmatch, parts[:-1])) or (beside and (wild > 1 or file or separator == _RARE))
+
+
+def _as_on_unix(text: str) -> str:
+    r"""Return a pattern as gitignore writes it: without the backslash of `drafts\*.pdf`, the dot of `./a`."""
+    slashes = re.sub(r"\\(?=\w)|(?<=\w)\\(?=\*\.)", "/", text)
+    return re.sub(r"^(!?)(\.\.?/)+", r"\1/", slashes)
+
+
+def _quoted(pattern: str) -> str:
+    return f'"{shorten(pattern)}"'
 
 
 @dataclass(frozen=True, slots=True)

@@ -226,6 +226,23 @@ class Problems(Text):
             " before the #, and the whole pattern in single quotes."
         ),
     )
+    PATTERN_LIST = (
+        (
+            "“;”和“,”都不能分隔 gitignore 模式，{written} 什么也匹配不到：请每项写一个模式，即 [{patterns}]；"
+            "名称里确有该字符时，在它前面加反斜杠。"
+        ),
+        (
+            'Neither ";" nor "," separates gitignore patterns, so {written} matches nothing: write one to an'
+            " item, as in [{patterns}], or put a backslash before a character that is part of a name."
+        ),
+    )
+    PATTERN_PATH = (
+        "gitignore 模式用 / 分隔路径，相对于所监视的文件夹，{written} 什么也匹配不到：请写成 {pattern}。",
+        (
+            "Gitignore patterns use / and are relative to the watched folder, so {written} matches nothing:"
+            " write {pattern}."
+        ),
+    )
     SAME_NAME = (
         "名称 {name} 已被第 {first} 行的文件夹使用。请用 name 给其中一个另起名称。",
         "The folder in line {first} has the name {name}, too. Give one of them another name.",

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dingwatch.config import Config, ConfigError, Problem, find, load
+from dingwatch.config.checks import patterns_in
 from dingwatch.config.document import LARGEST
 from dingwatch.config.schema import SECTIONS
 from dingwatch.pace import Limit
@@ -262,6 +263,11 @@ folders:
         ("include: [5]", "include[0]", '"5"'),
         ("exclude: [!*.tmp ]", "exclude[0]", "quotes"),
         ("exclude: ['#recycle']", "exclude[0]", "backslash"),
+        ("exclude: ['*.bak;*.old']", "exclude[0]", 'Neither ";" nor ","'),
+        ("exclude: ['a', '*.doc,*.docx']", "exclude[1]", '["*.doc", "*.docx"]'),
+        ("include: ['*.{pdf,docx}']", "include[0]", '["*.pdf", "*.docx"]'),
+        ("include: ['草稿\\*.pdf']", "include[0]", '"草稿/*.pdf"'),
+        ("exclude: ['./a']", "exclude[0]", '"/a"'),
         ("exclude: ['']", "exclude[0]", "gitignore"),
         ("exclude: ['!']", "exclude[0]", "gitignore"),
         ("exclude:\n      - #recycle", "exclude[0]", "#"),
@@ -652,3 +658,39 @@ def test_sentences_match_their_errors() -> None:
     """Both languages of a sentence have the same placeholders."""
     for problem in Problems:
         assert set(re.findall(r"{\w+}", problem.zh)) == set(re.findall(r"{\w+}", problem.en)), problem
+
+
+@pytest.mark.parametrize(
+    ("text", "patterns"),
+    [
+        ("*.pdf; *.docx", ["*.pdf", "*.docx"]),
+        ("*.pdf；*.docx", ["*.pdf", "*.docx"]),
+        ("*.pdf，*.docx", ["*.pdf", "*.docx"]),
+        ("*.pdf、*.docx", ["*.pdf", "*.docx"]),
+        ("*.pdf|*.docx", ["*.pdf", "*.docx"]),
+        ("*.pdf *.docx", ["*.pdf", "*.docx"]),
+        (".pdf;.docx", [".pdf", ".docx"]),
+        ("*.pdf;docx", ["*.pdf", "docx"]),
+        ("*.pdf;", ["*.pdf"]),
+        ("Thumbs.db;*.tmp", ["Thumbs.db", "*.tmp"]),
+        ("Thumbs.db,*.tmp", ["Thumbs.db", "*.tmp"]),
+        ("~$*,*.tmp", ["~$*", "*.tmp"]),
+        ("*报告*,*合同*", ["*报告*", "*合同*"]),
+        ("draft-*,temp-*", ["draft-*", "temp-*"]),
+        ("!*.tmp;!*.part", ["!*.tmp", "!*.part"]),
+    ],
+)
+def test_a_list_in_one_pattern_is_recognised(text: str, patterns: list[str]) -> None:
+    """Whatever people separate patterns with, they are told how to write them."""
+    assert patterns_in(text) == patterns
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["a;b.txt", "a,b", "*Smith, John*", "*甲,乙*", "* copy *.pdf", "Smith, *.pdf", "* *.pdf", "v1.2, *.pdf",
+     r"*.a\;*.b", "报告[;,]*.pdf", "{a,b}.txt", "1.5,2.5 报告.xlsx", r"\!important", r"a\ b", "/drafts/",
+     "*.sv$"],
+)  # fmt: skip
+def test_a_name_may_hold_a_separator(write: Writer, text: str) -> None:
+    """A semicolon, a comma or a blank within a name is one, and so is an escaped one beside a wildcard."""
+    assert values(write(folder(f"include: ['{text}']"))).folders[0].include == (text,)
