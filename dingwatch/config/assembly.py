@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from dingwatch.config import secret
-from dingwatch.config.checks import Spot, around_state, clashes, is_loopback, missing
+from dingwatch.config.checks import ADDRESS_KEYS, Spot, around_state, clashes, is_loopback, missing
 from dingwatch.config.document import LARGEST, Document, parse
 from dingwatch.config.findings import Finding, Place, Unusable, problems
 from dingwatch.config.links import real_paths
@@ -131,13 +131,13 @@ def _hidden(tree: Mapping[str, Any], environ: Mapping[str, str]) -> Iterator[str
     dingtalk = tree.get("dingtalk")
     written = dingtalk.get("client_secret") if isinstance(dingtalk, dict) else None
     folders = tree.get("folders")
-    webhooks = [
+    addresses = [
         folder.get(key)
         for folder in (folders if isinstance(folders, list) else ())
         if isinstance(folder, dict)
-        for key in ("webhook", "webhook_secret")
+        for key in (*ADDRESS_KEYS, "webhook_secret")
     ]
-    for text in (written, environ.get(secret.ENVIRONMENT), *webhooks):
+    for text in (written, environ.get(secret.ENVIRONMENT), *addresses):
         if isinstance(text, str) and len(text) >= _SHORTEST_SCRUBBED:
             yield text
 
@@ -211,12 +211,13 @@ def _secret(document: Document, shape: DingTalkShape, around: Surroundings, find
 def _secrets(document: Document, sources: secret.Sources) -> Iterator[Place]:
     """Yield where the file itself holds a secret; the first place speaks for all."""
     folders = document.tree.get("folders")
-    webhooks: list[Place] = [
-        ("folders", index, "webhook")
+    addresses: list[Place] = [
+        ("folders", index, key)
         for index, folder in enumerate(folders if isinstance(folders, list) else ())
-        if isinstance(folder, dict) and folder.get("webhook") is not None
+        for key in ADDRESS_KEYS
+        if isinstance(folder, dict) and folder.get(key) is not None
     ]
-    yield from ([secret.PLACE] if sources.written is not None else webhooks)[:1]
+    yield from ([secret.PLACE] if sources.written is not None else addresses)[:1]
 
 
 def _sources(document: Document, shape: DingTalkShape, environ: Mapping[str, str]) -> secret.Sources:

@@ -282,18 +282,21 @@ def missing(tree: Mapping[str, Any]) -> Iterator[Finding]:
             yield from _missing_in_folder(index, folder)
 
 
-RECIPIENTS: Final = ("conversation_id", "user_ids", "chat_id", "webhook")
+ADDRESS_KEYS: Final = ("webhook",)
+"""Keys that hold a custom robot's address, which is a secret; such robots carry notices, not files."""
+RECIPIENT_KEYS: Final = ("conversation_id", "user_ids", "chat_id", *ADDRESS_KEYS)
 """Keys of which a folder needs one at least; an empty list of the first is a problem of its own."""
 
 
 def _missing_in_folder(index: int, folder: Mapping[str, Any]) -> Iterator[Finding]:
     if folder.get("path") is None:
         yield Finding(("folders", index, "path"), Problems.MISSING)
-    others = (folder.get(key) for key in RECIPIENTS[1:])
-    if folder.get(RECIPIENTS[0]) is None and all(one is None or one == [] for one in others):
+    others = (folder.get(key) for key in RECIPIENT_KEYS[1:])
+    if folder.get(RECIPIENT_KEYS[0]) is None and all(one is None or one == [] for one in others):
         yield Finding(("folders", index, "conversation_id"), Problems.MISSING)
-    if folder.get("webhook") is not None and folder.get("send_as") != "notice":
-        yield Finding(("folders", index, "webhook"), Problems.WEBHOOK_FILES)
+    for key in ADDRESS_KEYS:
+        if folder.get(key) is not None and folder.get("send_as") != "notice":
+            yield Finding(("folders", index, key), Problems.WEBHOOK_FILES)
     if folder.get("webhook_secret") is not None and folder.get("webhook") is None:
         yield Finding(("folders", index, "webhook_secret"), Problems.WEBHOOK_NONE)
 

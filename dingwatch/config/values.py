@@ -120,6 +120,11 @@ class Folder:
         """Everybody whom its files are for, as `model.Recipient` words."""
         return recipients(self.conversation_ids, self.user_ids, self.chat_ids, self.webhook)
 
+    @property
+    def addresses(self) -> dict[str, Webhook]:
+        """The custom robots among its recipients, by their ids."""
+        return {self.webhook.id: self.webhook} if self.webhook else {}
+
 
 @dataclass(frozen=True, slots=True)
 class Config:

@@ -36,7 +36,7 @@ from dingwatch.dingtalk.apis import (
     WEBHOOK_BILLED,
     Host,
 )
-from dingwatch.dingtalk.channel import Channel
+from dingwatch.dingtalk.channel import JSON, Call, Channel, json_body
 from dingwatch.dingtalk.client import Client
 from dingwatch.dingtalk.conversations import ConversationFiles, SentEntry
 from dingwatch.dingtalk.drive import (
@@ -114,6 +114,7 @@ __all__ = [
     "API_USER",
     "API_WEBHOOK",
     "BILLED",
+    "JSON",
     "LARGEST_PART",
     "MEDIA_LIMIT",
     "MOST_ADDRESSES",
@@ -124,6 +125,7 @@ __all__ = [
     "SMALLEST_PART",
     "WEBHOOK_BILLED",
     "Account",
+    "Call",
     "Channel",
     "Client",
     "Conflict",
@@ -156,6 +158,7 @@ __all__ = [
     "file_message",
     "get_media",
     "image_message",
+    "json_body",
     "markdown_message",
     "part_size_for",
     "parts_of",

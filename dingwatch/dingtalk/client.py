@@ -33,6 +33,7 @@ class Client:
             would end the requests in flight.
 
     Attributes:
+        channel: makes calls that need no token, for recipients that DingTalk knows nothing of.
         media: uploads, and their bytes back.
         groups: the robot in groups.
         persons: the robot to persons.
@@ -53,7 +54,7 @@ class Client:
         pool: int = 8,
         monotonic: Callable[[], float] | None = None,
     ) -> None:
-        self._channel = Channel(
+        self.channel = Channel(
             gate=gate,
             count=count,
             sleep=sleep,
@@ -62,7 +63,7 @@ class Client:
             pool=pool,
             monotonic=monotonic,
         )
-        self._session = Session(account, self._channel)
+        self._session = Session(account, self.channel)
         self._tokens = self._session.tokens
         self.media = Media(self._session)
         self.groups = GroupRobot(self._session)
@@ -81,16 +82,16 @@ class Client:
 
     def webhook(self, webhook: Webhook) -> WebhookRobot:
         """Return a custom robot, which needs no token of the account's."""
-        return WebhookRobot(self._channel, webhook)
+        return WebhookRobot(self.channel, webhook)
 
     @property
     def clock_ahead(self) -> float | None:
         """Seconds by which this machine's clock is ahead of DingTalk's; None before the first answer."""
-        return self._channel.ahead
+        return self.channel.ahead
 
     def close(self) -> None:
         """Close all connections."""
-        self._channel.close()
+        self.channel.close()
 
     def __enter__(self) -> Self:
         return self

@@ -74,11 +74,8 @@ def folder_policies(config: Config, ids: Iterable[int]) -> dict[int | None, Fold
 
 def addresses(config: Config) -> dict[str, Address]:
     """Return where custom robots are called, by their ids in the ledger."""
-    return {
-        one.webhook.id: Address(one.webhook.address, one.webhook.secret)
-        for one in config.folders
-        if one.webhook is not None
-    }
+    robots = (robot for folder in config.folders for robot in folder.addresses.items())
+    return {number: Address(robot.address, robot.secret) for number, robot in robots}
 
 
 def bind_folders(store: Store, config: Config) -> Folders:
