@@ -40,7 +40,7 @@ class Standing:
     pauses: tuple[Pause, ...]
     held: Mapping[str, int]
     """How many deliveries `hold_over` holds, by the folder's name."""
-    restless: tuple[tuple[str, float], ...]
+    unsettled: tuple[tuple[str, float], ...]
     """Files that do not come to rest, and for how many seconds."""
     use: quota.Use
     """The month's calls against its quota."""
@@ -92,7 +92,7 @@ def standing_of(session: Session) -> Standing:
         left=left,
         pauses=paused_now,
         held={name: held[number] for name, number in ids.items() if held[number]},
-        restless=tuple((path, age) for _, path, age in live.get("restless", [])),
+        unsettled=tuple((path, age) for _, path, age in live.get("unsettled", [])),
         use=quota.use(sum(by_api[api] for api in BILLED), config.dingtalk.monthly_calls, now),
         by_api=by_api,
     )
@@ -230,8 +230,8 @@ def _notes(session: Session, standing: Standing) -> Iterator[Markup]:
         yield cell(paused(session, pause, now), "yellow")
     for name, count in standing.held.items():
         yield cell(session.say(Cli.HELD, name=name, count=count), "bold red")
-    for path, age in standing.restless:
-        yield cell(session.say(Cli.RESTLESS, path=path, hours=int(age // 3600)), "yellow")
+    for path, age in standing.unsettled:
+        yield cell(session.say(Cli.UNSETTLED, path=path, hours=int(age // 3600)), "yellow")
     yield from _calls_notes(session, standing)
 
 

@@ -5,7 +5,7 @@ Nothing here is on disk: after a restart, a scan finds every path again. All ins
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter, OrderedDict, defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from heapq import heappop, heappush
@@ -90,8 +90,10 @@ class Candidates:
         self._log = log
         self._records: dict[Key, _Record] = {}
         """In the order of `candidate.first`: a path that begins to settle afresh goes to the end."""
-        self._by_phase: dict[PathPhase, dict[Key, _Record]] = {
-            phase: {} for phase in set(PathPhase) - AWAITING_LOOK - {PathPhase.IDLE}
+        # A plain dict keeps the slots of deleted entries: to find the first of a million settled files, again
+        # and again, would walk through all that are done.
+        self._by_phase: dict[PathPhase, OrderedDict[Key, _Record]] = {
+            phase: OrderedDict() for phase in set(PathPhase) - AWAITING_LOOK - {PathPhase.IDLE}
         }
         self._undecided: Counter[int] = Counter()
         """How many files of each folder are not yet decided on."""
@@ -159,7 +161,8 @@ class Candidates:
             record.candidate = candidate
         if after is not before:
             self._undecided[key[0]] += (after in UNDECIDED) - (before in UNDECIDED)
-            self._by_phase.get(before, {}).pop(key, None)
+            if before in self._by_phase:
+                del self._by_phase[before][key]
             if after in self._by_phase:
                 self._by_phase[after][key] = record
         if after is PathPhase.IDLE:
@@ -401,7 +404,7 @@ class Candidates:
             if not one.ceiling_logged:
                 one.ceiling_logged = True
                 hours = int((at - one.candidate.first) // 3600)
-                self._log_path(Log.RESTLESS, one.key, one.reason or _CHANGING, hours=hours)
+                self._log_path(Log.UNSETTLED, one.key, one.reason or _CHANGING, hours=hours)
 
     def _past_ceiling(self, at: float) -> Iterator[_Record]:
         """Yield the oldest records, up to the first that is not yet past the ceiling."""

@@ -117,7 +117,7 @@ class Service:
         now = time.monotonic()
         return {
             "folders": {str(i): {"watch": kind, "settling": n} for i, (kind, n) in watching},
-            "restless": [[one.folder, names.readable(one.path), now - one.since] for one in past],
+            "unsettled": [[one.folder, names.readable(one.path), now - one.since] for one in past],
         }
 
     def _settling(self, folder: int, path: bytes) -> dict[str, object]:

@@ -168,7 +168,7 @@ class Cli(Text):
             " to send them, dingwatch discard '{name}' to drop them"
         ),
     )
-    RESTLESS = (
+    UNSETTLED = (
         "{hours} 小时以来一直在变化或被占用：{path}；原因见 dingwatch why",
         "still changing or in use after {hours} hours: {path}; dingwatch why shows the reason",
     )

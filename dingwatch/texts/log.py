@@ -79,7 +79,7 @@ class Log(Text):
         "已忽略链接、管道、套接字和设备文件：{path}（共 {count} 个）",
         "ignored links, pipes, sockets and devices: {path} ({count} in total)",
     )
-    RESTLESS = (
+    UNSETTLED = (
         "{hours} 小时以来一直在变化或被占用，继续等待：{path}（{code}）。{advice}",
         "still changing or in use after {hours} hours, waiting: {path} ({code}). {advice}",
     )

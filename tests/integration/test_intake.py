@@ -534,7 +534,7 @@ def test_a_file_that_never_rests_is_told_once_and_waited_for(forgetful: Watcher)
     watcher = forgetful
     with watcher.drop("a.pdf").open("ab"):
         watcher.go(3 * 86400.0)
-        assert watcher.heard.count(Log.RESTLESS) == 1
+        assert watcher.heard.count(Log.UNSETTLED) == 1
         (one,) = watcher.loop.past_ceiling
         assert (one.path, watcher.now - one.since >= 3 * 86400.0) == (b"a.pdf", True)
     watcher.go(7200.0)
@@ -547,7 +547,7 @@ def test_a_file_that_never_rests_once_more_is_told_once_more(forgetful: Watcher)
     for told in (1, 2):
         with forgetful.drop("a.pdf", str(told).encode()).open("ab"):
             forgetful.go(2 * 86400.0)
-            assert forgetful.heard.count(Log.RESTLESS) == told
+            assert forgetful.heard.count(Log.UNSETTLED) == told
         forgetful.go(7200.0)
         assert len(forgetful.rows()) == told
 
