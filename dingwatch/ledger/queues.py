@@ -25,7 +25,7 @@ from sqlalchemy import (
 )
 
 from dingwatch.ledger.delivery import WHOLE, Delivery, delivery_of
-from dingwatch.ledger.schema import HELD, deliveries, routes, uploads, versions
+from dingwatch.ledger.schema import HAS_NAME, HELD, deliveries, routes, uploads, versions
 from dingwatch.ledger.store import Prepared
 from dingwatch.lifecycle import IN_WORK, PERHAPS_SEEN, State
 from dingwatch.model import Route
@@ -153,6 +153,7 @@ def _rows_of_upload(connection: Connection, paused: Paused, now: float, key: str
 # A commit to the drive overwrites the entry of that name. So while one content of a name is being sent,
 # another must not be uploaded, and the reverse; both directions are asked here.
 _OTHERS_OF_NAME: Final = (
+    HAS_NAME,
     uploads.c.type == bindparam("type"),
     uploads.c.name == bindparam("name"),
     uploads.c.key != bindparam("upload"),
@@ -160,8 +161,9 @@ _OTHERS_OF_NAME: Final = (
 _UPLOADING_NAME: Final = Prepared(select(uploads.c.key).where(*_OTHERS_OF_NAME, uploads.c.state == "busy"))
 _OF_NAME: Final = (
     select(deliveries.c.id)
-    .join(uploads, uploads.c.key == deliveries.c.upload_key)
-    .where(*_OTHERS_OF_NAME, uploads.c.state == "have")
+    .where(
+        deliveries.c.upload_key.in_(select(uploads.c.key).where(*_OTHERS_OF_NAME, uploads.c.state == "have"))
+    )
     .limit(1)
 )
 _SENDING_NAME: Final = Prepared(_OF_NAME.where(deliveries.c.state == State.SENDING))

@@ -25,6 +25,7 @@ from sqlalchemy import (
     String,
     Table,
     UniqueConstraint,
+    literal_column,
     text,
 )
 from sqlalchemy.schema import CreateIndex, CreateTable
@@ -196,12 +197,15 @@ uploads = Table(
 )
 """Contents at DingTalk; `app` to `name` are the fields of a `model.UploadKey`, and `key` is their hash."""
 
+HAS_NAME: Final = uploads.c.name != literal_column("''")
+"""The condition of the partial index, which its queries repeat; a parameter would hide it from SQLite."""
+
 uploads_by_name = Index(
     "uploads_by_name",
     uploads.c.type,
     uploads.c.name,
-    sqlite_where=uploads.c.name != "",
-    postgresql_where=uploads.c.name != "",
+    sqlite_where=HAS_NAME,
+    postgresql_where=HAS_NAME,
 )
 
 parts = Table(

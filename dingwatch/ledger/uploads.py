@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, bindparam, delete, exists, insert, select, update
 
-from dingwatch.ledger.schema import deliveries, parts, uploads
+from dingwatch.ledger.schema import HAS_NAME, deliveries, parts, uploads
 from dingwatch.ledger.store import Prepared, Store
 from dingwatch.payload import NOTICE, Payload
 
@@ -101,7 +101,7 @@ def forget_same_name(connection: Connection, kind: str, name: str, upload: str) 
     """
     connection.execute(
         update(uploads)
-        .where(uploads.c.type == kind, uploads.c.name == name, uploads.c.key != upload)
+        .where(HAS_NAME, uploads.c.type == kind, uploads.c.name == name, uploads.c.key != upload)
         .where(uploads.c.state == "have")
         .values(state="none", remote_id=None, uploaded_at=None)
     )
