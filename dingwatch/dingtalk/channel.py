@@ -10,6 +10,7 @@ from typing import Any, Final, TypeVar
 from urllib.parse import quote, quote_plus
 
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
+from tenacity.wait import wait_base
 
 from dingwatch.dingtalk.answers import without
 from dingwatch.dingtalk.apis import Host
@@ -23,6 +24,7 @@ LONGEST_MESSAGE: Final = 300
 """Characters of what DingTalk says that are kept."""
 SHORTEST_SECRET: Final = 6
 """Characters; what is shorter would take innocent letters out of every message."""
+BACKOFF: Final = wait_random_exponential(multiplier=0.2, max=2)
 JSON: Final[Mapping[str, str]] = {"Content-Type": "application/json"}
 
 
@@ -130,7 +132,9 @@ class Channel:
 
         return self._through(call, received, at_store=True)
 
-    def repeat(self, ask: Callable[[], T], *kinds: type[Verdict], attempts: int = 3) -> T:
+    def repeat(
+        self, ask: Callable[[], T], *kinds: type[Verdict], attempts: int = 3, wait: wait_base = BACKOFF
+    ) -> T:
         """Repeat for some seconds a call that is safe to repeat after verdicts of these kinds.
 
         What a source or sink of bytes raised comes through as it is, and is not repeated.
@@ -138,7 +142,7 @@ class Channel:
         retrying = Retrying(
             retry=retry_if_exception(_repeatable(*kinds)),
             stop=stop_after_attempt(attempts),
-            wait=wait_random_exponential(multiplier=0.2, max=2),
+            wait=wait,
             sleep=self._sleep,
             reraise=True,
         )

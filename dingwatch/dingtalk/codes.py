@@ -26,6 +26,10 @@ from dingwatch.model import (
 )
 
 
+class NotGenerated(Rejected):
+    """DingTalk has no data about a message: not yet, right after the send, or no more (KB:0720, KB:0722)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Meaning:
     """What a code stands for; `retry_after` in seconds counts for Throttled only."""
@@ -64,6 +68,7 @@ _QUOTA: Final = Meaning(QuotaExhausted, Scope.APP, "QUOTA")
 _SPACE: Final = Meaning(Misconfigured, Scope.API, "SPACE")
 _WEBHOOK: Final = Meaning(Misconfigured, Scope.CONVERSATION, "WEBHOOK")
 _LOST: Final = Meaning(MediaLost, Scope.ROW, "MEDIA_LOST")
+_NOT_GENERATED: Final = Meaning(NotGenerated, Scope.ROW, "KEY_EXPIRED")
 _KEY: Final = Meaning(Rejected, Scope.ROW, "KEY_EXPIRED")
 _SIGNATURE: Final = Meaning(SignatureExpired, Scope.ROW, "SIGNATURE_EXPIRED")
 
@@ -146,8 +151,8 @@ NEW: Final[Table] = (
     *_each("miss.param.file miss.param.photo* miss.param.image* miss.param.video miss.param.audio", _LOST),
     # An upload whose bytes or key the drive does not have (any more) begins anew.
     *_each("paramError.uploadKey dentryStoreError dentryUploadError dentryNotExist", _LOST),
-    *_each("processQueryKey.expireTime robot.processQueryKey.expired", _KEY),
-    *_each("invalid.processQueryKey notRevoke.all.messages", _KEY),
+    *_each("processQueryKey.expireTime", _NOT_GENERATED),
+    *_each("robot.processQueryKey.expired invalid.processQueryKey notRevoke.all.messages", _KEY),
     *_each("invalidParameter.* invalid.param.* miss.* param* Missing* Invalidbody msg*", _BUG),
     *_each("*QuotaInsufficient spaceNotExist documentNotExist", _SPACE),
     *_each("dentryName* dentryFormatNotSupport dentryUploadForbidden folderNotSupport", _CONTENT),

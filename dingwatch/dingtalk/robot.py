@@ -115,7 +115,8 @@ class GroupRobot:
     def delivered(self, *, conversation_id: str, process_query_key: str) -> Delivered:
         """Ask what became of a message (KB:0722); repeated for some seconds."""
         asked = {"processQueryKey": process_query_key, "maxResults": 200}
-        answer = self._session.ask(f"{_PATH}/query", API_QUERY, self._addressed(conversation_id) | asked)
+        body = self._addressed(conversation_id) | asked
+        answer = self._session.ask_after(lambda: self._session.ask(f"{_PATH}/query", API_QUERY, body))
         return Delivered(answers.text(answer, "sendStatus"), answers.texts(answer, "readUserIds"))
 
     def recall(self, *, conversation_id: str, process_query_keys: Sequence[str]) -> Recalled:
@@ -193,7 +194,8 @@ class PersonRobot:
     def read_status(self, process_query_key: str) -> ReadStatus:
         """Ask what became of a message within 24 hours (KB:0720); repeated for some seconds."""
         query = {**self._robot(), "processQueryKey": process_query_key}
-        answer = self._session.get("/v1.0/robot/oToMessages/readStatus", API_READ_STATUS, query)
+        path = "/v1.0/robot/oToMessages/readStatus"
+        answer = self._session.ask_after(lambda: self._session.get(path, API_READ_STATUS, query))
         listed = answer.get("messageReadInfoList")
         persons = [one for one in (listed if isinstance(listed, list) else ()) if isinstance(one, dict)]
         read = tuple(str(one.get("userId")) for one in persons if one.get("readStatus") == "READ")

@@ -9,9 +9,12 @@ from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 from urllib.parse import urlencode
 
+from tenacity import wait_fixed
+
 from dingwatch.dingtalk import answers
 from dingwatch.dingtalk.apis import API_TOKEN, Host
 from dingwatch.dingtalk.channel import JSON, Call, Channel, json_body
+from dingwatch.dingtalk.codes import NotGenerated
 from dingwatch.model import Cause, Failure, Misconfigured, NoAnswer, NotReached, Scope, TokenRejected, Verdict
 
 T = TypeVar("T")
@@ -159,6 +162,13 @@ class Session:
             return self.channel.ask(Host.API, Call(api, "GET", url, headers))
 
         return self.channel.repeat(lambda: self.with_token(Host.API, call), NotReached, NoAnswer)
+
+    def ask_after(self, ask: Callable[[], Members]) -> Members:
+        """Ask about a message until its data is there: who asks right after the send is too early (KB:0722).
+
+        How long DingTalk takes is unverified [?]. Each question is billed, so there are four, a second apart.
+        """
+        return self.channel.repeat(ask, NotGenerated, attempts=4, wait=wait_fixed(1.0))
 
     def post_legacy(self, path: str, api: str, body: Mapping[str, object], *, renew: bool = True) -> Members:
         """Post JSON to the legacy host, the token in its address; never repeated here."""

@@ -2,6 +2,7 @@
 
 import secrets
 import threading
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -42,6 +43,7 @@ class Chat:
         self._by_conversation: dict[str, list[str]] = {}
         self._uuids: set[tuple[str, str]] = set()
         self._by_key: dict[str, list[str]] = {}
+        self._asked: Counter[str] = Counter()
 
     def group(self, conversation_id: str) -> Conversation | None:
         """The group with this openConversationId."""
@@ -107,6 +109,12 @@ class Chat:
         """What was sent under this key."""
         with self._lock:
             return tuple(self._messages[each] for each in self._by_key.get(process_query_key, ()))
+
+    def ask(self, process_query_key: str) -> int:
+        """Counts a question about this key, and says which it is, from 1."""
+        with self._lock:
+            self._asked[process_query_key] += 1
+            return self._asked[process_query_key]
 
     def reset(self) -> None:
         """Forgets every message."""

@@ -109,6 +109,8 @@ class Guesses:
             and shows nothing usable, which is just as possible.
         outsider_code: the robot is not in the group. None: taken, and nobody sees it.
         commit_size_code: a commit whose size is not that of the stored bytes.
+        early_queries: how many questions about a message come before its data is there; by the clock at
+            DingTalk, by the count here.
         entries_need_extension: a file of the drive without an extension is dentryNameIllegal; KB:0675 says
             that a name comes "with its suffix", not what happens without.
     """
@@ -118,6 +120,7 @@ class Guesses:
     unknown_media_code: str | None = "invalidParameter.msgParam.invalid"
     outsider_code: str | None = "resource.not.found"
     commit_size_code: str = "dentryUploadError"
+    early_queries: int = 1
     entries_need_extension: bool = True
 
 

@@ -18,7 +18,7 @@ from dingwatch.dingtalk import (
     Host,
     SignatureExpired,
 )
-from dingwatch.dingtalk.codes import LEGACY, NEW, OF_API, STORE, meaning_of
+from dingwatch.dingtalk.codes import LEGACY, NEW, OF_API, STORE, NotGenerated, meaning_of
 from dingwatch.dingtalk.errors import verdict_of_store
 from dingwatch.model import (
     MediaLost,
@@ -118,7 +118,7 @@ NEW_CODES: Mapping[str, Expected] = {
     "Forbidden.AccessDenied.AccessTokenPermissionDenied Forbidden.AccessDenied.Other": PERMISSION,
     "Forbidden.AccessDenied.IpNotInWhiteList ip.not.match": APP,
     "permissionDenied acrossOrgAccessForbidden orgAuthLevelNotEnough": PERMISSION,
-    "processQueryKey.expireTime": FILE,
+    "processQueryKey.expireTime": (NotGenerated, Scope.ROW),
     "system.error systemError unknownError server.error": BUSY,
     "ServiceUnavailable operationTimeout service.timeout": BUSY,
 }

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 
@@ -16,7 +17,7 @@ from dingwatch.dingtalk import (
     Host,
     SampleFile,
 )
-from dingwatch.model import Cause, Failure, NoAnswer, NotReached, Throttled
+from dingwatch.model import Cause, Failure, NoAnswer, NotReached, Rejected, Throttled
 from dingwatch.sandbox import Fault, FaultKind, Sandbox
 from tests.dingtalk.peers import Calls
 
@@ -111,6 +112,23 @@ def test_a_question_is_repeated(
         assert client.robots(conversation) == (sandbox.robot_code,)
     assert calls.gated == calls.counted == [OAPI, API_UPLOAD, API, API_SEND, api, api, api]
     assert len(calls.slept) == 2
+
+
+def test_an_early_question_is_asked_again(
+    sandbox: Sandbox, client: Client, calls: Calls, conversation: str
+) -> None:
+    """Right after a send DingTalk knows nothing of the message yet, and a second later it does."""
+    ask = partial(
+        client.groups.delivered, conversation_id=conversation, process_query_key=send(client, conversation)
+    )
+    assert ask().status == "SUCCESS"
+    assert (calls.counted.count(API_QUERY), calls.slept) == (2, [1.0])
+    sandbox.inject(
+        Fault(API_QUERY, FaultKind.ERROR, code="processQueryKey.expireTime", status=400, times=None)
+    )
+    with pytest.raises(Failure) as caught:
+        ask()
+    assert (isinstance(caught.value.verdict, Rejected), calls.counted.count(API_QUERY)) == (True, 6)
 
 
 def test_a_recall_is_not_repeated(sandbox: Sandbox, client: Client, calls: Calls, conversation: str) -> None:

@@ -167,6 +167,8 @@ def test_query(peer: Peer, sandbox: Sandbox) -> None:
     where = {"openConversationId": sandbox.conversations[0].id, "robotCode": sandbox.robot_code}
     question = {**where, "processQueryKey": key, "maxResults": 200}
     token = peer.new_token()
+    early = peer.post(QUERY, question, token)
+    assert (early.status_code, early.json()["code"]) == (400, "processQueryKey.expireTime")
     assert peer.post(QUERY, question, token).json() == {
         "sendStatus": "SUCCESS",
         "readUserIds": [],
@@ -183,11 +185,25 @@ def test_query(peer: Peer, sandbox: Sandbox) -> None:
     assert (wrong.status_code, wrong.json()["code"]) == (400, "invalidParameter.pageSize.invalid")
 
 
+def test_early_queries(peer_of: Callable[[Settings], Peer]) -> None:
+    """How often a message's data is not there yet can be set, for groups and for persons."""
+    peer = peer_of(Settings(guesses=Guesses(early_queries=2)))
+    token, robot_code = peer.new_token(), peer.sandbox.robot_code
+    key = {"processQueryKey": peer.send(peer.media_id()).json()["processQueryKey"]}
+    answers = [peer.post(QUERY, key, token) for _ in range(3)]
+    assert [each.json().get("code") for each in answers] == [*["processQueryKey.expireTime"] * 2, None]
+    body = {"robotCode": robot_code, "userIds": ["manager1234"]}
+    sent = peer.post(PERSON, {**body, "msgKey": "sampleText", "msgParam": '{"content":"hi"}'}, token).json()
+    query = {"robotCode": robot_code, "processQueryKey": sent["processQueryKey"]}
+    status = "/v1.0/robot/oToMessages/readStatus"
+    assert [peer.call("GET", status, **query).status_code for _ in range(3)] == [400, 400, 200]
+
+
 def test_query_by_the_key_alone(peer: Peer) -> None:
     """Conversation and robot are optional in a query, but must be the message's when they are given."""
     key = {"processQueryKey": peer.send(peer.media_id()).json()["processQueryKey"]}
     token = peer.new_token()
-    assert peer.post(QUERY, key, token).json()["sendStatus"] == "SUCCESS"
+    assert [peer.post(QUERY, key, token).status_code for _ in range(2)] == [400, 200]
     elsewhere = {**key, "openConversationId": peer.sandbox.conversations[1].id}
     assert peer.post(QUERY, elsewhere, token).json()["code"] == "processQueryKey.expireTime"
     assert peer.post(QUERY, {**key, "robotCode": "dingother"}, token).status_code == 400

@@ -122,6 +122,16 @@ def test_a_missing_part_shows_in_the_size(drive: Drive, sandbox: Sandbox) -> Non
     assert drive.commit(key, "a.bin").json()["dentry"]["size"] == PART
 
 
+def test_keys_need_escaping(drive: Drive) -> None:
+    """Every key, be it of a message, a medium or an upload, holds the letters that an address must escape."""
+    peer = drive.peer
+    media_id = peer.media_id()
+    for key in (media_id, peer.send(media_id).json()["processQueryKey"], drive.info()["uploadKey"]):
+        assert {*"+/="} <= {*key}
+    answer = peer.get("/media/downloadFile", access_token=peer.legacy_token(), media_id=media_id)
+    assert answer.content == b"%PDF-1.7"
+
+
 @pytest.mark.parametrize(
     ("strategy", "names", "version", "newest"),
     [

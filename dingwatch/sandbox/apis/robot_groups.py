@@ -13,6 +13,7 @@ from dingwatch.sandbox.robot_messages import (
     recall_keys,
     require_fields,
     required_text,
+    sent_under,
 )
 
 _RESULTS_LIMIT = 200
@@ -53,9 +54,7 @@ async def query(call: Call) -> Json:
     limit = asked.get("maxResults", _RESULTS_LIMIT)
     if isinstance(limit, bool) or not isinstance(limit, int) or not 0 < limit <= _RESULTS_LIMIT:
         raise Refusal("invalidParameter.pageSize.invalid", "无效的maxResults")
-    sent = [each for each in call.world.chat.by_key(key) if conversation_id in (None, each.conversation_id)]
-    if not sent:
-        raise Refusal("processQueryKey.expireTime", "错误描述:processQueryKey还未生成或者已过期;")
+    sent = sent_under(call, key, lambda each: conversation_id in (None, each.conversation_id))
     status = "RECALLED" if sent[0].recalled else "SUCCESS"
     return {"sendStatus": status, "readUserIds": [], "hasMore": False}
 

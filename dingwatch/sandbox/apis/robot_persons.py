@@ -14,6 +14,7 @@ from dingwatch.sandbox.robot_messages import (
     recall_all,
     recall_keys,
     require_fields,
+    sent_under,
 )
 
 _LIFE = 24 * 3600  # seconds
@@ -46,9 +47,8 @@ async def read_status(call: Call) -> Json:
         if not call.query(name):
             raise refusals.missing_field(name)
     check_robot_code(call, call.query("robotCode"))
-    sent = _recent(call, call.query("processQueryKey"))
-    if not sent:  # with which code an old key is refused is unverified [?]
-        raise Refusal("processQueryKey.expireTime", "错误描述:processQueryKey还未生成或者已过期;")
+    # With which code an old key is refused is unverified [?].
+    sent = sent_under(call, call.query("processQueryKey"), lambda each: _is_recent(call, each))
     readers = [each.conversation_id.removeprefix(person_chat("")) for each in sent]
     return {
         "sendStatus": "RECALLED" if sent[0].recalled else "SUCCESS",
@@ -59,17 +59,16 @@ async def read_status(call: Call) -> Json:
 async def recall(call: Call) -> Json:
     """POST /v1.0/robot/otoMessages/batchRecall {robotCode, processQueryKeys}: ≤ 20, within 24 h (KB:0723)."""
     check_robot(call)
-    return recall_all(call, recall_keys(call), lambda key: bool(_recent(call, key)))
+
+    def is_recent(key: str) -> bool:
+        return any(_is_recent(call, message) for message in call.world.chat.by_key(key))
+
+    return recall_all(call, recall_keys(call), is_recent)
 
 
-def _recent(call: Call, key: str) -> list[Message]:
-    """What was sent to persons under this key within the last 24 hours."""
-    sent = call.world.chat.by_key(key)
-    return [
-        each
-        for each in sent
-        if each.conversation_id.startswith(person_chat("")) and call.now - each.at <= _LIFE
-    ]
+def _is_recent(call: Call, message: Message) -> bool:
+    """Whether a message went to a person within the last 24 hours."""
+    return message.conversation_id.startswith(person_chat("")) and call.now - message.at <= _LIFE
 
 
 def _user_ids(call: Call) -> list[str]:

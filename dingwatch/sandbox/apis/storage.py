@@ -19,6 +19,7 @@ from dingwatch.sandbox.drive_calls import (
     space_for,
 )
 from dingwatch.sandbox.gateway import Api, Call
+from dingwatch.sandbox.keys import opaque_key
 from dingwatch.sandbox.storage_host import signed_address
 
 _PARTS_A_QUERY = 30  # KB:0677
@@ -115,7 +116,7 @@ def _begin(call: Call, space_id: str, *, multipart: bool) -> tuple[str, Upload]:
         multipart=secrets.token_hex(16).upper() if multipart else "",
         md5=md5.lower() if isinstance(md5, str) else None,
     )
-    upload_key = f"hwHP{secrets.token_urlsafe(30)}"
+    upload_key = f"hwHP{opaque_key(30)}"
     call.world.objects.begin(upload.object_key, multipart=multipart)
     call.world.drive.begin(upload_key, upload)
     return upload_key, upload
