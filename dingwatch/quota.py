@@ -81,8 +81,8 @@ def crossed(before: int, after: int, limit: int | None) -> int | None:
     return max((mark for mark in WARNINGS if before * 100 < mark * limit <= after * 100), default=None)
 
 
-def told(of: Use) -> tuple[Calls, dict[str, object]]:
-    """Return what is to be said of a month's calls, and the values in it."""
+def describe(of: Use) -> tuple[Calls, dict[str, object]]:
+    """Return the sentence on a month's calls, and the values that it is filled in with."""
     values = {"month": of.month, "used": of.used, "limit": of.limit, "left": of.left, "day": of.runs_out_on}
     if of.limit is None:
         return Calls.COUNTED, values

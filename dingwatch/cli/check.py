@@ -1,4 +1,4 @@
-"""`dingwatch check`: everything that can be known before the first run, each with what to do about it."""
+"""`dingwatch check`: checks everything before the first run, and says what to do about each failure."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ from typing import Final
 import click
 
 from dingwatch import files, filters, names, quota
-from dingwatch.cli.context import Session
-from dingwatch.cli.online import address_of, calling, describe_failure
+from dingwatch.cli.context import Session, command, option
+from dingwatch.cli.online import address_of, describe_failure, open_client
 from dingwatch.config import ConfigError, DingTalk, Folder
 from dingwatch.dingtalk import BILLED, Client, Host, proxy_of
 from dingwatch.ledger import LedgerError, Store, calls, report
 from dingwatch.model import Failure, Scope, Verdict
 from dingwatch.recipients import billed_calls, recipient_kind
 from dingwatch.service import ledger_url, open_ledger
-from dingwatch.texts import Checks
+from dingwatch.texts import Checks, Cli
 from dingwatch.watch import kind_of, walk
 
 LISTING_SECONDS: Final = 30.0
-"""For one directory; a million names take some seconds."""
+"""How long the listing of one directory may take; a million names take some seconds."""
 WATCH_LIMIT: Final = Path("/proc/sys/fs/inotify/max_user_watches")
 MOST_SKEW: Final = 300.0
 """Seconds that the clock may be wrong. The drive's addresses live for 900 s (KB:0674), and a webhook's
-signature for an hour (KB:0717): well before either, somebody should know."""
+signature for an hour (KB:0717): an admin should know well before either fails."""
 
 
 class Mark(StrEnum):
-    """How a check came out."""
+    """The result of a check, as it is printed."""
 
     OK = "ok"
     WARN = "warn"
@@ -44,21 +44,15 @@ class Mark(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One line of the report."""
+    """One line of what `check` prints."""
 
     mark: Mark
     text: str
 
 
-def failed_text(session: Session, text: Checks, verdict: Verdict, **values: object) -> str:
-    """Say what did not work, why, and what a person can do."""
-    cause = verdict.cause
-    return session.say(text, reason=session.reason(cause), advice=session.advice(cause.advice), **values)
-
-
 @dataclass(frozen=True, slots=True)
 class Tree:
-    """What lies in a folder: how many directories, and files that pass its filter."""
+    """How many directories a folder has, and files that pass its filter."""
 
     directories: int
     files: int
@@ -67,93 +61,92 @@ class Tree:
 
 
 @dataclass(frozen=True, slots=True)
-class Before:
-    """What earlier runs left: the names of folders that had their first look, and the month's calls."""
+class EarlierRuns:
+    """The names of the folders that have had their first look, and the API calls of this month."""
 
-    looked: frozenset[str]
+    looked_at: frozenset[str]
     used: int
 
 
+@command(secret_needed=True)
+@option(Cli.OPT_OFFLINE, "--offline", is_flag=True)
 def check(session: Session, *, offline: bool) -> int:
-    """Print every finding; return 1 when one of them is a failure."""
+    """Print every finding; return 1 if one of them is a failure."""
     failed = False
-    for finding in _findings(session, offline=offline):
+    for finding in _check(session, offline=offline):
         failed |= finding.mark is Mark.FAIL
         click.echo(f"{finding.mark:<4}  {finding.text}")
     return int(failed)
 
 
-def _findings(session: Session, *, offline: bool) -> Iterator[Finding]:
+def _check(session: Session, *, offline: bool) -> Iterator[Finding]:
     try:
-        config = session.loaded()
+        config = session.load_config()
     except ConfigError as error:
-        for problem in session.problems(error):
-            yield Finding(Mark.FAIL, session.say(Checks.CONFIG_BAD, problem=problem))
+        for problem in session.describe_problems(error):
+            yield Finding(Mark.FAIL, session.render(Checks.CONFIG_BAD, problem=problem))
         return
     folders = len(config.folders)
-    yield Finding(Mark.OK if folders else Mark.WARN, session.say(Checks.CONFIG, count=folders))
-    yield from _state(session)
-    before = _before(session)
+    yield Finding(Mark.OK if folders else Mark.WARN, session.render(Checks.CONFIG, count=folders))
+    yield from _check_state_dir(session)
+    earlier = _read_earlier_runs(session)
     trees: list[tuple[Folder, Tree]] = []
     for folder in config.folders:
         try:
-            tree = _tree(folder)
+            tree = _walk(folder)
         except Failure as failure:
-            text = failed_text(
-                session, Checks.FOLDER_BAD, failure.verdict, name=folder.name, path=folder.path
-            )
-            yield Finding(Mark.FAIL, text)
+            cause, name, path = failure.verdict.cause, folder.name, folder.path
+            yield Finding(Mark.FAIL, session.render(Checks.FOLDER_BAD, cause, name=name, path=path))
             continue
         trees.append((folder, tree))
-        yield from _folder(session, folder, tree, looked=folder.name in before.looked)
-    yield _watches(session, sum(tree.directories for folder, tree in trees if not _polls(folder)))
+        yield from _describe_folder(session, folder, tree, looked=folder.name in earlier.looked_at)
+    yield _check_watches(session, sum(tree.directories for folder, tree in trees if not _polls(folder)))
     calls = sum(
         _calls(folder, tree)
         for folder, tree in trees
-        if folder.existing == "send" and folder.name not in before.looked
+        if folder.existing == "send" and folder.name not in earlier.looked_at
     )
-    yield _quota(session, calls, before.used)
+    yield _check_quota(session, calls, earlier.used)
     if not offline:
         yield from _check_online(session)
 
 
-def _state(session: Session) -> Iterator[Finding]:
+def _check_state_dir(session: Session) -> Iterator[Finding]:
     path = session.config.state_dir
     existing = next(one for one in (path, *path.parents) if os.path.lexists(one))
     if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
-        yield Finding(Mark.FAIL, session.say(Checks.STATE_BAD, path=path))
+        yield Finding(Mark.FAIL, session.render(Checks.STATE_BAD, path=path))
         return
     kind = kind_of(os.fsencode(existing.resolve()))
     if kind.network and session.config.ledger is None:
-        yield Finding(Mark.FAIL, session.say(Checks.STATE_NETWORK, path=path, kind=kind.name))
+        yield Finding(Mark.FAIL, session.render(Checks.STATE_NETWORK, path=path, kind=kind.name))
         return
-    yield Finding(Mark.OK, session.say(Checks.STATE, path=path))
-    if not session.ledger_served:
-        yield Finding(Mark.FAIL, session.say(Checks.LEDGER_LATER))
+    yield Finding(Mark.OK, session.render(Checks.STATE, path=path))
+    if not session.ledger_supported:
+        yield Finding(Mark.FAIL, session.render(Checks.LEDGER_LATER))
     else:
-        yield from _ledger(session)
+        yield from _check_ledger(session)
 
 
-def _ledger(session: Session) -> Iterator[Finding]:
+def _check_ledger(session: Session) -> Iterator[Finding]:
     try:
         if not session.ledger_exists:
             return
         store = open_ledger(session.config)
     except LedgerError as error:
-        reason, advice = session.reason(error.cause), session.advice(error.cause.advice)
-        yield Finding(Mark.FAIL, session.say(Checks.LEDGER_BAD, reason=reason, advice=advice))
+        yield Finding(Mark.FAIL, session.render(Checks.LEDGER_BAD, error.cause))
         return
     with closing(store), store.reading() as connection:
         month = quota.month(time.time())
         used = calls.total(connection, month, BILLED)
-    yield Finding(Mark.OK, session.say(Checks.LEDGER, month=month, used=used))
+    yield Finding(Mark.OK, session.render(Checks.LEDGER, month=month, used=used))
 
 
-def _before(session: Session) -> Before:
-    """Look up what the ledger has of earlier runs; one that cannot be opened was reported already."""
-    nothing = Before(frozenset(), 0)
+def _read_earlier_runs(session: Session) -> EarlierRuns:
+    """Read what the ledger has of earlier runs; a ledger that cannot be opened is reported elsewhere."""
+    nothing = EarlierRuns(frozenset(), 0)
     try:
-        if not session.ledger_served or not session.ledger_exists:
+        if not session.ledger_supported or not session.ledger_exists:
             return nothing
         with closing(Store.open(ledger_url(session.config))) as store, store.reading() as connection:
             looked = report.folders_with_first_look(connection)
@@ -161,11 +154,11 @@ def _before(session: Session) -> Before:
             ids = session.scope(store).ids
     except LedgerError:
         return nothing
-    return Before(frozenset(name for name, number in ids.items() if number in looked), used)
+    return EarlierRuns(frozenset(name for name, number in ids.items() if number in looked), used)
 
 
-def _tree(folder: Folder) -> Tree:
-    """Walk a folder; raise Failure when it cannot be listed."""
+def _walk(folder: Folder) -> Tree:
+    """Walk a folder; raise Failure if its root cannot be listed."""
     chosen = filters.path_filter(folder.include, folder.exclude, recursive=folder.recursive)
     directories = found = 0
     unlisted = []
@@ -185,39 +178,42 @@ def _polls(folder: Folder) -> bool:
 
 
 def _calls(folder: Folder, tree: Tree) -> int:
-    """Count one upload for each file, and its messages: 20 persons are one, custom robots are not billed."""
+    """Count the billed calls that all files need: an upload each, and a message per conversation.
+
+    One message reaches 20 persons; custom robots are not billed.
+    """
     messages = billed_calls(folder.recipients)
     if folder.send_as == "notice":
         return tree.files * messages
     return tree.files * (1 + messages * (2 if folder.message else 1))
 
 
-def _folder(session: Session, folder: Folder, tree: Tree, *, looked: bool) -> Iterator[Finding]:
+def _describe_folder(session: Session, folder: Folder, tree: Tree, *, looked: bool) -> Iterator[Finding]:
     kind, name = kind_of(folder.root), folder.name
-    how = session.say(Checks.POLLED if _polls(folder) else Checks.EVENTS)
-    text = session.say(Checks.FOLDER, name=name, path=folder.path, kind=kind.name, how=how)
+    how = session.render(Checks.POLLED if _polls(folder) else Checks.EVENTS)
+    text = session.render(Checks.FOLDER, name=name, path=folder.path, kind=kind.name, how=how)
     yield Finding(Mark.OK, text)
     others = [one for one in folder.recipients if not recipient_kind(one).inspectable]
     if others:
-        yield Finding(Mark.OK, session.say(Checks.RECIPIENTS, name=name, recipients=", ".join(others)))
+        yield Finding(Mark.OK, session.render(Checks.RECIPIENTS, name=name, recipients=", ".join(others)))
     if kind.network and folder.watch == "inotify":
-        yield Finding(Mark.WARN, session.say(Checks.BLIND, name=name, kind=kind.name))
+        yield Finding(Mark.WARN, session.render(Checks.BLIND, name=name, kind=kind.name))
     for path, verdict in tree.unlisted:
-        text = failed_text(session, Checks.UNLISTED, verdict, name=name, path=names.readable(path) or ".")
+        text = session.render(Checks.UNLISTED, verdict.cause, name=name, path=names.readable(path) or ".")
         yield Finding(Mark.FAIL, text)
     if looked:
-        yield Finding(Mark.OK, session.say(Checks.KNOWN, name=name))
+        yield Finding(Mark.OK, session.render(Checks.KNOWN, name=name))
     elif folder.existing == "skip":
-        yield Finding(Mark.OK, session.say(Checks.BASELINE, name=name, count=tree.files))
+        yield Finding(Mark.OK, session.render(Checks.BASELINE, name=name, count=tree.files))
     else:
         count, needed = tree.files * len(folder.recipients), _calls(folder, tree)
-        yield Finding(Mark.OK, session.say(Checks.BACKLOG, name=name, count=count, calls=needed))
+        yield Finding(Mark.OK, session.render(Checks.BACKLOG, name=name, count=count, calls=needed))
 
 
-def _quota(session: Session, needed: int, used: int) -> Finding:
+def _check_quota(session: Session, needed: int, used: int) -> Finding:
     limit = session.config.dingtalk.monthly_calls
     enough = limit is None or used + needed <= limit
-    text = session.say(
+    text = session.render(
         Checks.QUOTA if enough else Checks.QUOTA_SHORT,
         calls=needed,
         used=used,
@@ -227,44 +223,46 @@ def _quota(session: Session, needed: int, used: int) -> Finding:
     return Finding(Mark.OK if enough else Mark.WARN, text)
 
 
-def _watches(session: Session, needed: int) -> Finding:
+def _check_watches(session: Session, needed: int) -> Finding:
     limit = int(WATCH_LIMIT.read_text())
     if needed < limit:
-        return Finding(Mark.OK, session.say(Checks.WATCHES, needed=needed, limit=limit))
-    return Finding(Mark.FAIL, session.say(Checks.WATCHES_FEW, needed=needed, limit=limit, wanted=needed * 2))
+        return Finding(Mark.OK, session.render(Checks.WATCHES, needed=needed, limit=limit))
+    return Finding(
+        Mark.FAIL, session.render(Checks.WATCHES_FEW, needed=needed, limit=limit, wanted=needed * 2)
+    )
 
 
 def _check_online(session: Session) -> Iterator[Finding]:
-    """Ask for a token of each host, for the robots of each conversation, and what the operator may do."""
-    with calling(session) as client:
-        yield from _asked(session, client, session.config.dingtalk)
+    """Get a token from each host, and check the robot and the operator in each conversation."""
+    with open_client(session) as client:
+        yield from _check_dingtalk(session, client, session.config.dingtalk)
 
 
-def _asked(session: Session, client: Client, dingtalk: DingTalk) -> Iterator[Finding]:
+def _check_dingtalk(session: Session, client: Client, dingtalk: DingTalk) -> Iterator[Finding]:
     if proxy := proxy_of(dingtalk.api_url):
-        yield Finding(Mark.OK, session.say(Checks.PROXIED, proxy=proxy))
-    refused = list(_tokens(session, client, dingtalk))
+        yield Finding(Mark.OK, session.render(Checks.PROXIED, proxy=proxy))
+    refused = list(_check_tokens(session, client, dingtalk))
     yield from check_clock(session, client)
     if refused:
         yield from refused
         return
-    yield Finding(Mark.OK, session.say(Checks.TOKEN))
+    yield Finding(Mark.OK, session.render(Checks.TOKEN))
     for conversation in _inspectable(session.config.folders):
         try:
             yield check_robot(session, client, conversation, dingtalk.robot_code)
         except Failure as failure:
-            yield _unasked(session, Checks.ROBOT_UNKNOWN, failure, conversation, dingtalk)
+            yield _failed(session, Checks.ROBOT_UNKNOWN, failure, conversation, dingtalk)
             if failure.verdict.scope in {Scope.APP, Scope.API}:
-                return  # the next call would be refused for the same
-    yield from _operator(session, client, dingtalk)
+                return  # every other conversation would be refused for the same reason
+    yield from _check_operator(session, client, dingtalk)
 
 
 def _inspectable(folders: Iterable[Folder]) -> list[str]:
-    """Return the folders' recipients of which DingTalk tells something."""
+    """Return the folders' recipients that DingTalk can be asked about."""
     return sorted({one for folder in folders for one in folder.recipients if recipient_kind(one).inspectable})
 
 
-def _tokens(session: Session, client: Client, dingtalk: DingTalk) -> Iterator[Finding]:
+def _check_tokens(session: Session, client: Client, dingtalk: DingTalk) -> Iterator[Finding]:
     for host in Host:
         try:
             client.fetch_token(host)
@@ -276,28 +274,28 @@ def _tokens(session: Session, client: Client, dingtalk: DingTalk) -> Iterator[Fi
 
 
 def check_clock(session: Session, client: Client) -> Iterator[Finding]:
-    """Compare this machine's clock with the date of the latest answer; say nothing when they agree."""
+    """Compare this machine's clock with the date of DingTalk's latest answer; yield only a difference."""
     ahead = client.clock_ahead
     if ahead is not None and abs(ahead) > MOST_SKEW:
-        direction = session.say(Checks.AHEAD if ahead > 0 else Checks.BEHIND)
-        text = session.say(Checks.CLOCK_WRONG, seconds=round(abs(ahead)), direction=direction)
+        direction = session.render(Checks.AHEAD if ahead > 0 else Checks.BEHIND)
+        text = session.render(Checks.CLOCK_WRONG, seconds=round(abs(ahead)), direction=direction)
         yield Finding(Mark.FAIL, text)
 
 
 def check_robot(session: Session, client: Client, conversation: str, robot_code: str) -> Finding:
-    """Say whether the robot is in a conversation; raise Failure when that cannot be known."""
+    """Check whether the robot is in a conversation; raise Failure if DingTalk does not say."""
     if robot_code in client.robots(conversation):
-        return Finding(Mark.OK, session.say(Checks.ROBOT, conversation=conversation))
+        return Finding(Mark.OK, session.render(Checks.ROBOT, conversation=conversation))
     advice = session.advice("ROBOT_IN_GROUP")
-    return Finding(Mark.FAIL, session.say(Checks.ROBOT_BAD, conversation=conversation, advice=advice))
+    return Finding(Mark.FAIL, session.render(Checks.ROBOT_BAD, conversation=conversation, advice=advice))
 
 
-def _operator(session: Session, client: Client, dingtalk: DingTalk) -> Iterator[Finding]:
-    """Ask for each conversation's own space as the operator: a billed call each, which changes nothing.
+def _check_operator(session: Session, client: Client, dingtalk: DingTalk) -> Iterator[Finding]:
+    """Ask for each conversation's file space as the operator; each is a billed call that changes nothing.
 
-    It shows that the unionId is somebody's, and that this person is in the group. To make a space of
-    dingwatch's own would show more, but `check` leaves nothing behind. That the app lacks the permission
-    for this question alone is a warning: no delivery asks it.
+    It proves that the unionId is a person's, and that this person is in the group. Creating a space would
+    prove more, but `check` must leave nothing behind. A missing permission for this query is only a warning,
+    because no delivery makes the query.
     """
     operator = dingtalk.operator_union_id
     if operator is None:
@@ -307,14 +305,14 @@ def _operator(session: Session, client: Client, dingtalk: DingTalk) -> Iterator[
             client.conversation_files(operator).space(conversation)
         except Failure as failure:
             mark = Mark.WARN if failure.verdict.cause.advice == "PERMISSION" else Mark.FAIL
-            yield _unasked(session, Checks.OPERATOR_BAD, failure, conversation, dingtalk, mark)
+            yield _failed(session, Checks.OPERATOR_BAD, failure, conversation, dingtalk, mark)
             if failure.verdict.scope in {Scope.APP, Scope.API}:
                 return
         else:
-            yield Finding(Mark.OK, session.say(Checks.OPERATOR, conversation=conversation))
+            yield Finding(Mark.OK, session.render(Checks.OPERATOR, conversation=conversation))
 
 
-def _unasked(
+def _failed(
     session: Session,
     text: Checks,
     failure: Failure,

@@ -1,69 +1,59 @@
-"""What every command needs: the language, the configuration, the ledger, and the daemon's ear."""
+"""What every command shares: its session (language, configuration, ledger, running service) and `-c`."""
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final, NoReturn
+from typing import Any, Concatenate, Final, NoReturn, ParamSpec
 
 import click
-from rich.console import Console
-from rich.text import Text as Markup
 from sqlalchemy import make_url
 
 from dingwatch import host
+from dingwatch.cli.output import local_time, printable
 from dingwatch.config import Config, ConfigError, Problem, find, load
 from dingwatch.ledger import LedgerError, Store, report
 from dingwatch.ledger.folders import MappedFolder
 from dingwatch.ledger.report import Scope
-from dingwatch.lifecycle import State
-from dingwatch.model import Cause
+from dingwatch.model import Cause, Pause
 from dingwatch.service import ledger_url, require_present
-from dingwatch.texts import Advice, Cli, Language, Text, choose_language, describe_word
+from dingwatch.texts import Advice, Cli, Language, Text, describe_word, environment_language
 
+P = ParamSpec("P")
 EXIT_CONFIG: Final = 78
-"""EX_CONFIG: systemd is told not to restart on it."""
+"""EX_CONFIG: the systemd unit does not restart the service on it."""
 ASK_SECONDS: Final = 3.0
-"""The daemon answers within milliseconds; a machine under load gets the benefit of the doubt."""
-UNCUT: Final = 100_000
-
-
-def locale() -> str:
-    """Return the locale's name that messages go by, as gettext chooses it."""
-    return next((os.environ[n] for n in ("LC_ALL", "LC_MESSAGES", "LANG") if os.environ.get(n)), "")
-
-
-def own_language() -> Language:
-    """Return the language before a configuration is known."""
-    return choose_language("auto", locale())
+"""The service answers within milliseconds; this allows for a machine under load."""
 
 
 @dataclass(slots=True)
 class Session:
-    """One call of a command; the configuration is read when it is asked for."""
+    """One call of a command. The configuration is read when it is first needed."""
 
     path: Path | None
     language: Language
     secret_needed: bool = True
-    """Whether it talks to DingTalk: as a systemd credential the secret is there only for the service."""
+    """Whether the command talks to DingTalk: a systemd credential is readable by the service alone."""
     _config: Config | None = None
 
-    def say(self, text: Text, **values: object) -> str:
-        """Return a sentence in the user's language; what is filled in cannot move the cursor."""
-        shown = {
-            name: printable(value) if isinstance(value, str) else value for name, value in values.items()
-        }
-        if "scope" in shown:
-            shown["scope"] = self.word(str(shown["scope"]))
-        return text.render(self.language, **shown)
+    # --- Sentences ---------------------------------------------------------------------------------
+
+    def render(self, text: Text, cause: Cause | None = None, /, **values: object) -> str:
+        """Return a sentence in the user's language; a cause fills in its {reason} and {advice}."""
+        if cause is not None:
+            values = {"reason": self.reason(cause), "advice": self.advice(cause.advice), **values}
+        safe = {name: printable(value) if isinstance(value, str) else value for name, value in values.items()}
+        if "scope" in safe:
+            safe["scope"] = self.word(str(safe["scope"]))
+        return text.render(self.language, **safe)
 
     def reason(self, cause: Cause) -> str:
-        """Return a cause in DingTalk's own words, with the id of the request: its support asks for that."""
+        """Return a cause in DingTalk's own words, with the request id that its support asks for."""
         request = f" ({self.word('request id')} {cause.request_id})" if cause.request_id else ""
         return f"{cause.code} {cause.message}".strip() + request
 
@@ -75,16 +65,40 @@ class Session:
         """Return the advice that a cause names."""
         return Advice[name].render(self.language) if name else ""
 
+    def pause_reason(self, pause: Pause) -> str:
+        """Return why something is paused, what is, and what a person can do."""
+        cause, advice = self.reason(pause.cause), self.advice(pause.cause.advice)
+        return self.render(Cli.PAUSE_REASON, cause=cause, key=pause.key, advice=advice).strip()
+
+    def describe_pause(self, pause: Pause, now: float) -> str:
+        """Return the line that tells people of a pause."""
+        until = local_time(pause.until) if pause.until > now else self.render(Cli.AT_ONCE)
+        return self.render(Cli.PAUSE, scope=pause.scope, until=until, reason=self.pause_reason(pause))
+
+    def fail(
+        self, text: Text, cause: Cause | None = None, /, *, exit_code: int = 1, **values: object
+    ) -> NoReturn:
+        """Print one sentence to stderr and end the command."""
+        click.echo(self.render(text, cause, **values), err=True)
+        sys.exit(exit_code)
+
+    # --- The configuration -------------------------------------------------------------------------
+
     @property
     def config(self) -> Config:
         """The configuration; a bad one ends the command with every problem and exit code 78."""
         try:
-            return self.loaded()
+            return self.load_config()
         except ConfigError as error:
-            self._refuse(error)
+            click.echo(self.render(Cli.CONFIG_BAD, count=len(error.problems)), err=True)
+            for line in self.describe_problems(error):
+                click.echo(f"  {line}", err=True)
+            sys.exit(EXIT_CONFIG)
 
-    def loaded(self) -> Config:
-        """Return the configuration; root becomes the owner of `state_dir`, whose files it must not own.
+    def load_config(self) -> Config:
+        """Return the configuration, and as root become the owner of `state_dir`.
+
+        After `sudo dingwatch retry`, files in `state_dir` that root owns would stop the service.
 
         Raises:
             ConfigError: with every problem in it.
@@ -97,39 +111,39 @@ class Session:
             host.become_owner_of(self._config.state_dir)
         return self._config
 
-    def problems(self, error: ConfigError) -> list[str]:
+    def describe_problems(self, error: ConfigError) -> list[str]:
         """Return one line for each problem of a configuration, with key and line where it has them."""
         return [f"{where}: {one.text}" if (where := self._where(one)) else one.text for one in error.problems]
 
     def _where(self, problem: Problem) -> str:
-        line = "" if problem.line is None else self.say(Cli.CONFIG_LINE, line=problem.line)
+        line = "" if problem.line is None else self.render(Cli.CONFIG_LINE, line=problem.line)
         return f"{problem.key}{line}".strip()
 
-    def _refuse(self, error: ConfigError) -> NoReturn:
-        click.echo(self.say(Cli.CONFIG_BAD, count=len(error.problems)), err=True)
-        for line in self.problems(error):
-            click.echo(f"  {line}", err=True)
-        sys.exit(EXIT_CONFIG)
+    def require_folder(self, name: str) -> None:
+        """End the command unless the configuration has a folder of this name."""
+        if name not in self.folder_names:
+            self.fail(Cli.NO_FOLDER, name=name, names=", ".join(self.folder_names))
 
     @property
-    def ledger_served(self) -> bool:
+    def folder_names(self) -> list[str]:
+        """The names of the configured folders."""
+        return [folder.name for folder in self.config.folders]
+
+    # --- The ledger --------------------------------------------------------------------------------
+
+    @property
+    def ledger_supported(self) -> bool:
         """Whether this version can use the ledger that the configuration names."""
         return make_url(ledger_url(self.config)).get_backend_name() == "sqlite"
 
     def require_ledger(self) -> None:
-        """End the command where the configuration names a ledger that is not served yet."""
-        if not self.ledger_served:
-            click.echo(self.say(Cli.NOT_YET, command="ledger: postgresql"), err=True)
-            sys.exit(EXIT_CONFIG)
-
-    def fail(self, text: Text, *, exit_code: int = 1, **values: object) -> NoReturn:
-        """End the command with one sentence."""
-        click.echo(self.say(text, **values), err=True)
-        sys.exit(exit_code)
+        """End the command where the configuration names a ledger that is not supported yet."""
+        if not self.ledger_supported:
+            self.fail(Cli.NOT_YET, exit_code=EXIT_CONFIG, command="ledger: postgresql")
 
     @property
     def ledger_exists(self) -> bool:
-        """Whether there is a ledger to be read; a command that only shows makes none."""
+        """Whether there is a ledger to read; a command that only shows things creates none."""
         self.require_ledger()
         return require_present(self.config)
 
@@ -142,24 +156,22 @@ class Session:
             require_present(self.config)
             store = Store.open(ledger_url(self.config))
         except (LedgerError, OSError) as error:
-            self.ledger_failed(error)
+            self.fail_ledger(error)
         try:
             yield store
         except LedgerError as error:
-            self.ledger_failed(error)
+            self.fail_ledger(error)
         finally:
             store.close()
 
-    def ledger_failed(self, error: LedgerError | OSError, exit_code: int = 1) -> NoReturn:
+    def fail_ledger(self, error: LedgerError | OSError, exit_code: int = 1) -> NoReturn:
         """End the command because the ledger cannot be used."""
-        cause = error.cause if isinstance(error, LedgerError) else None
-        self.fail(
-            Cli.LEDGER_FAILED,
-            exit_code=exit_code,
-            path=self.config.state_dir,
-            reason=self.reason(cause) if cause else getattr(error, "strerror", None) or type(error).__name__,
-            advice=self.advice(cause.advice if cause else "LEDGER_UNWRITABLE"),
-        )
+        path = self.config.state_dir
+        if isinstance(error, LedgerError):
+            self.fail(Cli.LEDGER_FAILED, error.cause, exit_code=exit_code, path=path)
+        reason = error.strerror or type(error).__name__
+        advice = self.advice("LEDGER_UNWRITABLE")
+        self.fail(Cli.LEDGER_FAILED, exit_code=exit_code, path=path, reason=reason, advice=advice)
 
     def scope(self, store: Store) -> Scope:
         """Return what the configuration maps, in the ledger's numbers."""
@@ -167,51 +179,54 @@ class Session:
         with store.reading() as connection:
             return report.scope(connection, mapped)
 
+    # --- The running service -----------------------------------------------------------------------
+
     def ask(self, request: str) -> str | None:
-        """Ask the running daemon; None where none runs."""
+        """Return the running service's answer; None where none runs."""
         try:
             return host.ask(self.config.state_dir, request, ASK_SECONDS)
-        except (host.NotRunningError, PermissionError):  # who may not knock may not read the ledger either
+        except (host.NotRunningError, PermissionError):
+            # The socket and the ledger have one owner: whoever may not connect has no ledger to show either.
             return None
 
     def poke(self) -> bool:
-        """Have the running daemon look at what was written; return whether one runs."""
+        """Have the running service look at what was written; return whether one runs."""
         return self.ask("wake") is not None
 
 
-def printable(text: str) -> str:
-    """Return a text with what a terminal would obey replaced: a file's name may be hostile."""
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+# --- Commands and options --------------------------------------------------------------------------
 
 
-def console() -> Console:
-    """Return the console that tables are printed on; piped, nothing is cut, wrapped or coloured."""
-    wide = None if sys.stdout.isatty() else UNCUT
-    return Console(width=wide, highlight=False, markup=False, emoji=False)
+def option(text: Text, *names: str, **settings: Any) -> Callable[[Callable[P, Any]], Callable[P, Any]]:  # noqa: ANN401
+    """Return click's option of these names, with its help in the language of the environment."""
+    return click.option(*names, help=text.render(environment_language(os.environ)), **settings)
 
 
-def cell(text: str, style: str = "") -> Markup:
-    """Return a table's cell: a hostile name must not move the cursor, and means nothing to rich."""
-    return Markup(printable(text), style)
+def command(
+    *, secret_needed: bool = False
+) -> Callable[[Callable[Concatenate[Session, P], int | None]], click.Command]:
+    """Make a command of a function that takes a session and its options and returns the exit code.
 
+    `dingwatch.cli.app` names the module that a command is in, and has its help.
+    """
 
-STYLES: Final[dict[str, str]] = {
-    State.SENT: "green",
-    State.FAILED: "bold red",
-    State.UNCERTAIN: "yellow",
-    State.SKIPPED: "yellow",
-    State.GONE: "dim",
-    report.BASELINE: "dim",
-}
-"""How states are shown on a terminal."""
+    def decorate(function: Callable[Concatenate[Session, P], int | None]) -> click.Command:
+        # An unreadable file is a bad configuration (exit 78), not a misuse of the option (exit 2).
+        config = click.Path(path_type=Path, readable=False)
 
+        @click.command(function.__name__)
+        @option(Cli.OPT_CONFIG, "-c", "--config", "path", type=config)
+        @functools.wraps(function)
+        def run(path: Path | None, **options: Any) -> None:  # noqa: ANN401 (click passes what was declared)
+            session = Session(path, environment_language(os.environ), secret_needed=secret_needed)
+            try:
+                code = function(session, **options)  # type: ignore[call-arg]
+            except PermissionError as error:
+                session.fail(Cli.FORBIDDEN, path=error.filename or session.config.state_dir)
+            except LedgerError as error:
+                session.fail_ledger(error)
+            sys.exit(code or 0)
 
-def local(at: float) -> str:
-    """Return an instant for people: in the machine's own time zone, to the second."""
-    return datetime.fromtimestamp(at, UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+        return run
 
-
-def print_line(text: str) -> None:
-    """Print a line that another program may wait for."""
-    click.echo(text)
-    sys.stdout.flush()
+    return decorate

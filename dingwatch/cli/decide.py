@@ -1,4 +1,4 @@
-"""What only a person can decide: `resolve` a doubt, `release` or `discard` a flood hold, `resume` pauses."""
+"""What a person decides: `release` or `discard` a flood hold, `resolve` a doubt, `resume` pauses."""
 
 from __future__ import annotations
 
@@ -7,39 +7,47 @@ from collections.abc import Callable
 
 import click
 
-from dingwatch.cli.context import Session
+from dingwatch.cli.context import Session, command, option
 from dingwatch.ledger import Store, commands, folders, pauses
 from dingwatch.ledger.commands import NotApplicableError
 from dingwatch.model import Pause
 from dingwatch.texts import Cli
 
 
-def release(session: Session, name: str) -> int:
-    """Let go what is held in a folder."""
-    return _on_folder(session, name, folders.release_flood, Cli.RELEASED)
+@command()
+@click.argument("folder")
+def release(session: Session, *, folder: str) -> int:
+    """Send the deliveries that `hold_over` holds in a folder."""
+    return _decide_hold(session, folder, folders.release_flood, Cli.RELEASED)
 
 
-def discard(session: Session, name: str) -> int:
-    """Give up what is held in a folder."""
-    return _on_folder(session, name, folders.discard_flood, Cli.DISCARDED)
+@command()
+@click.argument("folder")
+def discard(session: Session, *, folder: str) -> int:
+    """Give up the deliveries that `hold_over` holds in a folder."""
+    return _decide_hold(session, folder, folders.discard_flood, Cli.DISCARDED)
 
 
-def _on_folder(session: Session, name: str, do: Callable[[Store, int, float], int], said: Cli) -> int:
-    names = [folder.name for folder in session.config.folders]
-    if name not in names:
-        session.fail(Cli.NO_FOLDER, name=name, names=", ".join(names))
+def _decide_hold(session: Session, name: str, do: Callable[[Store, int, float], int], text: Cli) -> int:
+    session.require_folder(name)
     count = 0
     if session.ledger_exists:
         with session.store() as store:
             number = session.scope(store).ids.get(name)
             count = do(store, number, time.time()) if number is not None else 0
     session.poke()
-    click.echo(session.say(said, count=count, name=name))
+    click.echo(session.render(text, count=count, name=name))
     return 0
 
 
-def resolve(session: Session, delivery: int, *, sent: bool) -> int:
+@command()
+@click.argument("delivery", type=int, metavar="ID")
+@option(Cli.OPT_SENT, "--sent", is_flag=True)
+@option(Cli.OPT_RESEND, "--resend", is_flag=True)
+def resolve(session: Session, *, delivery: int, sent: bool, resend: bool) -> int:
     """Settle one uncertain delivery."""
+    if sent == resend:
+        raise click.UsageError(session.render(Cli.RESOLVE_WHAT))
     if not session.ledger_exists:
         session.fail(Cli.RESOLVE_NOT, id=delivery)
     with session.store() as store:
@@ -48,20 +56,21 @@ def resolve(session: Session, delivery: int, *, sent: bool) -> int:
         except NotApplicableError:
             session.fail(Cli.RESOLVE_NOT, id=delivery)
     session.poke()
-    click.echo(session.say(Cli.RESOLVED_SENT if sent else Cli.RESOLVED_RESEND, id=delivery))
+    click.echo(session.render(Cli.RESOLVED_SENT if sent else Cli.RESOLVED_RESEND, id=delivery))
     return 0
 
 
+@command()
 def resume(session: Session) -> int:
-    """Have everything that is paused tried again at once, and tell what that is."""
-    found: list[Pause] = []
+    """Probe everything that is paused at once, and print what that is."""
+    paused: list[Pause] = []
     if session.ledger_exists:
         with session.store() as store, store.writing() as connection:
-            found = pauses.resume_pauses(connection)
-    said = Cli.RESUMED if session.poke() else Cli.RESUMED_LATER
-    for pause in found:
+            paused = pauses.resume_pauses(connection)
+    text = Cli.RESUMED if session.poke() else Cli.RESUMED_LATER
+    for pause in paused:
         cause = session.reason(pause.cause)
-        click.echo(session.say(said, scope=pause.scope, key=pause.key, cause=cause))
-    if not found:
-        click.echo(session.say(Cli.NOT_PAUSED))
+        click.echo(session.render(text, scope=pause.scope, key=pause.key, cause=cause))
+    if not paused:
+        click.echo(session.render(Cli.NOT_PAUSED))
     return 0

@@ -1,4 +1,4 @@
-"""`dingwatch demo` and `dingwatch sandbox`: the local stand-in, with the service and alone."""
+"""`dingwatch sandbox` runs a local simulation of DingTalk, `demo` also a folder and the service."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from pathlib import Path
 
 import click
 
-from dingwatch.cli.context import Session, print_line
+from dingwatch.cli.context import Session, command, option
+from dingwatch.cli.output import print_line
 from dingwatch.config import Config, Delivery, DingTalk, Folder, Pace
 from dingwatch.host import when_asked_to_stop
 from dingwatch.sandbox import Sandbox, config_block, conversation_lines
@@ -17,10 +18,13 @@ from dingwatch.service import Service, log_to_stderr
 from dingwatch.texts import Cli, Language, Log
 
 
-def sandbox(session: Session, host: str, port: int) -> int:
+@command(secret_needed=True)
+@option(Cli.OPT_HOST, "--host", default="127.0.0.1", show_default=True)
+@option(Cli.OPT_PORT, "--port", type=click.IntRange(0, 65535), default=8765, show_default=True)
+def sandbox(session: Session, *, host: str, port: int) -> int:
     """Serve until a signal."""
-    asked = threading.Event()
-    when_asked_to_stop(asked.set)
+    stop = threading.Event()
+    when_asked_to_stop(stop.set)
     running = Sandbox(host, port)
     try:
         running.start()
@@ -31,29 +35,32 @@ def sandbox(session: Session, host: str, port: int) -> int:
         print_line(config_block(running).rstrip("\n"))
         for line in conversation_lines(running):
             print_line(line)
-        click.echo(session.say(Cli.SANDBOX_HINT), err=True)
-        asked.wait()
+        click.echo(session.render(Cli.SANDBOX_HINT), err=True)
+        stop.wait()
     finally:
         running.stop()
     return 0
 
 
+@command(secret_needed=True)
 def demo(session: Session) -> int:
     """Run until ^C."""
-    stops = _stops_on_signal()  # first of all: what is made below must be removed however early the ^C comes
-    with tempfile.TemporaryDirectory(prefix="dingwatch-demo-") as made, Sandbox() as sandbox:
-        share = Path(made).resolve() / session.say(Cli.DEMO_FOLDER)
+    # Before anything else: a ^C while the sandbox starts must not leave the temporary directory behind.
+    stops = _Stops()
+    when_asked_to_stop(stops)
+    with tempfile.TemporaryDirectory(prefix="dingwatch-demo-") as directory, Sandbox() as sandbox:
+        share = Path(directory).resolve() / session.render(Cli.DEMO_FOLDER)
         share.mkdir()
-        config = _config(sandbox, share, Path(made) / "state", session.language)
+        config = _config(sandbox, share, Path(directory) / "state", session.language)
         log_to_stderr()
         with Service(config) as service:
-            stops.wake(service.ready, service.ended)
+            stops.add(service.ready, service.ended)
             service.ready.wait()
             if not service.ended.is_set():
                 print_line(f"folder: {share}")
                 print_line(f"page: {sandbox.page_url}")
-                print_line(f"ready {session.say(Log.READY, count=1)}")
-                print_line(session.say(Cli.DEMO_HINT, folder=share, page=sandbox.page_url))
+                print_line(f"ready {session.render(Log.READY, count=1)}")
+                print_line(session.render(Cli.DEMO_HINT, folder=share, page=sandbox.page_url))
             service.ended.wait()
         if service.failed is not None:
             raise service.failed
@@ -61,27 +68,21 @@ def demo(session: Session) -> int:
 
 
 class _Stops:
-    """Sets events when a signal comes, also those that are named only after it came."""
+    """Sets events when a signal comes; events that are added later are set at once."""
 
     def __init__(self) -> None:
-        self._came = False
+        self._signalled = False
         self._events: list[threading.Event] = []
 
     def __call__(self) -> None:
-        self._came = True
-        self.wake()
+        self._signalled = True
+        self.add()
 
-    def wake(self, *events: threading.Event) -> None:
+    def add(self, *events: threading.Event) -> None:
         self._events += events
-        if self._came:
+        if self._signalled:
             for event in self._events:
                 event.set()
-
-
-def _stops_on_signal() -> _Stops:
-    stops = _Stops()
-    when_asked_to_stop(stops)
-    return stops
 
 
 def _config(sandbox: Sandbox, share: Path, state: Path, language: Language) -> Config:

@@ -1,4 +1,4 @@
-"""`dingwatch init`: from nothing to a config that works, by questions."""
+"""`dingwatch init`: asks questions, tries the answers against DingTalk, and writes a config that works."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ import click
 
 from dingwatch.cli import stream
 from dingwatch.cli.check import Finding, Mark, check_clock, check_robot
-from dingwatch.cli.context import Session
+from dingwatch.cli.context import Session, command, option
 from dingwatch.cli.dialogue import Dialogue
 from dingwatch.cli.init_config import Choices, config_text, problems_of, write_all
-from dingwatch.cli.online import Meter, address_of, connected, describe_failure
+from dingwatch.cli.online import Meter, address_of, describe_failure, make_client
 from dingwatch.config.assembly import expanded
 from dingwatch.config.secret import ENVIRONMENT
 from dingwatch.dingtalk import Account, Client, Host, SampleFile
 from dingwatch.model import Failure, Verdict
-from dingwatch.texts import Checks, Problems, Setup
+from dingwatch.texts import Checks, Cli, Problems, Setup
 
 SERVICE: Final = Path("/etc/dingwatch/config.yaml")
-"""Where the systemd unit looks; it hands the secret over as a credential, from the file beside it."""
+"""The config of the systemd unit, which hands the secret over as a credential, from the file beside it."""
 SERVICE_USER: Final = "dingwatch"
-_SOME_CONVERSATION: Final = "cid"
+_ANY_CONVERSATION: Final = "cid"
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """Where the config goes, and the secret beside it."""
+class Target:
+    """Where the config is written, and the secret beside it."""
 
     config: Path
 
@@ -43,16 +43,16 @@ class Place:
 
     @property
     def service(self) -> bool:
-        """Whether the systemd unit looks there."""
+        """Whether the systemd unit reads it."""
         return self.config == SERVICE
 
 
 @dataclass(frozen=True, slots=True)
-class Wishes:
-    """What was said on the command line.
+class Options:
+    """The options of `init`.
 
-    `sandbox` is the address of a stand-in to be used instead of DingTalk; `wait` is for how many seconds
-    Stream mode waits for a mention.
+    `sandbox` is the address of a sandbox to use instead of DingTalk; `wait` is for how many seconds Stream
+    mode waits for a mention.
     """
 
     sandbox: str | None
@@ -60,68 +60,72 @@ class Wishes:
     wait: int
 
 
-def init(session: Session, wishes: Wishes) -> int:
-    """Ask, try, and write; the end of the answers, or ^C, leaves no file."""
-    place = place_of(session, os.environ)
+@command()
+@option(Cli.OPT_OVERWRITE, "--overwrite", is_flag=True)
+@option(Cli.OPT_SANDBOX, "--sandbox", metavar="URL")
+@option(Cli.OPT_WAIT, "--wait", type=click.IntRange(min=1), default=300, show_default=True)
+def init(session: Session, *, overwrite: bool, sandbox: str | None, wait: int) -> int:
+    """Ask, try, and write; the end of the input, or ^C, leaves no file."""
+    target = choose_target(session, os.environ)
     try:
-        _led(Dialogue(session), place, wishes)
+        _set_up(Dialogue(session), target, Options(sandbox, overwrite, wait))
     except (click.Abort, KeyboardInterrupt):
         click.echo()
         session.fail(Setup.ENDED)
     return 0
 
 
-def _led(talk: Dialogue, place: Place, wishes: Wishes) -> None:
+def _set_up(talk: Dialogue, target: Target, options: Options) -> None:
     session = talk.session
-    _require_writable(session, place, overwrite=wishes.overwrite)
+    _require_writable(session, target, overwrite=options.overwrite)
     choices = Choices(
         language=session.language,
         client_id="dingxxxx",
-        secret_file=None if place.service else place.secret,
-        api_url=wishes.sandbox,
-        oapi_url=wishes.sandbox,
+        secret_file=None if target.service else target.secret,
+        api_url=options.sandbox,
+        oapi_url=options.sandbox,
         folder="/",
-        conversation_id=_SOME_CONVERSATION,
+        conversation_id=_ANY_CONVERSATION,
     )
-    _require_sound(session, choices, "dingtalk.")
-    talk.say(Setup.WELCOME, path=str(place.config))
-    talk.say(Setup.BEFORE)
-    meter = Meter(replace(session, path=place.config, secret_needed=False))
-    account = _account(talk, wishes.sandbox)
+    _require_valid(session, choices, "dingtalk.")
+    talk.echo(Setup.WELCOME, path=str(target.config))
+    talk.echo(Setup.BEFORE)
+    meter = Meter(replace(session, path=target.config, secret_needed=False))
+    account = _account(talk, options.sandbox)
     choices = replace(choices, client_id=account.client_id)
     choices = replace(choices, folder=_folder(talk, choices))
-    with connected(account, meter.count) as client:
-        conversation = _conversation(talk, client, account, wishes.wait)
+    with make_client(account, meter.count) as client:
+        conversation = _conversation(talk, client, account, options.wait)
         choices = replace(choices, conversation_id=conversation)
-    _require_sound(session, choices)
-    _write(session, place, choices, account.client_secret)
-    _tell_next(talk, place, choices)
+    _require_valid(session, choices)
+    _write(session, target, choices, account.client_secret)
+    _print_next(talk, target, choices)
     meter.write()
 
 
 # --- Where it goes ---------------------------------------------------------------------------------
 
 
-def place_of(session: Session, environ: Mapping[str, str]) -> Place:
-    """Return where the config goes: `-c`, `$DINGWATCH_CONFIG`, else the user's or the system's own place."""
+def choose_target(session: Session, environ: Mapping[str, str]) -> Target:
+    """Return where the config goes: `-c`, `$DINGWATCH_CONFIG`, else the user's or the system's config."""
     given = session.path or environ.get("DINGWATCH_CONFIG")
     usual = SERVICE if os.geteuid() == 0 else Path(expanded("~/.config/dingwatch/config.yaml", environ))
-    return Place(Path(os.path.abspath(given or usual)))
+    return Target(Path(os.path.abspath(given or usual)))
 
 
-def _require_writable(session: Session, place: Place, *, overwrite: bool) -> None:
-    """End the command before anything is asked when it could not write in the end."""
-    for path in (place.config, place.secret):
-        # The README has an empty file made for the secret.
-        if not overwrite and os.path.lexists(path) and (path == place.config or path.lstat().st_size):
+def _require_writable(session: Session, target: Target, *, overwrite: bool) -> None:
+    """End the command before the first question if the config could not be written in the end."""
+    for path in (target.config, target.secret):
+        # An empty secret file may be there: the README tells the admin to create it with its mode first.
+        if not overwrite and os.path.lexists(path) and (path == target.config or path.lstat().st_size):
             session.fail(Setup.EXISTS, path=str(path))
-    above = next(one for one in place.config.parents if os.path.lexists(one))
+    above = next(one for one in target.config.parents if os.path.lexists(one))
     if not above.is_dir() or not os.access(above, os.W_OK | os.X_OK):
         session.fail(Setup.UNWRITABLE, path=str(above))
 
 
-def _require_sound(session: Session, choices: Choices, section: str = "") -> None:
-    """End the command when a config of these choices would be refused."""
+def _require_valid(session: Session, choices: Choices, section: str = "") -> None:
+    """End the command if a config of these choices would be refused."""
     problems = [one for one in problems_of(choices, os.environ) if one.key.startswith(section)]
     for problem in problems:
         click.echo(f"{problem.key}: {problem.text}", err=True)
@@ -133,7 +137,7 @@ def _require_sound(session: Session, choices: Choices, section: str = "") -> Non
 
 
 def _account(talk: Dialogue, sandbox: str | None) -> Account:
-    """Ask for the credentials until they have got a token from both hosts."""
+    """Ask for the credentials until they get a token from both hosts."""
     while True:
         client_id, secret = talk.ask(Setup.CLIENT_ID), talk.ask_secret(Setup.CLIENT_SECRET)
         account = Account(client_id, secret, client_id)
@@ -141,17 +145,17 @@ def _account(talk: Dialogue, sandbox: str | None) -> Account:
             account = replace(account, api_url=sandbox.rstrip("/"), oapi_url=sandbox.rstrip("/"))
         while (verdict := _refusal(talk, account)) is not None:
             if verdict.cause.advice == "CREDENTIALS":
-                talk.say(Setup.ASK_AGAIN)
+                talk.echo(Setup.ASK_AGAIN)
                 break
-            if not talk.agreed(Setup.AGAIN):
+            if not talk.confirm(Setup.AGAIN):
                 raise click.Abort
         else:
             return account
 
 
 def _refusal(talk: Dialogue, account: Account) -> Verdict | None:
-    """Ask both hosts for a token and compare clocks; None when there is nothing to do about it."""
-    with connected(account, lambda _: None) as client:  # tokens are exempt (KB:1432)
+    """Get a token from both hosts and compare clocks; return the verdict of a refusal."""
+    with make_client(account, lambda _: None) as client:  # tokens are exempt (KB:1432)
         for host in Host:
             try:
                 client.fetch_token(host)
@@ -162,44 +166,44 @@ def _refusal(talk: Dialogue, account: Account) -> Verdict | None:
                 return failure.verdict
         for finding in check_clock(talk.session, client):
             _show(talk, finding)
-    _show(talk, Finding(Mark.OK, talk.session.say(Checks.TOKEN)))
+    _show(talk, Finding(Mark.OK, talk.session.render(Checks.TOKEN)))
     return None
 
 
 def _show(talk: Dialogue, finding: Finding) -> None:
-    talk.show(f"{finding.mark:<4}  {finding.text}")
+    talk.print(f"{finding.mark:<4}  {finding.text}")
 
 
 # --- The folder ------------------------------------------------------------------------------------
 
 
 def _folder(talk: Dialogue, choices: Choices) -> str:
-    """Ask for a folder until it is there and can be watched; return its absolute path."""
+    """Ask for a folder until it exists and can be watched; return its absolute path."""
     while True:
         path = os.path.normpath(expanded(talk.ask(Setup.FOLDER), os.environ))
         if not os.path.isabs(path):
-            talk.say(Problems.RELATIVE)
+            talk.echo(Problems.RELATIVE)
             continue
         problems = problems_of(replace(choices, folder=path), os.environ)
         for problem in problems:
-            talk.show(problem.text)
-        if not problems and _made(talk, path):
+            talk.print(problem.text)
+        if not problems and _require_folder(talk, path):
             return path
 
 
-def _made(talk: Dialogue, path: str) -> bool:
-    """Say whether the folder is there, or could be made."""
+def _require_folder(talk: Dialogue, path: str) -> bool:
+    """Return whether the folder exists and can be listed, after offering to create it."""
     try:
         if not os.path.lexists(path):
-            if not talk.agreed(Setup.FOLDER_MAKE, path=path):
+            if not talk.confirm(Setup.FOLDER_MAKE, path=path):
                 return False
             os.makedirs(path)
         with os.scandir(path):
             return True
     except NotADirectoryError:
-        talk.say(Setup.FOLDER_FILE, path=path)
+        talk.echo(Setup.FOLDER_FILE, path=path)
     except OSError as error:
-        talk.say(Setup.FOLDER_BAD, path=path, reason=error.strerror)
+        talk.echo(Setup.FOLDER_BAD, path=path, reason=error.strerror)
     return False
 
 
@@ -207,31 +211,31 @@ def _made(talk: Dialogue, path: str) -> bool:
 
 
 def _conversation(talk: Dialogue, client: Client, account: Account, wait: int) -> str:
-    """Ask for a conversation, and try it; one that does not work yet is the person's to keep."""
+    """Ask for a conversation and try it; the person may keep one that does not work yet."""
     while True:
-        conversation = conversation_of(talk, client, account, wait)
-        if _robot_there(talk, client, account, conversation):
+        conversation = _find_conversation(talk, client, account, wait)
+        if _wait_for_robot(talk, client, account, conversation):
             _offer_test_file(talk, client, account, conversation)
             return conversation
-        if not talk.agreed(Setup.OTHER_GROUP):
+        if not talk.confirm(Setup.OTHER_GROUP):
             return conversation
 
 
-def _robot_there(talk: Dialogue, client: Client, account: Account, conversation: str) -> bool:
-    """Look for the robot in the group as often as the person wants."""
-    while not (there := _robot_inside(talk, client, account, conversation)) and talk.agreed(Setup.AGAIN):
+def _wait_for_robot(talk: Dialogue, client: Client, account: Account, conversation: str) -> bool:
+    """Look for the robot in the group, again and again as long as the person wants."""
+    while not (there := _check_robot(talk, client, account, conversation)) and talk.confirm(Setup.AGAIN):
         pass
     return there
 
 
 def _offer_test_file(talk: Dialogue, client: Client, account: Account, conversation: str) -> None:
-    if talk.agreed(Setup.SEND_TEST):
-        while not _test_file_sent(talk, client, account, conversation):
-            if not talk.agreed(Setup.SEND_AGAIN, default=False):
+    if talk.confirm(Setup.SEND_TEST):
+        while not _send_test_file(talk, client, account, conversation):
+            if not talk.confirm(Setup.SEND_AGAIN, default=False):
                 return
 
 
-def _robot_inside(talk: Dialogue, client: Client, account: Account, conversation: str) -> bool:
+def _check_robot(talk: Dialogue, client: Client, account: Account, conversation: str) -> bool:
     try:
         finding = check_robot(talk.session, client, conversation, account.robot_code)
     except Failure as failure:
@@ -247,123 +251,126 @@ def _robot_inside(talk: Dialogue, client: Client, account: Account, conversation
     return finding.mark is Mark.OK
 
 
-def _test_file_sent(talk: Dialogue, client: Client, account: Account, conversation: str) -> bool:
-    name = talk.session.say(Setup.TEST_NAME)
+def _send_test_file(talk: Dialogue, client: Client, account: Account, conversation: str) -> bool:
+    name = talk.session.render(Setup.TEST_NAME)
     content = Setup.TEST_CONTENT.render(talk.session.language)
     try:
         media_id = client.media.upload(name=name, content=content.encode())
         message = SampleFile(media_id, name, "txt")
         client.groups.send(conversation_id=conversation, message=message)
     except Failure as failure:
-        talk.show(describe_failure(talk.session, Setup.TEST_FAILED, failure.verdict, account.api_url))
+        talk.print(describe_failure(talk.session, Setup.TEST_FAILED, failure.verdict, account.api_url))
         return False
-    talk.say(Setup.TEST_SENT, name=name)
+    talk.echo(Setup.TEST_SENT, name=name)
     return True
 
 
 # --- The end ---------------------------------------------------------------------------------------
 
 
-def _write(session: Session, place: Place, choices: Choices, secret: str) -> None:
-    contents = {place.secret: f"{secret}\n", place.config: config_text(choices)}
+def _write(session: Session, target: Target, choices: Choices, secret: str) -> None:
+    contents = {target.secret: f"{secret}\n", target.config: config_text(choices)}
     try:
-        place.config.parent.mkdir(mode=0o755 if place.service else 0o700, parents=True, exist_ok=True)
-        write_all(contents, _owners(place))
+        target.config.parent.mkdir(mode=0o755 if target.service else 0o700, parents=True, exist_ok=True)
+        write_all(contents, _owners(target))
     except OSError as error:
-        session.fail(Setup.NOT_WRITTEN, path=str(error.filename or place.config), reason=error.strerror)
+        session.fail(Setup.NOT_WRITTEN, path=str(error.filename or target.config), reason=error.strerror)
 
 
-def _owners(place: Place) -> Mapping[Path, tuple[int, int]]:
-    """Return who is to own what: the service reads its config itself, and is handed the secret by systemd."""
+def _owners(target: Target) -> Mapping[Path, tuple[int, int]]:
+    """Return the owners of files: the service reads its config itself, but systemd hands the secret over."""
     try:
         user = pwd.getpwnam(SERVICE_USER)
     except KeyError:
         return {}
-    return {place.config: (user.pw_uid, user.pw_gid)} if place.service and os.geteuid() == 0 else {}
+    return {target.config: (user.pw_uid, user.pw_gid)} if target.service and os.geteuid() == 0 else {}
 
 
-def _tell_next(talk: Dialogue, place: Place, choices: Choices) -> None:
-    talk.say(Setup.WRITTEN, path=str(place.config), secret=str(place.secret))
-    talk.say(Setup.NEXT)
-    for command, why in _next(talk.session, place, choices):
-        talk.show(f"  {command}    # {why}")
-    if not place.service:
-        talk.say(Setup.NEXT_SERVICE)
+def _print_next(talk: Dialogue, target: Target, choices: Choices) -> None:
+    talk.echo(Setup.WRITTEN, path=str(target.config), secret=str(target.secret))
+    talk.echo(Setup.NEXT)
+    for line, purpose in _next_commands(talk.session, target, choices):
+        talk.print(f"  {line}    # {purpose}")
+    if not target.service:
+        talk.echo(Setup.NEXT_SERVICE)
 
 
-def _next(session: Session, place: Place, choices: Choices) -> list[tuple[str, str]]:
-    """Return the commands to be typed, and what for."""
-    check = session.say(Setup.NEXT_CHECK)
-    if place.service:
-        known = {} if _owners(place) else {f"chown {SERVICE_USER}: {place.config}": Setup.NEXT_OWNER}
-        return [
-            *((command, session.say(text)) for command, text in known.items()),
-            (f"{ENVIRONMENT}=$(cat {place.secret}) dingwatch check", check),
-            ("systemctl daemon-reload && systemctl enable --now dingwatch", session.say(Setup.NEXT_ENABLE)),
-        ]
-    given = f" -c {shlex.quote(str(place.config))}" if session.path else ""
-    unset = [(f"unset {ENVIRONMENT}", session.say(Setup.NEXT_UNSET))] if os.environ.get(ENVIRONMENT) else []
-    run = session.say(Setup.NEXT_RUN, folder=choices.folder)
-    return [*unset, (f"dingwatch check{given}", check), (f"dingwatch run{given}", run)]
+def _next_commands(session: Session, target: Target, choices: Choices) -> list[tuple[str, str]]:
+    """Return the commands to type next, each with its purpose."""
+    check = session.render(Setup.NEXT_CHECK)
+    commands: list[tuple[str, str]] = []
+    if target.service:
+        if not _owners(target):
+            commands.append((f"chown {SERVICE_USER}: {target.config}", session.render(Setup.NEXT_OWNER)))
+        commands.append((f"{ENVIRONMENT}=$(cat {target.secret}) dingwatch check", check))
+        enable = "systemctl daemon-reload && systemctl enable --now dingwatch"
+        return [*commands, (enable, session.render(Setup.NEXT_ENABLE))]
+    if os.environ.get(ENVIRONMENT):
+        commands.append((f"unset {ENVIRONMENT}", session.render(Setup.NEXT_UNSET)))
+    given = f" -c {shlex.quote(str(target.config))}" if session.path else ""
+    run = session.render(Setup.NEXT_RUN, folder=choices.folder)
+    return [*commands, (f"dingwatch check{given}", check), (f"dingwatch run{given}", run)]
 
 
 # --- The conversation ----------------------------------------------------------------------------
 
 
-def conversation_of(talk: Dialogue, client: Client, account: Account, wait: int) -> str:
-    """Ask which way, and go it, until there is an ID; `wait` is in seconds."""
+def _find_conversation(talk: Dialogue, client: Client, account: Account, wait: int) -> str:
+    """Let the person choose ways to find the conversation's ID until one works; `wait` is in seconds."""
     while True:
-        way = talk.chosen(Setup.WAYS, Setup.WAY_STREAM, Setup.WAY_CHAT, Setup.WAY_PASTE)
+        way = talk.choose(Setup.WAYS, Setup.WAY_STREAM, Setup.WAY_CHAT, Setup.WAY_PASTE)
         ways = (
-            lambda: _by_mention(talk, account, wait),
-            lambda: _by_chat(talk, client, account),
-            lambda: _pasted(talk),
+            lambda: _find_by_mention(talk, account, wait),
+            lambda: _find_by_chat(talk, client, account),
+            lambda: _paste(talk),
         )
         for conversation in ways[way]():
-            talk.say(Setup.FOUND, conversation=conversation)
+            talk.echo(Setup.FOUND, conversation=conversation)
             return conversation
 
 
-def _by_mention(talk: Dialogue, account: Account, wait: int) -> Iterator[str]:
-    """Yield the group in which the robot was mentioned, once the person says that it is the one."""
+def _find_by_mention(talk: Dialogue, account: Account, wait: int) -> Iterator[str]:
+    """Yield the group in which the robot was mentioned, once the person has confirmed it."""
     while True:
-        talk.say(Setup.MENTION_NOW, seconds=wait)
+        talk.echo(Setup.MENTION_NOW, seconds=wait)
         try:
             mention = stream.first_mention(account, wait)
-        except stream.Missing:
-            talk.say(Setup.STREAM_MISSING, command=stream.INSTALL)
+        except stream.StreamMissingError:
+            talk.echo(Setup.STREAM_MISSING, command=stream.INSTALL)
             return
-        except stream.NotOpened as error:
-            talk.say(Setup.STREAM_FAILED, reason=str(error))
+        except stream.ConnectError as error:
+            talk.echo(Setup.STREAM_FAILED, reason=str(error))
             return
         except (TimeoutError, KeyboardInterrupt):
-            talk.say(Setup.MENTION_NONE)
+            talk.echo(Setup.MENTION_NONE)
             return
         if not mention.group:
-            talk.say(Setup.MENTION_ALONE, person=mention.person)
-        elif _is_it(talk, mention):
+            talk.echo(Setup.MENTION_ALONE, person=mention.person)
+        elif _confirm_mention(talk, mention):
             yield mention.conversation_id
             return
 
 
-def _is_it(talk: Dialogue, mention: stream.Mention) -> bool:
+def _confirm_mention(talk: Dialogue, mention: stream.Mention) -> bool:
     conversation, title, person = mention.conversation_id, mention.title, mention.person
-    return talk.agreed(Setup.MENTION_IS_IT, person=person, title=title, conversation=conversation)
+    return talk.confirm(Setup.MENTION_IS_IT, person=person, title=title, conversation=conversation)
 
 
-def _by_chat(talk: Dialogue, client: Client, account: Account) -> Iterator[str]:
-    """Yield what DingTalk converts a chatId to."""
+def _find_by_chat(talk: Dialogue, client: Client, account: Account) -> Iterator[str]:
+    """Yield the ID that DingTalk converts a chatId to."""
     chat = talk.ask(Setup.CHAT_ID)
     try:
         yield client.conversations.open_id(chat)
     except Failure as failure:
-        talk.show(describe_failure(talk.session, Setup.CHAT_BAD, failure.verdict, account.api_url, chat=chat))
+        talk.print(
+            describe_failure(talk.session, Setup.CHAT_BAD, failure.verdict, account.api_url, chat=chat)
+        )
 
 
-def _pasted(talk: Dialogue) -> Iterator[str]:
-    """Yield what the person has found by other means."""
+def _paste(talk: Dialogue) -> Iterator[str]:
+    """Yield the ID that the person pastes."""
     written = talk.ask(Setup.CONVERSATION_ID)
     if written.startswith("cid"):
         yield written
     else:
-        talk.say(Problems.NO_CID)
+        talk.echo(Problems.NO_CID)

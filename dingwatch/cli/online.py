@@ -1,4 +1,4 @@
-"""The calls that a command makes itself: counted, and explained when they fail."""
+"""A command's own calls to DingTalk: counted against the quota, and explained when they fail."""
 
 from __future__ import annotations
 
@@ -22,25 +22,25 @@ from dingwatch.texts import Diagnosis, Text
 
 
 class Meter:
-    """Counts calls; `write` adds them to the month's, where there is a ledger to add them to."""
+    """Counts the calls of a command; `write` adds them to the month's, where there is a ledger."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
-        self._made: Counter[str] = Counter()
+        self._counts: Counter[str] = Counter()
 
     def count(self, api: str) -> None:
-        """Note one request."""
-        self._made[api] += 1
+        """Count one request."""
+        self._counts[api] += 1
 
     def write(self) -> None:
-        """Add what was counted; a command's result is worth more than its own calls, so nothing is raised."""
+        """Add the calls to the month's; a ledger that cannot be used is no failure of the command."""
         session, now = self._session, time.time()
-        with suppress(ConfigError):  # one that cannot be used has no ledger to add them to
-            session.loaded()
+        with suppress(ConfigError):  # `init` may have been told to write a config that does not load yet
+            session.load_config()
             self._add(session, now)
 
     def _add(self, session: Session, now: float) -> None:
-        if not session.ledger_served or not session.ledger_exists:
+        if not session.ledger_supported or not session.ledger_exists:
             return
         with (
             suppress(LedgerError),
@@ -48,18 +48,18 @@ class Meter:
             store.writing() as connection,
         ):
             before = calls.total(connection, quota.month(now), BILLED)
-            calls.count(store, connection, quota.day(now), self._made)
-            self._warn(before, before + sum(self._made[api] for api in BILLED), now)
+            calls.count(store, connection, quota.day(now), self._counts)
+            self._warn(before, before + sum(self._counts[api] for api in BILLED), now)
 
     def _warn(self, before: int, after: int, now: float) -> None:
         limit = self._session.config.dingtalk.monthly_calls
         if quota.crossed(before, after, limit) is not None:
-            text, values = quota.told(quota.use(after, limit, now))
-            click.echo(self._session.say(text, **values), err=True)
+            text, values = quota.describe(quota.use(after, limit, now))
+            click.echo(self._session.render(text, **values), err=True)
 
 
-def connected(account: Account, count: Callable[[str], None]) -> Client:
-    """Return a client that keeps to no pace and notes its calls by `count`: a person asked for a few."""
+def make_client(account: Account, count: Callable[[str], None]) -> Client:
+    """Return a client without a pace limit, for the few calls of a command; `count` hears of each."""
     return Client(
         account,
         gate=lambda _: None,
@@ -71,54 +71,56 @@ def connected(account: Account, count: Callable[[str], None]) -> Client:
 
 
 @contextmanager
-def calling(session: Session) -> Iterator[Client]:
-    """Yield a client of the configuration's app; its calls are added to the month's."""
+def open_client(session: Session) -> Iterator[Client]:
+    """Yield a client of the configured app; its calls are added to the month's at the end."""
     meter = Meter(session)
     try:
-        with connected(account_of(session.config.dingtalk), meter.count) as client:
+        with make_client(account_of(session.config.dingtalk), meter.count) as client:
             yield client
     finally:
         meter.write()
 
 
-# As DingTalk names its permissions: `qyapi_robot_sendmsg`, `Storage.File.Write`.
-_SCOPE: Final = re.compile(r"\bqyapi_\w+|\b[A-Z]\w+(?:\.[A-Z]\w+){1,3}")
-_ADDRESS: Final = re.compile(r"(?<![\d.])\d{1,3}(?:\.\d{1,3}){3}(?![\d.])")
-_UNHEARD: Final = {"UNREACHABLE", "NO_ANSWER", "GATE_PAGE", "ADDRESS"}
-"""Advice of failures that a proxy may be behind."""
+_PERMISSION: Final = re.compile(r"\bqyapi_\w+|\b[A-Z]\w+(?:\.[A-Z]\w+){1,3}")
+"""DingTalk's names of permissions: `qyapi_robot_sendmsg`, `Storage.File.Write`."""
+_IP_ADDRESS: Final = re.compile(r"(?<![\d.])\d{1,3}(?:\.\d{1,3}){3}(?![\d.])")
+_MAYBE_PROXY: Final = {"UNREACHABLE", "NO_ANSWER", "GATE_PAGE", "ADDRESS"}
+"""Advice of failures that a proxy may cause."""
 
 
 def describe_failure(session: Session, text: Text, verdict: Verdict, url: str, **values: object) -> str:
-    """Say what did not work with a call to an address, why, and what a person can do."""
-    cause = verdict.cause
-    return session.say(text, reason=session.reason(cause), advice=advice(session, cause, url), **values)
+    """Return a sentence on a call to an address that failed, with its cause and what a person can do."""
+    return session.render(text, verdict.cause, advice=advice(session, verdict.cause, url), **values)
 
 
 def advice(session: Session, cause: Cause, url: str) -> str:
-    """Return what a person can do about a cause that a call to this address had."""
+    """Return what a person can do about the cause of a failed call, as far as it can be known from here.
+
+    It names the missing permission, the IP address to allow, or the proxy in between.
+    """
     proxy = proxy_of(url)
-    scopes = ", ".join(dict.fromkeys(_SCOPE.findall(cause.message)))
-    address = _ADDRESS.search(cause.message)
+    scopes = ", ".join(dict.fromkeys(_PERMISSION.findall(cause.message)))
+    address = _IP_ADDRESS.search(cause.message)
     if cause.advice == "PERMISSION" and scopes:
-        return session.say(Diagnosis.SCOPE, scopes=scopes)
+        return session.render(Diagnosis.SCOPE, scopes=scopes)
     if cause.advice == "IP_LIST" and address:
-        return session.say(Diagnosis.IP, address=address[0])
+        return session.render(Diagnosis.IP, address=address[0])
     if cause.advice == "CERTIFICATE":
         return _certificate(session, cause)
-    if proxy is not None and cause.advice in _UNHEARD:
+    if proxy is not None and cause.advice in _MAYBE_PROXY:
         login = "HTTP 407" in cause.message
-        return session.say(Diagnosis.PROXY_LOGIN if login else Diagnosis.PROXY, proxy=proxy)
+        return session.render(Diagnosis.PROXY_LOGIN if login else Diagnosis.PROXY, proxy=proxy)
     if cause.advice == "GATE_PAGE":
-        return session.say(Diagnosis.GATE_PAGE)
+        return session.render(Diagnosis.GATE_PAGE)
     return session.advice(cause.advice)
 
 
 def _certificate(session: Session, cause: Cause) -> str:
-    """Tell a wrong clock from a proxy that shows a certificate of its own, by OpenSSL's words."""
+    """Distinguish a wrong clock from a proxy that presents its own certificate, by OpenSSL's message."""
     if "expired" in cause.message or "not yet valid" in cause.message:
-        return session.say(Diagnosis.EXPIRED)
+        return session.render(Diagnosis.EXPIRED)
     if "self-signed" in cause.message or "local issuer" in cause.message:
-        return session.say(Diagnosis.INTERCEPTED)
+        return session.render(Diagnosis.INTERCEPTED)
     return session.advice(cause.advice)
 
 

@@ -1,15 +1,16 @@
-"""`dingwatch retry`: puts what failed, was skipped or gone, or is baseline, to work."""
+"""`dingwatch retry`: puts failed, skipped, withdrawn or baseline files back to work."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing
+from dataclasses import dataclass, field
 
 import click
 
 from dingwatch import files, names
-from dingwatch.cli.context import Session
+from dingwatch.cli.context import Session, command, option
 from dingwatch.config import Folder
 from dingwatch.dingtalk import REFUSED_EXTENSIONS
 from dingwatch.ledger import Store, commands, pauses
@@ -21,52 +22,67 @@ from dingwatch.service import payload_policy
 from dingwatch.texts import Cli, Text
 
 
-def retry_ids(session: Session, ids: tuple[int, ...]) -> int:
-    """Try these again: deliveries, or baseline versions; all of them or none."""
+@command()
+@click.argument("ids", type=int, nargs=-1, metavar="[ID]...")
+@option(Cli.OPT_ALL, "--all", "everything", is_flag=True)
+@option(Cli.OPT_FOLDER, "--folder", metavar="NAME")
+@option(Cli.OPT_BASELINE, "--baseline", is_flag=True)
+def retry(
+    session: Session, *, ids: tuple[int, ...], everything: bool, folder: str | None, baseline: bool
+) -> int:
+    """Put deliveries back to work: those with these ids, all that failed, or a folder's baseline."""
+    chosen = [bool(ids), everything, folder is not None or baseline]
+    if chosen.count(True) != 1 or (folder is None) == baseline:
+        raise click.UsageError(session.render(Cli.RETRY_WHAT))
+    if everything:
+        return _retry_all(session)
+    return _retry_baseline(session, folder) if folder is not None else _retry_ids(session, ids)
+
+
+def _retry_ids(session: Session, ids: tuple[int, ...]) -> int:
+    """Retry deliveries, or send baseline versions: all of them or none."""
     unique = list(dict.fromkeys(ids))
     if not session.ledger_exists:
         session.fail(Cli.RETRY_NOT, ids=", ".join(map(str, unique)))
     with session.store() as store:
         with store.reading() as connection:
             old = commands.list_baseline(connection, unique, None)
-        chosen, left_out = _read(session, store, old)
-        if left_out:
-            _say_left_out(session, left_out, Cli.FILE_BAD)
+        baseline = _read_baseline(session, store, old)
+        if baseline.left_out:
+            _report_left_out(session, baseline, Cli.FILE_BAD)
             return 1
         rest = [i for i in unique if i not in {version.id for version in old}]
-        _write(session, store, rest, chosen)
-    return _done(session, len(unique))
+        _write(session, store, rest, baseline.chosen)
+    return _finish(session, len(unique))
 
 
-def retry_all(session: Session) -> int:
-    """Try everything that failed again."""
+def _retry_all(session: Session) -> int:
     count = 0
     if session.ledger_exists:
         with session.store() as store:
             count = commands.retry_all(store, time.time())
-    return _done(session, count)
+    return _finish(session, count)
 
 
-def retry_baseline(session: Session, name: str) -> int:
-    """Send what was in a folder before it was first watched, as far as it is still there as it was."""
-    names = [folder.name for folder in session.config.folders]
-    if name not in names:
-        session.fail(Cli.NO_FOLDER, name=name, names=", ".join(names))
-    chosen: list[BaselineToSend] = []
+def _retry_baseline(session: Session, name: str) -> int:
+    """Send the files that were in a folder before it was first watched, if they are still there unchanged."""
+    session.require_folder(name)
+    count = 0
     if session.ledger_exists:
         with session.store() as store:
             with store.reading() as connection:
                 number = session.scope(store).ids.get(name)
                 old = commands.list_baseline(connection, None, number) if number is not None else []
-            chosen, left_out = _read(session, store, old)
-            _say_left_out(session, left_out, Cli.LEFT_OUT)
-            _write(session, store, [], chosen)
-    return _done(session, len(chosen))
+            baseline = _read_baseline(session, store, old)
+            _report_left_out(session, baseline, Cli.LEFT_OUT)
+            _write(session, store, [], baseline.chosen)
+            count = len(baseline.chosen)
+    return _finish(session, count)
 
 
-def _done(session: Session, count: int) -> int:
+def _finish(session: Session, count: int) -> int:
     session.poke()
-    click.echo(session.say(Cli.RETRIED, count=count))
+    click.echo(session.render(Cli.RETRIED, count=count))
     return 0
 
 
@@ -77,25 +93,32 @@ def _write(session: Session, store: Store, ids: Sequence[int], chosen: Sequence[
         session.fail(Cli.RETRY_NOT, ids=error)
 
 
-LeftOut = list[tuple[Version, Cause]]
+# --- The files of baseline versions -----------------------------------------------------------------
 
 
-def _say_left_out(session: Session, left_out: LeftOut, text: Text) -> None:
-    for version, cause in left_out:
-        path, advice = names.readable(version.path), session.advice(cause.advice)
-        click.echo(session.say(text, path=path, reason=cause.code, advice=advice), err=True)
+@dataclass(slots=True)
+class _Baseline:
+    """Baseline versions that can be sent now, and those that cannot, each with the cause."""
+
+    chosen: list[BaselineToSend] = field(default_factory=list)
+    left_out: list[tuple[Version, Cause]] = field(default_factory=list)
 
 
-def _read(session: Session, store: Store, old: Sequence[Version]) -> tuple[list[BaselineToSend], LeftOut]:
-    """Read the digests of baseline versions, which nobody has read so far; tell what cannot be sent."""
-    chosen: list[BaselineToSend] = []
-    left_out: LeftOut = []
+def _report_left_out(session: Session, baseline: _Baseline, text: Text) -> None:
+    for version, cause in baseline.left_out:
+        path = names.readable(version.path)
+        click.echo(session.render(text, cause, path=path, reason=cause.code), err=True)
+
+
+def _read_baseline(session: Session, store: Store, old: Sequence[Version]) -> _Baseline:
+    """Read the digests of baseline versions; the first look took none, it would have read the whole share."""
+    baseline = _Baseline()
     for folder, versions in _by_folder(session, store, old):
         if folder is None:
-            left_out += [(version, UNMAPPED) for version in versions]
+            baseline.left_out += [(version, UNMAPPED) for version in versions]
         else:
-            _read_folder(session, store, folder, versions, (chosen, left_out))
-    return chosen, left_out
+            _read_folder(session, store, folder, versions, baseline)
+    return baseline
 
 
 def _by_folder(
@@ -108,33 +131,31 @@ def _by_folder(
 
 
 def _read_folder(
-    session: Session,
-    store: Store,
-    folder: Folder,
-    versions: Sequence[Version],
-    found: tuple[list[BaselineToSend], LeftOut],
+    session: Session, store: Store, folder: Folder, versions: Sequence[Version], baseline: _Baseline
 ) -> None:
-    code = payload_policy(session.config, folder, versions[0].folder)
+    policy = payload_policy(session.config, folder, versions[0].folder)
     with store.reading() as connection:
-        refused = pauses.list_refused_extensions(connection, code.app) | REFUSED_EXTENSIONS
+        refused = pauses.list_refused_extensions(connection, policy.app) | REFUSED_EXTENSIONS
     try:
         root = files.open_root(folder.root)
     except Failure as failure:
-        found[1].extend((version, failure.verdict.cause) for version in versions)
+        baseline.left_out += [(version, failure.verdict.cause) for version in versions]
         return
     with closing(root):
         for version in versions:
             try:
                 digest = _digest(root, version)
             except Failure as failure:
-                found[1].append((version, failure.verdict.cause))
+                baseline.left_out.append((version, failure.verdict.cause))
                 continue
-            payload = choose_payload(version.name, version.fingerprint.size, digest, code, refused)
-            found[0].append(BaselineToSend(version, digest, payload, folder.recipients))
+            payload = choose_payload(version.name, version.fingerprint.size, digest, policy, refused)
+            baseline.chosen.append(BaselineToSend(version, digest, payload, folder.recipients))
 
 
 def _digest(root: files.Root, version: Version) -> str:
     fingerprint = files.observe(root, version.path)
+    # `retry --folder NAME --baseline` sends what people saw in the list, not what was written since: that
+    # is a new version, which the service sends by itself.
     if not fingerprint.known_as(version.fingerprint.size, version.fingerprint.mtime_ns):
         raise files.changed()
     return files.digest(root, version.path, fingerprint)

@@ -4,32 +4,33 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Final, NoReturn
+from typing import Final
 
 from dingwatch import host
-from dingwatch.cli.context import EXIT_CONFIG, Session
+from dingwatch.cli.context import EXIT_CONFIG, Session, command
 from dingwatch.ledger import LedgerError
 from dingwatch.service import serve
 from dingwatch.texts import Cli
 
-_FOR_A_PERSON: Final = {"LEDGER_DAMAGED", "LEDGER_MISSING", "LEDGER_NETWORK", "LEDGER_NEWER"}
-"""What no restart mends: systemd is told so by the exit code."""
+_NEEDS_A_PERSON: Final = {"LEDGER_DAMAGED", "LEDGER_MISSING", "LEDGER_NETWORK", "LEDGER_NEWER"}
+"""Advice of failures that no restart cures: with exit code 78 systemd does not try one."""
 
 
-def run(session: Session) -> NoReturn:
+@command(secret_needed=True)
+def run(session: Session) -> None:
     """Run until a signal, then end the process."""
     config = session.config
     session.require_ledger()
     try:
         code = serve(config, os.environ)
-    except host.LockedError as locked:
-        session.fail(Cli.LOCKED, pid=locked.pid, path=config.state_dir)
+    except host.LockedError as error:
+        session.fail(Cli.LOCKED, pid=error.pid, path=config.state_dir)
     except LedgerError as error:
-        code = EXIT_CONFIG if error.cause.advice in _FOR_A_PERSON else 1
-        session.ledger_failed(error, code)
+        session.fail_ledger(error, EXIT_CONFIG if error.cause.advice in _NEEDS_A_PERSON else 1)
     except OSError as error:
-        session.ledger_failed(error)
+        session.fail_ledger(error)
     sys.stdout.flush()
     sys.stderr.flush()
-    # A request that was abandoned may still wait for its answer, and the interpreter for its thread.
+    # An abandoned upload may still wait for its answer. The interpreter would join its thread at exit, and
+    # systemd would kill the service after its stop time-out.
     os._exit(code)

@@ -1,4 +1,4 @@
-"""`dingwatch send`: sends files now, whatever is known of them."""
+"""`dingwatch send`: sends files now, even if they were sent before."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
+from typing import Final
 
 import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from dingwatch import files, host, names
-from dingwatch.cli.context import Session
-from dingwatch.cli.status import paused
+from dingwatch.cli.context import Session, command, option
 from dingwatch.dingtalk import REFUSED_EXTENSIONS
 from dingwatch.ledger import Store, pauses, versions
 from dingwatch.ledger.delivery import Delivery, find_causes, find_deliveries
@@ -29,24 +29,28 @@ from dingwatch.recipients import can_receive_files
 from dingwatch.service import deliver, finished, payload_policy
 from dingwatch.texts import Cli, Text
 
-LOOK_SECONDS = 0.1
+LOOK_SECONDS: Final = 0.1
+"""How often the ledger is read while the service delivers."""
 
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """A file that was named on the command line, as it was found and read."""
+    """A file that was named on the command line, as it was read."""
 
     path: bytes
     fingerprint: Fingerprint
     digest: str
 
 
-def send(session: Session, paths: tuple[Path, ...], target: str) -> int:
+@command(secret_needed=True)
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@option(Cli.OPT_TO, "--to", "target", required=True, metavar="CONVERSATION|FOLDER")
+def send(session: Session, *, files: tuple[Path, ...], target: str) -> int:
     """Send the files; return 0 when all of them were sent."""
-    conversations = _conversations(session, target)
-    given = _read_all(session, paths)
+    recipients = _recipients(session, target)
+    given = _read_all(session, files)
     with session.store() as store:
-        ids = _write(session, store, given, conversations)
+        ids = _write(session, store, given, recipients)
         try:
             session.poke()
             rows = _await(session, store, ids)
@@ -55,34 +59,27 @@ def send(session: Session, paths: tuple[Path, ...], target: str) -> int:
         return _report(session, store, rows)
 
 
-def _conversations(session: Session, target: str) -> tuple[str, ...]:
-    """Return the recipients; a custom robot of a folder is none, for it takes no files."""
+def _recipients(session: Session, target: str) -> tuple[str, ...]:
+    """Return the recipients that are meant; of a folder's, those that take files."""
     folder = next((one for one in session.config.folders if one.name == target), None)
     if folder is not None:
         words = tuple(word for word in folder.recipients if can_receive_files(word))
         return words or session.fail(Cli.NO_FILES, name=target)
     if not can_receive_files(target):
-        names = ", ".join(one.name for one in session.config.folders)
-        session.fail(Cli.NO_TARGET, name=target, names=names)
+        session.fail(Cli.NO_TARGET, name=target, names=", ".join(session.folder_names))
     return (target,)
 
 
 def _read_all(session: Session, paths: tuple[Path, ...]) -> list[Given]:
-    """Read every file's digest; what cannot be read is reported together, before anything is written."""
+    """Read every file's digest; report all that cannot be read before anything is written to the ledger."""
     given, bad = [], []
     for path in paths:
         try:
             given.append(_read(path))
         except Failure as failure:
             cause = failure.verdict.cause
-            bad.append(
-                session.say(
-                    Cli.FILE_BAD,
-                    path=names.readable(os.fsencode(path)),
-                    reason=cause.code,
-                    advice=session.advice(cause.advice),
-                )
-            )
+            shown = names.readable(os.fsencode(path))
+            bad.append(session.render(Cli.FILE_BAD, cause, path=shown, reason=cause.code))
     if bad:
         click.echo("\n".join(bad), err=True)
         sys.exit(1)
@@ -97,11 +94,11 @@ def _read(path: Path) -> Given:
         return Given(whole, fingerprint, files.digest(root, name, fingerprint))
 
 
-def _write(session: Session, store: Store, given: list[Given], conversations: tuple[str, ...]) -> list[int]:
+def _write(session: Session, store: Store, given: list[Given], recipients: tuple[str, ...]) -> list[int]:
     now = time.time()
-    code = payload_policy(session.config, None, None)
+    policy = payload_policy(session.config, None, None)
     with store.writing() as connection:
-        refused = pauses.list_refused_extensions(connection, code.app) | REFUSED_EXTENSIONS
+        refused = pauses.list_refused_extensions(connection, policy.app) | REFUSED_EXTENSIONS
         new = [
             NewVersion(
                 folder=None,
@@ -111,9 +108,9 @@ def _write(session: Session, store: Store, given: list[Given], conversations: tu
                 noticed_at=now,
                 settled_at=now,
                 payload=choose_payload(
-                    os.path.basename(one.path), one.fingerprint.size, one.digest, code, refused
+                    os.path.basename(one.path), one.fingerprint.size, one.digest, policy, refused
                 ),
-                recipients=conversations,
+                recipients=recipients,
             )
             for one in given
         ]
@@ -121,32 +118,34 @@ def _write(session: Session, store: Store, given: list[Given], conversations: tu
 
 
 def _await(session: Session, store: Store, ids: list[int]) -> list[Delivery]:
-    """Wait until the daemon has delivered them; deliver them here where none runs."""
+    """Wait until the running service has delivered them; deliver them here if none runs."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     out = Console(stderr=True)
     with Progress(*columns, console=out, disable=not out.is_terminal, transient=True) as progress:
-        task = progress.add_task(session.say(Cli.SENDING), total=len(ids))
+        task = progress.add_task(session.render(Cli.SENDING), total=len(ids))
 
         def done(count: int) -> None:
             progress.update(task, completed=count)
 
-        told = Told(session)
+        reporter = PauseReporter(session)
         while True:
-            told.look(store)
+            reporter.report(store)
             try:
                 deliver(session.config, ids, done)
             except host.LockedError:
-                _watch(session, store, ids, done, told)
+                _watch(session, store, ids, done, reporter)
             rows = _rows(store, ids)
             if all(finished(session.config, row) for row in rows):
                 return rows
 
 
-def _watch(session: Session, store: Store, ids: list[int], done: Callable[[int], None], told: Told) -> None:
-    """Look on while the daemon delivers; return when all is done, or the daemon has gone."""
+def _watch(
+    session: Session, store: Store, ids: list[int], done: Callable[[int], None], reporter: PauseReporter
+) -> None:
+    """Watch the service deliver; return when all is done, or when the service has ended."""
     pause = Event()
     while session.ask("wake") is not None:
-        told.look(store)
+        reporter.report(store)
         rows = _rows(store, ids)
         count = sum(finished(session.config, row) for row in rows)
         done(count)
@@ -155,21 +154,21 @@ def _watch(session: Session, store: Store, ids: list[int], done: Callable[[int],
         pause.wait(LOOK_SECONDS)
 
 
-class Told:
-    """Tells of what the daemon is waiting for, each pause once: else `send` would wait without a word."""
+class PauseReporter:
+    """Prints each pause once, so that a `send` that waits for hours says what it waits for."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
-        self._known: set[tuple[Scope, str]] = set()
+        self._reported: set[tuple[Scope, str]] = set()
 
-    def look(self, store: Store) -> None:
-        """Tell of the pauses that have begun."""
+    def report(self, store: Store) -> None:
+        """Print the pauses that have begun since the last call."""
         with store.reading() as connection:
             found = pauses.list_pauses(connection)
         for pause in found:
-            if (pause.scope, pause.key) not in self._known:
-                self._known.add((pause.scope, pause.key))
-                click.echo(paused(self._session, pause, time.time()), err=True)
+            if (pause.scope, pause.key) not in self._reported:
+                self._reported.add((pause.scope, pause.key))
+                click.echo(self._session.describe_pause(pause, time.time()), err=True)
 
 
 def _rows(store: Store, ids: list[int]) -> list[Delivery]:
@@ -178,7 +177,7 @@ def _rows(store: Store, ids: list[int]) -> list[Delivery]:
     return [found[i] for i in ids]
 
 
-_SAID: dict[State, Text] = {State.SENT: Cli.FILE_SENT, State.UNCERTAIN: Cli.FILE_UNCERTAIN}
+_RESULTS: dict[State, Text] = {State.SENT: Cli.FILE_SENT, State.UNCERTAIN: Cli.FILE_UNCERTAIN}
 
 
 def _report(session: Session, store: Store, rows: list[Delivery]) -> int:
@@ -186,14 +185,9 @@ def _report(session: Session, store: Store, rows: list[Delivery]) -> int:
         found = find_causes(connection, [row.id for row in rows])
     for row in rows:
         cause = found.get(row.id)
-        click.echo(
-            session.say(
-                _SAID.get(row.state, Cli.FILE_NOT_SENT),
-                id=row.id,
-                path=names.readable(row.path),
-                conversation=row.recipient,
-                reason=session.reason(cause) if cause else str(row.state),
-                advice=session.advice(cause.advice) if cause else "",
-            )
-        )
+        # A delivery that was withdrawn, say, has no cause: its state is the reason.
+        values = {} if cause else {"reason": str(row.state), "advice": ""}
+        text = _RESULTS.get(row.state, Cli.FILE_NOT_SENT)
+        path = names.readable(row.path)
+        click.echo(session.render(text, cause, id=row.id, path=path, conversation=row.recipient, **values))
     return 0 if all(row.state is State.SENT for row in rows) else 1

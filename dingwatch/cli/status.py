@@ -1,4 +1,4 @@
-"""`dingwatch status`: the daemon, each folder, what is paused, and what the month has used."""
+"""`dingwatch status`: the service, each folder, the pauses, and the month's API calls."""
 
 from __future__ import annotations
 
@@ -8,13 +8,15 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from typing import NamedTuple
 
+import click
 from rich.table import Table
 from rich.text import Text as Markup
 
 from dingwatch import host, quota
-from dingwatch.cli.context import STYLES, Session, cell, console, local, print_line
+from dingwatch.cli.context import Session, command, option
+from dingwatch.cli.output import STYLES, cell, console, iso_time, print_line
 from dingwatch.config import Folder
 from dingwatch.dingtalk import BILLED, WEBHOOK_BILLED
 from dingwatch.ledger import calls, pauses, report
@@ -24,24 +26,32 @@ from dingwatch.model import Pause, Scope
 from dingwatch.service import LOCK_FILE
 from dingwatch.texts import Calls, Cli
 
-COUNTED = (*(str(state) for state in State), "settling", "baseline")
+_COUNTED = (*(str(state) for state in State), "settling", "baseline")
+
+
+class FolderStatus(NamedTuple):
+    """A folder, how it is watched (`inotify`, `poll` or `down`), and its deliveries by state."""
+
+    folder: Folder
+    watch: str
+    counts: Counter[str]
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class Status:
     """Everything that `status` shows."""
 
     pid: int | None
-    folders: tuple[tuple[Folder, str, Counter[str]], ...]
+    folders: tuple[FolderStatus, ...]
     direct: Counter[str]
-    """What `send` was given."""
-    left: int
-    """Deliveries of folders that are no longer in the configuration."""
+    """Deliveries of files that were given to `send`."""
+    unmapped: int
+    """Unsent deliveries of folders that left the configuration."""
     pauses: tuple[Pause, ...]
     held: Mapping[str, int]
-    """How many deliveries `hold_over` holds, by the folder's name."""
+    """How many deliveries `hold_over` holds, by folder name."""
     unsettled: tuple[tuple[str, float], ...]
-    """Files that do not come to rest, and for how many seconds."""
+    """Files that have not settled for a day, and for how many seconds."""
     use: quota.Use
     """The month's calls against its quota."""
     by_api: Counter[str]
@@ -53,18 +63,27 @@ class Standing:
         return sum(self.by_api[api] for api in WEBHOOK_BILLED)
 
 
-def status(session: Session, *, as_json: bool) -> int:
-    """Print how everything stands."""
-    standing = standing_of(session)
+@command()
+@option(Cli.OPT_JSON, "--json", "as_json", is_flag=True)
+@option(Cli.OPT_METRICS, "--metrics", "as_metrics", is_flag=True)
+def status(session: Session, *, as_json: bool, as_metrics: bool) -> int:
+    """Print the status of the service and its folders."""
+    if as_json and as_metrics:
+        raise click.UsageError(session.render(Cli.ONE_FORMAT))
+    if as_metrics:
+        from dingwatch.cli.metrics import print_metrics  # noqa: PLC0415 (only this option needs its library)
+
+        return print_metrics(session)
+    now = read_status(session)
     if as_json:
-        print_line(json.dumps(_values(session, standing), ensure_ascii=False))
+        print_line(json.dumps(_json(session, now), ensure_ascii=False))
     else:
-        _show(session, standing)
+        _print_table(session, now)
     return 0
 
 
-def standing_of(session: Session) -> Standing:
-    """Gather it from the ledger and the running daemon."""
+def read_status(session: Session) -> Status:
+    """Gather the status from the ledger and the running service."""
     config, now = session.config, time.time()
     pid = host.lock_holder(config.state_dir / LOCK_FILE)
     counted: dict[int | None, Counter[str]] = {}
@@ -84,12 +103,12 @@ def standing_of(session: Session) -> Standing:
     watching = live.get("folders", {})
     folders = tuple(_folder(folder, ids.get(folder.name), counted, watching) for folder in config.folders)
     direct = counted.pop(None, Counter())
-    left = sum(counts[State.FAILED] for number, counts in counted.items() if number not in ids.values())
-    return Standing(
+    unmapped = sum(counts[State.FAILED] for number, counts in counted.items() if number not in ids.values())
+    return Status(
         pid=pid,
         folders=folders,
         direct=direct,
-        left=left,
+        unmapped=unmapped,
         pauses=paused_now,
         held={name: held[number] for name, number in ids.items() if held[number]},
         unsettled=tuple((path, age) for _, path, age in live.get("unsettled", [])),
@@ -103,102 +122,85 @@ def _folder(
     number: int | None,
     counted: dict[int | None, Counter[str]],
     live: dict[str, dict[str, object]],
-) -> tuple[Folder, str, Counter[str]]:
+) -> FolderStatus:
     now = live.get(str(number), {})
     counts = Counter(counted.get(number, Counter())) if number is not None else Counter[str]()
     counts["settling"] = int(str(now.get("settling", 0)))
-    return folder, str(now.get("watch", "down")), counts
+    return FolderStatus(folder, str(now.get("watch", "down")), counts)
 
 
-def _values(session: Session, standing: Standing) -> dict[str, object]:
-    totals = sum((counts for _, _, counts in standing.folders), Counter(standing.direct))
+def _json(session: Session, status: Status) -> dict[str, object]:
+    totals = sum((counts for _, _, counts in status.folders), Counter(status.direct))
     return {
-        "daemon": {"running": standing.pid is not None, "pid": standing.pid},
+        "daemon": {"running": status.pid is not None, "pid": status.pid},
         "folders": [
             {
                 "name": folder.name,
                 "path": os.fspath(folder.path),
                 "conversation_ids": list(folder.recipients),
                 "watch": watch,
-                "counts": {state: counts[state] for state in COUNTED},
+                "counts": {state: counts[state] for state in _COUNTED},
             }
-            for folder, watch, counts in standing.folders
+            for folder, watch, counts in status.folders
         ],
-        "totals": {state: totals[state] for state in COUNTED},
+        "totals": {state: totals[state] for state in _COUNTED},
         "pauses": [
-            # `retry` sets a pause that is to be probed at once to end in 1970.
+            # `retry` has a pause probed at once by setting its end to 1970, which `until` must not show.
             {
                 "scope": pause.scope,
-                "until": instant(max(pause.until, pause.since)),
-                "reason": _reason(session, pause),
+                "until": iso_time(max(pause.until, pause.since)),
+                "reason": session.pause_reason(pause),
             }
-            for pause in standing.pauses
+            for pause in status.pauses
         ]
         + [
-            # No instant ends it: a person does.
-            {"scope": Scope.FOLDER, "until": None, "reason": session.say(Cli.HELD, name=name, count=count)}
-            for name, count in standing.held.items()
+            # A flood hold has no end: `release` or `discard` ends it.
+            {"scope": Scope.FOLDER, "until": None, "reason": session.render(Cli.HELD, name=name, count=count)}
+            for name, count in status.held.items()
         ],
-        "api_calls": _calls(standing),
+        "api_calls": _calls(status),
         "webhook_calls": {
-            "month": standing.use.month,
-            "used": standing.webhook_calls,
+            "month": status.use.month,
+            "used": status.webhook_calls,
             "limit": quota.WEBHOOK_LIMIT,
         },
     }
 
 
-def _calls(standing: Standing) -> dict[str, object]:
-    use = standing.use
+def _calls(status: Status) -> dict[str, object]:
+    use = status.use
     return {
         "month": use.month,
         "used": use.used,
         "limit": use.limit,
         "left": use.left,
         "runs_out_on": None if use.runs_out_on is None else use.runs_out_on.isoformat(),
-        "by_api": {api: count for api, count in sorted(standing.by_api.items()) if api in BILLED},
+        "by_api": {api: count for api, count in sorted(status.by_api.items()) if api in BILLED},
     }
 
 
-def instant(at: float) -> str:
-    """Return an instant as ISO 8601 in UTC."""
-    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def _reason(session: Session, pause: Pause) -> str:
-    """Say why something is paused, what is, and what a person can do."""
-    cause, advice = session.reason(pause.cause), session.advice(pause.cause.advice)
-    return session.say(Cli.PAUSE_REASON, cause=cause, key=pause.key, advice=advice).strip()
-
-
-def paused(session: Session, pause: Pause, now: float) -> str:
-    """Return the line that tells people of a pause."""
-    until = local(pause.until) if pause.until > now else session.say(Cli.AT_ONCE)
-    return session.say(Cli.PAUSE, scope=pause.scope, until=until, reason=_reason(session, pause))
-
-
-def _show(session: Session, standing: Standing) -> None:
+def _print_table(session: Session, status: Status) -> None:
     out = console()
-    running = standing.pid is not None
-    said = session.say(Cli.RUNNING if running else Cli.NOT_RUNNING, pid=standing.pid)
-    out.print(cell(said, "green" if running else "bold red"))
-    out.print(_table(session, standing))
-    for line in _notes(session, standing):
+    running = status.pid is not None
+    heading = session.render(Cli.RUNNING if running else Cli.NOT_RUNNING, pid=status.pid)
+    out.print(cell(heading, "green" if running else "bold red"))
+    out.print(_table(session, status))
+    for line in _notes(session, status):
         out.print(line)
 
 
-def _table(session: Session, standing: Standing) -> Table:
+def _table(session: Session, status: Status) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column(session.say(Cli.COL_FOLDER), overflow="fold")
-    table.add_column(session.say(Cli.COL_WATCH), no_wrap=True)
+    table.add_column(session.render(Cli.COL_FOLDER), overflow="fold")
+    table.add_column(session.render(Cli.COL_WATCH), no_wrap=True)
     for heading in (Cli.COL_SENT, Cli.COL_WAITING, Cli.COL_BASELINE):
-        table.add_column(session.say(heading), no_wrap=True, justify="right")
+        table.add_column(session.render(heading), no_wrap=True, justify="right")
     for heading in (Cli.COL_TROUBLE, Cli.COL_PATH):
-        table.add_column(session.say(heading), overflow="fold")
-    for folder, watch, counts in standing.folders:
+        table.add_column(session.render(heading), overflow="fold")
+    for folder, watch, counts in status.folders:
         _add(table, folder.name, watch, counts, os.fspath(folder.path))
-    if standing.direct:
-        _add(table, session.say(Cli.DIRECT), "–", standing.direct, "–")
+    if status.direct:
+        _add(table, session.render(Cli.DIRECT), "–", status.direct, "–")
     return table
 
 
@@ -220,29 +222,30 @@ def _trouble(counts: Counter[str]) -> Markup:
     return Markup(", ").join(cell(f"{s} {open_[s]}", STYLES[s]) for s in found) or cell("–")
 
 
-def _notes(session: Session, standing: Standing) -> Iterator[Markup]:
-    if told := sum(counts[report.NOTICED] for _, _, counts in standing.folders):
-        yield cell(session.say(Cli.TOLD, count=told))
-    if standing.left:
-        yield cell(session.say(Cli.LEFT, count=standing.left), "bold red")
+def _notes(session: Session, status: Status) -> Iterator[Markup]:
+    if noticed := sum(counts[report.NOTICED] for _, _, counts in status.folders):
+        yield cell(session.render(Cli.TOLD, count=noticed))
+    if status.unmapped:
+        yield cell(session.render(Cli.LEFT, count=status.unmapped), "bold red")
     now = time.time()
-    for pause in standing.pauses:
-        yield cell(paused(session, pause, now), "yellow")
-    for name, count in standing.held.items():
-        yield cell(session.say(Cli.HELD, name=name, count=count), "bold red")
-    for path, age in standing.unsettled:
-        yield cell(session.say(Cli.UNSETTLED, path=path, hours=int(age // 3600)), "yellow")
-    yield from _calls_notes(session, standing)
+    for pause in status.pauses:
+        yield cell(session.describe_pause(pause, now), "yellow")
+    for name, count in status.held.items():
+        yield cell(session.render(Cli.HELD, name=name, count=count), "bold red")
+    for path, age in status.unsettled:
+        yield cell(session.render(Cli.UNSETTLED, path=path, hours=int(age // 3600)), "yellow")
+    yield from _calls_notes(session, status)
 
 
-def _calls_notes(session: Session, standing: Standing) -> Iterator[Markup]:
-    use = standing.use
-    text, values = quota.told(use)
-    refused = any(pause.cause.advice == "QUOTA" and pause.until > time.time() for pause in standing.pauses)
-    if refused:  # whatever was counted here: other apps count too
+def _calls_notes(session: Session, status: Status) -> Iterator[Markup]:
+    use = status.use
+    text, values = quota.describe(use)
+    refused = any(pause.cause.advice == "QUOTA" and pause.until > time.time() for pause in status.pauses)
+    # The quota is the organisation's: other apps may have used it up while the count here is low.
+    if refused:
         text = Calls.REFUSED
     serious = refused or quota.crossed(0, use.used, use.limit) is not None
-    yield cell(session.say(text, **values), "bold red" if serious else "")
-    if count := standing.webhook_calls:
+    yield cell(session.render(text, **values), "bold red" if serious else "")
+    if count := status.webhook_calls:
         values = {"month": use.month, "used": count, "limit": quota.WEBHOOK_LIMIT}
-        yield cell(session.say(Calls.WEBHOOK, **values))
+        yield cell(session.render(Calls.WEBHOOK, **values))

@@ -1,7 +1,7 @@
-"""Stream mode: hears who mentions the robot, through DingTalk's own package `dingtalk-stream`.
+"""Stream mode: waits until somebody mentions the robot, by DingTalk's own package `dingtalk-stream`.
 
-The package opens connections, reads frames and answers them. Its `start` is left alone: it goes on for ever,
-swallows a cancellation (0.24.3), and waits ten seconds after each failure. Here one message is enough.
+The package opens connections, reads frames and answers them. Its `start` is not used: it never returns,
+swallows a cancellation (0.24.3), and waits ten seconds after each failure, while one message is enough here.
 """
 
 from __future__ import annotations
@@ -21,24 +21,24 @@ from dingwatch.dingtalk import Account
 
 _TOPIC: Final = "/v1.0/im/bot/messages/get"
 _GROUP: Final = "2"
-_LONGEST: Final = 300
-"""Characters of a complaint that are shown."""
-_REST: Final = 1.0
-"""Seconds before a connection that was ended is opened anew."""
+_LONGEST_REASON: Final = 300
+"""Characters of the package's error message that are shown."""
+_RECONNECT_SECONDS: Final = 1.0
+"""Pause before a connection that the other side ended is opened again."""
 INSTALL: Final = f"{sys.executable} -m pip install dingtalk-stream~=0.24.3"
 
 
-class Missing(Exception):  # noqa: N818 (it says what is)
+class StreamMissingError(Exception):
     """The package is not installed."""
 
 
-class NotOpened(Exception):  # noqa: N818 (it says what is)
-    """No connection came about; its text says why, without a secret."""
+class ConnectError(Exception):
+    """The connection failed; the message says why, without a secret."""
 
 
 @dataclass(frozen=True, slots=True)
 class Mention:
-    """What somebody said to the robot, and where; `group` False: to it alone."""
+    """Who wrote to the robot, and where; `group` is False for a chat with the robot alone."""
 
     conversation_id: str
     title: str
@@ -46,60 +46,61 @@ class Mention:
     group: bool
 
 
-class _Kept(logging.Handler):
-    """Keeps the package's last complaint, which it only logs; the rest, tickets too, goes nowhere."""
+class _LastError(logging.Handler):
+    """Keeps the last error that the package logged, for it raises none; drops the rest, which has tickets."""
 
-    complaint = ""
+    message = ""
 
     def emit(self, record: logging.LogRecord) -> None:
         if record.levelno >= logging.ERROR:
-            self.complaint = record.getMessage()
+            self.message = record.getMessage()
 
 
 def first_mention(account: Account, seconds: float) -> Mention:
     """Wait for somebody to write to the robot.
 
     Raises:
-        Missing: when the package is not installed.
-        NotOpened: when no connection comes about.
-        TimeoutError: when nobody wrote within so many seconds.
+        StreamMissingError: the package is not installed.
+        ConnectError: the connection failed.
+        TimeoutError: nobody wrote within so many seconds.
     """
-    # The package reads it once, when it is imported.
+    # The package reads this variable once, when it is imported.
     os.environ["DINGTALK_OPENAPI_ENDPOINT"] = account.api_url
-    log, kept = logging.getLogger("dingtalk_stream"), _Kept()
-    log.handlers, log.propagate = [kept], False
-    importlib.invalidate_caches()  # it may have been installed a moment ago
+    logger, errors = logging.getLogger("dingtalk_stream"), _LastError()
+    logger.handlers, logger.propagate = [errors], False
+    # The person may have installed it a moment ago, in another terminal, as `init` told them to.
+    importlib.invalidate_caches()
     try:
         package = importlib.import_module("dingtalk_stream")
         sockets = importlib.import_module("websockets")
     except ImportError:
-        raise Missing from None
-    heard: list[Mention] = []
-    client = _client(package, account, heard)
+        raise StreamMissingError from None
+    mentions: list[Mention] = []
+    client = _client(package, account, mentions)
     until = time.monotonic() + seconds
     while True:
         try:
-            asyncio.run(_listen(client, sockets, _opened(client, kept, account), heard, until))
+            asyncio.run(_listen(client, sockets, _open(client, errors, account), mentions, until))
         except TimeoutError:
             raise
         except (sockets.WebSocketException, OSError, ValueError) as error:
-            raise NotOpened(type(error).__name__) from None  # its own text may hold the ticket
-        if heard:
-            return heard[0]
-        time.sleep(_REST)
+            raise ConnectError(type(error).__name__) from None  # its own text may hold the ticket
+        if mentions:
+            return mentions[0]
+        time.sleep(_RECONNECT_SECONDS)
 
 
-def _opened(client: Any, kept: _Kept, account: Account) -> str:  # noqa: ANN401 (it has no types)
-    """Return the address of a new connection, good once."""
+def _open(client: Any, log: _LastError, account: Account) -> str:  # noqa: ANN401 (it has no types)
+    """Return the address of a new connection; its ticket is valid once."""
     opened = client.open_connection()
     if not opened or not {"endpoint", "ticket"} <= opened.keys():
-        raise NotOpened(kept.complaint.replace(account.client_secret, "***")[:_LONGEST])
+        raise ConnectError(log.message.replace(account.client_secret, "***")[:_LONGEST_REASON])
     return f"{opened['endpoint']}?ticket={quote_plus(opened['ticket'])}"
 
 
-def _client(package: Any, account: Account, heard: list[Mention]) -> Any:  # noqa: ANN401 (it has no types)
+def _client(package: Any, account: Account, mentions: list[Mention]) -> Any:  # noqa: ANN401 (it has no types)
     async def process(message: Any) -> tuple[int, str]:  # noqa: ANN401 (as above)
-        heard.append(_mention(message.data))
+        mentions.append(_mention(message.data))
         return package.AckMessage.STATUS_OK, "OK"
 
     handler = package.CallbackHandler()
@@ -109,20 +110,20 @@ def _client(package: Any, account: Account, heard: list[Mention]) -> Any:  # noq
     return client
 
 
-async def _listen(client: Any, sockets: Any, address: str, heard: list[Mention], until: float) -> None:  # noqa: ANN401
-    """Answer frames until something was heard, or the other side wants a new connection."""
+async def _listen(client: Any, sockets: Any, address: str, mentions: list[Mention], until: float) -> None:  # noqa: ANN401
+    """Answer frames until there is a mention, or until the other side asks for a new connection."""
     async with asyncio.timeout(until - time.monotonic()), sockets.connect(address) as socket:
         client.websocket = socket
         async for frame in socket:
-            asked = await client.route_message(json.loads(frame))
-            if heard or asked == client.TAG_DISCONNECT:
+            tag = await client.route_message(json.loads(frame))
+            if mentions or tag == client.TAG_DISCONNECT:
                 return
 
 
-def _mention(said: Any) -> Mention:  # noqa: ANN401 (whatever came)
+def _mention(data: Any) -> Mention:  # noqa: ANN401 (decoded JSON)
     return Mention(
-        str(said.get("conversationId") or ""),
-        str(said.get("conversationTitle") or ""),
-        str(said.get("senderNick") or said.get("senderStaffId") or ""),
-        str(said.get("conversationType")) == _GROUP,
+        str(data.get("conversationId") or ""),
+        str(data.get("conversationTitle") or ""),
+        str(data.get("senderNick") or data.get("senderStaffId") or ""),
+        str(data.get("conversationType")) == _GROUP,
     )

@@ -1,4 +1,4 @@
-"""A file that arrives: written beside its place, compared, and put there only when it is the right one."""
+"""Downloads written beside their target, verified, and renamed to it only when they are the right file."""
 
 from __future__ import annotations
 
@@ -16,49 +16,49 @@ from typing import BinaryIO, Final
 
 BLOCK: Final = 1 << 18
 _NO_ARCHIVE: Final = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError)
-"""What `zipfile` raises for bytes that are none, or not one of dingwatch's."""
+"""What `zipfile` raises for bytes that are no archive, or none that dingwatch packed."""
 
 
-class Differs(Exception):  # noqa: N818 (a fact about the bytes)
+class ContentError(Exception):
     """The bytes are not those that were sent."""
 
 
-class Taken(Exception):  # noqa: N818 (a fact about the place)
-    """At the place is something other than a regular file."""
+class NotAFileError(Exception):
+    """The target is something other than a regular file, or `-`."""
 
 
-class Compared:
-    """Hands on what it is given, up to `size` bytes, and knows whether it was all of the right file.
+class VerifyingWriter:
+    """Writes at most `size` bytes to a file and verifies that they are all of the right one.
 
-    `told` hears how many bytes there are so far.
+    `report` is called with the number of bytes written so far.
     """
 
-    def __init__(self, file: BinaryIO, size: int, digest: str, told: Callable[[int], None]) -> None:
-        self._file, self._size, self._digest, self._told = file, size, digest, told
+    def __init__(self, file: BinaryIO, size: int, digest: str, report: Callable[[int], None]) -> None:
+        self._file, self._size, self._digest, self._report = file, size, digest, report
         self._hash = hashlib.sha256()
-        self._came = 0
+        self._written = 0
 
     def write(self, block: bytes, /) -> None:
-        """Take a block; raises Differs when that is more than there may be."""
-        self._came += len(block)
-        if self._came > self._size:
-            raise Differs
+        """Write a block; raise ContentError when the file becomes longer than the one that was sent."""
+        self._written += len(block)
+        if self._written > self._size:
+            raise ContentError
         self._hash.update(block)
         self._file.write(block)
-        self._told(self._came)
+        self._report(self._written)
 
-    def require_same(self) -> None:
-        """Raise Differs unless what came is the file."""
+    def verify(self) -> None:
+        """Raise ContentError unless exactly the right bytes were written."""
         if self._hash.hexdigest() != self._digest:
-            raise Differs
+            raise ContentError
 
 
 @contextmanager
-def unpacked(into: Compared) -> Iterator[BinaryIO]:
-    """Yield a file for an archive; at the end its only entry is written into `into`.
+def unpacking(into: VerifyingWriter) -> Iterator[BinaryIO]:
+    """Yield a temporary file for an archive; at the end, write its only entry into `into`.
 
     Raises:
-        Differs: it is no archive of one file.
+        ContentError: it is not an archive of one file.
     """
     with tempfile.TemporaryFile() as archive:
         yield archive
@@ -69,37 +69,37 @@ def unpacked(into: Compared) -> Iterator[BinaryIO]:
                     while block := packed.read(BLOCK):
                         into.write(block)
         except (*_NO_ARCHIVE, ValueError):
-            raise Differs from None
+            raise ContentError from None
 
 
 def _require_free(target: Path, *, force: bool) -> None:
-    """See that a file may be put there.
+    """Check that the target may be written.
 
     Raises:
-        FileExistsError: there is one, and `force` does not hold.
-        Taken: there is something else: a rename would take its place, too.
+        FileExistsError: it exists, without `force`.
+        NotAFileError: it is no regular file; a rename would replace that, too.
     """
     try:
         mode = os.lstat(target).st_mode
     except FileNotFoundError:
         if str(target) == "-":
-            raise Taken from None
+            raise NotAFileError from None
         return
     if not stat.S_ISREG(mode):
-        raise Taken
+        raise NotAFileError
     if not force:
         raise FileExistsError
 
 
 @contextmanager
 def beside(target: Path, *, force: bool) -> Iterator[BinaryIO]:
-    """Yield a new file in the same directory; it takes its place at the end, when nothing was raised.
+    """Yield a new file beside the target; rename it to the target at the end, if nothing was raised.
 
-    Its name begins with a dot: no watched folder sends it meanwhile.
+    Its name begins with a dot, so that dingwatch does not send it when the target is in a watched folder.
 
     Raises:
-        FileExistsError: there is a file already, and `force` does not hold.
-        Taken: there is something else, or it is `-`.
+        FileExistsError: the target exists, without `force`.
+        NotAFileError: it is no regular file, or `-`.
         OSError: it cannot be written.
     """
     _require_free(target, force=force)
@@ -109,19 +109,20 @@ def beside(target: Path, *, force: bool) -> Iterator[BinaryIO]:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        _put(temporary, target, force=force)
+        _rename(temporary, target, force=force)
     finally:
         temporary.unlink(missing_ok=True)
 
 
-def _put(temporary: Path, target: Path, *, force: bool) -> None:
+def _rename(temporary: Path, target: Path, *, force: bool) -> None:
     if not force:
         try:
-            os.link(temporary, target)  # unlike a rename it takes nobody's place
+            # Somebody may have created the target since the check; a rename would destroy that file.
+            os.link(temporary, target)
         except FileExistsError:
             raise
         except OSError:
-            pass  # this file system has no links
+            pass  # FAT and some network shares have no hard links
         else:
             return
     _require_free(target, force=force)

@@ -15,7 +15,7 @@ from dingwatch.config.findings import Finding, Place, Unusable, problems
 from dingwatch.config.links import real_paths
 from dingwatch.config.schema import ConfigShape, DingTalkShape, FolderShape, validate
 from dingwatch.config.values import Config, ConfigError, Delivery, DingTalk, Folder, Pace, Webhook, recipients
-from dingwatch.texts import Language, Problems, choose_language
+from dingwatch.texts import Language, Problems, choose_language, environment_language, locale_name
 
 
 def find(explicit: Path | None, environ: Mapping[str, str]) -> Path:
@@ -29,7 +29,7 @@ def find(explicit: Path | None, environ: Mapping[str, str]) -> Path:
     if found is not None:
         return found
     finding = Finding((), Problems.NO_CONFIG, {"places": ", ".join(map(str, places))})
-    raise ConfigError(problems([finding], {}, choose_language("auto", locale(environ)), ()))
+    raise ConfigError(problems([finding], {}, environment_language(environ), ()))
 
 
 def load(
@@ -52,7 +52,7 @@ def load(
         raw, mode = _read(path)
         document = parse(raw)
     except Unusable as error:
-        found = problems([error.finding], {}, language or choose_language("auto", locale(environ)), ())
+        found = problems([error.finding], {}, language or environment_language(environ), ())
     else:
         surroundings = Surroundings(path, mode, environ, language, secret_needed)
         return assembled(document, surroundings)
@@ -84,11 +84,6 @@ class Surroundings:
     secret_needed: bool
 
 
-def locale(environ: Mapping[str, str]) -> str:
-    """Return the name of the locale for messages."""
-    return environ.get("LC_ALL") or environ.get("LC_MESSAGES") or environ.get("LANG") or ""
-
-
 def expanded(path: str, environ: Mapping[str, str]) -> str:
     """Return a path with its `~` replaced by the home directory of this environment."""
     home = environ.get("HOME")
@@ -100,7 +95,7 @@ def expanded(path: str, environ: Mapping[str, str]) -> str:
 def assembled(document: Document, around: Surroundings) -> Config:
     """Return the configuration, or raise `ConfigError` with every problem."""
     shape, wrong = validate(document)
-    language = around.language or choose_language(shape.language, locale(around.environ))
+    language = around.language or choose_language(shape.language, locale_name(around.environ))
     reported = {finding.place for finding in document.findings}
     findings = [*document.findings, *(f for f in wrong if f.place not in reported), *missing(document.tree)]
 

@@ -226,7 +226,7 @@ class _Meter:
         calls.count(self._store, tick.connection, quota.day(tick.now), counted)
         after = before + sum(counted[api] for api in BILLED)
         if quota.crossed(before, after, self._limit) is not None:
-            text, values = quota.told(quota.use(after, self._limit, tick.now))
+            text, values = quota.describe(quota.use(after, self._limit, tick.now))
             tick.log(text, **values)
 
     def written(self, counted: Counter[str], now: float) -> None:

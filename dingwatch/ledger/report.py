@@ -126,35 +126,40 @@ def counts(connection: Connection, scope: Scope) -> dict[int | None, Counter[str
     return found
 
 
-def lines(
-    connection: Connection,
-    scope: Scope,
-    *,
-    folder: int | None = None,
-    state: str | None = None,
-    limit: int = 20,
-) -> list[Line]:
+@dataclass(frozen=True, slots=True)
+class HistoryQuery:
+    """Which lines of `history` are asked for; `folder` is a name, and None is no filter."""
+
+    folder: str | None = None
+    state: str | None = None
+    limit: int = 20
+
+
+def lines(connection: Connection, scope: Scope, query: HistoryQuery) -> list[Line]:
     """Return the newest lines by the time noticed; baseline versions only if `state` asks for them."""
-    if state == BASELINE:
-        return [_line(row, scope) for row in connection.execute(_baseline_lines(folder, limit))]
+    folder = None if query.folder is None else scope.number(query.folder)
+    if query.folder is not None and folder is None:
+        return []  # the configuration has the folder, but the service has not watched it yet
+    if query.state == BASELINE:
+        return [_line(row, scope) for row in connection.execute(_baseline_lines(folder, query.limit))]
     # A ledger may hold a million rows. The subquery finds the newest by an index, and only those are joined.
-    newest = _newest(scope, folder, state, limit).subquery()
-    query = (
+    newest = _newest(scope, folder, query).subquery()
+    found = (
         select(deliveries, versions.c.directory, versions.c.name, versions.c.size, versions.c.sha256)
         .join(newest, newest.c.id == deliveries.c.id)
         .join(versions, versions.c.id == deliveries.c.version_id)
         .order_by(deliveries.c.noticed_at.desc(), deliveries.c.id.desc())
     )
-    return [_line(row, scope) for row in connection.execute(query)]
+    return [_line(row, scope) for row in connection.execute(found)]
 
 
-def _newest(scope: Scope, folder: int | None, state: str | None, limit: int) -> Select[tuple[int]]:
-    query = select(deliveries.c.id)
+def _newest(scope: Scope, folder: int | None, query: HistoryQuery) -> Select[tuple[int]]:
+    ids = select(deliveries.c.id)
     if folder is not None:
-        query = query.where(deliveries.c.folder_id == folder)
-    if state is not None:
-        query = query.where(_is_shown_as(State(state), scope))
-    return query.order_by(deliveries.c.noticed_at.desc(), deliveries.c.id.desc()).limit(limit)
+        ids = ids.where(deliveries.c.folder_id == folder)
+    if query.state is not None:
+        ids = ids.where(_is_shown_as(State(query.state), scope))
+    return ids.order_by(deliveries.c.noticed_at.desc(), deliveries.c.id.desc()).limit(query.limit)
 
 
 def _is_shown_as(state: State, scope: Scope) -> ColumnElement[bool]:

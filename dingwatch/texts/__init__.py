@@ -11,7 +11,7 @@ from dingwatch.texts.checks import Checks
 from dingwatch.texts.cli import Cli
 from dingwatch.texts.diagnosis import Diagnosis
 from dingwatch.texts.keys import Keys
-from dingwatch.texts.language import Language, Text, choose_language
+from dingwatch.texts.language import Language, Text, choose_language, environment_language, locale_name
 from dingwatch.texts.log import Log
 from dingwatch.texts.notices import Notices
 from dingwatch.texts.problems import Problems
@@ -35,4 +35,6 @@ __all__ = [
     "Words",
     "choose_language",
     "describe_word",
+    "environment_language",
+    "locale_name",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import Enum, StrEnum
 
 
@@ -16,6 +17,16 @@ def choose_language(setting: str, locale: str) -> Language:
     """Choose by the config's `language`, or for `auto` by the locale's name (`zh_CN.UTF-8`)."""
     chosen = setting if setting != "auto" else locale
     return Language.ZH if chosen.lower().startswith("zh") else Language.EN
+
+
+def locale_name(environ: Mapping[str, str]) -> str:
+    """Return the locale that messages follow, as gettext chooses it."""
+    return environ.get("LC_ALL") or environ.get("LC_MESSAGES") or environ.get("LANG") or ""
+
+
+def environment_language(environ: Mapping[str, str]) -> Language:
+    """Return the language to use before a configuration is known."""
+    return choose_language("auto", locale_name(environ))
 
 
 class Text(Enum):

@@ -21,7 +21,7 @@ from click.testing import CliRunner, Result
 from dingwatch.cli import init
 from dingwatch.cli.app import cli
 from dingwatch.cli.context import Session
-from dingwatch.cli.init import SERVICE, place_of
+from dingwatch.cli.init import SERVICE, choose_target
 from dingwatch.cli.init_config import Choices, config_text, problems_of, write_all
 from dingwatch.config import load
 from dingwatch.config.schema import SECTIONS
@@ -588,10 +588,10 @@ def test_where_the_config_goes(tmp_path: Path) -> None:
     """`-c`, then the environment, then the place that the unit looks at."""
     given, named = tmp_path / "a.yaml", tmp_path / "b.yaml"
     environ = {"DINGWATCH_CONFIG": str(named)}
-    assert place_of(Session(given, Language.EN), environ).config == given
-    assert place_of(Session(None, Language.EN), environ).config == named
-    place = place_of(Session(None, Language.EN), {})
-    assert (place.config, place.service) == (SERVICE, True)
+    assert choose_target(Session(given, Language.EN), environ).config == given
+    assert choose_target(Session(None, Language.EN), environ).config == named
+    target = choose_target(Session(None, Language.EN), {})
+    assert (target.config, target.service) == (SERVICE, True)
     unit = (Path(__file__).parents[2] / "systemd" / "dingwatch.service").read_text("utf-8")
-    assert f"--config {place.config}" in unit
-    assert f"LoadCredential=client_secret:{place.secret}" in unit
+    assert f"--config {target.config}" in unit
+    assert f"LoadCredential=client_secret:{target.secret}" in unit

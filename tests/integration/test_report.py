@@ -9,7 +9,7 @@ from dingwatch.ledger import Store, calls, commands, report, sqlite_url, transit
 from dingwatch.ledger.commands import BaselineToSend, NotApplicableError
 from dingwatch.ledger.delivery import find_deliveries
 from dingwatch.ledger.folders import MappedFolder, bind
-from dingwatch.ledger.report import Scope
+from dingwatch.ledger.report import HistoryQuery, Scope
 from dingwatch.ledger.transitions import Change
 from dingwatch.ledger.uploads import UploadSession
 from dingwatch.ledger.versions import NewVersion
@@ -81,7 +81,7 @@ def test_history_is_newest_first_without_baselines(store: Store) -> None:
     ids = add(store, new(1, b"d/late.txt", 9.0, "cid1", "cid2"), new(2, b"early.txt", 2.0, "cid1"))
     add(store, new(1, b"old.txt", 20.0))
     with store.reading() as connection:
-        lines = report.lines(connection, scope(connection))
+        lines = report.lines(connection, scope(connection), HistoryQuery())
     assert [line.id for line in lines] == [ids[1], ids[0], ids[2]]
     assert (lines[0].path, lines[0].folder, lines[0].recipient) == (b"d/late.txt", "a", "cid2")
 
@@ -92,9 +92,9 @@ def test_history_filters_by_folder_state_and_number(store: Store) -> None:
     fail(store, *ids[:4])
     with store.reading() as connection:
         here = scope(connection)
-        lines = report.lines(connection, here, folder=1, state="failed", limit=1)
-        waiting = report.lines(connection, here, state="pending")
-        sent = report.lines(connection, here, state="sent")
+        lines = report.lines(connection, here, HistoryQuery("a", "failed", limit=1))
+        waiting = report.lines(connection, here, HistoryQuery(state="pending"))
+        sent = report.lines(connection, here, HistoryQuery(state="sent"))
     assert [(line.id, line.error) for line in lines] == [(ids[2], CAUSE)]
     assert [line.id for line in waiting] == [ids[5], ids[4]]
     assert sent == []
@@ -104,8 +104,8 @@ def test_a_baseline_line_has_no_conversation_and_no_digest(store: Store) -> None
     """It is shown where it is asked for, by the version's own id."""
     add(store, new(1, b"old.txt", 1.0), new(2, b"older.txt", 0.0))
     with store.reading() as connection:
-        first, _ = report.lines(connection, scope(connection), state="baseline")
-        (only,) = report.lines(connection, scope(connection), folder=2, state="baseline")
+        first, _ = report.lines(connection, scope(connection), HistoryQuery(state="baseline"))
+        (only,) = report.lines(connection, scope(connection), HistoryQuery("b", "baseline"))
     assert (first.path, first.recipient, first.sha256, first.state) == (
         b"old.txt",
         None,
@@ -124,9 +124,9 @@ def test_what_is_no_longer_mapped_is_failed_unless_it_has_ended(store: Store, st
     ends = state in {State.SENT, State.GONE}
     with store.reading() as connection:
         left = scope(connection, MappedFolder(b"/a", "a", ("cid1",)), B)
-        (line,) = report.lines(connection, left)
+        (line,) = report.lines(connection, left, HistoryQuery())
         counted = report.counts(connection, left)
-        by_state = {one: len(report.lines(connection, left, state=one)) for one in State}
+        by_state = {one: len(report.lines(connection, left, HistoryQuery(state=one))) for one in State}
     shown = state if ends else State.FAILED
     assert (line.state, line.error) == (shown, None if ends else report.UNMAPPED)
     assert counted == {1: {shown: 1}}
@@ -138,7 +138,7 @@ def test_what_send_was_given_is_never_unmapped(store: Store) -> None:
     """It belongs to no folder that could leave the configuration."""
     add(store, new(None, b"/tmp/z.txt", 3.0, "cid9"))
     with store.reading() as connection:
-        (line,) = report.lines(connection, scope(connection), state="pending")
+        (line,) = report.lines(connection, scope(connection), HistoryQuery(state="pending"))
     assert (line.folder, line.path, line.state) == (None, b"/tmp/z.txt", "pending")
 
 
@@ -147,7 +147,7 @@ def test_a_folder_that_left_keeps_its_name_and_can_be_asked_for(store: Store) ->
     add(store, new(2, b"y.txt", 2.0, "cid1"))
     with store.reading() as connection:
         left = scope(connection, A)
-        (line,) = report.lines(connection, left, folder=left.number("b"))
+        (line,) = report.lines(connection, left, HistoryQuery("b"))
     assert (line.folder, line.state) == ("b", "failed")
 
 
@@ -185,9 +185,9 @@ def test_calls_are_those_of_the_month_that_count(store: Store) -> None:
     [
         (report.counts, "deliveries_counted"),
         (report.counts, "versions_baseline"),
-        (lambda c, s: report.lines(c, s, state="sent"), "deliveries_by_time"),
-        (report.lines, "deliveries_by_time"),
-        (lambda c, s: report.lines(c, s, state="baseline"), "versions_baseline"),
+        (lambda c, s: report.lines(c, s, HistoryQuery(state="sent")), "deliveries_by_time"),
+        (lambda c, s: report.lines(c, s, HistoryQuery()), "deliveries_by_time"),
+        (lambda c, s: report.lines(c, s, HistoryQuery(state="baseline")), "versions_baseline"),
     ],
 )
 def test_a_large_ledger_is_read_by_its_indexes(store: Store, query: object, index: str) -> None:
@@ -252,7 +252,7 @@ def test_a_baseline_is_sent_once_however_often_it_is_asked_for(store: Store) -> 
     with pytest.raises(NotApplicableError):
         commands.retry(store, [], [chosen], 501.0)
     with store.reading() as connection:
-        lines = report.lines(connection, scope(connection))
+        lines = report.lines(connection, scope(connection), HistoryQuery())
     assert [(line.recipient, line.sha256, line.noticed_at) for line in lines] == [
         ("cid2", "0" * 64, 1.0),
         ("cid1", "0" * 64, 1.0),

@@ -52,16 +52,7 @@ OLD = {
 }
 """Old names and what replaces them: words that no identifier contains, and "kind name" for one exact name."""
 
-NOT_YET_RENAMED: frozenset[str] = frozenset(
-    {
-        "class Differs",
-        "class Missing",
-        "class Taken",
-        "function place_of",
-        "function shown",
-        "function told",
-    }
-)
+NOT_YET_RENAMED: frozenset[str] = frozenset({})
 """This list only becomes shorter."""
 
 

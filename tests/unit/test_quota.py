@@ -64,10 +64,10 @@ def test_each_crossing_is_told_once(limit: int, steps: list[int]) -> None:
 def test_without_a_known_quota_nothing_is_warned_of() -> None:
     """`monthly_calls: null`: calls are counted, and that is all."""
     assert quota.crossed(0, 10**9, None) is None
-    assert quota.told(quota.use(7, None, noon(3)))[0] is Calls.COUNTED
+    assert quota.describe(quota.use(7, None, noon(3)))[0] is Calls.COUNTED
 
 
 def test_what_is_told_depends_on_what_is_left() -> None:
     """They last, they run out, or they are used up."""
-    told = [quota.told(quota.use(used, 5000, noon(10)))[0] for used in (10, 4000, 5000)]
+    told = [quota.describe(quota.use(used, 5000, noon(10)))[0] for used in (10, 4000, 5000)]
     assert told == [Calls.LAST, Calls.RUN_OUT, Calls.USED_UP]

@@ -1,0 +1,58 @@
+"""How commands print: tables, times, and names that no terminal obeys."""
+
+from __future__ import annotations
+
+import sys
+from datetime import UTC, datetime
+from typing import Final
+
+import click
+from rich.console import Console
+from rich.text import Text as Markup
+
+from dingwatch.ledger.report import BASELINE
+from dingwatch.lifecycle import State
+
+STYLES: Final[dict[str, str]] = {
+    State.SENT: "green",
+    State.FAILED: "bold red",
+    State.UNCERTAIN: "yellow",
+    State.SKIPPED: "yellow",
+    State.GONE: "dim",
+    BASELINE: "dim",
+}
+"""The colours of states on a terminal."""
+_PIPED_WIDTH: Final = 100_000
+
+
+def printable(text: str) -> str:
+    """Replace control characters: a file's name may hold escape sequences that move the cursor."""
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
+def console() -> Console:
+    """Return the console for tables; piped, it neither wraps nor colours."""
+    # `dingwatch history | grep NAME` must find a long name whole, so a pipe gets lines of any length.
+    width = None if sys.stdout.isatty() else _PIPED_WIDTH
+    return Console(width=width, highlight=False, markup=False, emoji=False)
+
+
+def cell(text: str, style: str = "") -> Markup:
+    """Return a table's cell, in which rich interprets nothing."""
+    return Markup(printable(text), style)
+
+
+def local_time(at: float) -> str:
+    """Return a time for people: in the machine's time zone, to the second."""
+    return datetime.fromtimestamp(at, UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def iso_time(at: float) -> str:
+    """Return a time for programs: ISO 8601 in UTC, to the millisecond."""
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def print_line(text: str) -> None:
+    """Print a line and flush it: the program that started us may be waiting for it."""
+    click.echo(text)
+    sys.stdout.flush()
