@@ -26,7 +26,8 @@ BUILT_IN_KINDS: Final[Mapping[str, tuple[str, ...]]] = {
     ),
     "saving": (
         "*.tmp", "*.temp", "*.$$$", "*.sv$", "*.ac$", "*.zs$", "atmp[0-9a-f][0-9a-f][0-9a-f][0-9a-f]*",
-        "*.blend@", "*___jb_tmp___", "*___jb_old___",
+        "*.blend@", "*___jb_tmp___", "*___jb_old___", f"*.sb-{8 * '[0-9a-f]'}-*",
+        "(A Document Being Saved By *",
     ),
     "download": (
         "*.part", "*.partial", "*.crdownload", "*.download", "*.filepart", "*.opdownload", "*.unfinished",

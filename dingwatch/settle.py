@@ -9,6 +9,7 @@ unless a name says `wall`.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -16,6 +17,8 @@ from dingwatch.model import Fingerprint
 
 EMPTY_WAIT: Final = 600.0
 """Seconds after which a file of no size is no longer expected to be filled."""
+TEMPORARY_QUIET: Final = 60.0
+"""Seconds; the least quiet period of a name that a program gives a file while it saves it."""
 LONGEST_QUIET: Final = 300.0
 """Seconds; the most that frequent versions of one path stretch its quiet period to."""
 LONGEST_WAIT: Final = 60.0
@@ -98,6 +101,18 @@ def is_settled(candidate: Candidate, fingerprint: Fingerprint, asked: float) -> 
     """Return whether this look, asked for at `asked`, completes the quiet period with nothing changed."""
     rested = asked >= candidate.changed + quiet_needed(candidate, fingerprint.size)
     return candidate.seen == fingerprint and rested
+
+
+_TEMPORARY: Final = re.compile(rb"(?:.*/)?[0-9A-Fa-f]{8}", re.DOTALL)
+
+
+def quiet_of(path: bytes, settle: float) -> float:
+    """Return the quiet period that a path's name needs.
+
+    Excel saves to a name of eight hex digits, such as `A1B2C3D0`, and renames it. On a slow share it may
+    rest in between, and sent under this name it would be known and never go under its own.
+    """
+    return max(settle, TEMPORARY_QUIET) if _TEMPORARY.fullmatch(path) else settle
 
 
 def quiet_for(settle: float, recent: int) -> float:

@@ -186,7 +186,8 @@ class Candidates:
         folder.on_hint(key[1])
         record = self._records.get(key)
         settling = record.candidate if record is not None and record.phase in UNDECIDED else None
-        candidate = settle.hint(settling, at, folder.quiet, must_read=must_read)
+        quiet = settle.quiet_of(key[1], folder.quiet)
+        candidate = settle.hint(settling, at, quiet, must_read=must_read)
         self._advance(self._record(key, candidate), PathEvent.HINT, candidate)
 
     def on_found(self, found: Found, at: float) -> None:
@@ -284,7 +285,8 @@ class Candidates:
         if isinstance(seen, Vanished):
             self._advance(record, PathEvent.VANISH)
         elif isinstance(seen, Fingerprint):
-            there = settle.hint(None, at, self._folders[record.key[0]].quiet)
+            folder, path = record.key
+            there = settle.hint(None, at, settle.quiet_of(path, self._folders[folder].quiet))
             self._advance(record, PathEvent.UNSETTLE, there)
         else:  # it is neither there nor known to be missing: the next scan asks again
             self._advance(record, PathEvent.FINISH)

@@ -320,6 +320,39 @@ def test_a_failed_file_stays_failed_until_it_is_touched(watcher: Watcher) -> Non
     assert [state for _, state, _ in watcher.rows()] == ["gone", "pending"]
 
 
+def test_a_workbook_that_is_saved_is_sent_once_under_its_own_name(watcher: Watcher) -> None:
+    """Excel's temporary file rests for longer than the quiet period before it is renamed."""
+    temporary = watcher.drop("A1B2C3D0", b"first")
+    watcher.go(50)
+    assert watcher.rows() == []
+    temporary.rename(watcher.share / "报表.xlsx")
+    watcher.hint("A1B2C3D0")
+    watcher.hint("报表.xlsx")
+    watcher.go(60)
+    assert watcher.rows() == [("报表.xlsx", "pending", None)]
+    watcher.set_states("sent")
+    # Each further save moves the old workbook aside first.
+    temporary = watcher.drop("0f9e8d7c", b"second")
+    watcher.go(20)
+    assert watcher.rows() == [("报表.xlsx", "sent", None)]
+    (watcher.share / "报表.xlsx").rename(watcher.share / "1A2B3C4D.tmp")
+    temporary.rename(watcher.share / "报表.xlsx")
+    (watcher.share / "1A2B3C4D.tmp").unlink()
+    for name in ("0f9e8d7c", "报表.xlsx", "1A2B3C4D.tmp"):
+        watcher.hint(name)
+    watcher.go(120)
+    assert watcher.rows() == [("报表.xlsx", "sent", None), ("报表.xlsx", "pending", None)]
+
+
+def test_a_file_that_keeps_a_temporary_name_is_sent_after_a_minute(watcher: Watcher) -> None:
+    """Eight hex digits may be a name that people mean; a scan that finds it waits as long."""
+    (watcher.share / "20261129").write_bytes(b"content")
+    watcher.go(64)
+    assert watcher.rows() == []
+    watcher.go(10)
+    assert watcher.rows() == [("20261129", "pending", None)]
+
+
 def test_an_empty_file_is_skipped_after_ten_minutes(watcher: Watcher) -> None:
     """Before that it may be about to be filled."""
     watcher.drop("a.pdf", b"")

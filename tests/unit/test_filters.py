@@ -188,6 +188,7 @@ LEFT_BEHIND = {
     "while a program saves": (
         "plan_1_1_0001.sv$", "a.ac$", "图.zs$", "atmp1234", "atmpA0f3", "a.$$$", "~WRD0001.tmp",
         "ppt1A2B.TMP", "render.blend@", "App.kt___jb_tmp___", ".~报告.docx",
+        "报告.pdf.sb-1a2b3c4d-Ab9xYz/报告.pdf", "(A Document Being Saved By TextEdit 2)/a.txt",
     ),
     "unfinished downloads": (
         "movie.mkv.xltd", "movie.mkv.xltd.cfg", "movie.td", "movie.td.cfg", "书.pdf.baiduyun.p.downloading",

@@ -11,6 +11,7 @@ from dingwatch.settle import (
     LOCK_HOLDS,
     LONGEST_QUIET,
     LONGEST_WAIT,
+    TEMPORARY_QUIET,
     Candidate,
     due,
     hint,
@@ -21,6 +22,7 @@ from dingwatch.settle import (
     look,
     postpone,
     quiet_for,
+    quiet_of,
 )
 
 FULL = Fingerprint(size=5, mtime_ns=1, ctime_ns=1, inode=7, device=1)
@@ -180,3 +182,12 @@ def test_nothing_settles_within_the_quiet_period_of_a_change(history: list[tuple
             return
         candidate = look(candidate, fingerprint, asked=now, now=now)
         seen_at.append((now, size))
+
+
+def test_excels_temporary_names_need_a_minute() -> None:
+    """Eight hex digits in either case and no extension, anywhere in the folder."""
+    for name in (b"A1B2C3D0", b"0f9e8d7c", "财务/12345678".encode(), b"a\nb/DEADBEEF"):
+        assert quiet_of(name, QUIET) == TEMPORARY_QUIET
+    assert quiet_of(b"A1B2C3D0", 120.0) == 120.0
+    for name in (b"A1B2C3D0.xlsx", b"A1B2C3D", b"A1B2C3D01", b"A1B2C3G0", b"A1B2C3D0/a.pdf", b"A1B2C3D0\n"):
+        assert quiet_of(name, QUIET) == QUIET
