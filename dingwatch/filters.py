@@ -70,7 +70,7 @@ RULES_VERSION: Final = 2
 
 @dataclass(frozen=True, slots=True)
 class FilterRules:
-    """What a filter is made of, as the ledger keeps it."""
+    """The settings of a filter, as the ledger keeps them."""
 
     include: tuple[str, ...]
     exclude: tuple[str, ...]

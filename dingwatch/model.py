@@ -1,4 +1,4 @@
-"""The frozen values that flow through the house, and the verdicts on what happened.
+"""The frozen values that all layers share, and the verdicts on what happened.
 
 Nothing here does anything: no I/O, no clock. Paths are `bytes` (what the file system holds; names
 need not be UTF-8), relative to their folder's root; instants are seconds since the epoch (wall clock)
@@ -22,7 +22,7 @@ class Now:
 
 @dataclass(frozen=True, slots=True)
 class Fingerprint:
-    """What the file system says of one content state of one file, without reading it."""
+    """The metadata by which one content of one file is recognised without reading it."""
 
     size: int
     mtime_ns: int
@@ -62,7 +62,7 @@ class Cause:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What an outcome that is no success means; every failure ends as one of its kinds."""
+    """The meaning of an outcome that is not a success; every failure ends as one of its kinds."""
 
     cause: Cause
     scope: Scope = Scope.ROW
@@ -140,7 +140,7 @@ class Route(StrEnum):
 
 
 class RecipientKind(StrEnum):
-    """What a delivery is addressed to."""
+    """The kinds of recipients."""
 
     GROUP = "group"
     PERSON = "user"
@@ -150,7 +150,7 @@ class RecipientKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Recipient:
-    """Whom a delivery is for; the ledger and people see it as one word.
+    """The recipient of a delivery; the ledger and people see it as one word.
 
     A group's `openConversationId` (`cid…`) stands for itself; else it is `user:` and a userId, `chat:` and
     a chatId of old, or `webhook:` and what a custom robot's address is known by.
@@ -236,13 +236,13 @@ class Pause:
 
 @dataclass(frozen=True, slots=True)
 class Home:
-    """Where a folder's root lies: the mount point that holds it, and the device's number as text."""
+    """The place of a folder's root: the mount point that holds it, and the device's number as text."""
 
     mount_point: bytes
     device: str
 
     def lost(self, now: Home) -> bool:
-        """Say whether what was mounted there is missing: another device, held by a mount point further up.
+        """Return whether what was mounted there is missing: another device, held by a mount point further up.
 
         Numbers of devices change with a restart, and mount points with a service's sandbox; both together
         only when a share is not mounted.

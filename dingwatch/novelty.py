@@ -1,4 +1,4 @@
-"""Novelty: what a settled file is to the versions that the ledger knows."""
+"""Novelty: compare a settled file with the versions that the ledger knows."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dingwatch.model import Fingerprint
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What the ledger knows of a version, for deciding whether a file is new."""
+    """A version that the ledger knows, for deciding whether a file is new."""
 
     id: int
     path: bytes

@@ -1,4 +1,4 @@
-"""How often DingTalk may be asked: sliding windows, and what its refusals teach. Pure; `now` is seconds."""
+"""Rate limits: sliding windows, and what DingTalk's refusals teach. Pure; `now` is seconds."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CALM: Final = 10.0
 """What is left of a slowdown after so many periods without a refusal."""
 SLOWEST: Final = 10.0
 LONG_AGO: Final = float("-inf")
-"""When that was which has never been."""
+"""An instant before all others: it has never happened."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class Limit:
 
 @dataclass(frozen=True, slots=True)
 class Lesson:
-    """What refusals have taught: how many times slower, and when the last was; calm makes it forgotten."""
+    """A learned rate: how many times slower, and when the last was; calm makes it forgotten."""
 
     slowdown: float = 1.0
     refused_at: float = LONG_AGO

@@ -30,7 +30,7 @@ _REFUSED_IN_DRIVE: Final = str.maketrans('\t*"<>|/\\', "________")
 
 @dataclass(frozen=True, slots=True)
 class PayloadPolicy:
-    """What decides how the files of one folder go out; `media_limit` in bytes."""
+    """The settings that decide how the files of one folder go out; `media_limit` in bytes."""
 
     app: str
     media_limit: int

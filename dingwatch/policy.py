@@ -69,7 +69,7 @@ OWN_FILE: Final = (Vanished, Rejected)
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What a row has been through, as far as it decides what comes next."""
+    """The history of a row, as far as it decides what comes next."""
 
     state: State
     failures: int = 0
@@ -88,7 +88,7 @@ class Rules:
 
 @dataclass(frozen=True, slots=True)
 class Consequence:
-    """What a verdict does to a row: an event, when it is due again, and what is written down of it."""
+    """The effect of a verdict on a row: an event, its next due time, and what the ledger records."""
 
     event: Event
     due: float
@@ -101,7 +101,7 @@ class Consequence:
 def consequence(  # noqa: PLR0911 (one return for each kind of verdict)
     verdict: Verdict, row: Standing, now: float, chance: float, rules: Rules, *, alone: bool = True
 ) -> Consequence:
-    """Say what a verdict means for the row whose upload or send it ended.
+    """Return what a verdict means for the row whose upload or send it ended.
 
     `alone` says that the same API served others since this row's last refusal: only then does the time
     it waits count towards `give_up_after` (an outage is nobody's own fault).

@@ -43,7 +43,7 @@ def _next_month(today: date) -> date:
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """What a month has used of its quota; `limit` None: nobody knows one."""
+    """The calls that a month has used of its quota; `limit` is None where none is configured."""
 
     month: str
     used: int

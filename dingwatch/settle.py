@@ -1,4 +1,4 @@
-"""When a file is complete: judged apart from events, the same way for every file.
+"""Settling: judge when a file is complete, apart from events and in the same way for every file.
 
 No event says that a file is complete: `mv` and rsync end without a close, `touch` closes without new data,
 and a program that maps a file writes to it after it has closed it. So a candidate is looked at after the

@@ -141,7 +141,7 @@ class Heard:
         self.said.append((text, values))
 
     def count(self, text: Text) -> int:
-        """Say how often a sentence was said."""
+        """Return how often a sentence was said."""
         return sum(one is text for one, _ in self.said)
 
 

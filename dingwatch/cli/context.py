@@ -1,4 +1,4 @@
-"""What every command shares: its session (language, configuration, ledger, running service) and `-c`."""
+"""The session that every command shares (language, configuration, ledger, running service) and `-c`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a person decides: `release` or `discard` a flood hold, `resolve` a doubt, `resume` pauses."""
+"""Decisions of a person: `release` or `discard` a flood hold, `resolve` a doubt, `resume` pauses."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ def _require_content(session: Session, one: Sent) -> None:
 
 
 def _try_next(verdict: Verdict) -> bool:
-    """Return whether another copy may still be had: this one is gone, or the operator may not read it."""
+    """Return whether another copy may exist: this one is gone, or the operator may not read it."""
     return isinstance(verdict, Rejected | MediaLost) or verdict.cause.advice == "OPERATOR"
 
 

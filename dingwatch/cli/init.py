@@ -32,7 +32,7 @@ _ANY_CONVERSATION: Final = "cid"
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where the config is written, and the secret beside it."""
+    """The files to write: the config, and the secret beside it."""
 
     config: Path
 

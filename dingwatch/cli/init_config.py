@@ -26,7 +26,7 @@ _UNITS: Final = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0}
 
 @dataclass(frozen=True, slots=True)
 class Choices:
-    """What the person chose; `secret_file` None where a systemd unit hands the secret over."""
+    """The answers of the person; `secret_file` None where a systemd unit hands the secret over."""
 
     language: Language
     client_id: str

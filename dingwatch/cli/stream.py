@@ -38,7 +38,7 @@ class ConnectError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Mention:
-    """Who wrote to the robot, and where; `group` is False for a chat with the robot alone."""
+    """A message to the robot: its sender and conversation; `group` is False for a chat with the robot alone."""
 
     conversation_id: str
     title: str

@@ -75,7 +75,7 @@ _SHORTEST_SCRUBBED: Final = 4
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What besides the document decides: its file and that file's mode, the environment, the caller."""
+    """The inputs besides the document: its file and that file's mode, the environment, the caller."""
 
     path: Path
     mode: int
@@ -122,7 +122,7 @@ def assembled(document: Document, around: Surroundings) -> Config:
 
 
 def _hidden(tree: Mapping[str, Any], environ: Mapping[str, str]) -> Iterator[str]:
-    """Yield what may be a secret, wherever it got by mistake."""
+    """Yield every value that may be a secret, also one that was pasted under the wrong key."""
     dingtalk = tree.get("dingtalk")
     written = dingtalk.get("client_secret") if isinstance(dingtalk, dict) else None
     folders = tree.get("folders")

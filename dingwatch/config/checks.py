@@ -1,4 +1,4 @@
-"""What the values of the file must fulfil: each alone, as validators for `schema`, and several together."""
+"""Checks of the values in the file: each alone, as validators for `schema`, and several together."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ _LONGEST_PATTERN: Final = 1000
 
 
 def is_loopback(url: str) -> bool:
-    """Say whether an address never leaves this machine."""
+    """Return whether an address never leaves this machine."""
     host = urlsplit(url).hostname or ""
     try:
         return ipaddress.ip_address(host).is_loopback
@@ -256,7 +256,7 @@ def _quoted(pattern: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Spot:
-    """What is known of one folder, however much else is wrong with it."""
+    """The facts known of one folder, however much else is wrong with it."""
 
     index: int
     root: bytes | None

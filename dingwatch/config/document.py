@@ -34,7 +34,7 @@ class Odd:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """What stands in the file: values, where they stand, how they were written, what is wrong already."""
+    """The parsed file: its values, their places, their spelling, and the faults found so far."""
 
     tree: dict[str, Any]
     lines: dict[Place, int]

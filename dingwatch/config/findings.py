@@ -63,7 +63,7 @@ def line_of(place: Place, lines: Mapping[Place, int]) -> int | None:
 def problems(
     findings: Iterable[Finding], lines: Mapping[Place, int], language: Language, secrets: Iterable[str]
 ) -> tuple[Problem, ...]:
-    """Say all findings in one language, in the order of their lines, without any secret."""
+    """Describe all findings in one language, in the order of their lines, without any secret."""
     said = {_problem(finding, lines, language, tuple(secrets)): None for finding in findings}
     return tuple(sorted(said, key=lambda problem: problem.line or 0))
 

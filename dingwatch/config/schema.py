@@ -173,7 +173,7 @@ def _finding(error: ErrorDetails, document: Document) -> Finding:
 
 
 def _no_text(place: Place, document: Document) -> Finding:
-    """Say why something is no text for YAML although it may look like one; never quote a secret."""
+    """Describe why something is no text for YAML although it may look like one; never quote a secret."""
     written = document.written.get(place)
     if written is None:
         return Finding(place, Problems.NOT_TEXT)

@@ -22,7 +22,7 @@ _OTHERS: Final = stat.S_IRGRP | stat.S_IWGRP | stat.S_IROTH | stat.S_IWOTH
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """Where a secret is set; None where it is not."""
+    """The places where a secret is set; None where it is not."""
 
     written: str | None
     file: str | None
@@ -64,7 +64,7 @@ def read(sources: Sources, *, guarded: bool) -> tuple[str, list[Finding]]:
 
 
 def open_to_others(path: Path, mode: int, place: Place) -> list[Finding]:
-    """Say what to do about a file with a secret that others can read."""
+    """Return what to do about a file with a secret that others can read."""
     if not mode & _OTHERS:
         return []
     command = f"chmod 600 {shlex.quote(str(path))}"

@@ -1,4 +1,4 @@
-"""What the rest of the house sees of the configuration: frozen values, and what was wrong with it."""
+"""The configuration as the rest of dingwatch sees it: frozen values, or the problems found."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class Webhook:
 
     @property
     def id(self) -> str:
-        """What it is known by in the ledger and to people: nothing of its token can be read from it."""
+        """Its name in the ledger and for people; nothing of the token can be read from it."""
         return hashlib.blake2b(self.address.encode(), digest_size=6).hexdigest()
 
 

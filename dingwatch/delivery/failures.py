@@ -1,4 +1,4 @@
-"""What an outcome that is no success means: for the rows, their upload, the pauses over them, the log."""
+"""Enter failed outcomes: what they mean for the rows, their upload, the pauses over them, the log."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def _hosts_of(job: Job) -> tuple[Host, ...]:
 
 
 def _widen(tick: TickContext, job: Job, verdict: Verdict) -> Verdict:
-    """Return the verdict that a token is the whole app's trouble, when none can be had or each is refused."""
+    """Return the verdict for the whole app when its token cannot be fetched, or is refused each time."""
     if isinstance(job, FetchToken):
         if isinstance(verdict, NoAnswer):
             return NotReached(verdict.cause, Scope.APP)

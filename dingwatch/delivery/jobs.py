@@ -1,4 +1,4 @@
-"""What the delivery loop asks to have done, and what comes back: frozen values both ways."""
+"""Jobs that the delivery loop hands out, and their outcomes: frozen values both ways."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a job."""
+    """The outcome of a job."""
 
     job: Job
     result: UploadDone | UploadSession | PutDone | SendDone | Done | Verdict

@@ -1,4 +1,4 @@
-"""What holds jobs back: pauses with their probes, and the pace. No I/O."""
+"""Limits that hold jobs back: pauses with their probes, and the pace. No I/O."""
 
 from __future__ import annotations
 

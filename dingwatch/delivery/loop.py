@@ -98,7 +98,7 @@ class DeliveryLoop:
             self._log(Log.WITHDRAWN, path=path, conversation=row.recipient, **values)
 
     def poke(self) -> None:
-        """Have the next tick read again what others write to the ledger; safe to call from any thread."""
+        """Make the next tick read again what others write to the ledger; safe to call from any thread."""
         self._must_reload = True
 
     def count(self, api: str) -> None:
@@ -204,7 +204,7 @@ class _Meter:
         self._called.append(api)
 
     def flush(self) -> None:
-        """Have all calls written at the next tick: the process ends."""
+        """Make the next tick write all calls: the process ends."""
         self._written_at = LONG_AGO
 
     def due(self, now: float) -> Counter[str]:

@@ -32,7 +32,7 @@ def _content(job: ToPeople) -> Content:
 
 
 def _uuid(row: Delivery) -> str:
-    """Return what makes a message the same one when it is sent again, to recipients who look for that.
+    """Return the idempotency key of a message, for recipients that support one (custom robots).
 
     After `retry` a row settles anew, and its message is another.
     """

@@ -1,4 +1,4 @@
-"""What the delivery loop knows between ticks, and what one tick decides.
+"""The state that the delivery loop keeps between ticks, and the context of one tick.
 
 A tick works on a copy of the state. The loop takes the copy over once the tick's transaction is on disk, so
 a transaction that fails leaves no trace in memory either.
@@ -95,7 +95,7 @@ class Settings:
 
 @dataclass(slots=True)
 class LoopState:
-    """What the loop knows between ticks; all of it can be made again from the ledger."""
+    """The state between ticks; all of it can be made again from the ledger."""
 
     store: Store
     settings: Settings

@@ -1,4 +1,4 @@
-"""DingTalk's HTTP interfaces, as far as a file needs them: tokens, media, robot, drive, notices.
+"""The parts of DingTalk's HTTP API that sending a file needs: tokens, media, robot, drive, notices.
 
 Usable by itself, without the service: see `recipe` for a file in a few lines, and `Client` for all of it.
 """

@@ -1,4 +1,4 @@
-"""What a successful answer must have in it, and may have. What it lacks makes it no answer."""
+"""Read the required and optional fields of a successful answer; without a required one it is no answer."""
 
 from __future__ import annotations
 

@@ -104,7 +104,7 @@ class Client:
     # --- Tokens --------------------------------------------------------------------------------
 
     def token_fresh(self, host: Host) -> bool:
-        """Say whether a call to this host needs no token call first; asks nobody."""
+        """Return whether a call to this host needs no token call first; asks nobody."""
         return self._tokens.cached(host) is not None
 
     def fetch_token(self, host: Host, *, force: bool = False) -> None:

@@ -1,4 +1,4 @@
-"""What each of DingTalk's codes means: one table (sections 7 of the API sheet; KB:0013, KB:1433, KB:0716).
+"""The meaning of each of DingTalk's codes: one table (section 7 of the API sheet; KB:0013, KB:1433, KB:0716).
 
 A pattern is a code, or ends with `*`; the first that matches counts, so the most specific stand first.
 `Meaning` says which verdict a code becomes, how far it reaches, and which advice a person gets.
@@ -32,7 +32,7 @@ class NotGenerated(Rejected):
 
 @dataclass(frozen=True, slots=True)
 class Meaning:
-    """What a code stands for; `retry_after` in seconds counts for Throttled only."""
+    """The meaning of a code; `retry_after` in seconds counts for Throttled only."""
 
     kind: type[Verdict]
     scope: Scope

@@ -117,7 +117,7 @@ class Entry:
 
 
 class Conflict(StrEnum):
-    """What a commit does when the folder has the name already (KB:0675).
+    """The strategy of a commit when the folder has the name already (KB:0675).
 
     Whether OVERWRITE keeps the entry's id and counts its version up is unverified. The two strategies that
     DingTalk has besides return the older entry, or refuse: neither sends the bytes that were uploaded.

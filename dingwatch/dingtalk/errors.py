@@ -122,7 +122,7 @@ CHINA: Final = timezone(timedelta(hours=8))
 
 
 def verdict_of_exception(error: BaseException, *, sent: bool | None) -> Verdict:
-    """Say what an exception of the HTTP libraries means for the request it ended.
+    """Return what an exception of the HTTP libraries means for the request it ended.
 
     Args:
         error: what was raised.
@@ -199,7 +199,7 @@ def result_of(
 
 @dataclass(frozen=True, slots=True)
 class _Heard:
-    """What came around an answer's members, and when."""
+    """The envelope of an answer, and when it came."""
 
     status: int
     headers: Mapping[str, str]
@@ -260,7 +260,7 @@ def _new(answer: Mapping[str, Any], heard: _Heard) -> Verdict | None:
 
 
 def verdict_of_store(status: int, headers: Mapping[str, str], body: bytes, now: float) -> Verdict | None:
-    """Say what an answer of the store behind a signed address means; None when it has done its part.
+    """Return what an answer of the store behind a signed address means; None when it has done its part.
 
     Its errors are XML with a code; nothing else of it is told, for it repeats what was signed.
     """

@@ -79,7 +79,7 @@ _PATH = "/v1.0/robot/groupMessages"
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """What became of a message: `SUCCESS`, `RECALLED` or `PROCESSING`, and who read it (KB:0722)."""
+    """The status of a message: `SUCCESS`, `RECALLED` or `PROCESSING`, and who read it (KB:0722)."""
 
     status: str
     read_by: tuple[str, ...]
@@ -147,7 +147,7 @@ MOST_PERSONS: Final = 20
 
 @dataclass(frozen=True, slots=True)
 class SentToPersons:
-    """What became of a send, for each recipient: DingTalk says 200 even when it reached nobody (KB:0714).
+    """The outcome of a send for each recipient: DingTalk says 200 even when it reached nobody (KB:0714).
 
     `process_query_key` is empty when nobody was reached. Those `flow_controlled` may be tried again
     later; `filtered` is known to the SDK alone, and what it means is unverified.
@@ -162,7 +162,7 @@ class SentToPersons:
 
 @dataclass(frozen=True, slots=True)
 class ReadStatus:
-    """What became of a message: `SUCCESS`, `RECALLED` or `PROCESSING`, and who has read it (KB:0720)."""
+    """The status of a message: `SUCCESS`, `RECALLED` or `PROCESSING`, and who has read it (KB:0720)."""
 
     status: str
     read_by: tuple[str, ...]

@@ -50,7 +50,7 @@ class Token:
 
 
 class _Slot:
-    """What is known of one host's token, and how the last fetch ended."""
+    """The token of one host, and how its last fetch ended."""
 
     def __init__(self) -> None:
         self.fetching = threading.Lock()
@@ -115,7 +115,7 @@ class Tokens:
 
 
 class Session:
-    """What all families of calls share."""
+    """The state that all families of calls share."""
 
     def __init__(self, account: Account, channel: Channel) -> None:
         self.account = account

@@ -19,7 +19,7 @@ class SignatureExpired(TokenRejected):
 
 @dataclass(frozen=True, slots=True)
 class SignedAddress:
-    """Where bytes of an entry go, or come from, and the headers that must go with them, all and no others.
+    """A signed address for the bytes of an entry, with exactly the headers that a request must carry.
 
     `urls` are alternatives, the best first (KB:0677); `expires_at` is by the wall clock.
     """
@@ -36,7 +36,7 @@ class SignedAddress:
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """What must not be told of it."""
+        """The parts that must not reach a log."""
         return (*self.headers.values(), *self.urls)
 
 

@@ -30,7 +30,7 @@ Path = str | os.PathLike[str]
 
 
 class Clocks(Protocol):
-    """What a client must be given to tell the time and to wait: the module `time` is one."""
+    """The clocks and the sleep that a client is given: the module `time` is one."""
 
     def time(self) -> float:
         """Return wall-clock seconds."""

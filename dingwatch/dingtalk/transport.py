@@ -54,7 +54,7 @@ class Answer:
 
 
 class Sink(Protocol):
-    """What a download is written into: a buffered binary file, or the like."""
+    """The destination of a download: a buffered binary file, or the like."""
 
     def write(self, block: bytes, /) -> object:
         """Take all of a block."""

@@ -1,4 +1,4 @@
-"""Connections with the bounds that urllib3 leaves open, and bodies that know whether they have left.
+"""Connections with the bounds that urllib3 lacks, and bodies that record whether they were sent.
 
 * urllib3's read timeout starts anew with each byte, so a trickle of headers may last for ever: here a
   whole answer, head included, has one deadline and one largest size.
@@ -31,7 +31,7 @@ REST: Final = 20.0
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What bounds a connection: the clocks (seconds, of the wall and monotonic), and `answer` seconds."""
+    """The bounds of a connection: the clocks (seconds, of the wall and monotonic), and `answer` seconds."""
 
     clock: Callable[[], float]
     monotonic: Callable[[], float]
@@ -40,7 +40,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """What one answer may be: bytes on the wire, and seconds beyond its longest silence."""
+    """The size of one answer: bytes on the wire, and seconds beyond its longest silence."""
 
     size: int
     seconds: float
@@ -62,7 +62,7 @@ class LocalError(Exception):
 
 
 class Body:
-    """What a request carries, in pieces. `sent` once any of it was handed to a connection.
+    """The body of a request, in pieces. `sent` once any of it was handed to a connection.
 
     Only a request that has not sent is certain to have had no effect: its head alone announces a body
     that never came. Once it has sent, what the kernel or a proxy still passes on cannot be known.

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 
 def notify(environ: Mapping[str, str], *lines: str) -> None:
-    """Tell systemd `READY=1`, `STATUS=…` and the like; outside of a unit that asks for it, do nothing."""
+    """Send systemd `READY=1`, `STATUS=…` and the like; outside of a unit that asks for it, do nothing."""
     address = environ.get("NOTIFY_SOCKET", "")
     if not address.startswith(("/", "@")):
         return

@@ -298,7 +298,7 @@ _BLOCKERS: Final = (
 
 
 def is_blocked_by_older(connection: Connection, delivery: int, *, resends: bool) -> bool:
-    """Return whether an older version of a row's path is being sent, or will be sent again by itself."""
+    """Return whether an older version of a row's path is being sent, or is due to be sent again."""
     return any(
         state == State.SENDING
         or (state == State.UNCERTAIN and resends and doubts == 1)

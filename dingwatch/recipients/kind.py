@@ -1,4 +1,4 @@
-"""What one kind of recipient is: a frozen value that every decision about recipients asks."""
+"""One kind of recipient: a frozen value that answers every question about it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Content = File | Message
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where a custom robot is called: the URL with its token, and the secret that signs its calls."""
+    """The address of a custom robot: the URL with its token, and the secret that signs its calls."""
 
     url: str = field(repr=False)
     secret: str | None = field(repr=False, default=None)

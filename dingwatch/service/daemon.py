@@ -45,7 +45,7 @@ class Service:
         """Take the lock, open the ledger and start both loops.
 
         Raises:
-            host.Locked: another daemon works on this state directory.
+            host.LockedError: another daemon works on this state directory.
             LedgerError: the ledger cannot be opened.
         """
         self._config.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -98,7 +98,7 @@ class DeliverySide:
         self.loop.count(api)
 
     def poke(self) -> None:
-        """There is new work in the ledger."""
+        """Wake the loop: there is new work in the ledger."""
         self.loop.poke()
         self.inbox.wake()
 
@@ -151,7 +151,7 @@ class DeliverySide:
         return outcome
 
     def _tell_intake(self, outcome: Outcome) -> None:
-        """A file that differs from what settled must be looked at anew, whatever its size and mtime say."""
+        """Hint to intake that a file is no longer the one that settled, even if size and mtime are."""
         job, verdict = outcome.job, outcome.result
         if (
             isinstance(job, delivery.Upload | delivery.DriveJob)
@@ -179,7 +179,7 @@ def deliver(config: Config, ids: Sequence[int], progress: Callable[[int], None])
     """Run delivery alone, under the lock, until none of these deliveries is in work; for `send`.
 
     Raises:
-        host.Locked: a daemon runs, which delivers them itself.
+        host.LockedError: a daemon runs, which delivers them itself.
         LedgerError: the ledger cannot be opened.
     """
     log_to_stderr(logging.WARNING)
@@ -213,6 +213,6 @@ def _deliver(config: Config, store: Store, ids: Sequence[int], progress: Callabl
 
 
 def finished(config: Config, row: Delivery) -> bool:
-    """Say whether nothing more will happen to a row by itself."""
+    """Return whether the service will do nothing more for a row."""
     resent = row.state is State.UNCERTAIN and config.delivery.on_uncertain == "resend" and row.doubts == 1
     return row.state not in IN_WORK and not resent

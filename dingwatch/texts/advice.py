@@ -1,4 +1,4 @@
-"""What a person can do about a cause."""
+"""Advice: the next step of a person for each cause."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dingwatch.texts.language import Text
 
 
 class Advice(Text):
-    """What a person can do about a cause."""
+    """Advice: the next step of a person for each cause."""
 
     FILE_UNREADABLE = ("稍后自动重试。", "dingwatch retries automatically.")
     FILE_FORBIDDEN = (

@@ -6,7 +6,7 @@ from dingwatch.texts.language import Text
 
 
 class Diagnosis(Text):
-    """What a person can do about a cause, where more is known than the cause's name."""
+    """Advice where more is known than the name of the cause."""
 
     SCOPE = (
         (

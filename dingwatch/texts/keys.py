@@ -1,4 +1,4 @@
-"""What each key of the configuration is for, as a comment beside it."""
+"""The comment beside each key of the configuration."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dingwatch.texts.language import Text
 
 
 class Keys(Text):
-    """What each key is for; a member is the key's section and name in capitals."""
+    """The purpose of each key; a member is the key's section and name in capitals."""
 
     LANGUAGE = (
         "日志、命令输出和通知的语言：auto | zh | en",

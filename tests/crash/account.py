@@ -59,7 +59,7 @@ class Row:
     crashes: int
 
     def shows(self, drop: Drop) -> bool:
-        """Say whether it is a delivery of this content."""
+        """Return whether it is a delivery of this content."""
         return self.digest == drop.digest and self.name in drop.names
 
 
@@ -77,7 +77,7 @@ def rows(ledger: Path) -> list[Row]:
 
 
 def finished(row: Row, *, resends: bool) -> bool:
-    """Say whether nothing more will happen to a delivery by itself."""
+    """Return whether nothing more will happen to a delivery by itself."""
     return row.state not in IN_WORK and not (resends and row.state == State.UNCERTAIN and row.doubts == 1)
 
 

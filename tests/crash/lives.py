@@ -132,12 +132,12 @@ class Target:
         moved.path = new
 
     def arrived(self, drop: Drop) -> bool:
-        """Say whether a file was sent to all conversations, as the ledger has it."""
+        """Return whether a file was sent to all conversations, as the ledger has it."""
         sent = [row for row in self.rows() if row.state == State.SENT and row.shows(drop)]
         return len(sent) == len(self.conversations)
 
     def settled(self) -> bool:
-        """Say whether nothing more will happen by itself, and every file has become something."""
+        """Return whether nothing more will happen by itself, and every file has become something."""
         found = self.rows()
         resends = self.setting.delivery.on_uncertain == "resend"
         known = {(row.name, row.digest, row.conversation) for row in found if row.state != State.GONE}

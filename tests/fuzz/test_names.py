@@ -98,7 +98,7 @@ CONTENT: Final = b"\r\n--content\r\n"
 
 
 def is_shown_safely(text: str) -> bool:
-    """Say whether a text is whole Unicode that moves no cursor and turns no letters round."""
+    """Return whether a text is whole Unicode that moves no cursor and turns no letters round."""
     text.encode("utf-8")
     controls = {"Cc", "Zl", "Zp", "Cs"}
     marks = {"\u061c", "\u200e", "\u200f"}

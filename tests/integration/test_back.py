@@ -201,7 +201,7 @@ def out(tmp_path: Path) -> Path:
 
 
 def failed(done: Result, *words: str) -> bool:
-    """Say whether a command failed with one sentence on standard error that has these words."""
+    """Return whether a command failed with one sentence on standard error that has these words."""
     lines = done.stderr.splitlines()
     return (done.exit_code, done.stdout, len(lines)) == (1, "", 1) and all(word in lines[0] for word in words)
 

@@ -252,7 +252,7 @@ def test_a_wrong_operator_is_a_matter_for_a_person(drive: Config, share: Path, s
 
 
 def _puts_above(sandbox: Sandbox, number: int) -> bool:
-    """Say whether more parts than these have come, whole or not."""
+    """Return whether more parts than these have come, whole or not."""
     return sandbox.calls().get("storage-host/put", 0) > number
 
 

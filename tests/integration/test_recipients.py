@@ -226,7 +226,7 @@ def test_a_custom_robots_token_is_nowhere(
 
 
 def done(setting: Config) -> bool:
-    """Say whether nothing is left to be sent."""
+    """Return whether nothing is left to be sent."""
     return set(states(setting)) <= {"sent", "skipped"}
 
 

@@ -53,7 +53,7 @@ class Writer:
         )
 
     def waits(self) -> bool:
-        """Say whether it has come to its next stop, or to its end."""
+        """Return whether it has come to its next stop, or to its end."""
         assert self._process.stdout is not None
         if not select.select([self._process.stdout], [], [], 0)[0]:
             return False
@@ -67,7 +67,7 @@ class Writer:
         self._process.stdin.flush()
 
     def ended(self) -> bool:
-        """Say whether it came to a good end."""
+        """Return whether it came to a good end."""
         if self._process.poll() is None:
             return False
         assert self._process.returncode == 0
@@ -169,7 +169,7 @@ def in_work(setting: Config) -> int:
 
 
 def idle(service: Service, setting: Config) -> bool:
-    """Say whether nothing settles and everything that settled came to its end."""
+    """Return whether nothing settles and everything that settled came to its end."""
     return not any(settling for _, settling in service.watching().values()) and not in_work(setting)
 
 

@@ -107,7 +107,7 @@ class Rules:
         return path.is_file() and self._same(one, self._state(one.path, None))
 
     def arrived(self, sent: list[tuple[str, str]]) -> bool:
-        """Say whether everything that must have arrived has."""
+        """Return whether everything that must have arrived has."""
         return not _contents(self.wanted) - _contents(sent)
 
     def compare(self, sent: list[tuple[str, str]]) -> None:
@@ -196,7 +196,7 @@ class FileOperations(RuleBasedStateMachine):
         assert self.idle(), "something settles, or is in work, for ever"
 
     def idle(self) -> bool:
-        """Say whether only files that are empty are waited for."""
+        """Return whether only files that are empty are waited for."""
         assert self.service is not None
         assert self.service.failed is None, self.service.failed
         empty = sum(
@@ -223,7 +223,7 @@ class FileOperations(RuleBasedStateMachine):
         return sorted(str(path.relative_to(self.share)) for path in self.share.rglob("*") if path.is_dir())
 
     def fresh(self, path: str) -> bool:
-        """Say whether a path had few versions: with each one its quiet period doubles."""
+        """Return whether a path had few versions: with each one its quiet period doubles."""
         return sum(one.path == path for one in self.model.known) < MOST_VERSIONS
 
     def fresh_files(self) -> list[str]:
@@ -295,7 +295,7 @@ class FileOperations(RuleBasedStateMachine):
         self.put(path, self.content(content))
 
     def some_files(self) -> bool:
-        """Say whether there is any file."""
+        """Return whether there is any file."""
         return bool(self.fresh_files())
 
     @precondition(some_files)
@@ -370,7 +370,7 @@ class FileOperations(RuleBasedStateMachine):
         (self.share / path).unlink()
 
     def some_past(self) -> bool:
-        """Say whether there is anything to put back."""
+        """Return whether there is anything to put back."""
         return any(self.fresh(path) for path in self.past)
 
     @precondition(some_past)
@@ -422,7 +422,7 @@ class FileOperations(RuleBasedStateMachine):
         outside.rename(target)
 
     def some_folders(self) -> bool:
-        """Say whether there is any directory."""
+        """Return whether there is any directory."""
         return bool(self.folders())
 
     @precondition(some_folders)

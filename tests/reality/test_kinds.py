@@ -103,7 +103,7 @@ KINDS: dict[str, Make] = {
 
 
 def nobody_reads(path: Path) -> bool:
-    """Say whether a writer that opens a pipe without waiting finds no reader."""
+    """Return whether a writer that opens a pipe without waiting finds no reader."""
     try:
         os.close(os.open(path, os.O_WRONLY | os.O_NONBLOCK))
     except OSError as error:

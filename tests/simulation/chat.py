@@ -98,7 +98,7 @@ class Chat:
     # --- What a client does ----------------------------------------------------------------------
 
     def token_fresh(self, host: Host) -> bool:
-        """Say whether a call needs no token call first."""
+        """Return whether a call needs no token call first."""
         return self.fresh[host]
 
     def fetch_token(self, host: Host, *, force: bool = False) -> None:

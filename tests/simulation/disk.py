@@ -233,7 +233,7 @@ class Disk:
         return self._meanings.get(key, content) == content
 
     def _fits(self, place: Place, inode: Inode) -> bool:
-        """Say whether this state under this path never stood for another content (no ledger could tell)."""
+        """Return whether this state of this path never stood for another content (no ledger could tell)."""
         key = (*place, inode.size, inode.mtime)
         return self._meanings.setdefault(key, inode.content) == inode.content
 
@@ -279,7 +279,7 @@ class Disk:
         return ()
 
     def holding(self, _: bytes, table: tuple[Mount, ...]) -> Mount:
-        """Say what file system it is, as watch.holding."""
+        """Return what file system it is, as watch.holding."""
         assert not table
         return Mount(1, b"/", Kind("ext4", network=False))
 

@@ -88,7 +88,7 @@ class Watching(Observer):
         self.armed.discard(folder)
 
     def alive(self, folder: int) -> bool:
-        """Say whether events come through."""
+        """Return whether events come through."""
         return folder in self.armed
 
     def unwatched(self, folder: int, root: bytes, directories: Iterable[bytes]) -> frozenset[bytes]:

@@ -124,7 +124,7 @@ class Server:
     served: int = 0
 
     def ask(self, now: float) -> bool:
-        """Say whether a call is let through."""
+        """Return whether a call is let through."""
         while self.granted and self.granted[0] <= now - 1.0:
             self.granted.popleft()
         self.asked += 1
