@@ -38,7 +38,7 @@ class ConnectError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Mention:
-    """A message to the robot: its sender and conversation; `group` is False for a chat with the robot alone."""
+    """The sender and the conversation of a message; `group` is False for a chat with the robot alone."""
 
     conversation_id: str
     title: str

@@ -208,7 +208,7 @@ def _of_store(verdict: Verdict) -> Verdict:
 
 
 def _is_file(status: int, headers: Mapping[str, str]) -> bool:
-    """Return whether an answer is a file: errors, too, come with HTTP 200, the file with its name (API sheet 2.2)."""
+    """Return whether an answer is a file: errors come with HTTP 200 too, but without a name (sheet 2.2)."""
     kind = headers.get("Content-Type", "").partition(";")[0].strip().lower()
     named = "attachment" in headers.get("Content-Disposition", "").lower()
     return status == OK and (named or kind not in {"", "application/json", "text/html", "text/plain"})
