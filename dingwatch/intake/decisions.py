@@ -138,6 +138,8 @@ class Decisions:
         alike = self._alike(connection, settled)
         for one in settled:
             file = _File(one.key, one.fingerprint, here[one.key])
+            # A version of this size and mtime under another path may be this file before it was moved.
+            # Whether it has left that path is seen when this file is read.
             rivals = alike.get((one.key[0], one.fingerprint.size, one.fingerprint.mtime_ns), [])
             others = tuple(rival for rival in rivals if rival.path != one.key[1] and rival.counts)
             found = self._classify(file, ())
@@ -148,6 +150,8 @@ class Decisions:
                 continue
             recent = sum(one.noticed_at > now.wall - HOUR for one in file.known if not one.baseline)
             quiet = settle.quiet_for(self._folders[one.key[0]].quiet, recent)
+            # An editor that saves every ten seconds would send every save: each further version of a path
+            # within an hour must keep still for twice as long as the one before.
             if quiet > one.candidate.quiet and recent:
                 decided.to_wait.append((one, quiet))
                 continue

@@ -130,7 +130,7 @@ class Executor:
         The watch is set before anything is listed: a file that comes in between makes an event.
         """
         settings = self.folders[job.folder]
-        self.observer.disarm(job.folder)
+        self.observer.disarm(job.folder)  # of a root that was renamed, it goes on reporting the old path
         self.watched.pop(job.folder, None)  # jobs that still use the old root keep it open
         root = files.open_root(settings.root)
         # inotify sees only what this kernel writes. That holds for a share that is mounted beneath the root,
@@ -298,4 +298,4 @@ def _is_in_place(watched: _Watched, known: Known) -> bool:
     seen = _observe(watched, known.path)
     if isinstance(seen, Fingerprint):
         return known.same_as(seen)
-    return not isinstance(seen, Vanished)  # what cannot be looked at may well be there
+    return not isinstance(seen, Vanished)  # a file that cannot be looked at may well be there

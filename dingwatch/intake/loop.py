@@ -111,7 +111,7 @@ class IntakeLoop:
         for one in inputs:
             self._enter(one, now)
         jobs = [job for folder in self._folders.values() for job in folder.jobs(now.monotonic)]
-        if not self._outage.affects(self):
+        if not self._outage.affects(self):  # pruning reads and writes the ledger, and can wait
             jobs += self._find_prunable
             self._find_prunable.clear()
         written = False
@@ -178,7 +178,7 @@ class IntakeLoop:
         match one:
             case Armed():
                 folder.on_armed(one, at)
-                if folder.home is one.home:
+                if folder.home is one.home:  # it was taken for the folder's home just now
                     self._homes[folder.id] = one.home
                 if folder.phase is WatchPhase.UP:
                     self._candidates.on_folder_up(folder.id)

@@ -49,7 +49,7 @@ class Service:
             LedgerError: the ledger cannot be opened.
         """
         self._config.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._lock.acquire()
+        self._lock.acquire()  # before the ledger is touched: a second daemon must not even migrate it
         try:
             self._open()
         except BaseException:
@@ -66,8 +66,11 @@ class Service:
         outage = Outage(self._log)
         self._delivery = DeliverySide(self._config, store, folders.roots, self._log, outage)
         self._intake = IntakeSide(self._config, store, folders, self._delivery.poke, self._log, outage)
+        # The loops know nothing of each other. These two calls, and the ledger, are all that connects them:
+        # intake wakes delivery for new rows, delivery has intake look again at a file that changed.
         self._delivery.hint = self._intake.inbox.put
         self._intake.on_ready = self.ready.set
+        # Before the loops run: a command that finds the lock taken may then ask the daemon.
         self._control = host.ControlServer(self._config.state_dir, self._answer)
         self._control.start()
         self._threads = [
@@ -106,8 +109,9 @@ class Service:
             case ["status"]:
                 return self._status()
             case ["settling", folder, path] if folder.isdecimal() and _HEX.fullmatch(path):
+                # In hex, because a path may hold blanks, newlines and bytes that are not UTF-8.
                 return self._settling(int(folder), bytes.fromhex(path))
-        self._delivery.poke()
+        self._delivery.poke()  # a command has written to the ledger
         self._intake.inbox.wake()
         return {}
 
@@ -145,7 +149,7 @@ class Service:
             self._control.stop()
         if self._store is not None:
             self._store.close()
-        self._lock.release()
+        self._lock.release()  # last: the next daemon may start at once
 
     def __enter__(self) -> Self:
         self.start()
@@ -163,7 +167,7 @@ def serve(config: Config, environ: Mapping[str, str]) -> int:
     service = Service(config)
     asked = threading.Event()
 
-    def stop() -> None:
+    def stop() -> None:  # a signal may come while the service still starts: `ready` is not waited for then
         asked.set()
         service.ended.set()
         service.ready.set()

@@ -48,6 +48,7 @@ class Gate:
         admitted = getattr(self._job, "admitted", None) == api
         if admitted:
             self._job.admitted = None
+        # Every wait ends at a stop: a slot may be a minute away.
         while not self._stopping.is_set():
             wait = self._wait(api, spaced=not admitted)
             if wait <= 0.0:

@@ -42,7 +42,7 @@ class Inbox:
     def take(self, timeout: float | None) -> list[Any]:
         """Wait until something comes in, or `timeout` seconds, and return all there is."""
         self._wake.wait(timeout)
-        self._wake.clear()
+        self._wake.clear()  # before the items are taken: what is put meanwhile wakes the loop once more
         taken = []
         while self._items:
             item = self._items.popleft()

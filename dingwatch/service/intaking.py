@@ -82,6 +82,7 @@ class IntakeSide:
         return self._pools[key]
 
     def _finish(self) -> None:
+        # A thread that hangs in a share cannot be ended, and the service must stop within ten seconds.
         for pool in self._pools.values():
             pool.shutdown(wait=False, cancel_futures=True)
         self._observer.stop()
@@ -91,7 +92,7 @@ def _kind(job: intake.Job) -> tuple[str, int]:
     """Return which of a folder's threads do a job, and how many of them there are."""
     match job:
         case Arm() | Check():
-            return "root", 1
+            return "root", 1  # its own thread: a check must not wait for a scan of an hour
         case Examine() if job.fingerprint.size > LARGE:
             return "large file", 1  # a film takes minutes to read; the letters beside it do not wait for it
         case Look() | Examine():

@@ -51,6 +51,7 @@ def open_ledger(config: Config) -> Store:
     path = sqlite_file(config)
     if path is not None:
         kind = kind_of(os.fsencode(path.parent.resolve()))
+        # SQLite's locks do not hold on NFS and SMB, and its WAL needs memory that all who use it share.
         if kind.network:
             raise LedgerError(Cause("network", kind.name, "LEDGER_NETWORK"))
         integrity.require_whole(path)

@@ -40,6 +40,8 @@ def _one_line(text: str) -> str:
     return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)
 
 
+# A custom robot's token stands in its address, and OAPI takes the app's secret as a query parameter. urllib3
+# quotes the whole address in the messages of its exceptions.
 _IN_ADDRESS: Final = re.compile(r"\b(access_token|appsecret)=[^&\s'\"]+")
 
 
@@ -60,5 +62,5 @@ def log_to_stderr(level: int = logging.INFO) -> None:
     handler = logging.StreamHandler(sys.stderr)
     plain = "JOURNAL_STREAM" in os.environ
     handler.setFormatter(_Formatter("%(message)s" if plain else "%(asctime)s %(message)s"))
-    logger.handlers[:] = [handler]
+    logger.handlers[:] = [handler]  # replaced, not added, or a second call would log everything twice
     logger.setLevel(level)

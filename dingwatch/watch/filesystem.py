@@ -13,6 +13,8 @@ from typing import Final
 
 from dingwatch.model import is_beneath
 
+# Every `fuse.…` counts, too (sshfs, rclone, s3fs); a plain `fuseblk` is a local NTFS or exFAT disk, whose
+# changes all pass through this kernel.
 NETWORK: Final = frozenset(
     {
         "fuse",
@@ -82,6 +84,7 @@ def holding(path: bytes, table: tuple[Mount, ...]) -> Mount:
     """Return the mount that holds a path: the latest at the longest mount point above it."""
     best = Mount(0, b"/", Kind("unknown", network=False))
     for mount in table:
+        # Equal points are mounts on top of each other: the last one is what people see.
         if is_beneath(path, mount.point) and len(mount.point) >= len(best.point):
             best = mount
     return best

@@ -91,6 +91,7 @@ class _Handler(FileSystemEventHandler):
         self._put = put
 
     def dispatch(self, event: FileSystemEvent) -> None:
+        # A move has two paths: one to be found missing, one to be found new.
         for path in {event.src_path, event.dest_path} - {""}:
             raw = os.fsencode(path)
             if raw.startswith(self._prefix) and not event.is_directory:
@@ -182,6 +183,7 @@ class Observer:
                 return
             watch, handler = armed
             self._observer.remove_handler_for_watch(handler, watch)
+            # Folders with one root (for different recipients) share a watch of watchdog's.
             if all(other is not watch and other != watch for other, _ in self._armed.values()):
                 self._observer.unschedule(watch)
 

@@ -37,7 +37,7 @@ def walk(root: Root, prunes: Callable[[bytes], bool]) -> Iterator[Directory]:
     Raises:
         Failure: FolderDown, when the root is not there any more or not the one that was opened.
     """
-    waiting = [b""]
+    waiting = [b""]  # a list, not recursion: people nest directories deeper than Python nests calls
     while waiting:
         path = waiting.pop()
         try:
@@ -60,6 +60,7 @@ def _list(root: Root, path: bytes) -> tuple[list[Entry], list[bytes], list[bytes
         with os.scandir(descriptor) as listing:
             for entry in listing:
                 name = os.fsencode(entry.name)
+                # The listing says what kind an entry is; only regular files cost a stat.
                 if entry.is_dir(follow_symlinks=False):
                     below.append(name)
                 elif entry.is_file(follow_symlinks=False):
