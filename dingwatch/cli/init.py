@@ -18,7 +18,7 @@ from dingwatch.cli.context import Session, command, option
 from dingwatch.cli.dialogue import Dialogue
 from dingwatch.cli.init_config import Choices, config_text, problems_of, write_all
 from dingwatch.cli.online import Meter, address_of, describe_failure, make_client
-from dingwatch.config.assembly import expanded
+from dingwatch.config.assembly import expand_home
 from dingwatch.config.secret import ENVIRONMENT
 from dingwatch.dingtalk import Account, Client, Host, SampleFile
 from dingwatch.model import Failure, Verdict
@@ -109,7 +109,7 @@ def _set_up(talk: Dialogue, target: Target, options: Options) -> None:
 def choose_target(session: Session, environ: Mapping[str, str]) -> Target:
     """Return where the config goes: `-c`, `$DINGWATCH_CONFIG`, else the user's or the system's config."""
     given = session.path or environ.get("DINGWATCH_CONFIG")
-    usual = SERVICE if os.geteuid() == 0 else Path(expanded("~/.config/dingwatch/config.yaml", environ))
+    usual = SERVICE if os.geteuid() == 0 else Path(expand_home("~/.config/dingwatch/config.yaml", environ))
     return Target(Path(os.path.abspath(given or usual)))
 
 
@@ -180,7 +180,7 @@ def _show(talk: Dialogue, finding: Finding) -> None:
 def _folder(talk: Dialogue, choices: Choices) -> str:
     """Ask for a folder until it exists and can be watched; return its absolute path."""
     while True:
-        path = os.path.normpath(expanded(talk.ask(Setup.FOLDER), os.environ))
+        path = os.path.normpath(expand_home(talk.ask(Setup.FOLDER), os.environ))
         if not os.path.isabs(path):
             talk.echo(Problems.RELATIVE)
             continue

@@ -1,4 +1,4 @@
-"""Finds and reads the file, and puts the values together; gathers every problem before it gives up."""
+"""Finds and reads the file, and builds the Config from it; collects all problems before it gives up."""
 
 from __future__ import annotations
 
@@ -9,9 +9,16 @@ from pathlib import Path
 from typing import Any, Final
 
 from dingwatch.config import secret
-from dingwatch.config.checks import ADDRESS_KEYS, Spot, around_state, clashes, is_loopback, missing
+from dingwatch.config.checks import (
+    ADDRESS_KEYS,
+    PartialFolder,
+    find_around_state,
+    find_clashes,
+    find_missing,
+    is_loopback,
+)
 from dingwatch.config.document import LARGEST, Document, parse
-from dingwatch.config.findings import Finding, Place, Unusable, problems
+from dingwatch.config.findings import Finding, KeyPath, UnusableError, render_problems
 from dingwatch.config.links import real_paths
 from dingwatch.config.schema import ConfigShape, DingTalkShape, FolderShape, validate
 from dingwatch.config.values import Config, ConfigError, Delivery, DingTalk, Folder, Pace, Webhook, recipients
@@ -24,12 +31,15 @@ def find(explicit: Path | None, environ: Mapping[str, str]) -> Path:
         return explicit
     if environ.get("DINGWATCH_CONFIG"):
         return Path(environ["DINGWATCH_CONFIG"])
-    places = [Path(expanded("~/.config/dingwatch/config.yaml", environ)), Path("/etc/dingwatch/config.yaml")]
+    places = [
+        Path(expand_home("~/.config/dingwatch/config.yaml", environ)),
+        Path("/etc/dingwatch/config.yaml"),
+    ]
     found = next((place for place in places if place.is_file()), None)
     if found is not None:
         return found
     finding = Finding((), Problems.NO_CONFIG, {"places": ", ".join(map(str, places))})
-    raise ConfigError(problems([finding], {}, environment_language(environ), ()))
+    raise ConfigError(render_problems([finding], {}, environment_language(environ), ()))
 
 
 def load(
@@ -51,12 +61,12 @@ def load(
     try:
         raw, mode = _read(path)
         document = parse(raw)
-    except Unusable as error:
-        found = problems([error.finding], {}, language or environment_language(environ), ())
+    except UnusableError as error:
+        found = render_problems([error.finding], {}, language or environment_language(environ), ())
     else:
-        surroundings = Surroundings(path, mode, environ, language, secret_needed)
-        return assembled(document, surroundings)
-    raise ConfigError(found)  # out here, so that nothing hangs on it as its context
+        surroundings = LoadContext(path, mode, environ, language, secret_needed)
+        return assemble(document, surroundings)
+    raise ConfigError(found)  # outside of the handler: its context could quote a secret
 
 
 def _read(path: Path) -> tuple[bytes, int]:
@@ -66,16 +76,16 @@ def _read(path: Path) -> tuple[bytes, int]:
             return file.read(LARGEST + 1), os.fstat(file.fileno()).st_mode
     except OSError as error:
         finding = Finding((), Problems.UNREADABLE, {"path": path, "reason": error.strerror})
-    raise Unusable(finding)
+    raise UnusableError(finding)
 
 
 _SHORTEST_SCRUBBED: Final = 4
-"""Characters; a shorter secret is none, and to blot it out would garble every sentence."""
+"""Characters. Replacing a shorter one, which is no real secret, would garble every sentence."""
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
-    """The inputs besides the document: its file and that file's mode, the environment, the caller."""
+class LoadContext:
+    """The inputs besides the document: the file's path and mode, the environment, and the caller."""
 
     path: Path
     mode: int
@@ -84,31 +94,35 @@ class Surroundings:
     secret_needed: bool
 
 
-def expanded(path: str, environ: Mapping[str, str]) -> str:
-    """Return a path with its `~` replaced by the home directory of this environment."""
+def expand_home(path: str, environ: Mapping[str, str]) -> str:
+    """Return a path with `~` replaced by the home directory of this environment."""
     home = environ.get("HOME")
     if home and (path == "~" or path.startswith("~/")):
         return home + path[1:]
     return os.path.expanduser(path)
 
 
-def assembled(document: Document, around: Surroundings) -> Config:
+def assemble(document: Document, context: LoadContext) -> Config:
     """Return the configuration, or raise `ConfigError` with every problem."""
     shape, wrong = validate(document)
-    language = around.language or choose_language(shape.language, locale_name(around.environ))
-    reported = {finding.place for finding in document.findings}
-    findings = [*document.findings, *(f for f in wrong if f.place not in reported), *missing(document.tree)]
+    language = context.language or choose_language(shape.language, locale_name(context.environ))
+    reported = {finding.key_path for finding in document.findings}
+    findings = [
+        *document.findings,
+        *(f for f in wrong if f.key_path not in reported),
+        *find_missing(document.tree),
+    ]
 
-    client_secret = _secret(document, shape.dingtalk, around, findings)
-    state_dir, *places = _located(_paths(shape, around.environ), around.environ, findings)
-    wrong_places = {finding.place for finding in findings}
-    spots = [_spot(i, folder, places[i], wrong_places) for i, folder in enumerate(shape.folders)]
-    findings += clashes(spots, document.lines)
-    findings += around_state(spots, state_dir.root) if state_dir else ()
+    client_secret = _secret(document, shape.dingtalk, context, findings)
+    state_dir, *locations = _resolve(_paths(shape, context.environ), context.environ, findings)
+    wrong_keys = {finding.key_path for finding in findings}
+    folders = [_partial_folder(i, folder, locations[i], wrong_keys) for i, folder in enumerate(shape.folders)]
+    findings += find_clashes(folders, document.lines)
+    findings += find_around_state(folders, state_dir.root) if state_dir else ()
 
     if findings or state_dir is None:
-        hidden = _hidden(document.tree, around.environ)
-        raise ConfigError(problems(findings, document.lines, language, hidden))
+        hidden = _possible_secrets(document.tree, context.environ)
+        raise ConfigError(render_problems(findings, document.lines, language, hidden))
     return Config(
         language=language,
         dingtalk=_dingtalk(shape.dingtalk, client_secret),
@@ -117,12 +131,12 @@ def assembled(document: Document, around: Surroundings) -> Config:
         keep=shape.keep,
         delivery=Delivery(**dict(shape.delivery)),
         pace=Pace(**dict(shape.pace)),
-        folders=tuple(_folder(f, place) for f, place in zip(shape.folders, places, strict=True) if place),
+        folders=tuple(_folder(f, real) for f, real in zip(shape.folders, locations, strict=True) if real),
     )
 
 
-def _hidden(tree: Mapping[str, Any], environ: Mapping[str, str]) -> Iterator[str]:
-    """Yield every value that may be a secret, also one that was pasted under the wrong key."""
+def _possible_secrets(tree: Mapping[str, Any], environ: Mapping[str, str]) -> Iterator[str]:
+    """Yield values that may be secrets: a problem must not quote them, whatever key they stand under."""
     dingtalk = tree.get("dingtalk")
     written = dingtalk.get("client_secret") if isinstance(dingtalk, dict) else None
     folders = tree.get("folders")
@@ -141,15 +155,15 @@ def _hidden(tree: Mapping[str, Any], environ: Mapping[str, str]) -> Iterator[str
 
 
 @dataclass(frozen=True, slots=True)
-class _Location:
-    """A path as written, and where it really is."""
+class _RealPath:
+    """A path as written, and the real path that it leads to."""
 
     path: Path
     root: bytes
 
 
-def _paths(shape: ConfigShape, environ: Mapping[str, str]) -> Iterator[tuple[Place, str | None]]:
-    """Yield the state directory and then each folder's path, as written; None where none is."""
+def _paths(shape: ConfigShape, environ: Mapping[str, str]) -> Iterator[tuple[KeyPath, str | None]]:
+    """Yield the state directory and then each folder's path, as written; None for a missing one."""
     # systemd separates several state directories by colons; the first one is the unit's own.
     given = shape.state_dir or environ.get("STATE_DIRECTORY", "").partition(":")[0]
     fallback = "/var/lib/dingwatch" if os.geteuid() == 0 else "~/.local/state/dingwatch"
@@ -158,28 +172,31 @@ def _paths(shape: ConfigShape, environ: Mapping[str, str]) -> Iterator[tuple[Pla
         yield ("folders", index, "path"), folder.path
 
 
-def _located(
-    paths: Iterable[tuple[Place, str | None]], environ: Mapping[str, str], findings: list[Finding]
-) -> list[_Location | None]:
-    """Find where each path really is; None for one that is missing or wrong, which the findings tell."""
+def _resolve(
+    paths: Iterable[tuple[KeyPath, str | None]], environ: Mapping[str, str], findings: list[Finding]
+) -> list[_RealPath | None]:
+    """Resolve each path; None for one that is missing, or wrong and added to the findings."""
     found = [
-        None if written is None else _absolute(place, written, environ, findings) for place, written in paths
+        None if written is None else _expand(key_path, written, environ, findings)
+        for key_path, written in paths
     ]
     roots = iter(real_paths(os.fsencode(path) for path in found if path is not None))
-    return [None if path is None else _Location(path, next(roots)) for path in found]
+    return [None if path is None else _RealPath(path, next(roots)) for path in found]
 
 
-def _absolute(place: Place, written: str, environ: Mapping[str, str], findings: list[Finding]) -> Path | None:
-    path = Path(expanded(written, environ))
+def _expand(
+    key_path: KeyPath, written: str, environ: Mapping[str, str], findings: list[Finding]
+) -> Path | None:
+    path = Path(expand_home(written, environ))
     if not path.is_absolute():  # `~nobody`, or a home directory that is no absolute path
-        findings.append(Finding(place, Problems.RELATIVE))
+        findings.append(Finding(key_path, Problems.RELATIVE))
         return None
     try:
         unusable = b"\0" in os.fsencode(path)
-    except UnicodeEncodeError:  # characters that the locale's encoding does not have
+    except UnicodeEncodeError:  # the locale's encoding lacks a character of it
         unusable = True
     if unusable:
-        findings.append(Finding(place, Problems.CONTROL))
+        findings.append(Finding(key_path, Problems.CONTROL))
         return None
     return path
 
@@ -187,39 +204,39 @@ def _absolute(place: Place, written: str, environ: Mapping[str, str], findings: 
 # --- The secret --------------------------------------------------------------------------------
 
 
-def _secret(document: Document, shape: DingTalkShape, around: Surroundings, findings: list[Finding]) -> str:
-    """Return the secret; where there is none, it is empty and the findings say why.
+def _secret(document: Document, shape: DingTalkShape, context: LoadContext, findings: list[Finding]) -> str:
+    """Return the secret; if there is none, return an empty text and add to the findings why.
 
-    Modes do not matter where both addresses are this machine's own: that secret opens a sandbox only.
+    File modes do not matter if both addresses are on this machine: such a secret opens only a sandbox.
     """
-    sources = _sources(document, shape, around.environ)
+    sources = _sources(document, shape, context.environ)
     guarded = not (is_loopback(shape.api_url) and is_loopback(shape.oapi_url))
-    for place in _secrets(document, sources) if guarded else ():
-        findings += secret.open_to_others(around.path, around.mode, place)
-    if around.secret_needed or len(sources.names) > 1:
+    for key_path in _secret_keys(document, sources) if guarded else ():
+        findings += secret.check_mode(context.path, context.mode, key_path)
+    if context.secret_needed or len(sources.names) > 1:
         found, wrong = secret.read(sources, guarded=guarded)
         findings += wrong
         return found
     return ""
 
 
-def _secrets(document: Document, sources: secret.Sources) -> Iterator[Place]:
-    """Yield where the file itself holds a secret; the first place speaks for all."""
+def _secret_keys(document: Document, sources: secret.Sources) -> Iterator[KeyPath]:
+    """Yield the first key under which the file itself holds a secret; one report of its mode is enough."""
     folders = document.tree.get("folders")
-    addresses: list[Place] = [
+    addresses: list[KeyPath] = [
         ("folders", index, key)
         for index, folder in enumerate(folders if isinstance(folders, list) else ())
         for key in ADDRESS_KEYS
         if isinstance(folder, dict) and folder.get(key) is not None
     ]
-    yield from ([secret.PLACE] if sources.written is not None else addresses)[:1]
+    yield from ([secret.KEY] if sources.written is not None else addresses)[:1]
 
 
 def _sources(document: Document, shape: DingTalkShape, environ: Mapping[str, str]) -> secret.Sources:
-    """Find where the secret is set; that it is set wrongly there has been found already."""
+    """Return the sources of the secret. `validate` has reported values that are wrong in themselves."""
     tree = document.tree.get("dingtalk")
     written = tree if isinstance(tree, dict) else {}
-    file = expanded(shape.client_secret_file or "", environ)
+    file = expand_home(shape.client_secret_file or "", environ)
     return secret.Sources(
         written=None if written.get("client_secret") is None else shape.client_secret or "",
         file=None if written.get("client_secret_file") is None else file,
@@ -231,10 +248,12 @@ def _sources(document: Document, shape: DingTalkShape, environ: Mapping[str, str
 # --- Values ------------------------------------------------------------------------------------
 
 
-def _spot(index: int, folder: FolderShape, place: _Location | None, wrong: Collection[Place]) -> Spot:
-    own = _own_name(place) if place and ("folders", index, "name") not in wrong else None
+def _partial_folder(
+    index: int, folder: FolderShape, real: _RealPath | None, wrong: Collection[KeyPath]
+) -> PartialFolder:
+    own = _own_name(real) if real and ("folders", index, "name") not in wrong else None
     name = folder.name or own
-    return Spot(index, place.root if place else None, name, frozenset(_recipients(folder)))
+    return PartialFolder(index, real.root if real else None, name, frozenset(_recipients(folder)))
 
 
 def _recipients(folder: FolderShape) -> tuple[str, ...]:
@@ -245,11 +264,11 @@ def _webhook(folder: FolderShape) -> Webhook | None:
     return Webhook(folder.webhook, folder.webhook_secret) if folder.webhook else None
 
 
-def _own_name(place: _Location) -> str:
-    """Return the folder's own name; of `/srv/share/..` that is the name of what it leads to."""
-    if place.path.name not in {"", ".."}:
-        return place.path.name
-    return os.fsdecode(place.root).rpartition("/")[2] or "/"
+def _own_name(real: _RealPath) -> str:
+    """Return the directory's own name; `/srv/share/..` is named after the directory it leads to."""
+    if real.path.name not in {"", ".."}:
+        return real.path.name
+    return os.fsdecode(real.root).rpartition("/")[2] or "/"
 
 
 def _dingtalk(shape: DingTalkShape, client_secret: str) -> DingTalk:
@@ -266,15 +285,15 @@ def _dingtalk(shape: DingTalkShape, client_secret: str) -> DingTalk:
 
 
 _NOT_THE_SAME: Final = {"path", "name", "conversation_id", "chat_id", "webhook", "webhook_secret"}
-"""Keys whose value is not the folder's own field of that name."""
+"""Keys of the schema that are no field of the same name and type in Folder."""
 
 
-def _folder(shape: FolderShape, place: _Location) -> Folder:
+def _folder(shape: FolderShape, real: _RealPath) -> Folder:
     same = {key: value for key, value in shape if key not in _NOT_THE_SAME}
     return Folder(
-        path=place.path,
-        root=place.root,
-        name=shape.name or _own_name(place),
+        path=real.path,
+        root=real.root,
+        name=shape.name or _own_name(real),
         conversation_ids=shape.conversation_id or (),
         chat_ids=shape.chat_id,
         webhook=_webhook(shape),

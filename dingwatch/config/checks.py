@@ -1,4 +1,4 @@
-"""Checks of the values in the file: each alone, as validators for `schema`, and several together."""
+"""Checks of the file: validators of single values, for `schema`, and checks of several values together."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from urllib.parse import parse_qs, urlsplit
 from pathspec import GitIgnoreSpec
 from pydantic_core import PydanticCustomError
 
-from dingwatch.config.findings import Finding, Place, line_of, shorten
+from dingwatch.config.findings import Finding, KeyPath, line_of, shorten
 from dingwatch.model import is_beneath
 from dingwatch.pace import Limit
 from dingwatch.texts import Problems
@@ -26,15 +26,15 @@ _DURATION: Final = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,6})?)(ms|s|m|h|d)")
 _PACE: Final = re.compile(r"([1-9][0-9]{0,5})/(s|m)")
 
 
-def refused(text: Problems, **values: object) -> PydanticCustomError:
-    """Return what a validator raises: one of our own sentences, which survives pydantic whole."""
+def make_error(text: Problems, **values: object) -> PydanticCustomError:
+    """Return the error for a validator to raise; pydantic passes the name of the sentence on to `schema`."""
     return PydanticCustomError(text.name, "{sentence}", {"sentence": text.name, **values})
 
 
-def _match(pattern: re.Pattern[str], written: object, otherwise: Problems) -> re.Match[str]:
+def _match(pattern: re.Pattern[str], written: object, problem: Problems) -> re.Match[str]:
     found = pattern.fullmatch(written) if isinstance(written, str) else None
     if found is None:
-        raise refused(otherwise)
+        raise make_error(problem)
     return found
 
 
@@ -61,7 +61,7 @@ class Span:
         """Return the duration in seconds, or refuse it."""
         found = seconds(written)
         if not seconds(self.least) <= found <= seconds(self.most):
-            raise refused(Problems.DURATION_RANGE, least=self.least, most=self.most)
+            raise make_error(Problems.DURATION_RANGE, least=self.least, most=self.most)
         return found
 
 
@@ -75,7 +75,7 @@ class Between:
     def __call__(self, number: int) -> int:
         """Return the number, or refuse it."""
         if not self.least <= number <= self.most:
-            raise refused(Problems.NUMBER_RANGE, least=self.least, most=self.most)
+            raise make_error(Problems.NUMBER_RANGE, least=self.least, most=self.most)
         return number
 
 
@@ -83,7 +83,7 @@ _LONGEST_PATTERN: Final = 1000
 
 
 def is_loopback(url: str) -> bool:
-    """Return whether an address never leaves this machine."""
+    """Return whether an address leads to this machine itself."""
     host = urlsplit(url).hostname or ""
     try:
         return ipaddress.ip_address(host).is_loopback
@@ -91,121 +91,121 @@ def is_loopback(url: str) -> bool:
         return host == "localhost"
 
 
-def filled(text: str) -> str:
-    """Refuse what is blank."""
+def check_text(text: str) -> str:
+    """Refuse a blank text."""
     if not text.strip():
-        raise refused(Problems.EMPTY)
+        raise make_error(Problems.EMPTY)
     return text
 
 
-def absolute(path: str) -> str:
-    """Refuse what depends on where the program was started."""
+def check_path(path: str) -> str:
+    """Refuse a relative path: it would depend on where the program was started."""
     if not path.startswith(("/", "~")):
-        raise refused(Problems.RELATIVE)
+        raise make_error(Problems.RELATIVE)
     return path
 
 
-def url(text: str) -> str:
-    """Return an address without a slash at its end; refuse one that would carry the secret in clear text."""
+def check_url(text: str) -> str:
+    """Return an address without a slash at its end; refuse one over which the secret would go unencrypted."""
     try:
         parts = urlsplit(text)
-        _ = parts.port  # raises when it is no number
+        _ = parts.port  # raises if it is no number
     except ValueError:
-        raise refused(Problems.URL) from None
+        raise make_error(Problems.URL) from None
     plain = parts.hostname and not (parts.query or parts.fragment or "@" in parts.netloc or " " in text)
     if parts.scheme not in {"http", "https"} or not plain:
-        raise refused(Problems.URL)
+        raise make_error(Problems.URL)
     if parts.scheme == "http" and not is_loopback(text):
-        raise refused(Problems.CLEAR_TEXT)
+        raise make_error(Problems.CLEAR_TEXT)
     return text.rstrip("/")
 
 
-def ledger(url: str) -> str:
-    """Refuse databases that the ledger does not speak."""
+def check_ledger(url: str) -> str:
+    """Refuse databases that the ledger does not support."""
     if not url.startswith("postgresql+psycopg://"):
-        raise refused(Problems.LEDGER)
+        raise make_error(Problems.LEDGER)
     return url
 
 
-def conversation(text: str) -> str:
-    """Refuse what is no conversation ID."""
+def check_conversation(text: str) -> str:
+    """Refuse what is no conversation ID, such as a group's name or a chatId."""
     if not text.startswith("cid"):
-        raise refused(Problems.NO_CID)
+        raise make_error(Problems.NO_CID)
     return text
 
 
-def webhook(address: str) -> str:
-    """Refuse what is no custom robot's address; it is never quoted, for it holds the token."""
+def check_webhook(address: str) -> str:
+    """Refuse what is no custom robot's address; the problem never quotes it, because it holds the token."""
     try:
         parts = urlsplit(address)
         tokens = parse_qs(parts.query).get("access_token", [])
     except ValueError:
-        raise refused(Problems.WEBHOOK) from None
+        raise make_error(Problems.WEBHOOK) from None
     if parts.scheme not in {"https", "http"} or not parts.hostname or len(tokens) != 1:
-        raise refused(Problems.WEBHOOK)
+        raise make_error(Problems.WEBHOOK)
     if parts.scheme == "http" and not is_loopback(address):
-        raise refused(Problems.CLEAR_TEXT)
+        raise make_error(Problems.CLEAR_TEXT)
     return address
 
 
 FIELDS: Final = ("name", "size", "folder", "path", "change")
-"""What a message's template may name."""
+"""The fields that a caption's template may use."""
 
 
-def template(text: str) -> str:
-    """Refuse a template that names what there is not."""
+def check_template(text: str) -> str:
+    """Refuse a template with unknown fields."""
     try:
-        fields = list(Formatter().parse(filled(text)))
+        fields = list(Formatter().parse(check_text(text)))
     except ValueError:
-        raise refused(Problems.TEMPLATE, fields=", ".join(FIELDS)) from None
+        raise make_error(Problems.TEMPLATE, fields=", ".join(FIELDS)) from None
     if any(name is not None and (name not in FIELDS or spec or turn) for _, name, spec, turn in fields):
-        raise refused(Problems.TEMPLATE, fields=", ".join(FIELDS))
+        raise make_error(Problems.TEMPLATE, fields=", ".join(FIELDS))
     return text
 
 
-def one_or_more(written: object) -> object:
-    """Return one value or a list of them as a tuple."""
+def wrap(written: object) -> object:
+    """Return a list as a tuple, and a single value as a tuple of one."""
     return tuple(written) if isinstance(written, list) else (written,)
 
 
-def distinct(conversations: tuple[str, ...]) -> tuple[str, ...]:
-    """Refuse no conversation at all, and one twice."""
+def check_conversations(conversations: tuple[str, ...]) -> tuple[str, ...]:
+    """Refuse an empty list, and repeated conversations."""
     if not conversations:
-        raise refused(Problems.NO_CONVERSATION)
-    return once(conversations)
+        raise make_error(Problems.NO_CONVERSATION)
+    return check_unique(conversations)
 
 
-def once(recipients: tuple[str, ...]) -> tuple[str, ...]:
-    """Refuse one that is there twice."""
+def check_unique(recipients: tuple[str, ...]) -> tuple[str, ...]:
+    """Refuse repeated recipients."""
     for most, number in Counter(recipients).most_common(1):
         if number > 1:
-            raise refused(Problems.SAME_CONVERSATION, written=shorten(most))
+            raise make_error(Problems.SAME_CONVERSATION, written=shorten(most))
     return recipients
 
 
-def listed(written: object) -> object:
-    """Return a list as a tuple; an empty key is an empty list."""
+def check_list(written: object) -> object:
+    """Return a list as a tuple; a key without a value is an empty list."""
     if not isinstance(written, list | None):
-        raise refused(Problems.NOT_LIST)
+        raise make_error(Problems.NOT_LIST)
     return tuple(written or ())
 
 
-def pattern(text: str) -> str:
+def check_pattern(text: str) -> str:
     """Refuse what is no gitignore pattern, or one without effect."""
     if text.startswith("#"):
-        raise refused(Problems.PATTERN_COMMENT, written=shorten(text))
+        raise make_error(Problems.PATTERN_COMMENT, written=shorten(text))
     try:
         compiled = GitIgnoreSpec.from_lines([text] if len(text) <= _LONGEST_PATTERN else []).patterns
         useful = any(each.include is not None for each in compiled)
     except (ValueError, re.error):
         useful = False
     if not useful:
-        raise refused(Problems.PATTERN, written=shorten(text))
+        raise make_error(Problems.PATTERN, written=shorten(text))
     if (several := patterns_in(text)) != [text]:
-        patterns = ", ".join(map(_quoted, several[:4]))
-        raise refused(Problems.PATTERN_LIST, written=shorten(text), patterns=patterns)
-    if (unix := _as_on_unix(text)) != text:
-        raise refused(Problems.PATTERN_PATH, written=shorten(text), pattern=_quoted(unix))
+        patterns = ", ".join(map(_quote, several[:4]))
+        raise make_error(Problems.PATTERN_LIST, written=shorten(text), patterns=patterns)
+    if (unix := _translate_windows_path(text)) != text:
+        raise make_error(Problems.PATTERN_PATH, written=shorten(text), pattern=_quote(unix))
     return text
 
 
@@ -244,32 +244,32 @@ def _is_list(parts: Sequence[str], separator: str) -> bool:
     return any(map(_EXTENSION.fullmatch, parts[:-1])) or (beside and (wild > 1 or file or separator == _RARE))
 
 
-def _as_on_unix(text: str) -> str:
+def _translate_windows_path(text: str) -> str:
     r"""Return a pattern as gitignore writes it: without the backslash of `drafts\*.pdf`, the dot of `./a`."""
     slashes = re.sub(r"\\(?=\w)|(?<=\w)\\(?=\*\.)", "/", text)
     return re.sub(r"^(!?)(\.\.?/)+", r"\1/", slashes)
 
 
-def _quoted(pattern: str) -> str:
+def _quote(pattern: str) -> str:
     return f'"{shorten(pattern)}"'
 
 
 @dataclass(frozen=True, slots=True)
-class Spot:
-    """The facts known of one folder, however much else is wrong with it."""
+class PartialFolder:
+    """The facts known of one folder, whatever else is wrong with it."""
 
     index: int
     root: bytes | None
     name: str | None
     recipients: frozenset[str]
 
-    def place(self, key: str) -> Place:
-        """Return where one of its keys stands."""
-        return ("folders", self.index, key)
+    def key(self, name: str) -> KeyPath:
+        """Return the key path of one of its keys."""
+        return ("folders", self.index, name)
 
 
-def missing(tree: Mapping[str, Any]) -> Iterator[Finding]:
-    """Find the keys that are needed and not there, or empty."""
+def find_missing(tree: Mapping[str, Any]) -> Iterator[Finding]:
+    """Yield the required keys that are missing or empty."""
     for section in ("dingtalk", "folders"):
         if section not in tree:
             yield Finding((section,), Problems.MISSING)
@@ -301,25 +301,25 @@ def _missing_in_folder(index: int, folder: Mapping[str, Any]) -> Iterator[Findin
         yield Finding(("folders", index, "webhook_secret"), Problems.WEBHOOK_NONE)
 
 
-def clashes(spots: Sequence[Spot], lines: Mapping[Place, int]) -> Iterator[Finding]:
-    """Find names that are not unique, and paths that would send a file twice to one conversation."""
-    for earlier, later in combinations(spots, 2):
+def find_clashes(folders: Sequence[PartialFolder], lines: Mapping[KeyPath, int]) -> Iterator[Finding]:
+    """Yield names that are not unique, and paths that would send a file twice to one conversation."""
+    for earlier, later in combinations(folders, 2):
         if later.name is not None and later.name == earlier.name:
-            line = line_of(earlier.place("name"), lines)
+            line = line_of(earlier.key("name"), lines)
             values: dict[str, object] = {"name": shorten(later.name), "first": line}
-            yield Finding(later.place("name"), Problems.SAME_NAME, values)
+            yield Finding(later.key("name"), Problems.SAME_NAME, values)
         common = earlier.recipients & later.recipients
         if common and earlier.root and later.root and overlap(earlier.root, later.root):
-            values = {"first": line_of(earlier.place("path"), lines), "conversation": shorten(min(common))}
-            yield Finding(later.place("path"), Problems.OVERLAP, values)
+            values = {"first": line_of(earlier.key("path"), lines), "conversation": shorten(min(common))}
+            yield Finding(later.key("path"), Problems.OVERLAP, values)
 
 
-def around_state(spots: Sequence[Spot], state_dir: bytes) -> Iterator[Finding]:
-    """Find folders that hold the ledger or lie beside it: dingwatch would send its own files."""
-    for spot in spots:
-        if spot.root and overlap(spot.root, state_dir):
+def find_around_state(folders: Sequence[PartialFolder], state_dir: bytes) -> Iterator[Finding]:
+    """Yield folders that overlap with `state_dir`: dingwatch would send its own ledger."""
+    for folder in folders:
+        if folder.root and overlap(folder.root, state_dir):
             values = {"state_dir": state_dir.decode("utf-8", "backslashreplace")}
-            yield Finding(spot.place("path"), Problems.AROUND_STATE, values)
+            yield Finding(folder.key("path"), Problems.AROUND_STATE, values)
 
 
 def overlap(one: bytes, other: bytes) -> bool:

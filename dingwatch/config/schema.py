@@ -1,7 +1,7 @@
-"""Which keys there are, what each may hold, and its default. The one place that knows them all.
+"""The schema: all keys, what each may hold, and its default.
 
-Nothing is required in here: a missing key is found in the document (`checks`), so that one mistake does
-not hide the others.
+No key is required here, because pydantic would then report the missing key alone and none of the other
+mistakes in its section. `checks.find_missing` reports missing keys.
 """
 
 from __future__ import annotations
@@ -17,23 +17,23 @@ from pydantic_core import ErrorDetails
 from dingwatch.config import checks
 from dingwatch.config.checks import Between, Span, pace
 from dingwatch.config.document import Document
-from dingwatch.config.findings import Finding, Place, shorten
+from dingwatch.config.findings import Finding, KeyPath, shorten
 from dingwatch.pace import Limit
 from dingwatch.texts import Problems
 
 _AGES: Final = "36500d"
 
 
-Word = Annotated[str, AfterValidator(checks.filled)]
-Location = Annotated[str, AfterValidator(checks.filled), AfterValidator(checks.absolute)]
-Url = Annotated[str, AfterValidator(checks.url)]
-Conversation = Annotated[str, AfterValidator(checks.conversation)]
+Word = Annotated[str, AfterValidator(checks.check_text)]
+Location = Annotated[str, AfterValidator(checks.check_text), AfterValidator(checks.check_path)]
+Url = Annotated[str, AfterValidator(checks.check_url)]
+Conversation = Annotated[str, AfterValidator(checks.check_conversation)]
 Conversations = Annotated[
-    tuple[Conversation, ...], BeforeValidator(checks.one_or_more), AfterValidator(checks.distinct)
+    tuple[Conversation, ...], BeforeValidator(checks.wrap), AfterValidator(checks.check_conversations)
 ]
-Words = Annotated[tuple[Word, ...], BeforeValidator(checks.one_or_more), AfterValidator(checks.once)]
+Words = Annotated[tuple[Word, ...], BeforeValidator(checks.wrap), AfterValidator(checks.check_unique)]
 Patterns = Annotated[
-    tuple[Annotated[str, AfterValidator(checks.pattern)], ...], BeforeValidator(checks.listed)
+    tuple[Annotated[str, AfterValidator(checks.check_pattern)], ...], BeforeValidator(checks.check_list)
 ]
 Rate = Annotated[Limit, BeforeValidator(pace)]
 
@@ -77,7 +77,7 @@ class FolderShape(_Shape):
     conversation_id: Conversations | None = None
     user_ids: Words = ()
     chat_id: Words = ()
-    webhook: Annotated[str, AfterValidator(checks.webhook)] | None = None
+    webhook: Annotated[str, AfterValidator(checks.check_webhook)] | None = None
     webhook_secret: Word | None = None
     name: Word | None = None
     recursive: bool = True
@@ -90,7 +90,7 @@ class FolderShape(_Shape):
     large_files: Literal["drive", "notice", "fail"] = "drive"
     send_as: Literal["file", "image", "notice"] = "file"
     notice_location: Word | None = None
-    message: Annotated[str, AfterValidator(checks.template)] | None = None
+    message: Annotated[str, AfterValidator(checks.check_template)] | None = None
     hold_over: Annotated[int, AfterValidator(Between(0, 10**9))] | None = 1000
     watch: Literal["auto", "inotify", "poll"] = "auto"
     poll_interval: Annotated[float, BeforeValidator(Span("10ms", "1h"))] = 5.0
@@ -103,7 +103,7 @@ class ConfigShape(_Shape):
     language: Literal["auto", "zh", "en"] = "auto"
     dingtalk: DingTalkShape = DingTalkShape()
     state_dir: Location | None = None
-    ledger: Annotated[str, AfterValidator(checks.ledger)] | None = None
+    ledger: Annotated[str, AfterValidator(checks.check_ledger)] | None = None
     keep: Annotated[float, BeforeValidator(Span("1ms", _AGES))] = 400 * 86400.0
     delivery: DeliveryShape = DeliveryShape()
     pace: PaceShape = PaceShape()
@@ -117,11 +117,11 @@ SECTIONS: Final[Mapping[str, type[_Shape]]] = {
     "pace": PaceShape,
     "folders[]": FolderShape,
 }
-"""Every mapping of the file and the keys that it may have."""
+"""Every mapping of the file, with the keys that it may have."""
 
 
 def validate(document: Document) -> tuple[ConfigShape, list[Finding]]:
-    """Return what is usable of the document, and what is wrong with the rest of it."""
+    """Return the document's valid values, with defaults for the others, and what is wrong with those."""
     try:
         return ConfigShape.model_validate(document.tree), []
     except ValidationError as error:
@@ -132,9 +132,9 @@ def validate(document: Document) -> tuple[ConfigShape, list[Finding]]:
     return ConfigShape.model_validate(rest), [_finding(each, document) for each in errors]
 
 
-def _cut(tree: dict[str, Any], place: Place) -> None:
-    """Take the key out that holds this place; a folder that is no mapping becomes an empty one."""
-    *way, last = place
+def _cut(tree: dict[str, Any], key_path: KeyPath) -> None:
+    """Remove the key of an invalid value; a folder that is no mapping becomes an empty one."""
+    *way, last = key_path
     while isinstance(last, int) and way != ["folders"]:
         *way, last = way
     within: Any = tree
@@ -152,42 +152,42 @@ _KINDS: Final = {
     "list_type": Problems.NOT_LIST,
     "model_type": Problems.NOT_MAPPING,
 }
-"""What pydantic calls a value of the wrong kind; the two that need more are in `_finding`."""
+"""Pydantic's error types for values of the wrong type; `_finding` has the two that need more."""
 
 
 def _finding(error: ErrorDetails, document: Document) -> Finding:
-    place, kind, context = error["loc"], error["type"], error.get("ctx", {})
-    if place not in document.lines and isinstance(place[-1], int):
-        place = place[:-1]  # the one value that may stand for a list of one
+    key_path, kind, context = error["loc"], error["type"], error.get("ctx", {})
+    if key_path not in document.lines and isinstance(key_path[-1], int):
+        key_path = key_path[:-1]  # `conversation_id: X` without a list: pydantic names the item in our tuple
     if kind in Problems.__members__:
         values = {name: value for name, value in context.items() if name != "sentence"}
-        return Finding(place, Problems[kind], values)
+        return Finding(key_path, Problems[kind], values)
     if kind == "extra_forbidden":
-        return Finding(place, Problems.UNKNOWN, {"nearest": _nearest(place)})
+        return Finding(key_path, Problems.UNKNOWN, {"nearest": _nearest(key_path)})
     if kind == "literal_error":
         choices = str(context["expected"]).replace(" or ", ", ").replace("'", "")
-        return Finding(place, Problems.CHOICE, {"choices": choices})
+        return Finding(key_path, Problems.CHOICE, {"choices": choices})
     if kind == "string_type":
-        return _no_text(place, document)
-    return Finding(place, _KINDS.get(kind, Problems.WRONG))
+        return _explain_non_text(key_path, document)
+    return Finding(key_path, _KINDS.get(kind, Problems.WRONG))
 
 
-def _no_text(place: Place, document: Document) -> Finding:
-    """Describe why something is no text for YAML although it may look like one; never quote a secret."""
-    written = document.written.get(place)
+def _explain_non_text(key_path: KeyPath, document: Document) -> Finding:
+    """Explain why YAML reads a value as something other than text; never quote a secret."""
+    written = document.written.get(key_path)
     if written is None:
-        return Finding(place, Problems.NOT_TEXT)
-    if "client_secret" in place:
-        return Finding(place, Problems.SECRET_NOT_TEXT)
+        return Finding(key_path, Problems.NOT_TEXT)
+    if "client_secret" in key_path:
+        return Finding(key_path, Problems.SECRET_NOT_TEXT)
     if written in {"", "~", "null"}:
-        return Finding(place, Problems.NOTHING)
-    return Finding(place, Problems.NUMBER_FOR_TEXT, {"written": shorten(written)})
+        return Finding(key_path, Problems.NOTHING)
+    return Finding(key_path, Problems.NUMBER_FOR_TEXT, {"written": shorten(written)})
 
 
-def _nearest(place: Place) -> str:
-    """Name the key that was most likely meant."""
-    section = "folders[]" if place[0] == "folders" else str(place[0]) if len(place) > 1 else ""
-    key, known = str(place[-1])[:60], list(SECTIONS[section].model_fields)
+def _nearest(key_path: KeyPath) -> str:
+    """Return the key that was most likely meant."""
+    section = "folders[]" if key_path[0] == "folders" else str(key_path[0]) if len(key_path) > 1 else ""
+    key, known = str(key_path[-1])[:60], list(SECTIONS[section].model_fields)
     close = difflib.get_close_matches(key, known, 1)
     elsewhere = [f"{name}.{key}".lstrip(".") for name, shape in SECTIONS.items() if key in shape.model_fields]
     return (close or elsewhere or difflib.get_close_matches(key, known, 1, 0.0))[0]

@@ -1,4 +1,4 @@
-"""The client secret: from exactly one place, and from none that others can read."""
+"""The client secret: read from exactly one source, and from no file that others can read."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from dingwatch.config.findings import Finding, Place
+from dingwatch.config.findings import Finding, KeyPath
 from dingwatch.texts import Problems
 
 ENVIRONMENT: Final = "DINGWATCH_CLIENT_SECRET"
-PLACE: Final[Place] = ("dingtalk", "client_secret")
-_FILE_PLACE: Final[Place] = ("dingtalk", "client_secret_file")
+KEY: Final[KeyPath] = ("dingtalk", "client_secret")
+_FILE_KEY: Final[KeyPath] = ("dingtalk", "client_secret_file")
 _LARGEST: Final = 4096
 _OTHERS: Final = stat.S_IRGRP | stat.S_IWGRP | stat.S_IROTH | stat.S_IWOTH
 
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """The places where a secret is set; None where it is not."""
+    """The sources of the secret; None where it is not set."""
 
     written: str | None
     file: str | None
@@ -31,7 +31,7 @@ class Sources:
 
     @property
     def names(self) -> list[str]:
-        """Those that are set, as people know them."""
+        """The sources that are set, by the names that people know."""
         named = {
             "client_secret": self.written,
             "client_secret_file": self.file,
@@ -42,47 +42,47 @@ class Sources:
 
 
 def credential(environ: Mapping[str, str]) -> Path | None:
-    """Return the file of the systemd credential, when there is one."""
+    """Return the file of the systemd credential, if there is one."""
     directory = environ.get("CREDENTIALS_DIRECTORY")
     path = Path(directory, "client_secret") if directory else None
     return path if path is not None and path.exists() else None
 
 
 def read(sources: Sources, *, guarded: bool) -> tuple[str, list[Finding]]:
-    """Return the secret, or why there is none; `guarded` refuses files that others can read."""
+    """Return the secret, or why there is none; with `guarded`, refuse files that others can read."""
     names = sources.names
     if len(names) > 1:
-        return "", [Finding(PLACE, Problems.SECRET_TWICE, {"places": ", ".join(names)})]
+        return "", [Finding(KEY, Problems.SECRET_TWICE, {"places": ", ".join(names)})]
     if sources.credential is not None:
-        # systemd keeps it where only this service can look, whatever its mode says.
-        return _content(sources.credential, PLACE, guarded=False)
+        # Only the service can enter systemd's credentials directory, so the file's mode does not matter.
+        return _content(sources.credential, KEY, guarded=False)
     if sources.file is not None:
-        # An empty one was refused before, as a path.
-        return _content(Path(sources.file), _FILE_PLACE, guarded=guarded) if sources.file else ("", [])
+        # The schema has reported an empty path already.
+        return _content(Path(sources.file), _FILE_KEY, guarded=guarded) if sources.file else ("", [])
     found = sources.written if sources.written is not None else sources.environment
-    return found or "", [] if found is not None else [Finding(PLACE, Problems.SECRET_NONE)]
+    return found or "", [] if found is not None else [Finding(KEY, Problems.SECRET_NONE)]
 
 
-def open_to_others(path: Path, mode: int, place: Place) -> list[Finding]:
-    """Return what to do about a file with a secret that others can read."""
+def check_mode(path: Path, mode: int, key_path: KeyPath) -> list[Finding]:
+    """Find a file with a secret that others can read or write."""
     if not mode & _OTHERS:
         return []
     command = f"chmod 600 {shlex.quote(str(path))}"
-    return [Finding(place, Problems.SECRET_OPEN, {"path": path, "command": command})]
+    return [Finding(key_path, Problems.SECRET_OPEN, {"path": path, "command": command})]
 
 
-def _content(path: Path, place: Place, *, guarded: bool) -> tuple[str, list[Finding]]:
+def _content(path: Path, key_path: KeyPath, *, guarded: bool) -> tuple[str, list[Finding]]:
     try:
         with path.open("rb") as file:
             mode = os.fstat(file.fileno()).st_mode
             content = file.read(_LARGEST + 1)
         text = content.decode("utf-8").strip()
     except OSError as error:
-        return "", [Finding(place, Problems.SECRET_UNREADABLE, {"path": path, "reason": error.strerror})]
+        return "", [Finding(key_path, Problems.SECRET_UNREADABLE, {"path": path, "reason": error.strerror})]
     except ValueError:
-        return "", [Finding(place, Problems.SECRET_STRANGE, {"path": path})]
-    if guarded and (exposed := open_to_others(path, mode, place)):
+        return "", [Finding(key_path, Problems.SECRET_STRANGE, {"path": path})]
+    if guarded and (exposed := check_mode(path, mode, key_path)):
         return "", exposed
     if not text or not text.isprintable() or len(content) > _LARGEST:
-        return "", [Finding(place, Problems.SECRET_STRANGE, {"path": path})]
+        return "", [Finding(key_path, Problems.SECRET_STRANGE, {"path": path})]
     return text, []

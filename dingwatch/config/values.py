@@ -1,4 +1,4 @@
-"""The configuration as the rest of dingwatch sees it: frozen values, or the problems found."""
+"""The configuration as the rest of dingwatch sees it: frozen values, or the problems of the file."""
 
 from __future__ import annotations
 
