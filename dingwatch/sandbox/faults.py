@@ -1,5 +1,6 @@
 """Faults to order: what goes wrong, at which API, how often. Only the bookkeeping; `faulty` acts them out."""
 
+import json
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
@@ -24,8 +25,13 @@ class FaultKind(StrEnum):
     SLOW_ANSWER = "slow_answer"  # `seconds` after the effect
     ENDLESS = "endless"  # a body that never ends, a block every `seconds`
     HUGE = "huge"  # a body of 64 MiB blanks with its Content-Length
+    REPLACE = "replace"  # the effect happens, and `field` of its answer holds `value`
+    REMOVE = "remove"  # the effect happens, and its answer has no `field`
     IP_NOT_ALLOWED = "ip_not_allowed"  # 403 …IpNotInWhiteList, 60020
     NO_PERMISSION = "no_permission"  # 403 …AccessTokenPermissionDenied with requiredScopes, 60011
+
+
+ALTERING = frozenset({FaultKind.REPLACE, FaultKind.REMOVE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +48,9 @@ class Fault:
         code: instead of the kind's own code (new host) or errcode (legacy).
         status: instead of the kind's own HTTP status.
         message: instead of the kind's own message.
+        field: for `replace` and `remove`: names and list positions with dots between them, as in
+            `headerSignatureInfo.resourceUrls.0`; for `replace` also empty: the whole answer.
+        value: for `replace`: any JSON value, lone surrogates and huge numbers included.
     """
 
     api: str
@@ -52,6 +61,8 @@ class Fault:
     code: str | int | None = None
     status: int | None = None
     message: str | None = None
+    field: str = ""
+    value: object = None
 
     def __post_init__(self) -> None:
         if self.times is not None and self.times < 1:
@@ -60,6 +71,14 @@ class Fault:
             raise ValueError("after and seconds must not be negative")
         if self.status is not None and not 200 <= self.status <= 599:  # noqa: PLR2004 -- HTTP's own numbers
             raise ValueError("status must be an HTTP status from 200 to 599")
+        if (self.field or self.value is not None) and self.kind not in ALTERING:
+            raise ValueError("field and value must come with replace or remove")
+        if self.kind is FaultKind.REMOVE and not self.field:
+            raise ValueError("remove must name a field")
+        try:
+            json.dumps(self.value)
+        except (TypeError, ValueError, RecursionError):
+            raise ValueError("value must be a JSON value") from None
 
 
 # What each field may hold when it comes as JSON. bool is an int to Python and is refused by name.
@@ -72,6 +91,7 @@ _JSON_TYPES: Mapping[str, tuple[type, ...]] = {
     "code": (str, int, type(None)),
     "status": (int, type(None)),
     "message": (str, type(None)),
+    "field": (str,),
 }
 
 
@@ -84,9 +104,11 @@ def fault_from_json(document: object) -> Fault:
     if not isinstance(document, dict):
         raise ValueError("a fault is a JSON object")  # noqa: TRY004 -- one sort of error for all bad input
     for name, value in document.items():
+        if name == "value":
+            continue  # any JSON will do
         types = _JSON_TYPES.get(name)
         if types is None:
-            raise ValueError(f"unknown key {name!r}; known: {', '.join(_JSON_TYPES)}")
+            raise ValueError(f"unknown key {name!r}; known: {', '.join(_JSON_TYPES)}, value")
         if isinstance(value, bool) or not isinstance(value, types):
             raise ValueError(f"{name}: {value!r} has the wrong type")  # noqa: TRY004 -- as above
     if "api" not in document or "kind" not in document:

@@ -1,20 +1,21 @@
 """Acts a fault out on one call."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 
 from aiohttp import web
 
 from dingwatch.sandbox import refusals
 from dingwatch.sandbox.answers import Family, Refusal, refused
-from dingwatch.sandbox.faults import Fault, FaultKind
+from dingwatch.sandbox.faults import ALTERING, Fault, FaultKind
 from dingwatch.sandbox.gateway import Api, Call, answer, drain, receive
 from dingwatch.sandbox.world import World
 
 _BLANKS = b" " * 65536
 _HUGE_BLOCKS = 1024  # × 64 KiB = 64 MiB
 
-_EFFECTIVE = frozenset({FaultKind.CUT_AFTER, FaultKind.SLOW, FaultKind.SLOW_ANSWER})
+_EFFECTIVE = frozenset({FaultKind.CUT_AFTER, FaultKind.SLOW, FaultKind.SLOW_ANSWER, *ALTERING})
 _SECONDS_LATER = frozenset({FaultKind.SLOW_ANSWER, FaultKind.ENDLESS})
 
 _HTML = """<!DOCTYPE html>
@@ -45,7 +46,7 @@ async def _struck(api: Api, call: Call, fault: Fault) -> web.StreamResponse:
     match fault.kind:
         case FaultKind.CUT_BEFORE:
             return _cut(call.request)
-        case FaultKind.CUT_AFTER | FaultKind.SLOW | FaultKind.SLOW_ANSWER:
+        case kind if kind in _EFFECTIVE:
             return await _effective(api, call, fault)
         case FaultKind.TOKEN_DEAD:
             return await _token_dead(api, call, fault)
@@ -62,7 +63,44 @@ async def _effective(api: Api, call: Call, fault: Fault) -> web.StreamResponse:
     response = await answer(api, call)
     if fault.kind is FaultKind.SLOW_ANSWER:
         await asyncio.sleep(fault.seconds)
+    if fault.kind in ALTERING:
+        return _altered(api, response, fault)
     return _cut(call.request) if fault.kind is FaultKind.CUT_AFTER else response
+
+
+def _altered(api: Api, response: web.StreamResponse, fault: Fault) -> web.StreamResponse:
+    """The answer with one field changed; what is no JSON, as a file, is left alone.
+
+    A field that cannot be is a slip of whoever ordered the fault, and says so.
+    """
+    if not isinstance(response, web.Response) or response.content_type != "application/json":
+        return response
+    try:
+        document = _alter(response.text or "", fault)
+    except (LookupError, TypeError, ValueError):
+        return web.Response(status=500, text=f"the answer of {api.name} has no {fault.field}")
+    response.body = json.dumps(document).encode()  # ASCII: a lone surrogate goes out as its escape
+    response.set_status(fault.status or response.status)
+    return response
+
+
+def _alter(text: str, fault: Fault) -> object:
+    """The JSON text as a document whose field is replaced or removed."""
+    if not fault.field:
+        return fault.value
+    *path, last = fault.field.split(".")
+    holder = document = json.loads(text)
+    for name in path:
+        holder = holder[_key(holder, name)]
+    if fault.kind is FaultKind.REMOVE:
+        del holder[_key(holder, last)]
+    else:
+        holder[_key(holder, last)] = fault.value
+    return document
+
+
+def _key(holder: object, name: str) -> str | int:
+    return int(name) if isinstance(holder, list) else name
 
 
 def _cut(request: web.Request) -> web.Response:

@@ -27,8 +27,11 @@ def test_faults_over_http(peer: Peer, sandbox: Sandbox) -> None:
     assert peer.post("/sandbox/faults", order).status_code == 201
     assert sandbox.faults() == (Fault("media/upload", FaultKind.CUT_AFTER, times=None, seconds=1),)
     assert peer.get("/sandbox/faults").json() == [
-        {**order, "after": 0, "code": None, "status": None, "message": None}
+        {**order, "after": 0, "code": None, "status": None, "message": None, "field": "", "value": None}
     ]
+    altering = {"api": "gettoken", "kind": "replace", "field": "access_token", "value": True}
+    assert peer.post("/sandbox/faults", altering).status_code == 201
+    assert peer.get("/gettoken").json()["access_token"] is True
     assert peer.session.delete(sandbox.url + "/sandbox/faults", timeout=10).json() == {"faults": 0}
     assert sandbox.faults() == ()
 

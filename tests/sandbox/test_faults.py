@@ -9,6 +9,7 @@ import pytest
 import requests
 
 from dingwatch.sandbox import Fault, FaultKind, Sandbox
+from tests.sandbox.drives import Drive
 
 if TYPE_CHECKING:
     from tests.sandbox.conftest import Peer
@@ -150,6 +151,60 @@ def test_bodies_that_do_not_end(peer: Peer, sandbox: Sandbox) -> None:
             assert answer.raw.read(65536) == b" " * 65536
 
 
+@pytest.mark.parametrize("value", [None, 7, 10**400, "", "\ud800", "a\x00b", [], {"deep": [{}]}, True])
+def test_a_replaced_field(peer: Peer, sandbox: Sandbox, value: object) -> None:
+    """The call has its effect, and one field of its answer holds what the fault wants; the rest stays."""
+    sandbox.inject(Fault("media/upload", FaultKind.REPLACE, field="media_id", value=value))
+    answer = peer.upload()
+    assert answer.json()["media_id"] == value
+    assert answer.json().keys() == {"errcode", "errmsg", "type", "media_id", "created_at"}
+    assert len(sandbox.uploads()) == 1
+    assert peer.upload().json()["media_id"] == sandbox.uploads()[1].media_id
+
+
+def test_fields_within(peer: Peer, sandbox: Sandbox) -> None:
+    """A field may lie within objects and lists, be new, or be the whole answer, also that of a refusal."""
+    drive = Drive(peer)
+    sandbox.inject(
+        Fault("storage/uploadInfos", FaultKind.REPLACE, field="headerSignatureInfo.resourceUrls.0", value=7)
+    )
+    info = drive.info()["headerSignatureInfo"]
+    assert (info["resourceUrls"][0], info["expirationSeconds"]) == (7, 900)
+    faults: tuple[tuple[str, object, object], ...] = (
+        ("status", 1111, {"errcode": 40035, "errmsg": "缺少参数 corpid or appkey", "status": 1111}),
+        ("errcode", "0", {"errcode": "0", "errmsg": "缺少参数 corpid or appkey"}),
+        ("", [], []),
+    )
+    for field, value, expected in faults:
+        sandbox.inject(Fault("gettoken", FaultKind.REPLACE, field=field, value=value, status=502))
+        answer = peer.get("/gettoken")
+        assert (answer.status_code, answer.json()) == (502, expected)
+
+
+def test_a_removed_field(peer: Peer, sandbox: Sandbox) -> None:
+    """A field, or a member of a list, can be missing from the answer."""
+    sandbox.inject(Fault(SEND, FaultKind.REMOVE, field="processQueryKey"))
+    assert peer.send(peer.media_id()).json() == {}
+    assert len(sandbox.messages(sandbox.conversations[0].id)) == 1
+    robots = "robot/groups/robots/query"
+    sandbox.inject(Fault(robots, FaultKind.REMOVE, field="chatbotInstanceVOList.0"))
+    answer = peer.call("POST", f"/v1.0/{robots}", {"openConversationId": sandbox.conversations[0].id})
+    assert answer.json() == {"chatbotInstanceVOList": []}
+
+
+def test_a_field_that_is_not_there(peer: Peer, sandbox: Sandbox) -> None:
+    """An order for a field that the answer cannot have is shown to whoever wrote it; a file is left alone."""
+    sandbox.inject(Fault("gettoken", FaultKind.REPLACE, field="token.value", value=1))
+    sandbox.inject(Fault("gettoken", FaultKind.REMOVE, field="token"))
+    for field in ("token.value", "token"):
+        answer = peer.get("/gettoken")
+        assert (answer.status_code, answer.text) == (500, f"the answer of gettoken has no {field}")
+    media_id = peer.media_id()
+    sandbox.inject(Fault("media/get", FaultKind.REPLACE, field="errcode", value=1))
+    content = peer.get("/media/get", access_token=peer.legacy_token(), media_id=media_id).content
+    assert content == b"%PDF-1.7"
+
+
 def test_script(peer: Peer, sandbox: Sandbox) -> None:
     """Faults are taken in order, each `times` often, `after` calls that pass."""
     sandbox.inject(Fault("gettoken", FaultKind.ERROR, code=1, times=2, after=1))
@@ -178,9 +233,20 @@ def test_dead_token(peer: Peer, sandbox: Sandbox) -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"times": 0}, {"after": -1}, {"seconds": -1.0}, {"seconds": float("nan")}, {"status": 99}]
+    "wrong",
+    [
+        {"times": 0},
+        {"after": -1},
+        {"seconds": -1.0},
+        {"seconds": float("nan")},
+        {"status": 99},
+        {"field": "errcode"},
+        {"value": 1},
+        {"kind": FaultKind.REMOVE},
+        {"kind": FaultKind.REPLACE, "value": {1, 2}},
+    ],
 )
-def test_impossible_faults(wrong: dict[str, float]) -> None:
+def test_impossible_faults(wrong: dict[str, object]) -> None:
     """A fault that makes no sense is refused when it is made."""
     with pytest.raises(ValueError, match="must"):
-        Fault("gettoken", FaultKind.ERROR, **wrong)  # type: ignore[arg-type]
+        Fault(**{"api": "gettoken", "kind": FaultKind.ERROR, **wrong})  # type: ignore[arg-type]
