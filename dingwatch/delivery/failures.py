@@ -68,7 +68,7 @@ def fail(tick: TickContext, job: Job, raw: Verdict) -> None:
         pauses.save_learned_rates(tick.state.store, tick.connection, lessons)
     match job:
         case Begin() | Put() | Commit() if not drives.is_current(tick, job):
-            pass  # its claim was given up meanwhile
+            pass  # three parts were out, and the first that failed has given up the claim
         case Upload() | Begin() | Put() | Commit():
             _fail_upload(tick, job, verdict)
         case Send():
@@ -126,7 +126,9 @@ def _pause(tick: TickContext, target: Target, verdict: Verdict) -> None:
 def _pause_one(tick: TickContext, key: str, verdict: Verdict) -> None:
     before = tick.state.pauses.known.get((verdict.scope, key))
     if before is not None and before.until > tick.now:
-        return  # those in flight together say the same thing once
+        # Four workers that are refused in the same second met one trouble, not four: their failures must not
+        # double the wait three times.
+        return
     made = policy.pause_after(verdict, key, before, tick.now, tick.state.chance())
     if made is None or made.cause.code == "stopped":
         return
@@ -168,7 +170,8 @@ def _fail_upload(tick: TickContext, job: Upload | DriveJob, verdict: Verdict) ->
         same_file = (row.folder, row.path) == (source.folder, source.path)
         if same_file or not isinstance(verdict, policy.OWN_FILE):
             _fail_row(tick, row, verdict)
-        else:  # it waited for another's file; its own may be fine
+        else:
+            # Somebody copied one PDF into two folders and deleted the first copy: the second is still there.
             _retry_at_once(tick, row, State.UPLOADING)
 
 
@@ -221,6 +224,8 @@ def _fail_row(tick: TickContext, row: Delivery, verdict: Verdict) -> None:
         # It was moved or touched while it was read, and what failed was the file of before.
         _retry_at_once(tick, row, claimed)
         return
+    # An outage of a day must not use up the three days after which a row is given up. Its waits only count
+    # while the same API serves others, so that the trouble is its own.
     served_at = max(tick.state.served_at.get(api, LONG_AGO) for api in _apis_of(row, claimed))
     alone = row.failures == 0 or served_at > row.due
     rules = Rules(tick.settings.give_up_after, tick.settings.of_folder(row.folder).unsupported)
@@ -315,7 +320,7 @@ def _slow_down(tick: TickContext, row: Delivery, verdict: Verdict) -> Verdict:
 def _fail_caption(tick: TickContext, job: SendCaption, verdict: Verdict) -> None:
     """Send the caption again where it certainly was not sent; else its file goes without waiting for it."""
     if isinstance(verdict, NoAnswer):
-        return
+        return  # it may have arrived, and twice the same caption is worse than none
     if isinstance(verdict, NotReached | Throttled | TokenRejected) or verdict.scope is not Scope.ROW:
         _caption_again(tick, job.rows, verdict)
         return

@@ -60,7 +60,11 @@ def enter(tick: TickContext, outcomes: Sequence[Outcome]) -> None:
 
 
 def _withdraw_superseded(tick: TickContext, outcomes: Sequence[Outcome]) -> None:
-    """Withdraw rows that a newer version would have withdrawn, had they not been sent just then."""
+    """Withdraw rows that a newer version would have withdrawn, had they not been in a call just then.
+
+    Somebody saved the file again while its first version was being sent, and that send was refused. The
+    first version must not be sent after the second.
+    """
     refused = [
         row.id
         for one in outcomes
@@ -74,7 +78,7 @@ def _withdraw_superseded(tick: TickContext, outcomes: Sequence[Outcome]) -> None
 
 
 def _forget_crash(tick: TickContext, job: Job) -> None:
-    """A row whose outcome is known did not bring the process down: it needs no special care."""
+    """Stop claiming a row alone: its outcome is known, so it did not bring the process down."""
     if tick.state.crashed and not isinstance(job, FetchToken):
         ids = {row.id for row in job.rows}
         tick.state.crashed = [row for row in tick.state.crashed if row not in ids]
@@ -162,7 +166,11 @@ def _note_served(tick: TickContext, target: Target) -> None:
 
 
 def _must_last(pause: Pause, now: float) -> bool:
-    """Return whether DingTalk wants a pause to go on, though a call that had begun before it came through."""
+    """Return whether a pause outlasts a success.
+
+    DingTalk said "wait 60 s" to one of four calls in flight; the other three that come through say nothing
+    about the next one.
+    """
     return pause.fixed and pause.until > now
 
 
