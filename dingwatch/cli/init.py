@@ -16,7 +16,7 @@ from dingwatch.cli import stream
 from dingwatch.cli.check import Finding, Mark, check_clock, check_robot
 from dingwatch.cli.context import Session, command, option
 from dingwatch.cli.dialogue import Dialogue
-from dingwatch.cli.init_config import Choices, config_text, problems_of, write_all
+from dingwatch.cli.init_config import Choices, config_text, find_problems, write_all
 from dingwatch.cli.online import Meter, address_of, describe_failure, make_client
 from dingwatch.config.assembly import expand_home
 from dingwatch.config.secret import ENVIRONMENT
@@ -126,7 +126,7 @@ def _require_writable(session: Session, target: Target, *, overwrite: bool) -> N
 
 def _require_valid(session: Session, choices: Choices, section: str = "") -> None:
     """End the command if a config of these choices would be refused."""
-    problems = [one for one in problems_of(choices, os.environ) if one.key.startswith(section)]
+    problems = [one for one in find_problems(choices, os.environ) if one.key.startswith(section)]
     for problem in problems:
         click.echo(f"{problem.key}: {problem.text}", err=True)
     if problems:
@@ -184,7 +184,7 @@ def _folder(talk: Dialogue, choices: Choices) -> str:
         if not os.path.isabs(path):
             talk.echo(Problems.RELATIVE)
             continue
-        problems = problems_of(replace(choices, folder=path), os.environ)
+        problems = find_problems(replace(choices, folder=path), os.environ)
         for problem in problems:
             talk.print(problem.text)
         if not problems and _require_folder(talk, path):

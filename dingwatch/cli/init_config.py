@@ -1,4 +1,4 @@
-"""The config that `init` writes: every key with a comment, what was chosen, and the rest as defaults."""
+"""The config that `init` writes: every key with its comment, the answers filled in, the rest as defaults."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from dingwatch.config.schema import SECTIONS
 from dingwatch.pace import Limit
 from dingwatch.texts import Keys, Language, Setup
 
-FOR_ITS_OWNER: Final = 0o600
+_OWNER_ONLY: Final = 0o600
 _UNITS: Final = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0}
 
 
@@ -36,7 +36,7 @@ class Choices:
     folder: str
     conversation_id: str
 
-    def chosen(self) -> Mapping[str, Mapping[str, str]]:
+    def by_section(self) -> Mapping[str, Mapping[str, str]]:
         """Return the keys that are filled in, by section."""
         dingtalk = {
             "client_id": self.client_id,
@@ -57,7 +57,7 @@ class Choices:
 def config_text(choices: Choices) -> str:
     """Return the file's content."""
     lines = [f"# {Setup.HEADER.render(choices.language)}", ""]
-    chosen = choices.chosen()
+    chosen = choices.by_section()
     for key in SECTIONS[""].model_fields:
         section = "folders[]" if key == "folders" else key
         if section not in SECTIONS:
@@ -70,7 +70,7 @@ def config_text(choices: Choices) -> str:
 
 
 def _section(section: str, chosen: Mapping[str, str], language: Language) -> Iterator[str]:
-    """Yield a section's lines; one in which nothing was chosen is a default as a whole."""
+    """Yield a section's lines; all of it is commented out if no answer belongs to it."""
     off = "" if chosen else "#"
     yield f"{off}{section.removesuffix('[]')}:"
     mark, indent = ("  - ", "    ") if section.endswith("[]") else ("  ", "  ")
@@ -88,7 +88,7 @@ def _entry(section: str, key: str, chosen: Mapping[str, str], language: Language
     if key in chosen:
         yield f"{key}: {json.dumps(chosen[key], ensure_ascii=False)}"
     else:
-        yield f"#{key}: {_default(SECTIONS[section], key)}"
+        yield f"#{key}: {default_of(SECTIONS[section], key)}"
 
 
 def _comment(name: str, language: Language) -> Iterator[str]:
@@ -97,18 +97,18 @@ def _comment(name: str, language: Language) -> Iterator[str]:
         yield f"# {text.render(language)}"
 
 
-def _default(shape: type[BaseModel], key: str) -> str:
-    """Return a key's default as it is written; `…` where none can be, as for recipients."""
-    written = _written(shape.model_fields[key].get_default(call_default_factory=True))
+def default_of(shape: type[BaseModel], key: str) -> str:
+    """Return a key's default as YAML; `…` if it has none that could be written, as for recipients."""
+    text = _as_yaml(shape.model_fields[key].get_default(call_default_factory=True))
     try:
-        shape.model_validate({key: yaml.safe_load(written)})
+        shape.model_validate({key: yaml.safe_load(text)})
     except ValidationError:
         return "…"
-    return written
+    return text
 
 
-def _written(value: object) -> str:
-    """Write a default as a person would: durations and paces are numbers to the program."""
+def _as_yaml(value: object) -> str:
+    """Return a default as people write it: the program holds durations and paces as numbers."""
     if isinstance(value, Limit):
         return f"{value.count}/{'s' if value.spaced else 'm'}"
     if isinstance(value, float):
@@ -122,10 +122,10 @@ def _written(value: object) -> str:
 # --- Its problems ----------------------------------------------------------------------------------
 
 
-def problems_of(choices: Choices, environ: Mapping[str, str]) -> tuple[Problem, ...]:
-    """Return what would be wrong with a config of these choices, as `check` would say it."""
-    with TemporaryDirectory(prefix="dingwatch-init-") as made:
-        draft = Path(made) / "config.yaml"
+def find_problems(choices: Choices, environ: Mapping[str, str]) -> tuple[Problem, ...]:
+    """Return the problems that `check` would find in a config of these choices."""
+    with TemporaryDirectory(prefix="dingwatch-init-") as directory:
+        draft = Path(directory) / "config.yaml"
         draft.write_bytes(config_text(choices).encode("utf-8", "surrogateescape"))
         without = {name: value for name, value in environ.items() if name != "DINGWATCH_CLIENT_SECRET"}
         try:
@@ -139,10 +139,10 @@ def problems_of(choices: Choices, environ: Mapping[str, str]) -> tuple[Problem, 
 
 
 def write_all(contents: Mapping[Path, str], owners: Mapping[Path, tuple[int, int]]) -> None:
-    """Put files in their places, each whole and from its first instant for its owner only, or none of them.
+    """Write all files or none, each readable by its owner only from the moment it exists.
 
     Raises:
-        OSError: for the first that cannot be written; nothing is left then.
+        OSError: one of them cannot be written; nothing is left then.
     """
     with ExitStack() as undo:
         staged: dict[Path, Path] = {}
@@ -150,15 +150,15 @@ def write_all(contents: Mapping[Path, str], owners: Mapping[Path, tuple[int, int
             staged[path] = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
             undo.callback(_remove, staged[path])
             _write(staged[path], content, owners.get(path))
-        for path, whole in staged.items():
+        for path, temporary in staged.items():
             if not os.path.lexists(path):
                 undo.callback(_remove, path)
-            whole.replace(path)
+            temporary.replace(path)
         undo.pop_all()
 
 
 def _write(path: Path, content: str, owner: tuple[int, int] | None) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FOR_ITS_OWNER)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _OWNER_ONLY)
     with open(descriptor, "w", encoding="utf-8") as file:
         if owner is not None:
             os.fchown(descriptor, *owner)

@@ -22,6 +22,7 @@ from dingwatch.intake import phases
 from dingwatch.lifecycle import Event, State, diagram
 from dingwatch.model import Scope
 from dingwatch.texts import Language, Log, Text, choose_language, describe_word
+from tests.example import example
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
@@ -78,6 +79,11 @@ def test_every_command_and_option_is_documented() -> None:
         for option in command.load().params:
             if isinstance(option, click.Option) and option.name != "path":
                 assert option.opts[0] in text, (name, option.opts)
+
+
+def test_the_example_is_written_from_the_schema() -> None:
+    """config.example.yaml has every key with the comments of `texts.Keys`, in the schema's order."""
+    assert page("config.example.yaml") == example()
 
 
 def test_every_state_is_documented() -> None:

@@ -22,7 +22,7 @@ from dingwatch.cli import init
 from dingwatch.cli.app import cli
 from dingwatch.cli.context import Session
 from dingwatch.cli.init import SERVICE, choose_target
-from dingwatch.cli.init_config import Choices, config_text, problems_of, write_all
+from dingwatch.cli.init_config import Choices, config_text, find_problems, write_all
 from dingwatch.config import load
 from dingwatch.config.schema import SECTIONS
 from dingwatch.dingtalk import API_UPLOAD
@@ -575,7 +575,7 @@ def test_every_comment_is_of_a_key() -> None:
 
 def test_the_services_config_holds_no_secret(tmp_path: Path) -> None:
     """The systemd unit hands it over, and two places would be an error."""
-    assert problems_of(choices(), os.environ) == ()
+    assert find_problems(choices(), os.environ) == ()
     path = tmp_path / "config.yaml"
     path.write_text(config_text(choices()), encoding="utf-8")
     (tmp_path / "client_secret").write_text("of the credential")
