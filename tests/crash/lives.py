@@ -101,9 +101,12 @@ class Target:
         """Wait for a condition; the service is started again whenever it is dead, as systemd would."""
 
         def now() -> bool:
+            # Some conditions end with the life. Were it asked afterwards whether it is over, a life that ends
+            # right after the condition was false would be followed by the next one, and go unseen.
+            over = self.life.over
             if condition():
                 return True
-            if self.life.over:
+            if over:
                 self.start()
             return False
 
