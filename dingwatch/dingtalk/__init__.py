@@ -1,6 +1,7 @@
-"""The parts of DingTalk's HTTP API that sending a file needs: tokens, media, robot, drive, notices.
+"""DingTalk's HTTP APIs, as far as sending files needs them: tokens, media, robots, drive, conversations.
 
-Usable by itself, without the service: see `recipe` for a file in a few lines, and `Client` for all of it.
+Scripts can use this package without the service (docs/library.md): `simple` sends a file in a few lines,
+`Client` has every call.
 """
 
 from dingwatch.dingtalk.apis import (
@@ -60,11 +61,9 @@ from dingwatch.dingtalk.legacy import (
     file_message,
     image_message,
     markdown_message,
-    text_message,
 )
 from dingwatch.dingtalk.robot import (
     MOST_PERSONS,
-    Delivered,
     ReadStatus,
     Recalled,
     RobotMessage,
@@ -131,7 +130,6 @@ __all__ = [
     "Conflict",
     "Content",
     "ConversationFiles",
-    "Delivered",
     "Entry",
     "Host",
     "LegacyMessage",
@@ -165,6 +163,5 @@ __all__ = [
     "proxy_of",
     "send_to_conversation",
     "send_to_group",
-    "text_message",
     "upload_media",
 ]

@@ -1,4 +1,4 @@
-"""Read the required and optional fields of a successful answer; without a required one it is no answer."""
+"""Read members of successful answers. An answer that lacks one it must have counts as no answer."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dingwatch.model import Cause, Failure, NoAnswer, Scope
 
 
 def text(answer: Mapping[str, Any], name: str) -> str:
-    """Return a member that must be there and say something."""
+    """Return a text that must be there and not be empty."""
     value = answer.get(name)
     if not isinstance(value, str) or not value:
         raise without(name)
@@ -18,7 +18,7 @@ def text(answer: Mapping[str, Any], name: str) -> str:
 
 
 def token(answer: Mapping[str, Any], name: str) -> str:
-    """Return a token; one that cannot stand in a header is none."""
+    """Return a token, which must fit into an HTTP header."""
     value = text(answer, name)
     if not (value.isascii() and value.isprintable()):
         raise without(name)
@@ -42,23 +42,23 @@ def members(answer: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 
 
 def whole(answer: Mapping[str, Any], name: str) -> int | None:
-    """Return a whole number, or None where there is none."""
+    """Return a whole number; None if the answer has none."""
     value = answer.get(name)
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def texts(answer: Mapping[str, Any], name: str) -> tuple[str, ...]:
-    """Return a list as texts; empty where there is none."""
+    """Return a list as texts; empty if the answer has none."""
     value = answer.get(name)
     return tuple(map(str, value)) if isinstance(value, list) else ()
 
 
 def pairs(answer: Mapping[str, Any], name: str) -> Mapping[str, str]:
-    """Return an object's members as texts; empty where there is none."""
+    """Return an object's members as texts; empty if the answer has none."""
     value = answer.get(name)
     return {key: str(one) for key, one in value.items()} if isinstance(value, dict) else {}
 
 
 def without(name: str) -> Failure:
-    """Return the failure of an answer that lacks what it must have."""
+    """Return the failure for an answer that lacks a member."""
     return Failure(NoAnswer(Cause("no_answer", f"no {name}", "NO_ANSWER"), Scope.API))

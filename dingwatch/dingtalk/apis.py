@@ -1,4 +1,4 @@
-"""The names of what is called, and DingTalk's limits."""
+"""The APIs by the names that pace, meter and pauses know them by, and DingTalk's limits."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import Final
 
 
 class Host(StrEnum):
-    """The two families of interfaces; each has a token of its own.
+    """DingTalk's two API hosts; each gets a token of its own.
 
-    Whether one's token serves on the other is officially not stated (API sheet 1.4), so that each
-    family gets its own: one more call in two hours, which is exempt from the quota.
+    DingTalk does not document whether one host accepts the other's token (API sheet 1.4). A token of its own
+    for each costs one more call in two hours, which does not count against the quota.
     """
 
     API = "api"
@@ -84,16 +84,16 @@ BILLED: Final = frozenset(
         *CONVERSATION_FILES,
     }
 )
-"""What counts against the month's calls: all but tokens and the address book (KB:1432).
+"""The APIs that count against the month's calls: all but tokens and the address book (KB:1432).
 
-Bytes to and from the store are no calls of DingTalk's; a webhook has a quota of its own.
+Bytes go to and from the store, which is not DingTalk's API; custom robots have a quota of their own.
 """
 
 WEBHOOK_BILLED: Final = frozenset({API_WEBHOOK})
-"""What counts against the month's Webhook & Stream calls, 3,000 for a standard organisation (KB:1431)."""
+"""The APIs that count against the Webhook & Stream calls, 3,000 a month in a standard plan (KB:1431)."""
 
 MEDIA_LIMIT: Final = 20 * 1024 * 1024
 """Bytes; KB:0646 says 20 MB for files. Whether that is 10^6 or 2^20, and inclusive, is unverified."""
 
 REFUSED_EXTENSIONS: Final = frozenset({"htm", "html"})
-"""Refused by media/upload in the field (API sheet 2.1); what else is refused is learnt from 40005."""
+"""Extensions that media/upload refuses in the field (API sheet 2.1); others are learnt from 40005."""

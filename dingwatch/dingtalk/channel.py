@@ -1,4 +1,4 @@
-"""The one path of every request: gate, count, exchange, classification, redaction. It knows no token."""
+"""The single path of every request: gate, count, exchange, judge, redact. It knows nothing of tokens."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from dingwatch.model import Failure, Scope, Verdict
 
 T = TypeVar("T")
 LONGEST_MESSAGE: Final = 300
-"""Characters of what DingTalk says that are kept."""
+"""Characters of DingTalk's messages that are kept."""
 SHORTEST_SECRET: Final = 6
-"""Characters; what is shorter would take innocent letters out of every message."""
+"""Characters; redacting a shorter secret would tear ordinary words out of every message."""
 BACKOFF: Final = wait_random_exponential(multiplier=0.2, max=2)
 JSON: Final[Mapping[str, str]] = {"Content-Type": "application/json"}
 
@@ -32,8 +32,8 @@ JSON: Final[Mapping[str, str]] = {"Content-Type": "application/json"}
 class Call:
     """One request, and the API that it counts as.
 
-    `silence` is the longest wait for a next byte in seconds, by default that of `Timeouts.read`;
-    `secrets` are those that are this call's alone, to be kept out of messages.
+    `silence` is the longest wait for the next byte in seconds, by default `Timeouts.read`; `secrets` are
+    this call's own (a custom robot's token), which no message may repeat.
     """
 
     api: str
@@ -79,7 +79,7 @@ class Channel:
         self._dated = ("", 0.0)
 
     def hide(self, secrets: Callable[[], Iterable[str]]) -> None:
-        """Keep what this returns, whenever it is asked, out of every message."""
+        """Redact from now on what this returns at the time (tokens change)."""
         self._secrets = secrets
 
     def close(self) -> None:
@@ -88,9 +88,10 @@ class Channel:
 
     @property
     def ahead(self) -> float | None:
-        """Seconds by which this machine's clock is ahead of the other side's, by its latest answer's date.
+        """Seconds by which this machine's clock is ahead of the other side's; None before its first answer.
 
-        None before there was one. To the second, and the answer's way here counts as well.
+        It compares with the Date of the latest answer, so it is exact to the second and includes the time
+        that the answer took to arrive.
         """
         date, came = self._dated
         try:
@@ -107,37 +108,37 @@ class Channel:
     def receive(self, host: Host, call: Call, into: Sink, *, limit: int) -> int:
         """Write the file that an API answers with into `into`; return its size in bytes."""
 
-        def received() -> int:
-            came = self._receive(call, into, limit, _is_file)
-            if isinstance(came, int):
-                return came
-            self._result(host, call, came)
+        def download() -> int:
+            answer = self._receive(call, into, limit, _is_file)
+            if isinstance(answer, int):
+                return answer
+            self._result(host, call, answer)
             raise without("file")
 
-        return self._through(call, received)
+        return self._through(call, download)
 
     def put(self, call: Call) -> None:
         """Hand bytes to the store behind a signed address; 200 is success (KB:0680)."""
-        self._through(call, lambda: self._judge_stored(self._exchange(call)), at_store=True)
+        self._through(call, lambda: self._judge_store(self._exchange(call)), at_store=True)
 
     def receive_stored(self, call: Call, into: Sink, *, limit: int) -> int:
         """Write what lies behind a signed address into `into`; return its size in bytes."""
 
-        def received() -> int:
-            came = self._receive(call, into, limit, lambda status, _headers: status == OK)
-            if isinstance(came, int):
-                return came
-            self._judge_stored(came)
+        def download() -> int:
+            answer = self._receive(call, into, limit, lambda status, _headers: status == OK)
+            if isinstance(answer, int):
+                return answer
+            self._judge_store(answer)
             raise without("file")
 
-        return self._through(call, received, at_store=True)
+        return self._through(call, download, at_store=True)
 
     def repeat(
         self, ask: Callable[[], T], *kinds: type[Verdict], attempts: int = 3, wait: wait_base = BACKOFF
     ) -> T:
-        """Repeat for some seconds a call that is safe to repeat after verdicts of these kinds.
+        """Make a call that is safe to repeat, again for some seconds after verdicts of these kinds.
 
-        What a source or sink of bytes raised comes through as it is, and is not repeated.
+        An exception of the source or sink of its bytes comes through as it is, and nothing is repeated.
         """
         retrying = Retrying(
             retry=retry_if_exception(_repeatable(*kinds)),
@@ -152,16 +153,16 @@ class Channel:
             error = carried.error
         raise error
 
-    # --- Their one path --------------------------------------------------------------------------
+    # --- The path ------------------------------------------------------------------------------
 
     def _through(self, call: Call, ask: Callable[[], T], *, at_store: bool = False) -> T:
-        self._gate(call.api)
+        self._gate(call.api)  # first, because a gate that raises keeps the request from being made
         self._count(call.api)
         try:
             return ask()
         except Failure as failure:
-            failed = self._redacted(failure.verdict, call)
-        raise Failure(_of_store(failed) if at_store else failed)
+            verdict = self._redact(failure.verdict, call)
+        raise Failure(_narrow_to_store(verdict) if at_store else verdict)
 
     def _exchange(self, call: Call) -> Answer:
         silence = call.silence or self.timeouts.read
@@ -178,29 +179,30 @@ class Channel:
     def _result(self, host: Host, call: Call, answer: Answer) -> Mapping[str, Any]:
         return result_of(host, answer.status, answer.headers, answer.body, self.clock(), api=call.api)
 
-    def _judge_stored(self, answer: Answer) -> None:
+    def _judge_store(self, answer: Answer) -> None:
         verdict = verdict_of_store(answer.status, answer.headers, answer.body, self.clock())
         if verdict is not None:
             raise Failure(verdict)
 
-    def _redacted(self, verdict: Verdict, call: Call) -> Verdict:
-        """Take secrets out of what the other side said: a gateway may repeat the address it was asked."""
+    def _redact(self, verdict: Verdict, call: Call) -> Verdict:
+        """Take the secrets out of a verdict's texts."""
+        # A gateway's error page may quote the URL that it was asked for, and legacy URLs carry the token.
         cause, secrets = verdict.cause, (*self._secrets(), *call.secrets)
-        told = replace(
+        redacted = replace(
             cause,
             code=_without(cause.code, secrets),
             message=_without(cause.message, secrets)[:LONGEST_MESSAGE],
             request_id=_without(cause.request_id or "", secrets) or None,
         )
-        return replace(verdict, cause=told)
+        return replace(verdict, cause=redacted)
 
 
 def _repeatable(*kinds: type[Verdict]) -> Callable[[BaseException], bool]:
     return lambda error: isinstance(error, Failure) and isinstance(error.verdict, kinds)
 
 
-def _of_store(verdict: Verdict) -> Verdict:
-    """Narrow what concerns the store's host: that it cannot be reached says nothing of DingTalk's own."""
+def _narrow_to_store(verdict: Verdict) -> Verdict:
+    """Narrow an outage of the store to its API: a firewall may block that host and not DingTalk's."""
     if verdict.scope is not Scope.APP:
         return verdict
     advice = "CERTIFICATE" if verdict.cause.advice == "CERTIFICATE" else "STORE"

@@ -1,4 +1,4 @@
-"""The client: each family of calls, and a file to a group. A failure is a `Failure` with a verdict."""
+"""The client, which holds every family of calls. Each raises `Failure` with a verdict."""
 
 from __future__ import annotations
 
@@ -22,24 +22,24 @@ class Client:
     """Calls DingTalk. Safe to use from several threads; opens nothing before the first call.
 
     Args:
-        account: whose calls they are.
+        account: the app that makes the calls.
         gate: called with the API's name right before each request; it may wait, or raise `Failure`.
-        count: called with the API's name for each request that is made.
-        sleep: waits some seconds between repetitions of a call that is safe to repeat.
-        clock: wall-clock seconds, for the age of tokens and of resting connections.
+        count: called with the API's name for each request.
+        sleep: waits some seconds before a call that is safe to repeat is repeated.
+        clock: wall-clock seconds, for the age of tokens and of idle connections.
         timeouts: of each request.
-        pool: how many connections are kept.
-        monotonic: seconds, for how long an answer takes; by default the wall clock's, whose jump forward
-            would end the requests in flight.
+        pool: how many connections are kept for each host.
+        monotonic: seconds, for how long an answer takes. Without it the wall clock counts, and setting that
+            forward ends the requests in flight.
 
     Attributes:
         channel: makes calls that need no token, for recipients that DingTalk knows nothing of.
-        media: uploads, and their bytes back.
-        groups: the robot in groups.
-        persons: the robot to persons.
-        conversations: what a conversation is called.
-        contacts: who a person is.
-        legacy: messages that organisations of before may still have.
+        media: uploads and downloads of media.
+        groups: the robot's messages to groups.
+        persons: the robot's messages to persons.
+        conversations: the ids of conversations.
+        contacts: the ids of persons.
+        legacy: sends that DingTalk gives to old apps alone.
     """
 
     def __init__(  # noqa: PLR0913 (each is one thing that this module must not have of its own)
@@ -104,8 +104,8 @@ class Client:
     # --- Tokens --------------------------------------------------------------------------------
 
     def token_fresh(self, host: Host) -> bool:
-        """Return whether a call to this host needs no token call first; asks nobody."""
-        return self._tokens.cached(host) is not None
+        """Return whether a call to this host needs no token call first; makes no request."""
+        return self._tokens.peek(host) is not None
 
     def fetch_token(self, host: Host, *, force: bool = False) -> None:
         """Get a token (KB:0033, KB:1444), unless a fresh one is there; repeated for some seconds.

@@ -1,7 +1,7 @@
-"""The meaning of each of DingTalk's codes: one table (section 7 of the API sheet; KB:0013, KB:1433, KB:0716).
+"""The table of DingTalk's codes (API sheet, section 7; KB:0013, KB:1433, KB:0716). A new code is one line.
 
-A pattern is a code, or ends with `*`; the first that matches counts, so the most specific stand first.
-`Meaning` says which verdict a code becomes, how far it reaches, and which advice a person gets.
+A pattern is a code, or begins or ends with `*`. The first that matches counts, so the most specific come
+first. `Meaning` holds the verdict that a code becomes, its scope, and the advice that people get.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class NotGenerated(Rejected):
 
 @dataclass(frozen=True, slots=True)
 class Meaning:
-    """The meaning of a code; `retry_after` in seconds counts for Throttled only."""
+    """The verdict, scope and advice for a code; `retry_after` in seconds counts for Throttled alone."""
 
     kind: type[Verdict]
     scope: Scope
@@ -73,7 +73,7 @@ _KEY: Final = Meaning(Rejected, Scope.ROW, "KEY_EXPIRED")
 _SIGNATURE: Final = Meaning(SignatureExpired, Scope.ROW, "SIGNATURE_EXPIRED")
 
 
-def _throttled(scope: Scope, seconds: float) -> Meaning:
+def _throttle(scope: Scope, seconds: float) -> Meaning:
     return Meaning(Throttled, scope, "THROTTLED", seconds)
 
 
@@ -87,10 +87,10 @@ LEGACY: Final[Table] = (
     *_each("41005 44001", _EMPTY),
     *_each("-1 400001", _BUSY),
     *_each("34015", Meaning(NoAnswer, Scope.CONVERSATION, "DINGTALK_BUSY")),
-    *_each("90018", _throttled(Scope.API, 1.0)),
-    *_each("45009 90002", _throttled(Scope.APP, 20.0)),
-    *_each("90001 90003–90014 90017", _throttled(Scope.API, 300.0)),
-    *_each("410100 130101 660026", _throttled(Scope.CONVERSATION, 600.0)),
+    *_each("90018", _throttle(Scope.API, 1.0)),
+    *_each("45009 90002", _throttle(Scope.APP, 20.0)),
+    *_each("90001 90003–90014 90017", _throttle(Scope.API, 300.0)),
+    *_each("410100 130101 660026", _throttle(Scope.CONVERSATION, 600.0)),
     *_each("90020", _QUOTA),
     *_each("20001 90030", Meaning(QuotaExhausted, Scope.API, "WEBHOOK_QUOTA")),
     *_each("60020", _IP),
@@ -111,8 +111,8 @@ LEGACY: Final[Table] = (
 NEW: Final[Table] = (
     *_each("InvalidAuthentication AuthenticationFailed.*", _TOKEN),
     *_each("invalidClientIdOrSecret invalid.client unauthorized.client unsupported.grant.type", _CREDENTIALS),
-    *_each("Forbidden.AccessDenied.QpmLimit*", _throttled(Scope.API, 60.0)),
-    *_each("Forbidden.AccessDenied.QpsLimit*", _throttled(Scope.API, 1.0)),
+    *_each("Forbidden.AccessDenied.QpmLimit*", _throttle(Scope.API, 60.0)),
+    *_each("Forbidden.AccessDenied.QpsLimit*", _throttle(Scope.API, 1.0)),
     *_each("Forbidden.AccessDenied.ApiCountLimitForOrg", _QUOTA),
     *_each("Forbidden.AccessDenied.AccessTokenPermissionDenied", _PERMISSION),
     *_each("Forbidden.AccessDenied.IpNotInWhiteList ip.not.match", _IP),
@@ -120,8 +120,8 @@ NEW: Final[Table] = (
     *_each("permession.checkFailed", Meaning(Misconfigured, Scope.CONVERSATION, "NOT_PUBLISHED")),  # (sic)
     *_each("permissionDenied acrossOrgAccessForbidden", _PERMISSION),
     *_each("orgAuthLevelNotEnough", Meaning(Misconfigured, Scope.API, "ORGANISATION_LEVEL")),
-    *_each("send.too.fast send.byToken.tooFast", _throttled(Scope.CONVERSATION, 3.0)),
-    *_each("too.many.group too.many.people", _throttled(Scope.API, 3.0)),
+    *_each("send.too.fast send.byToken.tooFast", _throttle(Scope.CONVERSATION, 3.0)),
+    *_each("too.many.group too.many.people", _throttle(Scope.API, 3.0)),
     *_each("operationConcurrentControl fileArchived", Meaning(Throttled, Scope.ROW, "DINGTALK_BUSY", 5.0)),
     *_each(
         "invalidParameter.robotCode* not.allowed.robotCode chatbotId.notAllow.sendOTO robot.oto.notExist",

@@ -1,4 +1,4 @@
-"""Conversations: their ids, the ids of persons, and entries of the drive that are sent there."""
+"""Ids of conversations and persons, and entries of the drive that are sent to them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from dingwatch.model import NoAnswer, NotReached
 
 
 class Conversations:
-    """Asks about conversations."""
+    """Looks up the ids of conversations."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
@@ -27,14 +27,15 @@ class Conversations:
     def open_id(self, chat_id: str) -> str:
         """Return the openConversationId of a `chat…` id (KB:0745); repeated for some seconds.
 
-        The group's owner must be in the app's visible range (`permession.checkFailed`, so spelt).
+        The group's owner must be in the app's visible range, or DingTalk refuses (`permession.checkFailed`,
+        spelt like this).
         """
         path = f"/v1.0/im/chat/{quote(chat_id, safe='')}/convertToOpenConversationId"
         return answers.text(self._session.ask(path, API_CONVERT, {}), "openConversationId")
 
 
 class Contacts:
-    """Asks the address book, which is exempt from the quota (KB:1432)."""
+    """Looks up the ids of persons in the address book, whose calls are free (KB:1432)."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
@@ -54,7 +55,7 @@ _PATH = "/v1.0/convFile"
 
 @dataclass(frozen=True, slots=True)
 class SentEntry:
-    """A file as it stands in a conversation: where, and under which ids."""
+    """A conversation's copy of an entry: its space and id there, and its name."""
 
     id: str
     space_id: str
@@ -63,7 +64,7 @@ class SentEntry:
 
 
 class ConversationFiles:
-    """Brings entries to conversations, with the rights of one operator (a unionId), who must be in them."""
+    """Sends entries with the rights of one operator (a unionId), who must be a member of the group."""
 
     def __init__(self, session: Session, operator: str) -> None:
         self._session = session
@@ -87,17 +88,17 @@ class ConversationFiles:
         """
         path = f"{_PATH}/conversations/files/send"
         body = {"spaceId": space_id, "dentryId": entry_id, "openConversationId": conversation_id}
-        return _sent(self._session.post(path, API_SEND_ENTRY, body, self._as_operator, renew=renew))
+        return _parse_sent(self._session.post(path, API_SEND_ENTRY, body, self._as_operator, renew=renew))
 
     def send_to_person(self, *, union_id: str, space_id: str, entry_id: str, renew: bool = True) -> SentEntry:
         """Send a copy to one person as the app, not as the operator (KB:0641); else as `send`."""
         path = f"{_PATH}/apps/conversations/files/send"
         body = {"spaceId": space_id, "dentryId": entry_id}
         answer = self._session.post(path, API_SEND_ENTRY_TO, body, {"unionId": union_id}, renew=renew)
-        return _sent(answer)
+        return _parse_sent(answer)
 
 
-def _sent(answer: Mapping[str, object]) -> SentEntry:
+def _parse_sent(answer: Mapping[str, object]) -> SentEntry:
     file = answers.members(answer, "file")
     return SentEntry(
         answers.text(file, "id"),

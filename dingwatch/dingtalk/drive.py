@@ -29,7 +29,7 @@ from dingwatch.dingtalk.apis import (
 )
 from dingwatch.dingtalk.channel import Call
 from dingwatch.dingtalk.session import Session
-from dingwatch.dingtalk.signed import SignedAddress, signed_address
+from dingwatch.dingtalk.signed import SignedAddress, parse_address
 from dingwatch.dingtalk.transport import Sink
 from dingwatch.dingtalk.wire import Content, LengthError
 from dingwatch.model import Cause, Failure, NoAnswer, NotReached, Vanished
@@ -57,7 +57,7 @@ class Part:
 def parts_of(size: int, part_size: int | None = None) -> tuple[Part, ...]:
     """Cut `size` bytes into parts of `part_size`, or of a size at which there are not too many.
 
-    The cut is a function of its arguments alone: what a restart finds finished is still the same part.
+    The cut depends on its arguments alone, so a part that was put before a restart is still the same part.
 
     Raises:
         ValueError: for no bytes, a part size that is not allowed, or one that makes too many parts.
@@ -89,7 +89,7 @@ class SpaceFolder:
 
 @dataclass(frozen=True, slots=True)
 class Space:
-    """A space of the drive; sizes in bytes, None where DingTalk does not say."""
+    """A space of the drive; sizes in bytes, None if DingTalk does not say."""
 
     id: str
     name: str
@@ -99,7 +99,7 @@ class Space:
 
 @dataclass(frozen=True, slots=True)
 class SignedUpload:
-    """An upload in one piece: its key for the commit, and where its bytes go."""
+    """An upload in one piece: its key for the commit, and the address for its bytes."""
 
     upload_key: str
     address: SignedAddress
@@ -107,7 +107,7 @@ class SignedUpload:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A file in the drive; `size` in bytes, None where DingTalk does not say."""
+    """A file in the drive; `size` in bytes, None if DingTalk does not say."""
 
     space_id: str
     id: str
@@ -117,7 +117,7 @@ class Entry:
 
 
 class Conflict(StrEnum):
-    """The strategy of a commit when the folder has the name already (KB:0675).
+    """How a commit treats a name that the folder has already (KB:0675).
 
     Whether OVERWRITE keeps the entry's id and counts its version up is unverified. The two strategies that
     DingTalk has besides return the older entry, or refuse: neither sends the bytes that were uploaded.
@@ -138,9 +138,9 @@ class Storage:
     # --- Where ---------------------------------------------------------------------------------
 
     def space(self, *, scene: str, scene_id: str, name: str | None = None) -> Space:
-        """Return the space of a scene, made if there is none (KB:0652); repeated for some seconds.
+        """Return a scene's space; DingTalk makes it if there is none (KB:0652). Repeated for some seconds.
 
-        It belongs to the operator and uses the organisation's quota; no client shows it.
+        It belongs to the operator and takes from the organisation's storage; DingTalk's apps do not show it.
         """
         option: dict[str, object] = {"scene": scene, "sceneId": scene_id, "ownerType": "USER"}
         if name is not None:
@@ -165,13 +165,13 @@ class Storage:
         body = {"protocol": "HEADER_SIGNATURE", "multipart": False, "option": option}
         path = f"{_path(folder)}/uploadInfos/query"
         answer = self._session.ask(path, API_UPLOAD_INFO, body, self._as_operator)
-        address = signed_address(answer, self._channel.clock())
+        address = parse_address(answer, self._channel.clock())
         return SignedUpload(answers.text(answer, "uploadKey"), address)
 
     def begin_parts(self, folder: SpaceFolder, size: int | None = None) -> str:
         """Begin an upload in parts and return its key (KB:0676); repeated for some seconds.
 
-        How long a key is good for is unverified; a dead one is a MediaLost, here and at the commit.
+        How long a key lives is unverified; DingTalk refuses a dead one with a MediaLost, also at the commit.
         """
         path = f"{_path(folder)}/multiPartUploadInfos/init"
         body = {"option": _option(folder, size)}
@@ -179,7 +179,7 @@ class Storage:
         return answers.text(answer, "uploadKey")
 
     def part_addresses(self, upload_key: str, numbers: Sequence[int]) -> Mapping[int, SignedAddress]:
-        """Return where parts go (KB:0677), at most 30 at a time; repeated for some seconds.
+        """Return the addresses for parts (KB:0677), at most 30 at a time; repeated for some seconds.
 
         Raises:
             ValueError: for more than 30.
@@ -196,7 +196,7 @@ class Storage:
         answer = self._session.ask(path, API_PART_ADDRESSES, body, self._as_operator)
         now, listed = self._channel.clock(), answer.get("multipartHeaderSignatureInfos")
         addresses = {
-            int(answers.number(one, "partNumber")): signed_address(one, now)
+            int(answers.number(one, "partNumber")): parse_address(one, now)
             for one in (listed if isinstance(listed, list) else ())
             if isinstance(one, dict)
         }
@@ -205,20 +205,20 @@ class Storage:
         return addresses
 
     def put(self, address: SignedAddress, content: Content) -> None:
-        """Hand the bytes of a file or a part to the store; repeated for some seconds, they are the same.
+        """Put the bytes of a file or a part into the store; repeated for some seconds.
 
-        Only the signed headers go with them: a token would be none of the store's business, and a
-        Content-Type would break the signature (KB:0680).
+        They go with the signed headers and no others: the store is not DingTalk's and must not see the token,
+        and a Content-Type would break the signature (KB:0680).
 
         Raises:
-            Failure: SignatureExpired asks for a new address; MediaLost for a new upload; Vanished when
-                the content has not the size it said; NotReached and NoAnswer concern the store alone.
-            Exception: what reading the content raises comes through as it is.
+            Failure: SignatureExpired asks for a new address, MediaLost for a new upload; Vanished means that
+                the content has another size than announced; NotReached and NoAnswer concern the store alone.
+            Exception: of the content's source, as it is.
         """
-        urls = cycle(address.urls)
+        urls = cycle(address.urls)  # each try takes the next one: the first may be the one out of reach
 
         def once() -> None:
-            self._channel.put(self._stored("PUT", next(urls), address, content))
+            self._channel.put(self._store_call("PUT", next(urls), address, content))
 
         try:
             self._channel.repeat(once, NotReached, NoAnswer)
@@ -236,8 +236,8 @@ class Storage:
     ) -> Entry:
         """Make an entry of an upload, whose bytes must be `size` (KB:0675).
 
-        Not repeated after a lost answer, for there could be two entries then.
-        The name's own rules are in the API sheet, section 4; a blank at its ends is lost silently.
+        Not repeated after a lost answer, because that could make a second entry. For the rules of names see
+        the API sheet, section 4; DingTalk silently strips blanks at their ends.
         """
         body = {
             "uploadKey": upload_key,
@@ -255,28 +255,28 @@ class Storage:
     # --- Bytes back ------------------------------------------------------------------------------
 
     def download_address(self, space_id: str, entry_id: str) -> SignedAddress:
-        """Return where an entry's bytes are for some minutes (KB:0678); repeated for some seconds."""
+        """Return an address of an entry's bytes for some minutes (KB:0678); repeated for some seconds."""
         option = {"preferIntranet": False}
-        path = f"/v1.0/storage/spaces/{_quoted(space_id)}/dentries/{_quoted(entry_id)}/downloadInfos/query"
+        path = f"/v1.0/storage/spaces/{_quote(space_id)}/dentries/{_quote(entry_id)}/downloadInfos/query"
         answer = self._session.ask(path, API_DOWNLOAD_INFO, {"option": option}, self._as_operator)
-        return signed_address(answer, self._channel.clock())
+        return parse_address(answer, self._channel.clock())
 
     def download(self, address: SignedAddress, into: Sink, *, limit: int) -> int:
         """Write an entry's bytes into `into`, at most `limit`, and return how many there were.
 
-        Repeated when the store was not reached, for then nothing was written. What was written before a
-        failure stays written. Where the store does not say how much there is, an early end goes unseen:
+        Repeated if the store was not reached, since nothing was written then. After another failure the
+        bytes written so far stay in `into`. If the store sends no length, a cut download looks complete:
         compare the digest.
         """
         urls = cycle(address.urls)
 
         def once() -> int:
-            call = self._stored("GET", next(urls), address, None)
+            call = self._store_call("GET", next(urls), address, None)
             return self._channel.receive_stored(call, into, limit=limit)
 
         return self._channel.repeat(once, NotReached)
 
-    def _stored(self, method: str, url: str, address: SignedAddress, content: Content | None) -> Call:
+    def _store_call(self, method: str, url: str, address: SignedAddress, content: Content | None) -> Call:
         return Call(
             API_PUT if content else API_GET,
             method,
@@ -289,10 +289,10 @@ class Storage:
 
 
 def _path(folder: SpaceFolder) -> str:
-    return f"/v1.0/storage/spaces/{_quoted(folder.space_id)}/files"
+    return f"/v1.0/storage/spaces/{_quote(folder.space_id)}/files"
 
 
-def _quoted(identity: str) -> str:
+def _quote(identity: str) -> str:
     return quote(identity, safe="")
 
 

@@ -1,8 +1,8 @@
-"""The one place that says what an answer, or the lack of one, means.
+"""The one place that judges answers, and exceptions that came instead of one.
 
-The code is read before the status; HTTP 200 is not success. A request that certainly did not leave
-whole is `NotReached`; one that left and got no answer that can be read is `NoAnswer`. No message holds
-an address: the legacy ones carry the token.
+The code is read before the status: errors come with HTTP 200 too. A request that certainly did not leave
+whole is `NotReached`; one that left without a readable answer is `NoAnswer`. No message holds an address,
+because addresses of the legacy host carry the token.
 """
 
 from __future__ import annotations
@@ -36,6 +36,14 @@ from dingwatch.model import (
     Verdict,
 )
 
+LONGEST_TEXT: Final = 1200
+"""Characters of a message; the client cuts it to its last length once secrets are out of it."""
+LONGEST_XML: Final = 1 << 16
+LONGEST_PENALTY: Final = 86400.0
+OK, CLIENT_ERROR, UNAUTHORIZED, TOO_LARGE, TOO_MANY, SERVER_ERROR = 200, 400, 401, 413, 429, 500
+SHUT_OUT: Final = "1111"
+CHINA: Final = timezone(timedelta(hours=8))
+
 ADDRESS: Final = (
     requests.exceptions.InvalidURL,
     requests.exceptions.MissingSchema,
@@ -48,7 +56,7 @@ ADDRESS: Final = (
     urllib3.exceptions.ProxySchemeUnsupported,
     urllib3.exceptions.URLSchemeUnknown,
 )
-"""Raised for an address, of DingTalk or of a proxy, that is none."""
+"""Raised for a malformed address, of DingTalk or of a proxy."""
 
 BEFORE: Final = (
     requests.exceptions.ConnectTimeout,
@@ -66,7 +74,7 @@ BEFORE: Final = (
     urllib3.exceptions.ClosedPoolError,
     urllib3.exceptions.TimeoutStateError,
 )
-"""Raised as a rule before a request leaves. TLS may break later too, so `sent` is asked first."""
+"""Usually raised before a request leaves. TLS may also break later, so `sent` is asked first."""
 
 AFTER: Final = (
     requests.exceptions.RequestException,
@@ -99,35 +107,24 @@ AFTER: Final = (
     urllib3.exceptions.ResponseNotChunked,
     urllib3.exceptions.UnrewindableBodyError,
 )
-"""Raised when the request may have left, or around what was raised (then what is inside decides)."""
+"""Raised when the request may have left, or wrapped around another exception (which then decides)."""
 
 _KNOWN: Final = frozenset((*ADDRESS, *BEFORE, *AFTER))
 
 
 def is_one_of(error: BaseException, group: tuple[type[BaseException], ...]) -> bool:
-    """Judge by the nearest class that stands in a tuple above.
-
-    `isinstance` would not do: to urllib3 a ReadTimeoutError is a PoolError too.
-    """
+    """Return whether the nearest base class that the tuples above name is in this one."""
+    # Not `isinstance`: in urllib3 a ReadTimeoutError, which comes late, is a PoolError, which comes early.
     return next((kind for kind in type(error).__mro__ if kind in _KNOWN), None) in group
 
 
-LONGEST_HEARD: Final = 1200
-"""Characters of a message; the client cuts it to its last length once secrets are out of it."""
-LONGEST_XML: Final = 1 << 16
-LONGEST_PENALTY: Final = 86400.0
-OK, CLIENT_ERROR, UNAUTHORIZED, TOO_LARGE, TOO_MANY, SERVER_ERROR = 200, 400, 401, 413, 429, 500
-SHUT_OUT: Final = "1111"
-CHINA: Final = timezone(timedelta(hours=8))
-
-
 def verdict_of_exception(error: BaseException, *, sent: bool | None) -> Verdict:
-    """Return what an exception of the HTTP libraries means for the request it ended.
+    """Return what an exception of the HTTP libraries means for the request that it ended.
 
     Args:
         error: what was raised.
         sent: whether any of the request's body was handed to a connection; None when it has no body.
-            This is the only proof there is; the exception's class counts where there is none.
+            Only that proves anything; without a body the exception's class decides.
     """
     chain = list(_chain(error))
     message = _describe(chain)
@@ -146,7 +143,7 @@ _UNTRUSTED: Final = (ssl.SSLCertVerificationError, ssl.CertificateError)
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
-    """Walk from what the library raised down to what really happened."""
+    """Yield an exception and all that it wraps, down to the socket's own."""
     seen: set[int] = set()
     waiting: list[object] = [error]
     while waiting:
@@ -158,18 +155,19 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 
 
 def _describe(chain: list[BaseException]) -> str:
-    """Name what happened: only the system's own words, since those of the libraries hold addresses."""
+    """Describe an exception by the system's words alone, since the libraries' messages hold addresses."""
     told = _by_tunnel(chain) or type(chain[-1]).__name__
     for one in chain:
         if isinstance(one, OSError) and one.errno is not None:
-            told = _printable(f"{type(one).__name__}: {one.strerror}", LONGEST_HEARD)
+            told = _printable(f"{type(one).__name__}: {one.strerror}", LONGEST_TEXT)
             break
-    by_proxy = any(isinstance(one, ProxyError) for one in chain)  # or DingTalk would seem to refuse
+    # Without this, "connection refused" by a proxy would look as if DingTalk refused.
+    by_proxy = any(isinstance(one, ProxyError) for one in chain)
     return f"ProxyError: {told}" if by_proxy else told
 
 
 def _by_tunnel(chain: list[BaseException]) -> str:
-    """Return the status with which a proxy refused to pass a connection on; empty where none did."""
+    """Return the status with which a proxy refused a tunnel; empty if none did."""
     said = (re.match(r"Tunnel connection failed: (\d{3})", str(arg)) for one in chain for arg in one.args[:1])
     return next((f"HTTP {found[1]}" for found in said if found), "")
 
@@ -180,26 +178,26 @@ def _by_tunnel(chain: list[BaseException]) -> str:
 def result_of(
     host: Host, status: int, headers: Mapping[str, str], body: bytes, now: float, *, api: str = ""
 ) -> Mapping[str, Any]:
-    """Return the answer's members when it says that the call of `api` worked; `now` is by the wall clock.
+    """Return the answer's members if it says that the call of `api` worked; `now` is the wall clock.
 
     Raises:
-        Failure: with the verdict on everything else.
+        Failure: with the verdict on any other answer.
     """
-    heard = _Heard(status, headers, now, api)
-    answer = _parsed(body)
+    head = _Head(status, headers, now, api)
+    answer = _parse(body)
     if answer is None:
-        raise Failure(_unreadable(body, heard))
-    if _code(answer.get("status")) == SHUT_OUT:  # an egress address shut out, sheet 7
+        raise Failure(_unreadable(body, head))
+    if _code(answer.get("status")) == SHUT_OUT:  # this machine's public address is blocked (sheet 7)
         raise Failure(_gate_page(SHUT_OUT))
-    verdict = _legacy(answer, heard) if host is Host.OAPI else _new(answer, heard)
+    verdict = _legacy(answer, head) if host is Host.OAPI else _new(answer, head)
     if verdict is not None:
         raise Failure(verdict)
     return answer
 
 
 @dataclass(frozen=True, slots=True)
-class _Heard:
-    """The envelope of an answer, and when it came."""
+class _Head:
+    """An answer without its members: the status, the headers, when it came, and of which API."""
 
     status: int
     headers: Mapping[str, str]
@@ -207,7 +205,7 @@ class _Heard:
     api: str = ""
 
 
-def _parsed(body: bytes) -> Mapping[str, Any] | None:
+def _parse(body: bytes) -> Mapping[str, Any] | None:
     try:
         answer = json.loads(body)
     except (ValueError, RecursionError):
@@ -215,126 +213,127 @@ def _parsed(body: bytes) -> Mapping[str, Any] | None:
     return answer if isinstance(answer, dict) else None
 
 
-def _unreadable(body: bytes, heard: _Heard) -> Verdict:
-    """Judge an answer without members: a few statuses mean enough by themselves, as a gateway gives them."""
-    if body.removeprefix(BOM_UTF8).lstrip()[:1] == b"<" and heard.status != TOO_LARGE:
-        return _gate_page(f"HTTP {heard.status}, HTML")
-    if heard.status in {UNAUTHORIZED, TOO_LARGE, TOO_MANY}:
-        return _by_status(heard, _cause(f"HTTP {heard.status}", "", None))
-    return NoAnswer(Cause("no_answer", f"HTTP {heard.status}", "NO_ANSWER"), Scope.API)
+def _unreadable(body: bytes, head: _Head) -> Verdict:
+    """Judge an answer without members, as gateways send it; a few statuses mean enough by themselves."""
+    if body.removeprefix(BOM_UTF8).lstrip()[:1] == b"<" and head.status != TOO_LARGE:
+        return _gate_page(f"HTTP {head.status}, HTML")
+    if head.status in {UNAUTHORIZED, TOO_LARGE, TOO_MANY}:
+        return _by_status(head, _cause(f"HTTP {head.status}", "", None))
+    return NoAnswer(Cause("no_answer", f"HTTP {head.status}", "NO_ANSWER"), Scope.API)
 
 
 def _gate_page(message: str) -> Verdict:
     return NoAnswer(Cause("gate_page", message, "GATE_PAGE"), Scope.APP)
 
 
-def _legacy(answer: Mapping[str, Any], heard: _Heard) -> Verdict | None:
+def _legacy(answer: Mapping[str, Any], head: _Head) -> Verdict | None:
     code, message = _code(answer.get("errcode")), answer.get("errmsg")
     request_id = answer.get("request_id")
-    if code == "0" and heard.status == OK:
+    if code == "0" and head.status == OK:
         return None
     if code == "88":  # the topapi's wrapping of the real one
-        code, message = _unwrapped(answer, message)
+        code, message = _unwrap(answer, message)
     if code in {"", "0"}:
-        return _by_status(heard, _cause(f"HTTP {heard.status}", message, request_id))
+        return _by_status(head, _cause(f"HTTP {head.status}", message, request_id))
     cause = _cause(code, message, request_id)
-    return _meant(_meaning(code, LEGACY, heard), cause, heard) or _by_status(heard, cause, known=True)
+    return _meant(_meaning(code, LEGACY, head), cause, head) or _by_status(head, cause, known=True)
 
 
-def _unwrapped(answer: Mapping[str, Any], message: object) -> tuple[str, object]:
+def _unwrap(answer: Mapping[str, Any], message: object) -> tuple[str, object]:
     if code := _code(answer.get("sub_code")):
         return code, answer.get("sub_msg")
     inside = re.search(r"subcode=([\w.-]+)", str(message))
     return (inside[1] if inside else "88"), message
 
 
-def _new(answer: Mapping[str, Any], heard: _Heard) -> Verdict | None:
+def _new(answer: Mapping[str, Any], head: _Head) -> Verdict | None:
     code = _code(answer.get("code"))
-    if not code and heard.status == OK:
+    if not code and head.status == OK:
         return None
     request_id = (
-        answer.get("requestid") or answer.get("requestId") or heard.headers.get("x-acs-dingtalk-request-id")
+        answer.get("requestid") or answer.get("requestId") or head.headers.get("x-acs-dingtalk-request-id")
     )
-    cause = _cause(code or f"HTTP {heard.status}", _with_scopes(answer), request_id)
-    return _meant(_meaning(code, NEW, heard), cause, heard) or _by_status(heard, cause, known=bool(code))
+    cause = _cause(code or f"HTTP {head.status}", _with_scopes(answer), request_id)
+    return _meant(_meaning(code, NEW, head), cause, head) or _by_status(head, cause, known=bool(code))
 
 
 def verdict_of_store(status: int, headers: Mapping[str, str], body: bytes, now: float) -> Verdict | None:
-    """Return what an answer of the store behind a signed address means; None when it has done its part.
+    """Return what an answer of the store behind a signed address means; None if it worked.
 
-    Its errors are XML with a code; nothing else of it is told, for it repeats what was signed.
+    Errors are XML with a code and a message; the rest repeats what was signed, and is left out.
     """
     if status == OK:
         return None
     code = _of_xml(body, "Code")
     request_id = headers.get("x-oss-request-id") or _of_xml(body, "RequestId")
-    heard = _Heard(status, headers, now)
+    head = _Head(status, headers, now)
     cause = _cause(code or f"HTTP {status}", _of_xml(body, "Message"), request_id)
-    if verdict := _meant(meaning_of(code, STORE), cause, heard):
+    if verdict := _meant(meaning_of(code, STORE), cause, head):
         return verdict
-    if not code and status not in {TOO_LARGE, TOO_MANY}:  # not the store's: whatever stands before it
+    if not code and status not in {TOO_LARGE, TOO_MANY}:  # from a proxy or firewall in front of the store
         return NoAnswer(replace(cause, advice="STORE"), Scope.API)
     if status == UNAUTHORIZED:
         return SignatureExpired(replace(cause, advice="SIGNATURE_EXPIRED"))
-    return _by_status(heard, cause, known=True)
+    return _by_status(head, cause, known=True)
 
 
 def _of_xml(body: bytes, name: str) -> str:
-    """Read one element's text; a parser would be asked for more than a few words are worth."""
+    """Return one element's text; empty if this is no error of the store."""
+    # A regular expression is enough for two words, and opens no XML parser to a foreign host.
     found = re.search(f"<{name}>([^<]*)</{name}>", body[:LONGEST_XML].decode("utf-8", "replace"))
     return found[1].strip() if found and b"<Error>" in body[:LONGEST_XML] else ""
 
 
-def _meaning(code: str, table: Table, heard: _Heard) -> Meaning | None:
-    """Look a code up, first in what it means to this API."""
-    return meaning_of(code, OF_API.get(heard.api, ())) or meaning_of(code, table)
+def _meaning(code: str, table: Table, head: _Head) -> Meaning | None:
+    """Look a code up, first among the meanings that it has for this API alone."""
+    return meaning_of(code, OF_API.get(head.api, ())) or meaning_of(code, table)
 
 
 def _code(value: object) -> str:
-    """Return a code as text, for it comes as either; empty for what can be none."""
+    """Return a code as text (it comes as number or text); empty for anything else."""
     return str(value) if isinstance(value, int | str) and not isinstance(value, bool) else ""
 
 
 def _with_scopes(answer: Mapping[str, Any]) -> str:
-    """Name the missing permissions behind the message: they are what must be clicked."""
+    """Return the message with the missing permissions, which an admin looks for in the console."""
     detail = answer.get("accessdenieddetail")
     scopes = detail.get("requiredScopes") if isinstance(detail, dict) else None
     named = f" [{', '.join(map(str, scopes))}]" if isinstance(scopes, list) and scopes else ""
     return f"{answer.get('message') or ''}{named}"
 
 
-def _meant(meaning: Meaning | None, cause: Cause, heard: _Heard) -> Verdict | None:
+def _meant(meaning: Meaning | None, cause: Cause, head: _Head) -> Verdict | None:
     if meaning is None:
         return None
     told = replace(cause, advice=meaning.advice)
     if meaning.kind is Throttled:
-        return Throttled(told, meaning.scope, _wait(heard, cause.message, meaning.retry_after))
+        return Throttled(told, meaning.scope, _wait(head, cause.message, meaning.retry_after))
     return meaning.kind(told, meaning.scope)
 
 
-def _by_status(heard: _Heard, cause: Cause, *, known: bool = False) -> Verdict:
-    """Judge by the status what no table explains; `known`: DingTalk gave a code, though a new one."""
-    if heard.status == TOO_MANY:  # not documented; taken as what it says
+def _by_status(head: _Head, cause: Cause, *, known: bool = False) -> Verdict:
+    """Judge an answer that no table explains by its status; `known`: it has a code, though a new one."""
+    if head.status == TOO_MANY:  # DingTalk does not document it
         told = replace(cause, advice="THROTTLED")
-        return Throttled(told, Scope.API, _wait(heard, cause.message, 1.0))
-    if heard.status == TOO_LARGE:
+        return Throttled(told, Scope.API, _wait(head, cause.message, 1.0))
+    if head.status == TOO_LARGE:
         return Rejected(replace(cause, advice="TOO_BIG"))
-    if heard.status == UNAUTHORIZED:
+    if head.status == UNAUTHORIZED:
         return TokenRejected(replace(cause, advice="CREDENTIALS"), Scope.APP)
-    if heard.status >= SERVER_ERROR:  # nobody knows what happened
+    if head.status >= SERVER_ERROR:  # it may have had its effect before the server failed
         return NoAnswer(replace(cause, advice="DINGTALK_BUSY"), Scope.API)
-    if known or heard.status >= CLIENT_ERROR:
+    if known or head.status >= CLIENT_ERROR:
         return Rejected(cause)
-    return NoAnswer(replace(cause, advice="NO_ANSWER"), Scope.API)  # a redirect, or no answer of DingTalk's
+    return NoAnswer(replace(cause, advice="NO_ANSWER"), Scope.API)  # a redirect: no answer of DingTalk's
 
 
-def _wait(heard: _Heard, message: str, default: float) -> float:
-    """Return the seconds to wait: as the header says, as the message says, or as the table does."""
-    return _retry_after(heard.headers) or _penalty(message, heard.now) or default
+def _wait(head: _Head, message: str, default: float) -> float:
+    """Return the seconds to wait, by the header, else by the message, else by the table."""
+    return _retry_after(head.headers) or _penalty(message, head.now) or default
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:
-    """Read the header in its form with seconds; DingTalk documents neither."""
+    """Return the seconds of a Retry-After header; DingTalk does not document that it sends one."""
     written = headers.get("Retry-After", "").strip()
     if not (written.isascii() and written.isdigit()):
         return None
@@ -342,7 +341,10 @@ def _retry_after(headers: Mapping[str, str]) -> float | None:
 
 
 def _penalty(message: str, now: float) -> float | None:
-    """Read the end of a penalty, in China's time: `处罚将在 2019-02-13 20:40:05 结束` (sheet 7.1)."""
+    """Return the seconds left of a penalty, whose end is in China's time (sheet 7.1).
+
+    The message reads `处罚将在 2019-02-13 20:40:05 结束`.
+    """
     found = re.search(r"处罚将在\s*(\d{4}-\d\d-\d\d)\s+(\d\d:\d\d:\d\d)\s*结束", message)
     if found is None:
         return None
@@ -356,7 +358,7 @@ def _penalty(message: str, now: float) -> float | None:
 def _cause(code: str, message: object, request_id: object) -> Cause:
     return Cause(
         _printable(code, 80),
-        _printable(message, LONGEST_HEARD),
+        _printable(message, LONGEST_TEXT),
         "UNKNOWN_CODE",
         _printable(request_id, 80) or None,
     )

@@ -34,11 +34,6 @@ def image_message(media_id: str) -> LegacyMessage:
     return LegacyMessage("image", (("media_id", media_id),))
 
 
-def text_message(content: str) -> LegacyMessage:
-    """Return a text."""
-    return LegacyMessage("text", (("content", content),))
-
-
 def markdown_message(title: str, text: str) -> LegacyMessage:
     """Return markdown; the title stands in the list of conversations."""
     return LegacyMessage("markdown", (("title", title), ("text", text)))

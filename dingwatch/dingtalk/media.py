@@ -1,4 +1,4 @@
-"""Media: bytes up to the media limit, kept by DingTalk under an id that lives as long as the organisation."""
+"""Media: files up to the media limit, which DingTalk keeps under an id that does not expire."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dingwatch.model import NotReached
 
 
 class Media:
-    """Uploads media and gets it back."""
+    """Uploads and downloads media."""
 
     def __init__(self, session: Session) -> None:
         self._session = session

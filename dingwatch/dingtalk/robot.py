@@ -1,4 +1,4 @@
-"""The enterprise robot: messages to groups and to persons, who has read them, and taking them back."""
+"""The enterprise robot: sends messages to groups and persons, asks who has read them, recalls them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from dingwatch.dingtalk.session import Session
 
 @dataclass(frozen=True, slots=True)
 class RobotMessage:
-    """A template and its parameters; DingTalk takes at most 15,000 bytes of them (KB:0716)."""
+    """A message template and its parameters, of at most 15,000 bytes (KB:0716)."""
 
     key: ClassVar[str]
 
@@ -31,7 +31,7 @@ class RobotMessage:
         raise NotImplementedError
 
     def body(self) -> Mapping[str, object]:
-        """Return the members that stand for the message in a request."""
+        """Return the members of a request that carry the message."""
         return {"msgKey": self.key, "msgParam": json.dumps(self.parameters(), ensure_ascii=False)}
 
 
@@ -78,16 +78,20 @@ _PATH = "/v1.0/robot/groupMessages"
 
 
 @dataclass(frozen=True, slots=True)
-class Delivered:
-    """The status of a message: `SUCCESS`, `RECALLED` or `PROCESSING`, and who read it (KB:0722)."""
+class ReadStatus:
+    """A message's status, `SUCCESS`, `RECALLED` or `PROCESSING`, and who has read it, by user ids.
+
+    `unread_by` is None for groups, of which DingTalk lists the readers alone (KB:0722).
+    """
 
     status: str
     read_by: tuple[str, ...]
+    unread_by: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Recalled:
-    """The keys of messages that were taken back, and of those that were not, with DingTalk's reason."""
+    """The keys of recalled messages, and those of the others with DingTalk's reasons."""
 
     done: tuple[str, ...]
     failed: Mapping[str, str]
@@ -102,28 +106,28 @@ class GroupRobot:
     def send(self, *, conversation_id: str, message: RobotMessage, renew: bool = True) -> str:
         """Send a message to a group (KB:0716); return its processQueryKey.
 
-        Never repeated here: no field makes a second send harmless. With `renew=False` no token is fetched
-        either; when none is fresh, or it is refused, that is a TokenRejected.
+        Never repeated: DingTalk has no field that makes a second send harmless. With `renew=False` no token
+        is fetched either: if none is fresh, or DingTalk refuses it, that is a TokenRejected.
 
         Raises:
             Failure: NoAnswer means that the message may have arrived; all others that it has not.
         """
-        body = {**self._addressed(conversation_id), **message.body()}
+        body = {**self._address(conversation_id), **message.body()}
         answer = self._session.post(f"{_PATH}/send", API_SEND, body, renew=renew)
         return answers.text(answer, "processQueryKey")
 
-    def delivered(self, *, conversation_id: str, process_query_key: str) -> Delivered:
-        """Ask what became of a message (KB:0722); repeated for some seconds."""
+    def read_status(self, *, conversation_id: str, process_query_key: str) -> ReadStatus:
+        """Return a message's status and readers (KB:0722); repeated for some seconds."""
         asked = {"processQueryKey": process_query_key, "maxResults": 200}
-        body = self._addressed(conversation_id) | asked
+        body = self._address(conversation_id) | asked
         answer = self._session.ask_after(lambda: self._session.ask(f"{_PATH}/query", API_QUERY, body))
-        return Delivered(answers.text(answer, "sendStatus"), answers.texts(answer, "readUserIds"))
+        return ReadStatus(answers.text(answer, "sendStatus"), answers.texts(answer, "readUserIds"))
 
     def recall(self, *, conversation_id: str, process_query_keys: Sequence[str]) -> Recalled:
-        """Take messages back, at most 20 (KB:0725). Not repeated: a person asked, and can do so again."""
+        """Recall at most 20 messages (KB:0725). Not repeated: whoever asked for it can ask again."""
         asked = {"processQueryKeys": list(process_query_keys)}
-        answer = self._session.post(f"{_PATH}/recall", API_RECALL, self._addressed(conversation_id) | asked)
-        return recalled(answer)
+        answer = self._session.post(f"{_PATH}/recall", API_RECALL, self._address(conversation_id) | asked)
+        return _parse_recall(answer)
 
     def robots(self, conversation_id: str) -> tuple[str, ...]:
         """Return the codes of the robots in a group (KB:0726); repeated for some seconds."""
@@ -132,11 +136,11 @@ class GroupRobot:
         listed = answer.get("chatbotInstanceVOList") or ()
         return tuple(str(one.get("robotCode")) for one in listed if isinstance(one, dict))
 
-    def _addressed(self, conversation_id: str) -> dict[str, object]:
+    def _address(self, conversation_id: str) -> dict[str, object]:
         return {"robotCode": self._session.account.robot_code, "openConversationId": conversation_id}
 
 
-def recalled(answer: Mapping[str, object]) -> Recalled:
+def _parse_recall(answer: Mapping[str, object]) -> Recalled:
     """Read the answer to a recall (KB:0723, KB:0725)."""
     return Recalled(answers.texts(answer, "successResult"), answers.pairs(answer, "failedResult"))
 
@@ -147,10 +151,10 @@ MOST_PERSONS: Final = 20
 
 @dataclass(frozen=True, slots=True)
 class SentToPersons:
-    """The outcome of a send for each recipient: DingTalk says 200 even when it reached nobody (KB:0714).
+    """Whom a send reached: DingTalk answers 200 even if it reached nobody (KB:0714).
 
-    `process_query_key` is empty when nobody was reached. Those `flow_controlled` may be tried again
-    later; `filtered` is known to the SDK alone, and what it means is unverified.
+    `process_query_key` is empty if nobody was reached. Those `flow_controlled` may be tried again later;
+    only the SDK knows `filtered`, and its meaning is unverified.
     """
 
     process_query_key: str
@@ -158,15 +162,6 @@ class SentToPersons:
     invalid: tuple[str, ...]
     flow_controlled: tuple[str, ...]
     filtered: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class ReadStatus:
-    """The status of a message: `SUCCESS`, `RECALLED` or `PROCESSING`, and who has read it (KB:0720)."""
-
-    status: str
-    read_by: tuple[str, ...]
-    unread_by: tuple[str, ...]
 
 
 class PersonRobot:
@@ -178,8 +173,8 @@ class PersonRobot:
     def send(self, *, user_ids: Sequence[str], message: RobotMessage, renew: bool = True) -> SentToPersons:
         """Send a message to at most 20 persons (KB:0714).
 
-        Never repeated here: no field makes a second send harmless. With `renew=False` no token is fetched
-        either.
+        Never repeated: DingTalk has no field that makes a second send harmless. With `renew=False` no token
+        is fetched either.
 
         Raises:
             ValueError: for nobody, or more than 20.
@@ -189,10 +184,10 @@ class PersonRobot:
             raise ValueError(f"{len(user_ids)} recipients at once")
         body = {**self._robot(), "userIds": list(user_ids), **message.body()}
         path = "/v1.0/robot/oToMessages/batchSend"
-        return _sent(user_ids, self._session.post(path, API_SEND_PERSONS, body, renew=renew))
+        return _parse_sent(user_ids, self._session.post(path, API_SEND_PERSONS, body, renew=renew))
 
     def read_status(self, process_query_key: str) -> ReadStatus:
-        """Ask what became of a message within 24 hours (KB:0720); repeated for some seconds."""
+        """Return a message's status and readers within 24 hours (KB:0720); repeated for some seconds."""
         query = {**self._robot(), "processQueryKey": process_query_key}
         path = "/v1.0/robot/oToMessages/readStatus"
         answer = self._session.ask_after(lambda: self._session.get(path, API_READ_STATUS, query))
@@ -205,21 +200,21 @@ class PersonRobot:
         return ReadStatus(status, read, unread)
 
     def recall(self, process_query_keys: Sequence[str]) -> Recalled:
-        """Take messages back, at most 20 and within 24 hours (KB:0723). Not repeated."""
+        """Recall at most 20 messages within 24 hours (KB:0723). Not repeated."""
         body = {**self._robot(), "processQueryKeys": list(process_query_keys)}
         answer = self._session.post("/v1.0/robot/otoMessages/batchRecall", API_RECALL_PERSONS, body)
-        return recalled(answer)
+        return _parse_recall(answer)
 
     def _robot(self) -> dict[str, str]:
         return {"robotCode": self._session.account.robot_code}
 
 
-def _sent(user_ids: Sequence[str], answer: Mapping[str, object]) -> SentToPersons:
+def _parse_sent(user_ids: Sequence[str], answer: Mapping[str, object]) -> SentToPersons:
     invalid = answers.texts(answer, "invalidStaffIdList")
     controlled = answers.texts(answer, "flowControlledStaffIdList")
     filtered = answers.texts(answer, "filteredStaffIdList")
     left_out = {*invalid, *controlled, *filtered}
     reached = tuple(one for one in user_ids if one not in left_out)
-    # Whether a key comes when nobody was reached is unverified; for those who were there must be one.
+    # If nobody was reached, DingTalk may leave out the key (unverified); else the answer must have one.
     key = answers.text(answer, "processQueryKey") if reached else str(answer.get("processQueryKey") or "")
     return SentToPersons(key, reached, invalid, controlled, filtered)

@@ -1,4 +1,4 @@
-"""An account's calls: a token for each of its hosts, and each call with the right one."""
+"""Calls of one account: fetch a token for each host, and make each call with the right one."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from dingwatch.model import Cause, Failure, Misconfigured, NoAnswer, NotReached,
 T = TypeVar("T")
 Members = Mapping[str, Any]
 RENEW_AHEAD: Final = 600.0
-"""Seconds before its end at which a token is renewed, as DingTalk advises (KB:0033)."""
+"""Seconds before its end at which a token is renewed, as DingTalk recommends (KB:0033)."""
 LONGEST_LIFE: Final = 86400.0
-"""DingTalk says 7,200 s; a wild number must not make a token that is never renewed."""
+"""Seconds; DingTalk says 7,200. A wild number in an answer must not make a token that is never renewed."""
 REMEMBERED: Final = 4
-"""Tokens of each host that are still known after they were replaced or refused."""
+"""Tokens of each host that are still redacted after they were replaced."""
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """An app of an organisation, and where DingTalk is; addresses without a slash at their end.
+    """An app of an organisation, and DingTalk's addresses, without a slash at their end.
 
-    For an app of one's own organisation the robot code is the client id (KB:0716).
+    An app that belongs to the organisation has its client id as its robot code (KB:0716).
     """
 
     client_id: str
@@ -43,14 +43,14 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A token, usable without another look until the wall clock says `fresh_until`."""
+    """A token, to be used until the wall clock says `fresh_until`."""
 
     value: str = field(repr=False)
     fresh_until: float
 
 
 class _Slot:
-    """The token of one host, and how its last fetch ended."""
+    """One host's token, and how its last fetch ended."""
 
     def __init__(self) -> None:
         self.fetching = threading.Lock()
@@ -61,29 +61,30 @@ class _Slot:
 
 
 class Tokens:
-    """A cache for each host. `fetch` gets a value and its lifetime in seconds, or raises Failure."""
+    """A token for each host; `fetch` returns a value and its lifetime in seconds, or raises Failure."""
 
     def __init__(self, fetch: Callable[[Host], tuple[str, float]], clock: Callable[[], float]) -> None:
         self._fetch = fetch
         self._clock = clock
         self._slots = {host: _Slot() for host in Host}
 
-    def cached(self, host: Host) -> Token | None:
-        """Return the token if it is fresh; asks nobody and waits for nobody."""
+    def peek(self, host: Host) -> Token | None:
+        """Return the token if it is fresh, without a call and without waiting for one."""
         token = self._slots[host].token
         return token if token is not None and self._clock() < token.fresh_until else None
 
     def renew(self, host: Host, *, force: bool = False) -> None:
         """Fetch a token, unless a fresh one is there.
 
-        Who comes while another thread is fetching waits for it and shares what came of it, a failure
-        too: an outage must not be asked after once for each worker.
+        A thread that comes while another fetches waits and shares the result, also a failure: in an outage
+        the workers must not ask one after the other.
         """
         slot = self._slots[host]
         before = slot.ended
         with slot.fetching:
+            # A count that moved while this thread waited means that another one has just asked.
             if slot.ended == before:
-                if force or self.cached(host) is None:
+                if force or self.peek(host) is None:
                     self._renew(host, slot)
             elif slot.verdict is not None:
                 raise Failure(slot.verdict)
@@ -99,29 +100,31 @@ class Tokens:
         finally:
             slot.ended += 1
         life = min(life, LONGEST_LIFE)
+        # Counted from before the call, whose answer may take long; a token of short life serves half of it.
         slot.values.append(value)
         slot.token = Token(value, asked + life - min(RENEW_AHEAD, life / 2))
 
     def forget(self, host: Host, refused: Token) -> None:
-        """Drop a refused token, unless it has been replaced meanwhile."""
+        """Drop a refused token, unless another thread has replaced it."""
         slot = self._slots[host]
+        # Several calls in flight are refused together: the late ones must not drop the renewed token.
         with slot.fetching:
             if slot.token is refused:
                 slot.token = None
 
-    def known(self) -> tuple[str, ...]:
-        """Return the latest values, to be kept out of messages: a late answer may repeat one of before."""
+    def values(self) -> tuple[str, ...]:
+        """Return the latest tokens, to be redacted: a late answer may quote one that was replaced."""
         return tuple(value for slot in self._slots.values() for value in tuple(slot.values))
 
 
 class Session:
-    """The state that all families of calls share."""
+    """One account's calls, for the classes that know the APIs."""
 
     def __init__(self, account: Account, channel: Channel) -> None:
         self.account = account
         self.channel = channel
         self.tokens = Tokens(self._fetch, channel.clock)
-        channel.hide(lambda: (account.client_secret, *self.tokens.known()))
+        channel.hide(lambda: (account.client_secret, *self.tokens.values()))
 
     # --- Calls ---------------------------------------------------------------------------------
 
@@ -134,9 +137,9 @@ class Session:
         *,
         renew: bool = True,
     ) -> Members:
-        """Post JSON to the new host, the token in its header; never repeated here but for its token.
+        """Post JSON to the new host, the token in its header; repeat it only with a new token.
 
-        With `renew=False` no token is fetched either; when none is fresh, or it is refused, that is a
+        With `renew=False` no token is fetched either: if none is fresh, or DingTalk refuses it, that is a
         TokenRejected.
         """
         url = self._url(path, query)
@@ -150,11 +153,11 @@ class Session:
     def ask(
         self, path: str, api: str, body: Mapping[str, object], query: Mapping[str, str] | None = None
     ) -> Members:
-        """Post to the new host what changes nothing, or the same thing when it is repeated."""
+        """Post to the new host a call that changes nothing, or the same thing each time; repeated."""
         return self.channel.repeat(lambda: self.post(path, api, body, query), NotReached, NoAnswer)
 
     def get(self, path: str, api: str, query: Mapping[str, str]) -> Members:
-        """Get an answer from the new host; repeated."""
+        """Get from the new host; repeated."""
         url = self._url(path, query)
 
         def call(token: str) -> Members:
@@ -171,7 +174,7 @@ class Session:
         return self.channel.repeat(ask, NotGenerated, attempts=4, wait=wait_fixed(1.0))
 
     def post_legacy(self, path: str, api: str, body: Mapping[str, object], *, renew: bool = True) -> Members:
-        """Post JSON to the legacy host, the token in its address; never repeated here."""
+        """Post JSON to the legacy host, the token in its address; repeat it only with a new token."""
 
         def call(token: str) -> Members:
             url = self.legacy_url(path, {"access_token": token})
@@ -205,7 +208,7 @@ class Session:
         return answers.token(answer, "access_token"), answers.number(answer, "expires_in")
 
     def with_token(self, host: Host, call: Callable[[str], T], *, renew: bool = True) -> T:
-        """Call with a token; a refused one is renewed once, since a refused call had no effect."""
+        """Call with a token; renew a refused one once, since the refused call had no effect."""
         if not renew:
             return self._once(host, call)
         for _ in range(2):
@@ -219,7 +222,7 @@ class Session:
         raise Failure(Misconfigured(refused.cause, Scope.APP))
 
     def _renew(self, host: Host) -> None:
-        """Get a token for a call. A lost answer to the token call is no doubt about the call itself."""
+        """Get a token for a call; if its answer is lost, the call itself was not made: NotReached."""
         try:
             self.tokens.renew(host)
         except Failure as failure:
@@ -231,7 +234,7 @@ class Session:
         raise Failure(NotReached(verdict.cause, verdict.scope))
 
     def _once(self, host: Host, call: Callable[[str], T]) -> T:
-        token = self.tokens.cached(host)
+        token = self.tokens.peek(host)
         if token is None:
             raise Failure(TokenRejected(Cause("no_token", "", "CREDENTIALS"), Scope.APP))
         try:

@@ -1,4 +1,4 @@
-"""Addresses that DingTalk has signed: who holds one needs no token, for some minutes."""
+"""Signed addresses of the drive's store: for some minutes whoever holds one needs no token."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ LIFE: Final = 900
 
 
 class SignatureExpired(TokenRejected):
-    """The signature of an address is not valid (any more): the same request goes with a new one."""
+    """The signature of an address has expired: the same request goes to a new address."""
 
 
 @dataclass(frozen=True, slots=True)
 class SignedAddress:
-    """A signed address for the bytes of an entry, with exactly the headers that a request must carry.
+    """The URLs to upload or download an entry's bytes, and the headers for it, all of them and no others.
 
     `urls` are alternatives, the best first (KB:0677); `expires_at` is by the wall clock.
     """
@@ -31,20 +31,20 @@ class SignedAddress:
 
     @property
     def url(self) -> str:
-        """The best of the addresses. It is no link: without its headers it opens nothing."""
+        """The best URL. A browser cannot open it, because it lacks the headers."""
         return self.urls[0]
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """The parts that must not reach a log."""
+        """Its parts that no message may repeat."""
         return (*self.headers.values(), *self.urls)
 
 
-def signed_address(answer: Mapping[str, Any], now: float) -> SignedAddress:
+def parse_address(answer: Mapping[str, Any], now: float) -> SignedAddress:
     """Read a `headerSignatureInfo` (KB:0674, KB:0677, KB:0678) that came at `now`.
 
-    `internalResourceUrls` is left out, as the documents say. Which schemes come is unverified; an answer
-    without an address of http or https is none.
+    `internalResourceUrls` is left out, as the documents say. Which schemes DingTalk sends is unverified; an
+    answer without an http or https URL counts as no answer.
     """
     signature = answers.members(answer, "headerSignatureInfo")
     urls = tuple(

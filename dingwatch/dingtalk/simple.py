@@ -30,7 +30,7 @@ Path = str | os.PathLike[str]
 
 
 class Clocks(Protocol):
-    """The clocks and the sleep that a client is given: the module `time` is one."""
+    """Clocks and a way to wait; the module `time` has them."""
 
     def time(self) -> float:
         """Return wall-clock seconds."""
@@ -43,7 +43,7 @@ class Clocks(Protocol):
 
 
 def connect(account: Account, time: Clocks) -> Client:
-    """Return a client without pace and meter. It opens nothing yet; close it, or use it in `with`."""
+    """Return a client without pace and meter, which has opened nothing yet; close it, or use it in `with`."""
     return Client(
         account,
         gate=_nothing,

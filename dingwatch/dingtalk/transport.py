@@ -1,8 +1,8 @@
-"""One request, one answer: pooled connections whose proxies are read once, with every cost bounded.
+"""One request, one answer, over pooled connections, with bounds on time and size.
 
-requests' adapter is driven directly: looking up the environment, cookies and redirects for each call
-is half of what `Session.request` costs, and none of it is wanted here. Both calls of a 4 KiB file take
-1.2 ms of CPU together (measured: 800 pairs against a server on the same machine, Python 3.11).
+This drives requests' adapter directly. `Session.request` spends half of its time on the environment, cookies
+and redirects of each call, and none of that is wanted here: both calls of a 4 KiB file take 1.2 ms of CPU
+together (measured: 800 pairs against a server on the same machine, Python 3.11).
 """
 
 from __future__ import annotations
@@ -24,18 +24,17 @@ from dingwatch.model import Failure
 
 BLOCK: Final = 1 << 16
 SLOWEST: Final = 1 << 16
-"""Bytes a second below which a download is given up."""
-# What a library may raise for an answer that is nonsense: a negative chunk size is a ValueError.
+"""Bytes per second below which a download is given up."""
+# The libraries raise ValueError too: for a negative chunk size, for instance.
 _RAISED: Final = (requests.RequestException, HTTPError, OSError, http.client.HTTPException, ValueError)
 
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """Seconds.
+    """Timeouts in seconds.
 
-    `connect` is for a connection, and for each 64 KiB that are written; `read` is the longest silence
-    before and within an answer, `upload` the same for an upload; `answer` is what a whole answer may take
-    beyond that silence.
+    `connect` bounds a new connection, and each 64 KiB that are written; `read` the silence before and within
+    an answer, `upload` the same for uploads; `answer` the whole answer, beyond that silence.
     """
 
     connect: float = 10.0
@@ -54,17 +53,17 @@ class Answer:
 
 
 class Sink(Protocol):
-    """The destination of a download: a buffered binary file, or the like."""
+    """A buffered binary file, or anything else that a download can be written into."""
 
     def write(self, block: bytes, /) -> object:
-        """Take all of a block."""
+        """Write all of a block."""
 
 
 def multipart(field: str, name: str, content: bytes | memoryview, boundary: str) -> Body:
     """Return a multipart body around one buffer, which is not copied.
 
-    The filename is raw UTF-8, as DingTalk's own clients send it (API sheet 12): a `filename*` alone may
-    not be read. What could end the header or name a directory is made harmless.
+    The filename is raw UTF-8, as DingTalk's own clients send it (API sheet 12); DingTalk may not read
+    `filename*`. Characters that could end the header or name a directory are replaced.
     """
     head = (
         f"--{boundary}\r\n"
@@ -82,7 +81,7 @@ _HARMLESS: Final = dict.fromkeys(_CONTROL, "_") | str.maketrans(
 
 
 def _without_address(record: logging.LogRecord) -> bool:
-    """Keep urllib3's own lines out of the log: they hold addresses, and those of oapi hold the token."""
+    """Return whether a line of urllib3's may be logged: they hold addresses, and oapi's hold the token."""
     return record.levelno >= logging.ERROR
 
 
@@ -100,6 +99,7 @@ class Transport:
         self._adapter = Adapter(Limits(clock, monotonic, timeouts.answer), pool=pool)
         self._connect, self._answer = timeouts.connect, timeouts.answer
         self._proxies: dict[str, dict[str, str]] = {}
+        # requests reads these variables in its Session alone, which is not used here.
         self._verify: str | bool = (
             os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or True
         )
@@ -113,11 +113,11 @@ class Transport:
     def exchange(
         self, method: str, url: str, headers: Mapping[str, str], body: Body | Stream | None, *, silence: float
     ) -> Answer:
-        """Make one request and read its whole answer; `silence` is the longest wait for a next byte.
+        """Make one request and read its whole answer; `silence` is the longest wait for the next byte.
 
         Raises:
-            Failure: NotReached, NoAnswer, or Misconfigured for an address that is none; nothing of the
-                address is in it, nor in an exception behind it.
+            Failure: NotReached, NoAnswer, or Misconfigured for a malformed address; neither it nor its
+                context holds the address.
             LocalError: with what the body's source raised.
         """
         response = self._open(method, url, headers, body, silence)
@@ -134,12 +134,12 @@ class Transport:
         limit: int,
         silence: float,
     ) -> int | Answer:
-        """Get what lies at an address and write it, up to `limit` bytes; return how many there were.
+        """Download up to `limit` bytes into a sink; return how many there were.
 
-        An answer whose status and headers are not `wanted` is returned whole instead.
+        If its status and headers are not `wanted`, the answer is returned whole instead.
 
         Raises:
-            Failure: NotReached, NoAnswer, Misconfigured as above; NoAnswer too when there is more.
+            Failure: NotReached, NoAnswer, Misconfigured as above; NoAnswer also if there is more.
             LocalError: with what the sink raised.
         """
         # Framing takes little: an eighth covers chunks of a few dozen bytes.
@@ -148,7 +148,7 @@ class Transport:
         with response:
             if not wanted(response.status_code, response.headers):
                 return _whole(response)
-            return _copied(response, into, limit)
+            return _copy(response, into, limit)
 
     def _open(
         self,
@@ -160,7 +160,7 @@ class Transport:
         bound: Bound | None = None,
     ) -> requests.Response:
         try:
-            # (Of an empty body requests would say that it is chunked.)
+            # `or None`: requests would send an empty body with chunked encoding.
             prepared = requests.Request(method, url, headers=headers, data=body or None).prepare()
             response: requests.Response = self._adapter.send(
                 prepared,
@@ -174,7 +174,7 @@ class Transport:
             verdict = verdict_of_exception(error, sent=body.sent if body else None)
         else:
             return response
-        raise Failure(verdict)  # not within the handler: what would stand behind it holds the address
+        raise Failure(verdict)  # outside the handler: as __context__ the exception would show the address
 
     def _proxies_for(self, url: str) -> dict[str, str]:
         host = urlsplit(url).netloc
@@ -184,7 +184,7 @@ class Transport:
 
 
 def _whole(response: requests.Response) -> Answer:
-    """Read an answer whose wire is bounded already; what it unpacks to is bounded here."""
+    """Read a whole answer; the wire is bounded already, this bounds what it unpacks to."""
     body = bytearray()
     while block := _next(response):
         body += block
@@ -193,8 +193,8 @@ def _whole(response: requests.Response) -> Answer:
     return Answer(response.status_code, response.headers, bytes(body))
 
 
-def _copied(response: requests.Response, into: Sink, limit: int) -> int:
-    """Write an answer's body, up to `limit` bytes."""
+def _copy(response: requests.Response, into: Sink, limit: int) -> int:
+    """Write an answer's body into a sink, up to `limit` bytes; return how many there were."""
     size = 0
     while block := _next(response):
         size += len(block)
@@ -222,7 +222,7 @@ def _endless() -> Failure:
 def proxy_of(url: str) -> str | None:
     """Return `host:port` of the proxy that the environment names for an address, without its credentials.
 
-    None where requests go straight; `$NO_PROXY` counts, as it does for every call.
+    None if requests go directly; `$NO_PROXY` counts.
     """
     proxy = requests.utils.select_proxy(url, requests.utils.get_environ_proxies(url))
     if not proxy:

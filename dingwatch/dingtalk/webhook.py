@@ -17,7 +17,7 @@ from dingwatch.model import NoAnswer, NotReached
 
 @dataclass(frozen=True, slots=True)
 class Webhook:
-    """A robot's address, token and, where its security setting is a signature, secret (`SEC…`)."""
+    """A robot's URL and token, and its secret (`SEC…`) if its security setting is a signature."""
 
     access_token: str = field(repr=False)
     secret: str | None = field(repr=False, default=None)
@@ -25,10 +25,10 @@ class Webhook:
 
     @classmethod
     def at(cls, address: str, secret: str | None = None) -> Self:
-        """Take an address apart as DingTalk shows it: `https://…/robot/send?access_token=…`.
+        """Parse an address as DingTalk shows it: `https://…/robot/send?access_token=…`.
 
         Raises:
-            ValueError: for an address without a token; it is not repeated in the message.
+            ValueError: for an address without one token; its message does not repeat the address.
         """
         parts = urlsplit(address.strip())
         tokens = parse_qs(parts.query).get("access_token", [])
@@ -44,28 +44,25 @@ def signature(timestamp: int, secret: str) -> str:
 
 
 class WebhookRobot:
-    """Sends notices through a webhook. Its calls count against a quota of their own, Webhook & Stream."""
+    """Sends markdown through a webhook. Its calls have a quota of their own, Webhook & Stream."""
 
     def __init__(self, channel: Channel, webhook: Webhook) -> None:
         self._channel, self._webhook = channel, webhook
 
-    def text(self, content: str, *, uuid: str | None = None) -> None:
-        """Send a text; `uuid` as below."""
-        self._send({"msgtype": "text", "text": {"content": content}}, uuid)
-
     def markdown(self, title: str, text: str, *, uuid: str | None = None) -> None:
-        """Send markdown; the title stands in the list of conversations, not in the message.
+        """Send markdown; the list of conversations shows the title, the message does not.
 
-        `uuid` makes it the same message however often it is sent: DingTalk documents `msgUuid` for
-        retries. One is made up when none is given, and the call repeated for some seconds under it.
+        DingTalk documents `msgUuid` for retries: a message that is sent again under its uuid arrives once. So
+        the call is repeated for some seconds, under a random uuid if none is given.
 
         Raises:
-            Failure: NoAnswer means that it may have arrived; sent again with the same uuid it arrives once.
+            Failure: NoAnswer means that it may have arrived.
         """
-        self._send({"msgtype": "markdown", "markdown": {"title": title, "text": text}}, uuid)
-
-    def _send(self, message: dict[str, object], uuid: str | None) -> None:
-        body = message | {"msgUuid": uuid or secrets.token_hex(16)}
+        body: dict[str, object] = {
+            "msgtype": "markdown",
+            "markdown": {"title": title, "text": text},
+            "msgUuid": uuid or secrets.token_hex(16),
+        }
         self._channel.repeat(lambda: self._once(body), NotReached, NoAnswer)
 
     def _once(self, body: dict[str, object]) -> None:

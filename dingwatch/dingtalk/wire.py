@@ -1,10 +1,10 @@
-"""Connections with the bounds that urllib3 lacks, and bodies that record whether they were sent.
+"""Bounds on connections that urllib3 does not set, and bodies that know whether any of them was sent.
 
-* urllib3's read timeout starts anew with each byte, so a trickle of headers may last for ever: here a
-  whole answer, head included, has one deadline and one largest size.
-* A connection that rested for long may have been dropped by a firewall unseen; a send that breaks on it
-  would be a doubt for nothing. It is opened anew before it is used, as urllib3 does for those whose end
-  was seen (`is_connection_dropped`). What remains is the instant between that look and the first byte.
+* urllib3's read timeout starts over with each byte, so a server that trickles headers holds a worker for
+  ever. Here a whole answer, head included, has one deadline and one largest size.
+* A firewall may drop an idle connection without telling either end. A send that breaks on it would be
+  uncertain for nothing, so a connection that rested too long is reopened before it is used, as urllib3 does
+  when it sees that the other end has closed (`is_connection_dropped`).
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from urllib3.response import HTTPResponse
 
 SLICE: Final = 1 << 16
 LARGEST_ANSWER: Final = 1 << 20
-"""Bytes of an answer on the wire, head and framing included; DingTalk's are below 10 KB."""
+"""Bytes of an answer on the wire with head and framing; DingTalk's are below 10 KB."""
 REST: Final = 20.0
-"""Seconds that a connection may rest and be used again. DingTalk's own keep-alive is unverified [?]."""
+"""Seconds that a connection may be idle and still be used. DingTalk's keep-alive is unverified [?]."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The bounds of a connection: the clocks (seconds, of the wall and monotonic), and `answer` seconds."""
+    """The clocks (wall and monotonic, in seconds) that bound a connection, and the seconds for an answer."""
 
     clock: Callable[[], float]
     monotonic: Callable[[], float]
@@ -40,18 +40,18 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """The size of one answer: bytes on the wire, and seconds beyond its longest silence."""
+    """The bounds of one answer: bytes on the wire, and seconds beyond its longest silence."""
 
     size: int
     seconds: float
 
 
 _BOUND: Final[ContextVar[Bound | None]] = ContextVar("bound", default=None)
-"""The bound of the answer that this thread waits for, where it is not the usual one."""
+"""The bound of the answer that this thread waits for, if it is not the usual one."""
 
 
 class LocalError(Exception):
-    """Carries what a body's source or a download's sink raised past all that judges the wire.
+    """Carries an exception of a body's source or a download's sink past the code that judges the wire.
 
     A file that cannot be read raises OSError, as a broken connection does, and is no fault of DingTalk's.
     """
@@ -62,11 +62,10 @@ class LocalError(Exception):
 
 
 class Body:
-    """The body of a request, in pieces. `sent` once any of it was handed to a connection.
+    """The body of a request, in pieces; `sent` once any of it was handed to a connection.
 
-    Only a request that has not sent is certain to have had no effect: its head alone announces a body
-    that never came. Once it has sent, what the kernel or a proxy still passes on cannot be known.
-    Pieces are small, because one write has one timeout: a slow line that moves is not a broken one.
+    While nothing is sent, the request had no effect for certain: DingTalk got a head that announces a body,
+    and no body. Later nobody knows how much the kernel or a proxy still passed on.
     """
 
     def __init__(self, head: bytes, content: bytes | memoryview = b"", tail: bytes = b"") -> None:
@@ -82,15 +81,16 @@ class Body:
             yield b"".join((self._head, self._content, self._tail))
             return
         yield self._head
+        # Each write has a timeout of its own: on a slow line one write of 20 MB would look like a hang.
         for start in range(0, len(self._content), SLICE):
             yield self._content[start : start + SLICE]
         yield self._tail
 
 
 class Stream:
-    """A body that is read from elsewhere while it is sent, in pieces; of known length in bytes.
+    """A body of known length in bytes that is read while it is sent.
 
-    What reading it raises, and `LengthError` when there is not exactly that much, comes out as `LocalError`.
+    Reading may raise `LocalError`, also around a `LengthError` if the source is shorter or longer.
     """
 
     def __init__(self, pieces: Iterable[bytes | memoryview], length: int) -> None:
@@ -125,14 +125,14 @@ class Stream:
 
 
 class LengthError(Exception):
-    """The source of a body had more or fewer bytes than were announced: the file changed meanwhile."""
+    """The source of a body is shorter or longer than announced: the file changed meanwhile."""
 
     def __init__(self, announced: int) -> None:
         super().__init__(f"not the {announced} bytes that were announced")
 
 
 class _Answering:
-    """Stands in for the socket where http.client asks it for a file to read the answer from."""
+    """Gives http.client a bounded file where it would make one of the socket."""
 
     def __init__(self, sock: socket.socket, limits: Limits, silence: float) -> None:
         self._sock, self._limits, self._silence = sock, limits, silence
@@ -142,7 +142,7 @@ class _Answering:
 
 
 class _Bounded(io.RawIOBase):
-    """Reads one answer: until its deadline, and so many bytes."""
+    """Reads one answer, up to its deadline and its largest size."""
 
     def __init__(self, sock: socket.socket, limits: Limits, silence: float) -> None:
         # The socket's own file keeps its descriptor open after http.client has closed the socket.
@@ -159,7 +159,7 @@ class _Bounded(io.RawIOBase):
         seconds = self._until - self._monotonic()
         if seconds <= 0 or self._left <= 0:
             raise TimeoutError("endless")
-        if seconds < self._silence:
+        if seconds < self._silence:  # near the deadline one more silence would overrun it
             self._sock.settimeout(seconds)
         count = self._raw.readinto(buffer) or 0
         self._left -= count
@@ -176,13 +176,13 @@ class _Connection(HTTPConnection):
 
     @property
     def is_connected(self) -> bool:
-        """Whether it may be used again; urllib3 asks before it does."""
+        """Whether the connection may be used again; urllib3 asks before it does."""
         if self._rests_since is not None and not 0 <= self.limits.clock() - self._rests_since <= REST:
-            return False  # by the wall clock: a machine that slept does not know how long
+            return False  # by the wall clock, because a laptop's monotonic clock stops while it sleeps
         return super().is_connected
 
     def response_class(self, sock: socket.socket, **more: Any) -> http.client.HTTPResponse:  # type: ignore[override]  # noqa: ANN401 (http.client's)
-        """Make the object that reads the answer; http.client names the class to call here."""
+        """Return the object that reads the answer; http.client expects a class by this name."""
         silence = self.timeout if isinstance(self.timeout, int | float) else self.limits.answer
         return http.client.HTTPResponse(_Answering(sock, self.limits, silence), **more)  # type: ignore[arg-type]
 
@@ -197,17 +197,18 @@ class _SafeConnection(_Connection, HTTPSConnection):
 
 
 class Adapter(HTTPAdapter):
-    """requests' adapter, whose connections are bounded. It never repeats a request and follows nothing."""
+    """requests' adapter with bounded connections; it repeats no request and follows no redirect."""
 
     def __init__(self, limits: Limits, *, pool: int) -> None:
-        # Both hosts, and those of the drive's store (KB:0680), of which one organisation uses few.
+        # A pool for each host: DingTalk's two, and the few of the drive's store that one organisation uses.
         super().__init__(pool_connections=8, pool_maxsize=pool, max_retries=0)
         bound = {"limits": limits}
         self._plain = type("BoundConnection", (_Connection,), bound)
         self._safe = type("BoundSafeConnection", (_SafeConnection,), bound)
 
     def send(self, *args: Any, bound: Bound | None = None, **more: Any) -> Any:  # noqa: ANN401
-        """Make a request whose answer may be as large and take as long as `bound` says."""
+        """Send a request whose answer may be as large and take as long as `bound` says."""
+        # urllib3 makes the object that reads the answer deep inside this call, and passes nothing on to it.
         usual = _BOUND.set(bound)
         try:
             return super().send(*args, **more)
@@ -216,19 +217,19 @@ class Adapter(HTTPAdapter):
 
     # (The types are Any, for requests' own differ from one release to the next.)
     def get_connection_with_tls_context(self, *args: Any, **more: Any) -> Any:  # noqa: ANN401
-        """Return the pool for a request, told which connections to make."""
+        """Return the pool for a request, with the class of its connections set."""
         pool: Any = super().get_connection_with_tls_context(*args, **more)
         pool.ConnectionCls = self._safe if pool.scheme == "https" else self._plain
         return pool
 
 
 PIECE: Final = 1 << 18
-"""Bytes that are read at a time, and held at a time for each request in flight."""
+"""Bytes that each request in flight reads, and holds in memory, at a time."""
 
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """`size` bytes; `pieces` begins to read them, from their first byte, each time it is called."""
+    """`size` bytes from a file or buffer; each call of `pieces` reads them from the start, for a new try."""
 
     size: int
     pieces: Callable[[], Iterable[bytes | memoryview]]
@@ -240,9 +241,9 @@ class Content:
 
     @classmethod
     def of_descriptor(cls, descriptor: int, size: int, offset: int = 0) -> Content:
-        """Return so many bytes of an open file from an offset on; the file's own position stays.
+        """Return `size` bytes of an open file from an offset on; the file's own position stays.
 
-        A file that is shorter is found when it is read; so is an OSError, which comes through as it is.
+        Reading finds out whether the file is shorter, and raises OSError.
         """
         return cls(size, lambda: _pieces(descriptor, size, offset))
 

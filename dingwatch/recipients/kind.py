@@ -1,4 +1,4 @@
-"""One kind of recipient: a frozen value that answers every question about it."""
+"""The frozen value that describes one kind of recipient, and what is passed to it and comes back."""
 
 from __future__ import annotations
 
@@ -75,11 +75,14 @@ class Recall:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Kind:
-    """All that distinguishes one kind of recipient from the others; no field has a default, on purpose."""
+    """All that distinguishes one kind of recipient from the others.
+
+    No field has a default: whoever adds a field must decide about it for each kind.
+    """
 
     kind: RecipientKind
     id_prefix: str
-    """What the ids begin with."""
+    """The beginning of every id, by which a mistyped one is recognised."""
     message_api: str
     """The API that files, captions and notices go by."""
     host: Host | None
@@ -90,9 +93,9 @@ class Kind:
     shows_upload_name: bool
     """Whether people see the name that a file was uploaded with, instead of one that the message gives."""
     inspectable: bool
-    """Whether DingTalk says which robots are there, and which space of the drive is theirs."""
+    """Whether `check` can ask which robots are there, and which space of the drive belongs to it."""
     judge: Callable[[Verdict], Verdict]
-    """Says what a failed send means here: DingTalk's codes are the same for all kinds."""
+    """Returns what a failed send means for this kind; DingTalk's codes are the same for all."""
     send: Callable[[Client, Order], Receipt]
     entries: Entries | None
     """None where the drive's entries cannot go."""
@@ -105,12 +108,12 @@ class Kind:
 
 
 def as_it_is(verdict: Verdict) -> Verdict:
-    """Return a verdict that means what it says."""
+    """Return a verdict unchanged: the table of codes is written for groups."""
     return verdict
 
 
 def advise(advice: str) -> Callable[[Verdict], Verdict]:
-    """Return a judge that replaces the advice how to find a group's id, which helps nobody else."""
+    """Return a judge that replaces the advice how to find a group's id."""
 
     def judge(verdict: Verdict) -> Verdict:
         if verdict.cause.advice != "CONVERSATION":

@@ -28,10 +28,12 @@ def _send(client: Client, order: Order) -> Receipt:
 
 
 def _missed(sent: SentToPersons) -> Iterator[tuple[str, Verdict]]:
-    """Yield the persons who were not reached; what `filtered` means is unverified [?]."""
+    """Yield the persons whom the message did not reach, and why."""
+    # One invalid userId must not fail the others: DingTalk has sent the message to all but these.
     for one in sent.invalid:
         yield one, Misconfigured(Cause("invalid_user", one, "PERSON"), Scope.CONVERSATION)
     for one in sent.filtered:
+        # Its meaning is unverified [?]: only the SDK knows the list.
         yield one, Rejected(Cause("filtered_user", one, "PERSON"))
     for one in sent.flow_controlled:
         yield one, Throttled(Cause("flow_controlled", one, "FLOW_CONTROLLED"))

@@ -1,4 +1,4 @@
-"""All kinds of recipients; a new one is entered here."""
+"""The list of kinds; a new one is entered here."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ KINDS: Final[Mapping[RecipientKind, Kind]] = {one.kind: one for one in (GROUP, P
 
 
 def recipient_kind(recipient: str) -> Kind:
-    """Return the kind of a recipient, by the ledger's word for it."""
+    """Return the kind of a recipient, whose word in the ledger this is."""
     return KINDS[Recipient.of(recipient).kind]
 
 
 def can_receive_files(recipient: str) -> bool:
-    """Return whether a word that somebody wrote names a recipient that takes files."""
+    """Return whether a word from the command line or the config names a recipient that takes files."""
     kind, known = recipient_kind(recipient), Recipient.of(recipient).id
     return kind.takes_files and bool(known) and known.startswith(kind.id_prefix)
 

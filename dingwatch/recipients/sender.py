@@ -14,10 +14,10 @@ from dingwatch.recipients.registry import recipient_kind
 
 @dataclass(frozen=True, slots=True)
 class Sender:
-    """Sends once, with a token that is there. Safe to use from several threads.
+    """Sends each message once, and fetches no token for it. Safe to use from several threads.
 
-    `operator` is the unionId whose rights entries of the drive are sent with, and `addresses` are those of
-    custom robots by their ids. A Failure other than NoAnswer means that nobody has the message.
+    `addresses` are those of custom robots, by their ids; `operator` is the unionId whose rights entries of
+    the drive are sent with. A Failure other than NoAnswer means that nobody has the message.
     """
 
     client: Client
@@ -49,7 +49,7 @@ class Sender:
             try:
                 found = entries.id_of(self.client, Recipient.of(recipient).id)
             except Failure as failure:
-                # The question's answer was lost, not the send's: nothing was sent, so nothing is in doubt.
+                # Only the answer to this question was lost: nothing was sent, so no delivery is uncertain.
                 verdict = failure.verdict
                 if not isinstance(verdict, NoAnswer):
                     raise

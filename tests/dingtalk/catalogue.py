@@ -30,7 +30,6 @@ from dingwatch.dingtalk import (
     API_USER,
     Client,
     Conflict,
-    Delivered,
     Entry,
     Host,
     ReadStatus,
@@ -47,7 +46,6 @@ from dingwatch.dingtalk import (
     file_message,
     image_message,
     markdown_message,
-    text_message,
 )
 from tests.dingtalk.peers import TOKEN, Clock
 
@@ -151,11 +149,11 @@ ROBOT: Final = [
     ),
     Case(
         API_QUERY,
-        lambda c: c.groups.delivered(conversation_id="cid+/=", process_query_key="k"),
+        lambda c: c.groups.read_status(conversation_id="cid+/=", process_query_key="k"),
         "/v1.0/robot/groupMessages/query",
         GROUP | {"processQueryKey": "k", "maxResults": 200},
         {"sendStatus": "SUCCESS", "readUserIds": ["manager1"], "hasMore": False},
-        Delivered("SUCCESS", ("manager1",)),
+        ReadStatus("SUCCESS", ("manager1",)),
     ),
     Case(
         API_RECALL,
@@ -384,9 +382,13 @@ LEGACY: Final = [
     ),
     Case(
         API_TO_CONVERSATION,
-        lambda c: c.legacy.send_to_conversation(sender="u1", cid="1", message=text_message("文")),
+        lambda c: c.legacy.send_to_conversation(sender="u1", cid="1", message=file_message("@lAzP")),
         _legacy("/message/send_to_conversation"),
-        {"sender": "u1", "cid": "1", "msg": {"msgtype": "text", "text": {"content": "文"}}},
+        {
+            "sender": "u1",
+            "cid": "1",
+            "msg": {"msgtype": "markdown", "markdown": {"title": "题", "text": "文"}},
+        },
         {"errcode": "0", "receiver": "u1|u2"},
         ("u1", "u2"),
         repeated=False,

@@ -254,9 +254,9 @@ def test_a_message_can_be_asked_after_and_taken_back(
     """With its key, which only the answer to the send holds."""
     conversation = sandbox.conversations[0].id
     key = send(upload(client))
-    assert client.groups.delivered(conversation_id=conversation, process_query_key=key).status == "SUCCESS"
+    assert client.groups.read_status(conversation_id=conversation, process_query_key=key).status == "SUCCESS"
     assert client.groups.recall(conversation_id=conversation, process_query_keys=[key]).done == (key,)
-    assert client.groups.delivered(conversation_id=conversation, process_query_key=key).status == "RECALLED"
+    assert client.groups.read_status(conversation_id=conversation, process_query_key=key).status == "RECALLED"
 
 
 def test_the_robots_of_a_conversation_are_told(sandbox: Sandbox, client: Client) -> None:

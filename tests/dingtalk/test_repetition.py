@@ -106,7 +106,7 @@ def test_a_question_is_repeated(
     sandbox.inject(Fault(api, FaultKind.CUT_AFTER, times=2))
     if api == API_QUERY:
         assert (
-            client.groups.delivered(conversation_id=conversation, process_query_key=key).status == "SUCCESS"
+            client.groups.read_status(conversation_id=conversation, process_query_key=key).status == "SUCCESS"
         )
     else:
         assert client.robots(conversation) == (sandbox.robot_code,)
@@ -119,7 +119,7 @@ def test_an_early_question_is_asked_again(
 ) -> None:
     """Right after a send DingTalk knows nothing of the message yet, and a second later it does."""
     ask = partial(
-        client.groups.delivered, conversation_id=conversation, process_query_key=send(client, conversation)
+        client.groups.read_status, conversation_id=conversation, process_query_key=send(client, conversation)
     )
     assert ask().status == "SUCCESS"
     assert (calls.counted.count(API_QUERY), calls.slept) == (2, [1.0])

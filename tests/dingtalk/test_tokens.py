@@ -36,9 +36,9 @@ def test_each_host_has_its_own_token() -> None:
     """One family's token is not used for the other."""
     tokens = Tokens(Source(), Clock())
     tokens.renew(Host.API)
-    assert tokens.cached(Host.OAPI) is None
+    assert tokens.peek(Host.OAPI) is None
     tokens.renew(Host.OAPI)
-    assert set(tokens.known()) == {"api-1", "oapi-2"}
+    assert set(tokens.values()) == {"api-1", "oapi-2"}
 
 
 @pytest.mark.parametrize(("life", "fresh"), [(7200.0, 6600.0), (600.0, 300.0), (1e300, 85800.0)])
@@ -48,9 +48,9 @@ def test_a_token_is_renewed_ahead_of_its_end(life: float, fresh: float) -> None:
     tokens = Tokens(Source(life), clock)
     tokens.renew(Host.API)
     clock.now += fresh - 1
-    assert tokens.cached(Host.API) is not None
+    assert tokens.peek(Host.API) is not None
     clock.now += 2
-    assert tokens.cached(Host.API) is None
+    assert tokens.peek(Host.API) is None
 
 
 def test_a_fresh_token_is_not_fetched_again_unless_forced() -> None:
@@ -102,25 +102,25 @@ def test_a_failure_is_not_kept() -> None:
     assert {failure.verdict for failure in failures} == {DOWN}
     source.down = False
     tokens.renew(Host.API)
-    assert tokens.cached(Host.API) is not None
+    assert tokens.peek(Host.API) is not None
 
 
 def test_only_the_refused_token_is_forgotten() -> None:
     """A late refusal of the old token leaves the new one alone."""
     tokens = Tokens(Source(), Clock())
     tokens.renew(Host.API)
-    old = tokens.cached(Host.API)
+    old = tokens.peek(Host.API)
     assert old is not None
     tokens.renew(Host.API, force=True)
     tokens.forget(Host.API, old)
-    new = tokens.cached(Host.API)
+    new = tokens.peek(Host.API)
     assert new is not None
     tokens.forget(Host.API, new)
-    assert tokens.cached(Host.API) is None
+    assert tokens.peek(Host.API) is None
 
 
 def test_a_token_shows_itself_to_nobody() -> None:
     """Its repr holds no value."""
     tokens = Tokens(Source(), Clock())
     tokens.renew(Host.API)
-    assert "api-1" not in repr(tokens.cached(Host.API))
+    assert "api-1" not in repr(tokens.peek(Host.API))

@@ -16,7 +16,7 @@ from typing import Any, Final
 import pytest
 from hypothesis import strategies as st
 
-from dingwatch.dingtalk import Account, Client, Delivered, Host, Recalled, Timeouts
+from dingwatch.dingtalk import Account, Client, Host, ReadStatus, Recalled, Timeouts
 from dingwatch.model import Failure, NoAnswer, NotReached
 from tests.dingtalk.peers import SECRET, TOKEN, Calls, Server, Wire, send
 from tests.fuzz.budget import a_few, for_a_while
@@ -26,7 +26,7 @@ CALLS: Final[dict[str, Callable[[Client], object]]] = {
     "gettoken": lambda client: client.fetch_token(Host.OAPI, force=True),
     "media/upload": lambda client: client.media.upload(name="a.pdf", content=b"a" * 100),
     "groupMessages/send": send,
-    "groupMessages/query": lambda client: client.groups.delivered(
+    "groupMessages/query": lambda client: client.groups.read_status(
         conversation_id="cid", process_query_key="k"
     ),
     "groupMessages/recall": lambda client: client.groups.recall(
@@ -288,7 +288,7 @@ def judged(peer: Peer, call: str, answer: Answer, timeouts: Timeouts = PATIENT) 
         if call not in {"oauth2/accessToken", "gettoken"}:
             assert not isinstance(found.verdict, NotReached), "the whole request had arrived"
     else:
-        assert isinstance(found, str | tuple | Delivered | Recalled | None)
+        assert isinstance(found, str | tuple | ReadStatus | Recalled | None)
     return found
 
 
