@@ -88,6 +88,12 @@ def missing_field(name: str) -> Refusal:
     return Refusal(f"Missing{name}", f"{name} is mandatory for this action.")
 
 
+def unsupported_type(name: str) -> str:
+    """The text for a type of message that does not exist, as it was seen in public on both hosts."""
+    how = "请参考本接口对应文档查看支持的消息类型，或者在https://open.dingtalk.com/document/ 搜索对应文档"
+    return f"错误描述: 不支持类型 {name} ;解决方案:请使用支持的类型;参考链接:{how};"
+
+
 def unknown_path(host: str, path: str) -> web.Response:
     """No such API, as each family says it. The body of the new host's 404 is unverified [?]."""
     if path.startswith("/topapi/"):

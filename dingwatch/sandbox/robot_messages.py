@@ -21,9 +21,7 @@ _RECALL_LIMIT = 20
 # code is right: this text misleads whoever believes it.
 NO_ROBOT = "错误描述: robot 不存在；解决方案:请确认 robotCode 是否正确；"
 
-_DOCUMENTS = "或者在https://open.dingtalk.com/document/"
-_HOW = f"请参考本接口对应文档查看参数获取方式，{_DOCUMENTS}  搜索对应文档"
-_KINDS = f"请参考本接口对应文档查看支持的消息类型，{_DOCUMENTS} 搜索对应文档"
+_HOW = "请参考本接口对应文档查看参数获取方式，或者在https://open.dingtalk.com/document/  搜索对应文档"
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,8 +144,7 @@ def composed(call: Call) -> Callable[[str, str], Message]:
     key = required_text(call, "msgKey")
     template = TEMPLATES.get(key)
     if template is None:
-        message = f"错误描述: 不支持类型 {key} ;解决方案:请使用支持的类型;参考链接:{_KINDS};"
-        raise Refusal("invalidParameter.msgKey.invalid", message)
+        raise Refusal("invalidParameter.msgKey.invalid", refusals.unsupported_type(key))
     parameters = _parameters(call)
     _check_required(template, parameters)
     media_id = _media_id(call, template, parameters)

@@ -94,6 +94,15 @@ def test_refusals(peer: Peer, sandbox: Sandbox, changes: dict[str, object], errc
     assert sandbox.messages(group.id) == ()
 
 
+def test_flat_messages(peer: Peer, sandbox: Sandbox) -> None:
+    """The members of msg may also lie beside the address, where an older SDK puts them."""
+    group = sandbox.conversations[0]
+    assert post(peer, "/chat/send", {"chatid": group.chat_id, **TEXT})["errcode"] == 0
+    picked = {"sender": "manager1234", "cid": sandbox.pick(group.id, "manager1234")}
+    assert post(peer, "/message/send_to_conversation", {**picked, **TEXT})["errcode"] == "0"
+    assert [each.text for each in sandbox.messages(group.id)] == ["hello", "hello"]
+
+
 def test_bodies(peer: Peer, sandbox: Sandbox) -> None:
     """A body that is no JSON object, or not declared as JSON, has its own errcode."""
     url = f"{sandbox.url}/chat/send?access_token={peer.legacy_token()}"

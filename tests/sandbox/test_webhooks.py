@@ -66,7 +66,11 @@ def test_messages(plain: Peer) -> None:
 @pytest.mark.parametrize("kind", ["file", "image", "sampleFile", None])
 def test_no_files(plain: Peer, kind: str | None) -> None:
     """A custom robot takes no file (400105)."""
-    assert post(plain, {"msgtype": kind, "file": {"mediaId": "@x"}})["errcode"] == 400105
+    answer = post(plain, {"msgtype": kind, "file": {"mediaId": "@x"}})
+    assert answer["errcode"] == 400105
+    assert answer["errmsg"].startswith(
+        f"错误描述: 不支持类型 msgType:{kind or ''} ;解决方案:请使用支持的类型;"
+    )
     assert plain.sandbox.messages(GROUP) == ()
 
 

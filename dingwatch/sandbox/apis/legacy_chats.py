@@ -3,10 +3,14 @@
 Both sends are historical since 2022-09-23 (KB:1488, KB:1490); whether they still answer new apps is open [?].
 """
 
+from collections.abc import Mapping
+
 from dingwatch.sandbox.answers import Family, Json, Refusal
 from dingwatch.sandbox.gateway import Api, Call
 from dingwatch.sandbox.legacy_messages import legacy_json, legacy_message
 from dingwatch.sandbox.model import Conversation
+
+_ADDRESS = frozenset({"chatid", "sender", "cid"})
 
 
 async def chat_send(call: Call) -> Json:
@@ -20,7 +24,7 @@ async def chat_send(call: Call) -> Json:
     group = call.world.chat.by_chat_id(chat_id)
     if group is None:
         raise Refusal(34013, "找不到群会话对象")
-    sent = call.world.chat.post(legacy_message(call, body.get("msg"))(group.id, ""))
+    sent = call.world.chat.post(legacy_message(call, _message(body))(group.id, ""))
     return {"messageId": f"msg{sent.id}"}
 
 
@@ -34,7 +38,7 @@ async def send_to_conversation(call: Call) -> Json:
     sender = body.get("sender")
     if not isinstance(sender, str) or sender not in call.world.settings.users:
         raise Refusal(40012, "不合法的发送者")
-    write = legacy_message(call, body.get("msg"))
+    write = legacy_message(call, _message(body))
     picked = call.world.picks.take(body.get("cid"), sender, call.now)
     group = call.world.chat.group(picked)
     call.world.chat.post(write(picked, sender))
@@ -48,6 +52,13 @@ async def convert(call: Call) -> Json:
     if group is None:
         raise Refusal("invalideChatId", "无效的chatId")
     return {"openConversationId": group.id}
+
+
+def _message(body: Mapping[str, object]) -> object:
+    """The msg of a body. dingtalk-sdk writes its members beside the address; which is unverified [?]."""
+    if "msg" in body or "msgtype" not in body:
+        return body.get("msg")
+    return {name: value for name, value in body.items() if name not in _ADDRESS}
 
 
 def _members(call: Call, group: Conversation | None) -> list[str]:

@@ -8,6 +8,7 @@ import hashlib
 import hmac
 from collections.abc import Mapping
 
+from dingwatch.sandbox import refusals
 from dingwatch.sandbox.answers import Family, Json, Refusal
 from dingwatch.sandbox.gateway import Api, Call
 from dingwatch.sandbox.legacy_messages import legacy_json
@@ -46,7 +47,7 @@ async def send(call: Call) -> Json:
     body = _body(call)
     kind = body.get("msgtype")
     if not isinstance(kind, str) or kind not in _TEXTS:
-        raise Refusal(400105, "不支持的消息类型")
+        raise _unsupported(kind)
     text = _text(kind, body)
     _check_settings(call, webhook, text)
     message_uuid = body.get("msgUuid")
@@ -75,7 +76,7 @@ async def send_by_session(call: Call) -> Json:
     body = _body(call)
     kind = body.get("msgtype")
     if kind not in ("text", "markdown"):
-        raise Refusal(400105, "不支持的消息类型")
+        raise _unsupported(kind)
     if not call.world.meter.admit_event(call.now):
         raise Refusal(*_EXHAUSTED)
     call.world.chat.post(_message(call, conversation_id, "", kind, _text(kind, body)))
@@ -96,6 +97,11 @@ def _body(call: Call) -> dict[str, object]:
     if len(call.body) > _BODY_LIMIT:
         raise Refusal(*_TOO_LONG)
     return legacy_json(call, *_NO_JSON)
+
+
+def _unsupported(kind: object) -> Refusal:
+    name = kind if isinstance(kind, str) else ""
+    return Refusal(400105, refusals.unsupported_type(f"msgType:{name}"))
 
 
 def _text(kind: str, body: Mapping[str, object]) -> str:
