@@ -387,7 +387,7 @@ LEGACY: Final = [
         {
             "sender": "u1",
             "cid": "1",
-            "msg": {"msgtype": "markdown", "markdown": {"title": "题", "text": "文"}},
+            "msg": {"msgtype": "file", "file": {"media_id": "@lAzP"}},
         },
         {"errcode": "0", "receiver": "u1|u2"},
         ("u1", "u2"),
