@@ -1,4 +1,4 @@
-"""Pieces of the host system (Linux). Nothing starts in a constructor."""
+"""What the service uses of its host (Linux): socket, lock, users, signals, systemd."""
 
 from dingwatch.host.control_socket import SOCKET, ControlServer, NotRunningError, ask
 from dingwatch.host.lock import Lock, LockedError, lock_holder

@@ -1,4 +1,4 @@
-"""The unix socket by which commands ask the running daemon, so that it looks into its ledger at once."""
+"""The control socket: a unix socket on which commands ask the running service, one line each way."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from typing import Final
 
 SOCKET: Final = "dingwatch.sock"
 _LONGEST_REQUEST: Final = 64 * 1024
-_MOST_CALLERS: Final = 64
-_BREATH: Final = 0.1
+_MOST_CONNECTIONS: Final = 64
+_NO_DESCRIPTOR_WAIT: Final = 0.1
 _CHUNK: Final = 4096
 
 
 class NotRunningError(Exception):
-    """No daemon answers on the control socket."""
+    """No service answers on the control socket."""
 
 
 @contextlib.contextmanager
 def _address(state_dir: Path) -> Iterator[tuple[str, int]]:
     """Yield the socket's address and a descriptor of its directory.
 
-    An address has room for 107 bytes and a state directory may be longer; through its descriptor any is
-    short.
+    A unix address holds 107 bytes, and the path of a state directory may be longer: the address goes through
+    the descriptor instead.
     """
     directory = os.open(state_dir, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
@@ -41,19 +41,19 @@ def _address(state_dir: Path) -> Iterator[tuple[str, int]]:
 
 
 @dataclass(slots=True)
-class _Caller:
-    """One connection: what it has said so far, and when patience with it ends (monotonic)."""
+class _Connection:
+    """A command's connection: its unfinished request, and when it is closed for silence (monotonic)."""
 
-    connection: socket.socket
+    peer: socket.socket
     until: float
-    heard: bytearray = field(default_factory=bytearray)
+    received: bytearray = field(default_factory=bytearray)
 
 
 class ControlServer:
-    """The unix stream socket by which commands poke the running daemon: one line in, one line out.
+    """Answers requests of commands on the control socket, in a thread of its own.
 
-    A caller has `patience` seconds for a request; the others do not wait for it meanwhile.
-    `on_request` runs in the server's thread and must be quick. When it raises, the socket closes and the
+    A connection that sends no request for `patience` seconds is closed; it delays no other.
+    `on_request` runs in the server's thread and must be quick. If it raises, the server ends, and the
     exception goes to `threading.excepthook`.
     """
 
@@ -65,16 +65,16 @@ class ControlServer:
         self._stopper: socket.socket | None = None
 
     def start(self) -> None:
-        """Listen, from now on; `OSError` when another daemon listens there."""
+        """Start to listen; raise OSError if another service listens there."""
         listener = _listen(self._state_dir)
         # Closing one end wakes the thread that selects on the other.
         self._stopper, stopped = socket.socketpair()
-        serving = _Serving(listener, stopped, self._on_request, self._patience)
-        self._thread = threading.Thread(target=serving.run, name="control", daemon=True)
+        loop = _ServerLoop(listener, stopped, self._on_request, self._patience)
+        self._thread = threading.Thread(target=loop.run, name="control", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
-        """Close, and take the socket away; harmless when it is not open."""
+        """Stop to listen, and remove the socket; do nothing if it is not open."""
         if self._thread is None or self._stopper is None:
             return
         self._stopper.close()
@@ -87,17 +87,18 @@ class ControlServer:
 def _listen(state_dir: Path) -> socket.socket:
     with contextlib.ExitStack() as undo, _address(state_dir) as (address, directory):
         listener = undo.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
-        os.fchmod(listener.fileno(), 0o600)  # before it has a name: there is no moment when others may
-        _sweep(address, directory)
+        # `bind` creates the file with this mode, so other users cannot connect at any moment.
+        os.fchmod(listener.fileno(), 0o600)
+        _remove_stale(address, directory)
         listener.bind(address)
-        listener.listen(_MOST_CALLERS)
+        listener.listen(_MOST_CONNECTIONS)
         listener.settimeout(0.0)
         undo.pop_all()
         return listener
 
 
-def _sweep(address: str, directory: int) -> None:
-    """Remove the socket of a daemon that died; one that still answers makes `bind` fail."""
+def _remove_stale(address: str, directory: int) -> None:
+    """Remove the socket that a killed service left behind; if one still listens, let `bind` fail."""
     try:
         is_socket = stat.S_ISSOCK(os.stat(SOCKET, dir_fd=directory, follow_symlinks=False).st_mode)
     except FileNotFoundError:
@@ -110,10 +111,10 @@ def _sweep(address: str, directory: int) -> None:
             if is_socket:
                 os.unlink(SOCKET, dir_fd=directory)
         except BlockingIOError:
-            return  # it lives and has its hands full
+            return  # its queue is full, so it lives
 
 
-class _Serving:
+class _ServerLoop:
     """The loop of the server's thread: it ends when the other end of `stopped` is closed."""
 
     def __init__(
@@ -128,7 +129,7 @@ class _Serving:
         self._on_request = on_request
         self._patience = patience
         self._selector = selectors.DefaultSelector()
-        self._callers: list[_Caller] = []
+        self._connections: list[_Connection] = []
 
     def run(self) -> None:
         with self._selector, self._listener, self._stopped:
@@ -138,12 +139,12 @@ class _Serving:
                 while self._turn():
                     pass
             finally:
-                for caller in tuple(self._callers):
-                    self._dismiss(caller)
+                for connection in tuple(self._connections):
+                    self._dismiss(connection)
 
     def _turn(self) -> bool:
-        """Wait for something to happen, and say whether to go on."""
-        nearest = min((caller.until for caller in self._callers), default=None)
+        """Wait for an event and handle it; return whether to go on."""
+        nearest = min((connection.until for connection in self._connections), default=None)
         wait = None if nearest is None else max(nearest - time.monotonic(), 0.0)
         for key, _ in self._selector.select(wait):
             if key.fileobj is self._stopped:
@@ -153,82 +154,85 @@ class _Serving:
             else:
                 self._read(key.data)
         now = time.monotonic()
-        for caller in [caller for caller in self._callers if caller.until <= now]:
-            self._dismiss(caller)
+        for connection in [connection for connection in self._connections if connection.until <= now]:
+            self._dismiss(connection)
         return True
 
     def _accept(self) -> None:
         try:
-            connection, _ = self._listener.accept()
-        except (BlockingIOError, ConnectionError):  # it has hung up already
+            accepted, _ = self._listener.accept()
+        except (BlockingIOError, ConnectionError):  # the command has gone already
             return
-        except OSError:  # no descriptor is free: it stays in the queue, and must not make this loop spin
-            time.sleep(_BREATH)
+        except OSError:
+            # No descriptor is free. The connection stays in the queue, and `select` reports it again at once:
+            # without a wait this loop would take a whole CPU.
+            time.sleep(_NO_DESCRIPTOR_WAIT)
             return
-        connection.settimeout(0.0)
-        caller = _Caller(connection, time.monotonic() + self._patience)
-        self._callers.append(caller)
-        self._selector.register(connection, selectors.EVENT_READ, caller)
-        if len(self._callers) > _MOST_CALLERS:
-            self._dismiss(self._callers[0])  # the one that has been silent for longest
+        accepted.settimeout(0.0)
+        connection = _Connection(accepted, time.monotonic() + self._patience)
+        self._connections.append(connection)
+        self._selector.register(accepted, selectors.EVENT_READ, connection)
+        if len(self._connections) > _MOST_CONNECTIONS:
+            self._dismiss(self._connections[0])  # the one that has been silent longest
 
-    def _read(self, caller: _Caller) -> None:
-        if caller not in self._callers:
+    def _read(self, connection: _Connection) -> None:
+        if connection not in self._connections:
             return  # dismissed earlier in this turn
         try:
-            chunk = caller.connection.recv(_CHUNK)
+            chunk = connection.peer.recv(_CHUNK)
         except OSError:
             chunk = b""
-        caller.heard += chunk
-        while b"\n" in caller.heard:
-            line, _, caller.heard = caller.heard.partition(b"\n")
-            if not self._answer(caller, line.decode("utf-8", "replace")):
+        connection.received += chunk
+        while b"\n" in connection.received:
+            line, _, connection.received = connection.received.partition(b"\n")
+            if not self._answer(connection, line.decode("utf-8", "replace")):
                 chunk = b""
                 break
-        if not chunk or len(caller.heard) > _LONGEST_REQUEST:
-            self._dismiss(caller)
+        if not chunk or len(connection.received) > _LONGEST_REQUEST:
+            self._dismiss(connection)
 
-    def _answer(self, caller: _Caller, request: str) -> bool:
-        """Answer, and say whether the caller took it; nobody waits for one that does not listen."""
+    def _answer(self, connection: _Connection, request: str) -> bool:
+        """Send the answer; return False if the command does not read it, for nobody waits for that."""
         answer = f"{self._on_request(request)}\n".encode()
-        caller.until = time.monotonic() + self._patience
+        connection.until = time.monotonic() + self._patience
         try:
-            return caller.connection.send(answer) == len(answer)
+            return connection.peer.send(answer) == len(answer)
         except OSError:
             return False
 
-    def _dismiss(self, caller: _Caller) -> None:
-        self._selector.unregister(caller.connection)
-        self._callers.remove(caller)
-        caller.connection.close()
+    def _dismiss(self, connection: _Connection) -> None:
+        self._selector.unregister(connection.peer)
+        self._connections.remove(connection)
+        connection.peer.close()
 
 
 def ask(state_dir: Path, request: str, timeout: float) -> str:
-    """Return the running daemon's answer to a one-line request.
+    """Return the running service's answer to a one-line request.
 
-    Raises `NotRunningError` when there is none or it does not answer within `timeout` seconds, and
-    `PermissionError` when the socket is another user's.
+    Raises `NotRunningError` if none runs or it does not answer within `timeout` seconds, and
+    `PermissionError` if the socket is another user's.
     """
     until = time.monotonic() + timeout
     try:
         with _address(state_dir) as (address, _), socket.socket(socket.AF_UNIX) as connection:
-            # With Python's own timeout a full queue would be refused at once; the kernel's lets it wait.
+            # While the queue is full, connect() with Python's own timeout fails at once; with SO_SNDTIMEO the
+            # kernel waits for a place in it.
             seconds, rest = divmod(timeout, 1.0)
-            limit = struct.pack("ll", int(seconds), max(int(rest * 1e6), 1))  # zero would be for ever
+            limit = struct.pack("ll", int(seconds), max(int(rest * 1e6), 1))  # zero would mean no limit
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
             connection.connect(address)
             connection.settimeout(timeout)
             connection.sendall(f"{request}\n".encode())
-            return _line(connection, until)
+            return _read_line(connection, until)
     except PermissionError:
         raise
     except OSError as error:
         raise NotRunningError(str(error)) from error
 
 
-def _line(connection: socket.socket, until: float) -> str:
-    heard = bytearray()
-    while not heard.endswith(b"\n"):
+def _read_line(connection: socket.socket, until: float) -> str:
+    received = bytearray()
+    while not received.endswith(b"\n"):
         left = until - time.monotonic()
         if left <= 0:
             raise TimeoutError
@@ -236,5 +240,5 @@ def _line(connection: socket.socket, until: float) -> str:
         chunk = connection.recv(_CHUNK)
         if not chunk:
             raise ConnectionResetError
-        heard += chunk
-    return heard.decode().removesuffix("\n")
+        received += chunk
+    return received.decode().removesuffix("\n")

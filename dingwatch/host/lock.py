@@ -1,6 +1,6 @@
-"""The lock of the one daemon.
+"""The lock that lets one service run per SQLite ledger.
 
-POSIX locks on 64-bit Linux, because `F_GETLK` names the holder.
+It is a POSIX lock (64-bit Linux), because `F_GETLK` names the process that holds it.
 """
 
 from __future__ import annotations
@@ -12,16 +12,16 @@ from pathlib import Path
 from typing import Final
 
 _FLOCK: Final = "hhqqi"  # struct flock: type, whence, start, length, pid
-_held: dict[tuple[int, int], int] = {}
-"""Which lock files (device, inode) this process holds, and its pid (a forked child holds none of them).
+_locked_here: dict[tuple[int, int], int] = {}
+"""The lock files (device, inode) that this process has locked, with its pid: a forked child has locked none.
 
-POSIX locks belong to the process: it cannot see its own, and to close *any* descriptor of the file drops
-them. So nothing in this process may open a lock file that it holds, and this is how it knows.
+A process cannot see its own POSIX locks, and closing *any* descriptor of the file drops them. So nothing here
+may open a lock file that this process has locked.
 """
 
 
 class LockedError(Exception):
-    """Another process holds the lock; `pid` is 0 when it lives in another PID namespace."""
+    """Another process holds the lock; `pid` is 0 if it is in another PID namespace."""
 
     def __init__(self, pid: int) -> None:
         super().__init__(f"held by process {pid}")
@@ -29,9 +29,9 @@ class LockedError(Exception):
 
 
 class Lock:
-    """One daemon per SQLite ledger: an `F_SETLK` lock on a file, gone with its process however that ends.
+    """An `F_SETLK` lock on a file, which the kernel drops however the process ends.
 
-    The file stays: to remove it would let two daemons lock two files of one name.
+    The file is never removed: two services could then lock two files of one name.
     """
 
     def __init__(self, path: Path) -> None:
@@ -39,8 +39,8 @@ class Lock:
         self._descriptor: int | None = None
 
     def acquire(self) -> None:
-        """Take the lock, or raise `Locked`."""
-        if (pid := _held_here(self._path)) is not None:
+        """Take the lock, or raise `LockedError`."""
+        if (pid := _own_pid(self._path)) is not None:
             raise LockedError(pid)
         descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         try:
@@ -49,23 +49,25 @@ class Lock:
             os.close(descriptor)
             raise
         self._descriptor = descriptor
-        _held[_identity(os.fstat(descriptor))] = os.getpid()
+        _locked_here[_identity(os.fstat(descriptor))] = os.getpid()
 
     def release(self) -> None:
-        """Give the lock back; harmless when it is not held."""
+        """Release the lock; do nothing if it was not taken."""
         if self._descriptor is not None:
-            _held.pop(_identity(os.fstat(self._descriptor)), None)
+            _locked_here.pop(_identity(os.fstat(self._descriptor)), None)
             os.close(self._descriptor)
             self._descriptor = None
 
 
 def lock_holder(path: Path) -> int | None:
-    """Return the pid of the process that holds the lock; None when nobody does or there is no file.
+    """Return the pid of the process that has locked the file; None if none has, or there is no file.
 
-    A lock that this process holds is seen only when it was taken by a `Lock`. A file that may not be
-    read raises `PermissionError`: that is not the same as nobody.
+    Of this process, only locks taken by `Lock` are seen.
+
+    Raises:
+        PermissionError: the file may not be read, so it is not known whether it is locked.
     """
-    if (pid := _held_here(path)) is not None:
+    if (pid := _own_pid(path)) is not None:
         return pid
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
@@ -81,9 +83,9 @@ def _identity(status: os.stat_result) -> tuple[int, int]:
     return status.st_dev, status.st_ino
 
 
-def _held_here(path: Path) -> int | None:
+def _own_pid(path: Path) -> int | None:
     try:
-        pid = _held.get(_identity(path.stat()))
+        pid = _locked_here.get(_identity(path.stat()))
     except FileNotFoundError:
         return None
     return pid if pid == os.getpid() else None
@@ -97,7 +99,7 @@ def _lock(descriptor: int) -> None:
     while True:
         try:
             fcntl.fcntl(descriptor, fcntl.F_SETLK, _request())
-        except (BlockingIOError, PermissionError):  # EAGAIN or EACCES, as the file system likes
+        except (BlockingIOError, PermissionError):  # EAGAIN or EACCES, depending on the file system
             pid = _holder(descriptor)
             if pid is not None:
                 raise LockedError(pid) from None

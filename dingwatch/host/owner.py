@@ -1,4 +1,4 @@
-"""Whose files a command run by root leaves behind."""
+"""The user that a command works as when root runs it."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from pathlib import Path
 
 
 def become_owner_of(state_dir: Path) -> None:
-    """As root, become the owner of the state directory for good; else, or when root owns it, do nothing.
+    """As root, become the owner of the state directory for good; do nothing if root owns it.
 
-    Otherwise `sudo dingwatch retry` would leave files in it that the daemon may not write.
+    Otherwise `sudo dingwatch retry` would leave files there that the service may not write.
     """
     try:
         owner = state_dir.stat()
@@ -20,7 +20,7 @@ def become_owner_of(state_dir: Path) -> None:
         return
     try:
         user = pwd.getpwuid(owner.st_uid)
-    except KeyError:  # a user of a container or a directory service that is away
+    except KeyError:  # a container's user, or the directory service is down
         os.setgroups([])
         os.setgid(owner.st_gid)
     else:

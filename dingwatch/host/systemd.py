@@ -1,4 +1,4 @@
-"""Word to systemd."""
+"""Notifications to systemd."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ def notify(environ: Mapping[str, str], *lines: str) -> None:
     address = environ.get("NOTIFY_SOCKET", "")
     if not address.startswith(("/", "@")):
         return
-    # A file name in a STATUS must not begin an assignment of its own.
+    # A file name with a line break in a STATUS must not become an assignment of its own, such as MAINPID=1.
     message = "\n".join(" ".join(line.splitlines()) for line in lines)
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as to_systemd:
         to_systemd.settimeout(1.0)
-        # Not being heard is no reason to stop sending files; without READY systemd acts by itself.
+        # A lost notification is no reason to stop sending files; systemd restarts a service without READY.
         with contextlib.suppress(OSError):
             to_systemd.connect(address.replace("@", "\0", 1) if address[0] == "@" else address)
             to_systemd.sendall(message.encode("utf-8", "backslashreplace"))
