@@ -59,6 +59,10 @@ class Cause:
     advice: str
     request_id: str | None = None
 
+    def log_values(self) -> dict[str, object]:
+        """Return the values that a line of log about this cause is filled in with."""
+        return {"code": self.code, "message": self.message, "advice": self.advice}
+
 
 @dataclass(frozen=True, slots=True)
 class Verdict:

@@ -377,4 +377,4 @@ def _refuse(tick: TickContext, rows: Sequence[Delivery], event: Event, cause: Ca
     tick.apply(*(Change(row.id, event, State.PENDING, cause) for row in rows))
     text = Log.FAILED if event is Event.REJECT else Log.SKIPPED
     for row in rows:
-        tick.log_row(text, row, cause.code, cause.message, cause.advice)
+        tick.log_row(text, row, cause)

@@ -147,9 +147,7 @@ def _log_pause(tick: TickContext, made: Pause, verdict: Verdict) -> None:
         scope=made.scope,
         key=made.key,
         seconds=round(made.until - tick.now, 1),
-        code=made.cause.code,
-        message=made.cause.message,
-        advice=made.cause.advice,
+        **made.cause.log_values(),
     )
 
 
@@ -185,7 +183,8 @@ def _send_as_file(tick: TickContext, job: Upload | DriveJob, verdict: Verdict) -
     """Remember what is not taken as an image, and have it go as a file."""
     size = None if isinstance(verdict, TypeRefused) else job.source.fingerprint.size
     _remember_refused(tick, image_refusal(job.payload.key.extension, size))
-    tick.log_row(Log.IMAGE_REFUSED, job.source, verdict.cause.code, verdict.cause.message, "")
+    # The file goes out all the same, so nobody needs advice.
+    tick.log_row(Log.IMAGE_REFUSED, job.source, replace(verdict.cause, advice=""))
     columns = {"due": tick.now, "attempts": ONE_MORE}
     tick.apply(
         *(Change(row.id, Event.RETRY, State.UPLOADING, verdict.cause, columns) for row in job.rows),
@@ -274,7 +273,7 @@ def _log_consequence(
     elif result.event is Event.RETRY and verdict.scope is Scope.ROW and result.cause.code != "stopped":
         text = Log.RETRYING
     if text is not None and not isinstance(verdict, TypeRefused):
-        tick.log_row(text, row, result.cause.code, result.cause.message, result.cause.advice)
+        tick.log_row(text, row, result.cause)
 
 
 # --- Messages to several recipients, and captions ------------------------------------------------
@@ -325,7 +324,7 @@ def _fail_caption(tick: TickContext, job: SendCaption, verdict: Verdict) -> None
         _caption_again(tick, job.rows, verdict)
         return
     for row in job.rows:
-        tick.log_row(Log.LINE_REFUSED, row, verdict.cause.code, verdict.cause.message, verdict.cause.advice)
+        tick.log_row(Log.LINE_REFUSED, row, verdict.cause)
 
 
 def _caption_again(tick: TickContext, rows: Sequence[Delivery], verdict: Verdict) -> None:

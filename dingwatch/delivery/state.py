@@ -31,7 +31,7 @@ from dingwatch.ledger.delivery import Delivery
 from dingwatch.ledger.queues import Paused
 from dingwatch.ledger.store import Store
 from dingwatch.ledger.transitions import Change
-from dingwatch.model import Scope
+from dingwatch.model import Cause, Scope
 from dingwatch.notice_text import Wording
 from dingwatch.pace import Limit
 from dingwatch.payload import PayloadPolicy
@@ -190,10 +190,9 @@ class TickContext:
         """Log a line once the transaction is on disk."""
         self.messages.append((text, values))
 
-    def log_row(self, text: Text, row: Delivery, code: str, message: str, advice: str) -> None:
+    def log_row(self, text: Text, row: Delivery, cause: Cause) -> None:
         """Log a line about one delivery."""
-        path = names.readable(row.path)
-        self.log(text, path=path, conversation=row.recipient, code=code, message=message, advice=advice)
+        self.log(text, path=names.readable(row.path), conversation=row.recipient, **cause.log_values())
 
     # --- What holds jobs back ------------------------------------------------------------------
 

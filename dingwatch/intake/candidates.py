@@ -392,8 +392,7 @@ class Candidates:
     # --- The log -------------------------------------------------------------------------------
 
     def _log_path(self, text: Log, key: Key, cause: Cause, **values: object) -> None:
-        path = names.readable(key[1])
-        self._log(text, path=path, code=cause.code, message=cause.message, advice=cause.advice, **values)
+        self._log(text, path=names.readable(key[1]), **cause.log_values(), **values)
 
     def log_past_ceiling(self, at: float) -> None:
         """Log the files that have been settling for a day; each once."""

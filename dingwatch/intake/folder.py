@@ -212,7 +212,7 @@ class Folder:
         self._next_check = at + self.settings.poll_interval
         if self._down_code != cause.code:
             self._down_code = cause.code
-            self._log_folder(Log.FOLDER_DOWN, code=cause.code, advice=cause.advice)
+            self._log_folder(Log.FOLDER_DOWN, **cause.log_values())
 
     def on_listed(self, listing: Listed) -> None:
         """Enter the listing of a first look; one of a watch that has ended counts for nothing."""
@@ -274,7 +274,7 @@ class Folder:
         if self._coverage is Coverage.POLLED:
             self._next_trial = at + self.settings.rescan
             if before not in {Coverage.TRIAL, Coverage.POLLED}:
-                self._log_folder(Log.FALLEN_BACK, code=cause.code, advice=cause.advice)
+                self._log_folder(Log.FALLEN_BACK, **cause.log_values())
 
     def _rearm(self, at: float) -> None:
         self._advance(WatchEvent.REARM)

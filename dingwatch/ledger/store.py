@@ -338,7 +338,7 @@ class Outage:
         with self._lock:
             if not self._met:
                 cause = error.cause
-                self._log(Log.LEDGER_DOWN, code=cause.code, message=cause.message, advice=cause.advice)
+                self._log(Log.LEDGER_DOWN, **cause.log_values())
             self._met.add(who)
 
     def end(self, who: object) -> None:

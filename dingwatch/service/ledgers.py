@@ -90,5 +90,5 @@ class Backups:
         except LedgerError as error:
             cause = error.cause
             if cause.code != self._failed:  # once, not every hour
-                self._log(Log.BACKUP_FAILED, code=cause.code, message=cause.message, advice=cause.advice)
+                self._log(Log.BACKUP_FAILED, **cause.log_values())
             self._failed = cause.code
