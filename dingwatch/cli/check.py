@@ -113,6 +113,7 @@ def _check(session: Session, *, offline: bool) -> Iterator[Finding]:
 
 def _check_state_dir(session: Session) -> Iterator[Finding]:
     path = session.config.state_dir
+    # The first run creates state_dir, so its nearest existing parent must be writable.
     existing = next(one for one in (path, *path.parents) if os.path.lexists(one))
     if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
         yield Finding(Mark.FAIL, session.render(Checks.STATE_BAD, path=path))
@@ -164,6 +165,7 @@ def _walk(folder: Folder) -> Tree:
     unlisted = []
     with closing(files.in_time(partial(files.open_root, folder.root))) as root:
         listing = walk(root, chosen.prunes)
+        # A share may hang in the middle of a listing: each directory has a time limit of its own.
         while (directory := files.in_time(partial(next, listing, None), LISTING_SECONDS)) is not None:
             directories += 1
             prefix = directory.path + b"/" if directory.path else b""
@@ -241,6 +243,7 @@ def _check_online(session: Session) -> Iterator[Finding]:
 def _check_dingtalk(session: Session, client: Client, dingtalk: DingTalk) -> Iterator[Finding]:
     if proxy := proxy_of(dingtalk.api_url):
         yield Finding(Mark.OK, session.render(Checks.PROXIED, proxy=proxy))
+    # A wrong clock may be the reason for the refusal. It is known from the answer's date, and printed first.
     refused = list(_check_tokens(session, client, dingtalk))
     yield from check_clock(session, client)
     if refused:
@@ -251,7 +254,7 @@ def _check_dingtalk(session: Session, client: Client, dingtalk: DingTalk) -> Ite
         try:
             yield check_robot(session, client, conversation, dingtalk.robot_code)
         except Failure as failure:
-            yield _failed(session, Checks.ROBOT_UNKNOWN, failure, conversation, dingtalk)
+            yield _describe_refusal(session, Checks.ROBOT_UNKNOWN, failure, conversation, dingtalk)
             if failure.verdict.scope in {Scope.APP, Scope.API}:
                 return  # every other conversation would be refused for the same reason
     yield from _check_operator(session, client, dingtalk)
@@ -305,14 +308,14 @@ def _check_operator(session: Session, client: Client, dingtalk: DingTalk) -> Ite
             client.conversation_files(operator).space(conversation)
         except Failure as failure:
             mark = Mark.WARN if failure.verdict.cause.advice == "PERMISSION" else Mark.FAIL
-            yield _failed(session, Checks.OPERATOR_BAD, failure, conversation, dingtalk, mark)
+            yield _describe_refusal(session, Checks.OPERATOR_BAD, failure, conversation, dingtalk, mark)
             if failure.verdict.scope in {Scope.APP, Scope.API}:
                 return
         else:
             yield Finding(Mark.OK, session.render(Checks.OPERATOR, conversation=conversation))
 
 
-def _failed(
+def _describe_refusal(
     session: Session,
     text: Checks,
     failure: Failure,

@@ -47,6 +47,7 @@ class Session:
         """Return a sentence in the user's language; a cause fills in its {reason} and {advice}."""
         if cause is not None:
             values = {"reason": self.reason(cause), "advice": self.advice(cause.advice), **values}
+        # A file may be named with escape sequences, which would rewrite the very line that reports it.
         safe = {name: printable(value) if isinstance(value, str) else value for name, value in values.items()}
         if "scope" in safe:
             safe["scope"] = self.word(str(safe["scope"]))
@@ -152,6 +153,7 @@ class Session:
         """Open the ledger; one that cannot be used ends the command."""
         self.require_ledger()
         try:
+            # `send` may run before the service ever has.
             self.config.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
             require_present(self.config)
             store = Store.open(ledger_url(self.config))

@@ -87,9 +87,11 @@ def _set_up(talk: Dialogue, target: Target, options: Options) -> None:
         folder="/",
         conversation_id=_ANY_CONVERSATION,
     )
+    # A bad --sandbox address, say, is reported before the first question.
     _require_valid(session, choices, "dingtalk.")
     talk.echo(Setup.WELCOME, path=str(target.config))
     talk.echo(Setup.BEFORE)
+    # The calls count in the ledger of an earlier set-up, if there is one.
     meter = Meter(replace(session, path=target.config, secret_needed=False))
     account = _account(talk, options.sandbox)
     choices = replace(choices, client_id=account.client_id)
@@ -271,6 +273,7 @@ def _send_test_file(talk: Dialogue, client: Client, account: Account, conversati
 def _write(session: Session, target: Target, choices: Choices, secret: str) -> None:
     contents = {target.secret: f"{secret}\n", target.config: config_text(choices)}
     try:
+        # The service's user must get into /etc/dingwatch; nobody else needs to get into ~/.config/dingwatch.
         target.config.parent.mkdir(mode=0o755 if target.service else 0o700, parents=True, exist_ok=True)
         write_all(contents, _owners(target))
     except OSError as error:

@@ -127,6 +127,8 @@ def find_problems(choices: Choices, environ: Mapping[str, str]) -> tuple[Problem
     with TemporaryDirectory(prefix="dingwatch-init-") as directory:
         draft = Path(directory) / "config.yaml"
         draft.write_bytes(config_text(choices).encode("utf-8", "surrogateescape"))
+        # The draft names a secret file that is not written yet. A secret in the environment as well would be
+        # reported as set twice, but `init` tells the person to unset that one.
         without = {name: value for name, value in environ.items() if name != "DINGWATCH_CLIENT_SECRET"}
         try:
             load(draft, environ=without, language=choices.language, secret_needed=False)
@@ -145,6 +147,7 @@ def write_all(contents: Mapping[Path, str], owners: Mapping[Path, tuple[int, int
         OSError: one of them cannot be written; nothing is left then.
     """
     with ExitStack() as undo:
+        # Everything is written before anything is renamed: a full disk leaves the old config as it was.
         staged: dict[Path, Path] = {}
         for path, content in contents.items():
             staged[path] = path.with_name(f".{path.name}.{secrets.token_hex(4)}")

@@ -50,6 +50,7 @@ def _folder_metrics(status: Status) -> Iterator[Metric]:
     )
     waiting = 0
     counted = [(folder.name, counts) for folder, _, counts in status.folders]
+    # Deliveries of `send` have no folder, but every series of a metric needs the same labels.
     for name, counts in [*counted, ("", status.direct)]:
         for state in State:
             deliveries.add_metric((name, state), counts[state])

@@ -41,6 +41,7 @@ def retry(
 
 def _retry_ids(session: Session, ids: tuple[int, ...]) -> int:
     """Retry deliveries, or send baseline versions: all of them or none."""
+    # `retry 7 7` counts as one.
     unique = list(dict.fromkeys(ids))
     if not session.ledger_exists:
         session.fail(Cli.RETRY_NOT, ids=", ".join(map(str, unique)))
@@ -48,6 +49,7 @@ def _retry_ids(session: Session, ids: tuple[int, ...]) -> int:
         with store.reading() as connection:
             old = commands.list_baseline(connection, unique, None)
         baseline = _read_baseline(session, store, old)
+        # A list of which only some were retried would leave the person to find out which.
         if baseline.left_out:
             _report_left_out(session, baseline, Cli.FILE_BAD)
             return 1

@@ -87,6 +87,7 @@ def _read_all(session: Session, paths: tuple[Path, ...]) -> list[Given]:
 
 
 def _read(path: Path) -> Given:
+    # The service runs in another directory, so the ledger needs the absolute path.
     whole = os.fsencode(os.path.realpath(path))
     directory, name = os.path.split(whole)
     with closing(files.open_root(directory)) as root:
@@ -101,6 +102,7 @@ def _write(session: Session, store: Store, given: list[Given], recipients: tuple
         refused = pauses.list_refused_extensions(connection, policy.app) | REFUSED_EXTENSIONS
         new = [
             NewVersion(
+                # Without a folder, so that no change of the config takes its recipients away.
                 folder=None,
                 path=one.path,
                 fingerprint=one.fingerprint,
@@ -128,6 +130,7 @@ def _await(session: Session, store: Store, ids: list[int]) -> list[Delivery]:
             progress.update(task, completed=count)
 
         reporter = PauseReporter(session)
+        # The service may start or end while `send` waits: whoever gets the lock delivers.
         while True:
             reporter.report(store)
             try:

@@ -99,6 +99,7 @@ def read_status(session: Session) -> Status:
             paused_now = tuple(pauses.list_pauses(connection))
             held = count_held(connection)
             by_api = calls.by_api(connection, quota.month(now))
+    # The socket may outlive a killed service; only the lock tells whether one runs.
     live = json.loads(session.ask("status") or "{}") if pid is not None else {}
     watching = live.get("folders", {})
     folders = tuple(_folder(folder, ids.get(folder.name), counted, watching) for folder in config.folders)
@@ -123,6 +124,7 @@ def _folder(
     counted: dict[int | None, Counter[str]],
     live: dict[str, dict[str, object]],
 ) -> FolderStatus:
+    # JSON has no numbers as keys.
     now = live.get(str(number), {})
     counts = Counter(counted.get(number, Counter())) if number is not None else Counter[str]()
     counts["settling"] = int(str(now.get("settling", 0)))
@@ -217,6 +219,7 @@ def _add(table: Table, name: str, watch: str, counts: Counter[str], path: str) -
 
 
 def _trouble(counts: Counter[str]) -> Markup:
+    # A notice instead of the file is what the admin configured: nobody needs to look at it.
     open_ = counts - Counter({State.SKIPPED: counts[report.NOTICED]})
     found = [s for s in (State.FAILED, State.UNCERTAIN, State.SKIPPED) if open_[s]]
     return Markup(", ").join(cell(f"{s} {open_[s]}", STYLES[s]) for s in found) or cell("–")

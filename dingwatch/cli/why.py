@@ -76,10 +76,10 @@ def _lookup(session: Session) -> Iterator[_Lookup]:
         yield lambda folder, path: _Known(folder, path, None, ())
         return
     with session.store() as store:
-        yield partial(_known, store, session.scope(store))
+        yield partial(_read, store, session.scope(store))
 
 
-def _known(store: Store, scope: Scope, folder: Folder | None, path: bytes) -> _Known:
+def _read(store: Store, scope: Scope, folder: Folder | None, path: bytes) -> _Known:
     number = None if folder is None else scope.ids.get(folder.name)
     if folder is not None and number is None:
         return _Known(folder, path, None, ())
@@ -91,6 +91,7 @@ def _known(store: Store, scope: Scope, folder: Folder | None, path: bytes) -> _K
 def _places(folders: Sequence[Folder], path: bytes, look_up: _Lookup) -> list[_Known]:
     """Return what is known of a path in each folder; a relative one may be meant from a folder's root."""
     directory, name = os.path.split(os.path.abspath(path))
+    # Only the directory is resolved: `why` explains that a link itself is not sent.
     whole = os.path.join(*real_paths([directory]), name)
     within = [
         look_up(one, whole[len(one.root.rstrip(b"/")) + 1 :])
@@ -100,6 +101,7 @@ def _places(folders: Sequence[Folder], path: bytes, look_up: _Lookup) -> list[_K
     given = look_up(None, whole)
     if given.story:
         within.append(given)
+    # `history` shows paths relative to their folder, and people copy them from there.
     inner = os.path.normpath(path)
     if within or os.path.isabs(path) or inner.startswith(b".."):
         return within

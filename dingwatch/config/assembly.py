@@ -106,6 +106,7 @@ def assemble(document: Document, context: LoadContext) -> Config:
     """Return the configuration, or raise `ConfigError` with every problem."""
     shape, wrong = validate(document)
     language = context.language or choose_language(shape.language, locale_name(context.environ))
+    # A key that stands there twice is reported as such; pydantic's complaint about its value adds nothing.
     reported = {finding.key_path for finding in document.findings}
     findings = [
         *document.findings,

@@ -303,6 +303,7 @@ def _missing_in_folder(index: int, folder: Mapping[str, Any]) -> Iterator[Findin
 
 def find_clashes(folders: Sequence[PartialFolder], lines: Mapping[KeyPath, int]) -> Iterator[Finding]:
     """Yield names that are not unique, and paths that would send a file twice to one conversation."""
+    # A folder may be invalid in other ways and still clash: each reports what is known of it.
     for earlier, later in combinations(folders, 2):
         if later.name is not None and later.name == earlier.name:
             line = line_of(earlier.key("name"), lines)

@@ -57,6 +57,7 @@ def _text(raw: bytes) -> str:
     if len(raw) > LARGEST:
         raise UnusableError(Finding((), Problems.TOO_LARGE))
     try:
+        # Windows editors begin a file with a byte order mark.
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         finding = Finding((), Problems.NOT_UTF8, line=raw.count(b"\n", 0, error.start) + 1)
@@ -194,6 +195,7 @@ def _scalar(value: str, kind: str) -> object:
         return None
     if kind == "bool":
         return value.lower() in _TRUE
+    # YAML 1.1 reads 0755 as octal and 1:30 as 90. Nobody who writes these means that, so they are refused.
     if kind == "int" and _PLAIN_INT.fullmatch(value):
         return int(value)
     return UnsupportedValue()

@@ -75,6 +75,7 @@ def _problem(
     finding: Finding, lines: Mapping[KeyPath, int], language: Language, secrets: tuple[str, ...]
 ) -> Problem:
     key, text = key_of(finding.key_path), finding.text.render(language, **finding.values)
+    # A secret pasted under a wrong key would otherwise be quoted in the problem about that key.
     for secret in secrets:
         key, text = key.replace(secret, "***"), text.replace(secret, "***")
     return Problem(key, finding.line or line_of(finding.key_path, lines), text)

@@ -126,6 +126,8 @@ def validate(document: Document) -> tuple[ConfigShape, list[Finding]]:
         return ConfigShape.model_validate(document.tree), []
     except ValidationError as error:
         errors = error.errors(include_url=False, include_input=False)
+    # On any error pydantic returns nothing at all. Without the bad values it returns the others, which the
+    # checks of several values need: they report their problems in the same run.
     rest = copy.deepcopy(document.tree)
     for each in errors:
         _cut(rest, each["loc"])
@@ -189,5 +191,6 @@ def _nearest(key_path: KeyPath) -> str:
     section = "folders[]" if key_path[0] == "folders" else str(key_path[0]) if len(key_path) > 1 else ""
     key, known = str(key_path[-1])[:60], list(SECTIONS[section].model_fields)
     close = difflib.get_close_matches(key, known, 1)
+    # `workers` at the top level was meant for `delivery`.
     elsewhere = [f"{name}.{key}".lstrip(".") for name, shape in SECTIONS.items() if key in shape.model_fields]
     return (close or elsewhere or difflib.get_close_matches(key, known, 1, 0.0))[0]

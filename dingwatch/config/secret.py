@@ -50,6 +50,7 @@ def credential(environ: Mapping[str, str]) -> Path | None:
 
 def read(sources: Sources, *, guarded: bool) -> tuple[str, list[Finding]]:
     """Return the secret, or why there is none; with `guarded`, refuse files that others can read."""
+    # Of two sources, one may hold an old secret. Picking one would fail weeks later, when the other is gone.
     names = sources.names
     if len(names) > 1:
         return "", [Finding(KEY, Problems.SECRET_TWICE, {"places": ", ".join(names)})]

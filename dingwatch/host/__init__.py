@@ -1,4 +1,4 @@
-"""What the service uses of its host (Linux): socket, lock, users, signals, systemd."""
+"""The parts of the host (Linux) that the service uses: socket, lock, users, signals, systemd."""
 
 from dingwatch.host.control_socket import SOCKET, ControlServer, NotRunningError, ask
 from dingwatch.host.lock import Lock, LockedError, lock_holder
