@@ -55,7 +55,7 @@ def next_steps(
     rows, payload, folder = claimed.rows, claimed.payload, claimed.source.folder
     parts = parts_for(claimed.source.fingerprint.size)
     if any(not isinstance(job, Put) for job in out):
-        return []
+        return []  # a session that begins, or is committed, takes no parts
     if session is None:
         if out:
             return []
@@ -66,6 +66,7 @@ def next_steps(
     left = [part for part in parts if part.number not in finished and part.number not in under_way]
     if not left:
         return [] if out else [Commit(rows, payload, Target(API_COMMIT, folder=folder), session)]
+    # DingTalk gives up to 30 addresses in one billed call, so each part names those that come after it.
     ahead = tuple(part.number for part in left[: MOST_ADDRESSES + PARTS_AT_ONCE])
     return [
         Put(rows, payload, Target(API_PUT, folder=folder), part, session, ahead[i : i + MOST_ADDRESSES])
@@ -116,6 +117,8 @@ def _issue_steps(tick: TickContext, claimed: ClaimedContent) -> tuple[int, float
         if tick.is_paused(job.target) or tick.needs_token(Host.API):
             return issued, WHEN_WOKEN
         if isinstance(job, Commit):
+            # Last week's report.pdf was another content in the same entry. Once this commit has left, that
+            # content may be overwritten even if no answer comes, so it counts as lost from here on.
             key = job.payload.key
             uploads.forget_same_name(tick.connection, key.type, key.name, claimed.upload)
         tick.issue(job)
@@ -136,6 +139,8 @@ def finish_part(tick: TickContext, job: Put, made: UploadSession) -> None:
     if job.session is None:
         uploads.begin_session(tick.connection, job.upload, made)
     uploads.finish_part(tick.connection, job.upload, made, job.part.number)
+    # A file of 1,000 parts may see three crashes that have nothing to do with it. Progress shows that it is
+    # not the one that brings the process down.
     uploads.clear_crashes(tick.connection, [row.id for row in job.rows])
 
 

@@ -57,7 +57,8 @@ def fail(tick: TickContext, job: Job, raw: Verdict) -> None:
     """Enter a job's failure: pauses, what it teaches of the pace, and what becomes of its rows."""
     _count_refused_token(tick, job, raw)
     verdict = _widen(tick, job, raw)
-    target = job.target or Target(API_SEND)  # a token's trouble is the app's, whatever the API
+    # A token call has no target; its trouble is the whole app's, whatever API stands here.
+    target = job.target or Target(API_SEND)
     verdict = replace(verdict, scope=target.reach(verdict.scope))
     if isinstance(job, ToPeople) and len(job.rows) > 1 and _is_of_one_recipient(verdict):
         _part(tick, job, verdict)
@@ -85,6 +86,8 @@ def _count_refused_token(tick: TickContext, job: Job, verdict: Verdict) -> None:
     """Count each token once, however many were in flight with it."""
     if not isinstance(verdict, TokenRejected) or isinstance(verdict, SignatureExpired):
         return
+    # Four calls carry the same expired token and are refused together: that is one refused token, and no
+    # reason to call a person.
     hosts = set(_hosts_of(job)) - tick.state.doubted_tokens
     tick.state.tokens_refused.update(hosts)
     tick.state.doubted_tokens |= hosts

@@ -95,11 +95,15 @@ class Pauses:
             return False
         if any(pause.until > now or self.hosts_to_prove(pause) for pause in found):
             return True
+        # All these pauses are over, but nobody knows whether their causes are. A thousand files wait, so one
+        # job goes as a probe, and the others wait for its outcome.
         under = {(pause.scope, pause.key) for pause in found}
         return any(under.intersection(other.scopes()) for other in busy)
 
     def hosts_to_prove(self, pause: Pause) -> tuple[Host, ...]:
         """Return the hosts whose token call must succeed before anything else is tried."""
+        # While DingTalk is out of reach, an upload costs a billed call to learn nothing, and a send may be
+        # in doubt. The token call is free and can be repeated.
         if not pause.by_token:
             return ()
         hosts = tuple(Host) if pause.scope is not Scope.API else hosts_of(pause.key)

@@ -71,6 +71,8 @@ class DeliveryLoop:
         with self._store.writing() as connection:
             rows = recover(connection, now)
             pauses.probe_pauses(connection)
+            # Of several rows in hand, any or none may be what ended the process. One alone, three times
+            # in a row, and with nothing finished between: it would end the service for ever.
             if len(rows) == 1 and rows[0].state is State.UPLOADING and rows[0].crashes + 1 >= POISON:
                 cause = Cause("internal", "", "POISON")
                 transitions.apply(connection, now, [Change(rows[0].id, Event.REJECT, State.PENDING, cause)])
@@ -114,6 +116,7 @@ class DeliveryLoop:
         """Give up what is still out at a stop, as what it is: unsent, or in doubt."""
         cause = Cause("stopped", "", "STOPPED")
         self._meter.flush()
+        # The ledger could not be written for a while: what became of these jobs is known, and not in doubt.
         known = {id(outcome.job) for outcome in self._unwritten}
         given_up = [
             Outcome(job, NoAnswer(cause) if isinstance(job, ToPeople) else NotReached(cause))
@@ -145,6 +148,8 @@ class DeliveryLoop:
             if claim:
                 return tick, claim_jobs(tick)
             if not out:
+                # The service stops. Parts that the store has stay there; the rows go back to `pending`, so
+                # that the next start does not take them for interrupted by a crash.
                 drives.release(tick)
             return tick, WHEN_WOKEN
 
@@ -174,6 +179,8 @@ def _recover_rates(state: LoopState, connection: Connection, now: float) -> None
     """Take up the pace where the last process left it."""
     for key, lesson in pauses.read_learned_rates(connection).items():
         state.rates.take_up(key, lesson)
+    # DingTalk counts the messages of the last minute whoever sent them. A process that restarts every second
+    # and began each time with an empty window would be refused, and be shut out for minutes.
     limits = (state.settings.per_api, state.settings.per_conversation)
     longest = max((limit.period for limit in limits if limit), default=0.0)
     if not longest:

@@ -94,7 +94,7 @@ class Reader:
             for piece in pieces(0, row.fingerprint.size):
                 hasher.update(piece)
         if hasher.hexdigest() != row.digest:
-            raise files.changed()
+            raise files.changed()  # same size and mtime, other bytes: a program that keeps the times
 
     def find_withdrawn(self, rows: Iterable[Delivery]) -> Iterator[tuple[Delivery, Cause]]:
         """Yield the rows of one folder whose file is gone or another, as far as that can be known."""

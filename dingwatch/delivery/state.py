@@ -203,6 +203,7 @@ class TickContext:
 
     def free_workers(self) -> int:
         """Return how many more uploads and sends may be out; the drive has threads of its own."""
+        # A file of 100 GB is uploaded for hours. Were its parts to count, no PDF would be sent meanwhile.
         return self.settings.workers - sum(target.api not in DRIVE_APIS for target in self.targets)
 
     def is_paused(self, target: Target) -> bool:
@@ -215,6 +216,7 @@ class TickContext:
 
     def needs_token(self, host: Host, *, force: bool = False) -> bool:
         """Return whether a token must be waited for; if so, have it fetched."""
+        # Jobs that need a token in the same tick share one call: DingTalk limits token calls as well.
         if any(isinstance(job, FetchToken) and job.host is host for job in self.in_hand):
             return True
         if not force and self.state.token_fresh(host):
