@@ -34,7 +34,7 @@ def client(sandbox):
 
 @pytest.fixture
 def token(client):
-    return client._tokens.known()[-1]
+    return client._tokens.values()[-1]
 """
 
 IMPORTS = """
