@@ -109,6 +109,10 @@ class Filter:
         """Return whether nothing beneath this directory (relative path) can count."""
         return not self.recursive or self.excluded.match_file(self._text(directory) + "/")
 
+    def reaches(self, directory: bytes) -> bool:
+        """Return whether a scan lists this directory: nothing prunes it, nor one above it."""
+        return not directory or not any(map(self.prunes, accumulate(directory.split(b"/"), _join)))
+
     def accepts(self, path: bytes) -> bool:
         """Return whether the file at this relative path counts."""
         if not self.recursive and b"/" in path:
@@ -215,6 +219,10 @@ def _any_of(names: Iterable[str]) -> GitIgnoreSpecPattern:
 def _body(pattern: str) -> str:
     parts = _WILDCARD.split(pattern)
     return "".join("[^/]*" if part == "*" else part if part[:1] == "[" else re.escape(part) for part in parts)
+
+
+def _join(directory: bytes, name: bytes) -> bytes:
+    return directory + b"/" + name
 
 
 def _with_parents(name: str) -> Iterable[str]:

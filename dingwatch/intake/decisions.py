@@ -19,6 +19,7 @@ from dingwatch.intake.folder import Folder
 from dingwatch.intake.jobs import Examine, Examined, Listed
 from dingwatch.ledger import folders as bound
 from dingwatch.ledger import pauses, versions
+from dingwatch.ledger.folders import ScanMark
 from dingwatch.ledger.store import Store, chunks
 from dingwatch.ledger.versions import NewVersion, Renewal
 from dingwatch.lifecycle import WITHDRAWABLE
@@ -37,11 +38,12 @@ class Batch:
     settled: Sequence[Settled]
     examined: Sequence[Examined]
     gone: Sequence[Key]
+    left_out: Mapping[Key, Fingerprint]
 
     @property
     def empty(self) -> bool:
         """Whether there is nothing to decide."""
-        return not (self.listed or self.settled or self.examined or self.gone)
+        return not (self.listed or self.settled or self.examined or self.gone or self.left_out)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,7 @@ class Baseline:
     folder: Folder
     old: Sequence[NewVersion]
     blank_device: str | None
+    scan: ScanMark
 
 
 @dataclass(slots=True)
@@ -58,6 +61,7 @@ class Writes:
     """All that one tick writes to the ledger."""
 
     baselines: list[Baseline] = field(default_factory=list)
+    left_out: list[NewVersion] = field(default_factory=list)
     new: list[NewVersion] = field(default_factory=list)
     renewed: list[Renewal] = field(default_factory=list)
     present: list[int] = field(default_factory=list)
@@ -73,7 +77,7 @@ class Writes:
     @property
     def empty(self) -> bool:
         """Whether nothing is to be written."""
-        return not (self.concern_delivery or self.present or self.baselines)
+        return not (self.concern_delivery or self.present or self.baselines or self.left_out)
 
 
 @dataclass(slots=True)
@@ -118,6 +122,7 @@ class Decisions:
         decided = Decided()
         for one in batch.listed:
             decided.writes.baselines.append(self._baseline(connection, one, now))
+        decided.writes.left_out = self._list_old(connection, batch.left_out, now)
         self._decide_settled(connection, decided, batch.settled, now)
         self._decide_examined(connection, decided, batch.examined, now)
         moved = {one.version for one in decided.writes.renewed}
@@ -256,20 +261,27 @@ class Decisions:
     def _baseline(self, connection: Connection, listed: Listed, now: Now) -> Baseline:
         folder = self._folders[listed.folder]
         old = self._old(connection, folder, listed, now) if folder.settings.existing == "skip" else []
-        return Baseline(folder, old, folder.blank_device(listed))
+        return Baseline(folder, old, folder.blank_device(listed), folder.mark_scan(now))
 
     def _old(self, connection: Connection, folder: Folder, listed: Listed, now: Now) -> list[NewVersion]:
         """Return what was there before; a file with a hint came while it was listed, and is new."""
+        there = {(folder.id, path): seen for path, seen in listed.files if path not in folder.hinted}
+        return self._list_old(connection, there, now)
+
+    def _list_old(
+        self, connection: Connection, there: Mapping[Key, Fingerprint], now: Now
+    ) -> list[NewVersion]:
+        """Return the baseline versions of files, without those that the ledger knows as they are."""
         known = {
-            (one.path, one.size, one.mtime_ns)
-            for paths in chunks([path for path, _ in listed.files])
-            for here in versions.find_by_path(connection, folder.id, paths).values()
+            (key, one.size, one.mtime_ns)
+            for keys in chunks(list(there))
+            for key, here in self._here(connection, keys).items()
             for one in here
         }
         return [
-            NewVersion(folder.id, path, fingerprint, None, now.wall, now.wall)
-            for path, fingerprint in listed.files
-            if path not in folder.hinted and (path, fingerprint.size, fingerprint.mtime_ns) not in known
+            NewVersion(*key, seen, None, now.wall, now.wall)
+            for key, seen in there.items()
+            if (key, seen.size, seen.mtime_ns) not in known
         ]
 
     # --- Writing ---------------------------------------------------------------------------------
@@ -280,6 +292,8 @@ class Decisions:
         for one in writes.baselines:
             versions.add(self._store, connection, one.old, now.wall)
             bound.mark_first_look(connection, one.folder.id, now.wall, one.blank_device)
+            bound.save_scans(connection, {one.folder.id: one.scan})
+        versions.add(self._store, connection, writes.left_out, now.wall)
         versions.withdraw(connection, writes.superseded, Cause("superseded", "", "SUPERSEDED"), now.wall)
         versions.renew(connection, writes.renewed, now.wall)
         versions.revive(connection, writes.returned, now.wall)

@@ -8,6 +8,7 @@ from typing import Final
 
 from dingwatch import files, settle
 from dingwatch.files import Root
+from dingwatch.filters import LastScan
 from dingwatch.intake.folder import FolderSettings
 from dingwatch.intake.jobs import (
     Arm,
@@ -30,6 +31,7 @@ from dingwatch.intake.jobs import (
     Scan,
     Scanned,
     TakeBaseline,
+    Widened,
 )
 from dingwatch.ledger import LedgerError, versions
 from dingwatch.ledger.store import Store
@@ -195,33 +197,39 @@ class Executor:
                 visited.add(directory.path)
                 listed = versions.read_directory(connection, job.folder, directory.path)
                 there = {entry.name for entry in directory.entries}
-                batch.unknown += self._unknown(job.folder, directory, listed)
+                for path, seen in self._unknown(job.folder, directory, listed):
+                    batch.enter(path, seen, job.last)
                 batch.missing += [versions.join(directory.path, n) for n in listed.present if n not in there]
                 batch.irregular += self._filter(job.folder, directory.path, directory.others)
                 batch.flush(BATCH)
-            # A directory that is gone is not met on the walk: its files are missing, too.
-            unlisted = {path for path, _ in batch.unlisted}
+            # A directory that is gone is not met on the walk: its files are missing, too. One that is now
+            # excluded is not gone, and nobody is to look for each of its files at every scan.
+            visited |= {path for path, _ in batch.unlisted}
+            reaches = self.folders[job.folder].filter.reaches
             for path in versions.list_directories(connection, job.folder):
-                if path not in visited and path not in unlisted:
+                if path not in visited and reaches(path):
                     listed = versions.read_directory(connection, job.folder, path)
                     batch.missing += [versions.join(path, name) for name in listed.present]
         watched = self._watched(job.folder)
         watched.root.verify()  # else the last batch may have been found missing beneath another root
         batch.flush(0)
+        widened = Widened(batch.old, batch.new)
         if watched.kind is WatchKind.POLL:
-            return Scanned(job.folder)
+            return Scanned(job.folder, widened=widened)
         recursive = self.folders[job.folder].filter.recursive
         expected = visited if recursive else {b""}
-        return Scanned(job.folder, self.observer.unwatched(job.folder, watched.root.path, expected))
+        unwatched = self.observer.unwatched(job.folder, watched.root.path, expected)
+        return Scanned(job.folder, unwatched, widened)
 
-    def _unknown(self, folder: int, directory: Directory, listed: versions.KnownDirectory) -> Iterator[bytes]:
+    def _unknown(
+        self, folder: int, directory: Directory, listed: versions.KnownDirectory
+    ) -> Iterator[tuple[bytes, Fingerprint]]:
+        accepts = self.folders[folder].filter.accepts
         nothing: frozenset[tuple[int, int]] = frozenset()
-        names = (
-            name
-            for name, seen in ((one.name, one.fingerprint) for one in directory.entries)
-            if (seen.size, seen.mtime_ns) not in listed.known.get(name, nothing)
-        )
-        return self._filter(folder, directory.path, names)
+        for one in directory.entries:
+            seen, path = one.fingerprint, versions.join(directory.path, one.name)
+            if (seen.size, seen.mtime_ns) not in listed.known.get(one.name, nothing) and accepts(path):
+                yield path, seen
 
     def _filter(self, folder: int, directory: bytes, names: Iterable[bytes]) -> Iterator[bytes]:
         accepts = self.folders[folder].filter.accepts
@@ -264,17 +272,39 @@ class _Batch:
     missing: list[bytes] = field(default_factory=list)
     irregular: list[bytes] = field(default_factory=list)
     unlisted: list[tuple[bytes, Verdict]] = field(default_factory=list)
+    left_out: list[tuple[bytes, Fingerprint]] = field(default_factory=list)
+    old: int = 0
+    new: int = 0
+    """How many of the files so far only the present filter lets in, by whether the last scan was before."""
+
+    def enter(self, path: bytes, seen: Fingerprint, last: LastScan | None) -> None:
+        """Enter a file that the ledger does not know; `last` is the last scan under another filter."""
+        if last is None or last.filter.accepts(path):
+            self.unknown.append(path)
+        elif last.left_out(path, seen.ctime_ns):
+            self.left_out.append((path, seen))
+            self.old += 1
+        else:
+            self.unknown.append(path)
+            self.new += 1
 
     def flush(self, least: int) -> None:
         """Hand over the findings, once they are `least` paths or more."""
-        if len(self.unknown) + len(self.missing) + len(self.irregular) < least:
+        if len(self.unknown) + len(self.missing) + len(self.irregular) + len(self.left_out) < least:
             return
-        found = Found(
-            self.folder, tuple(self.unknown), tuple(self.missing), tuple(self.irregular), tuple(self.unlisted)
+        self.emit(
+            Found(
+                self.folder,
+                tuple(self.unknown),
+                tuple(self.missing),
+                tuple(self.irregular),
+                tuple(self.unlisted),
+                tuple(self.left_out),
+            )
         )
-        self.emit(found)
         for paths in (self.unknown, self.missing, self.irregular):  # `unlisted` is needed at the end
             paths.clear()
+        self.left_out.clear()
 
 
 def _observe(watched: _Watched, path: bytes) -> Fingerprint | Verdict:

@@ -9,12 +9,12 @@ walked with those that are watched.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from dingwatch import names
-from dingwatch.filters import Filter
-from dingwatch.intake.jobs import Arm, Armed, Check, Job, Listed, Scan, Scanned, TakeBaseline
+from dingwatch.filters import Filter, LastScan, compile_rules
+from dingwatch.intake.jobs import Arm, Armed, Check, Job, Listed, Scan, Scanned, TakeBaseline, Widened
 from dingwatch.intake.phases import (
     COVERAGE,
     WATCHES,
@@ -24,8 +24,8 @@ from dingwatch.intake.phases import (
     WatchPhase,
     advance,
 )
-from dingwatch.ledger.folders import FolderMark
-from dingwatch.model import Cause, FolderDown, Scope, Verdict, WatchKind
+from dingwatch.ledger.folders import FolderMark, ScanMark
+from dingwatch.model import Cause, FolderDown, Now, Scope, Verdict, WatchKind
 from dingwatch.payload import PayloadPolicy
 from dingwatch.texts import Log
 
@@ -34,6 +34,8 @@ NETWORK_QUIET: Final = 10.0
 NEVER: Final = float("inf")
 HUNG: Final = 30.0
 """Seconds after which a look at a root that has not come back counts as a share that hangs."""
+SAVE_INTERVAL: Final = 600.0
+"""Seconds for which the ledger need not know of a folder's later scans."""
 _HANGS: Final = FolderDown(Cause("hangs", "", "FOLDER_DOWN"), Scope.FOLDER)
 
 
@@ -54,6 +56,16 @@ class FolderSettings:
     poll_interval: float = 5.0
     rescan: float = 600.0
     hold_over: int | None = None
+
+
+def _scan_under_other_rules(settings: FolderSettings, mark: FolderMark) -> LastScan | None:
+    """Return the last scan if another filter was in force then; None otherwise, and before the first look."""
+    rules = settings.filter.rules
+    if mark.looked_at is None or (mark.scan is not None and mark.scan.rules == rules):
+        return None
+    if mark.scan is None:  # dingwatch 0.1 kept neither its filter nor when it scanned
+        return LastScan(compile_rules(replace(rules, version=1)), None)
+    return LastScan(compile_rules(mark.scan.rules), mark.scan.at)
 
 
 class Folder:
@@ -80,6 +92,12 @@ class Folder:
         self._scan_began: float | None = None
         """Since when a scan or a first look is out."""
         self._next_scan = 0.0
+        self._scan: ScanMark | None = None
+        """The last complete scan of this run."""
+        self._saved_scan = mark.scan
+        self._last = _scan_under_other_rules(settings, mark)
+        """The last scan under another filter, until there is one under this."""
+        self._widened = Widened()
         self._coverage = Coverage.WHOLE
         self._unwatched: frozenset[bytes] = frozenset()
         """Directories that the last scan found to make no events."""
@@ -139,7 +157,7 @@ class Folder:
                 yield TakeBaseline(self.id)
             elif self._scan_began is None and self._next_scan <= at:
                 self._scan_began, self._next_scan = at, NEVER
-                yield Scan(self.id)
+                yield Scan(self.id, self._last)
             if self._next_check <= at:
                 self._root_asked = at
                 yield Check(self.id)
@@ -219,8 +237,14 @@ class Folder:
         if self.phase is WatchPhase.FIRST_LOOK:
             self.listing = listing
 
-    def on_baseline_written(self, count: int) -> None:
+    def mark_scan(self, now: Now) -> ScanMark:
+        """Return the mark of the scan or first look that is out, as if it came to its end now."""
+        began = now.monotonic if self._scan_began is None else self._scan_began
+        return ScanMark(self.settings.filter.rules, now.wall - (now.monotonic - began))
+
+    def on_baseline_written(self, count: int, scan: ScanMark) -> None:
         """Enter that what was there before is written down."""
+        self._saved_scan, self._last = scan, None
         self._advance(WatchEvent.BASELINE)
         self._looked, self._blank_device = True, None
         self._scan_began = self.listing = None
@@ -235,12 +259,15 @@ class Folder:
         self._scan_began = None
         self._next_scan = at
 
-    def on_scanned(self, one: Scanned, at: float) -> None:
+    def on_scanned(self, one: Scanned, now: Now) -> None:
         """Enter that a scan came to its end."""
+        at = now.monotonic
         self._findings_before, self._findings = self._findings, set()
         if self.phase is not WatchPhase.UP:  # it began before the folder went down
             return
         began = at if self._scan_began is None else self._scan_began
+        if self._scan_began is not None:  # else it was of the watch before
+            self._scan, self._widened = self.mark_scan(now), one.widened
         self._scan_began = None
         # Another scan may have been asked for meanwhile, because events were lost.
         self._next_scan = min(self._next_scan, self._rest_until(at, at - began))
@@ -261,6 +288,28 @@ class Folder:
             if self._coverage is Coverage.TRIAL:
                 self._log_folder(Log.FOLDER_BACK)
             self._coverage = advance(COVERAGE, self._coverage, CoverageEvent.COMPLETE)
+
+    def scan_to_save(self, *, stopping: bool = False) -> ScanMark | None:
+        """Return the last complete scan where the ledger has to know of it; None where it need not.
+
+        A polled folder is scanned every few seconds, and while nothing happens nothing is written. So of the
+        scans with one filter, some and the last before a stop are recorded.
+        """
+        scan, saved = self._scan, self._saved_scan
+        if scan is None or scan == saved:
+            return None
+        if saved is None or scan.rules != saved.rules or stopping:
+            return scan
+        # The wall clock may have been set back: a mark in the future would make new files old.
+        return scan if abs(scan.at - saved.at) >= SAVE_INTERVAL else None
+
+    def on_scan_saved(self, scan: ScanMark) -> None:
+        """Enter that the ledger knows of a scan: the filter before it decides nothing any more."""
+        widened, self._widened = self._widened, Widened()
+        self._saved_scan, self._last = scan, None
+        if widened.old or widened.new:
+            existing = self.settings.existing
+            self._log_folder(Log.WIDENED, old=widened.old, new=widened.new, existing=existing)
 
     def _rest_until(self, now: float, duration: float) -> float:
         """Return when the next scan is due after one that took `duration` seconds."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from dingwatch.filters import LastScan
 from dingwatch.ledger import LedgerError
 from dingwatch.model import Cause, Fingerprint, Home, Verdict, WatchKind
 from dingwatch.novelty import Known
@@ -39,9 +40,10 @@ class TakeBaseline:
 
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """Compare everything that lies there with the ledger."""
+    """Compare everything that lies there with the ledger; `last` is given where it had another filter."""
 
     folder: int
+    last: LastScan | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +128,7 @@ class Found:
     """A part of what a scan found.
 
     These are paths in a state unknown to the ledger, paths that are missing, links and the like, which are
-    never sent, and directories that cannot be listed.
+    never sent, directories that cannot be listed, and files that the filter of the last scan left out.
     """
 
     folder: int
@@ -134,6 +136,15 @@ class Found:
     missing: tuple[bytes, ...] = ()
     irregular: tuple[bytes, ...] = ()
     unlisted: tuple[tuple[bytes, Verdict], ...] = ()
+    left_out: tuple[tuple[bytes, Fingerprint], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Widened:
+    """How many files a filter newly lets in: those that the last scan left out, and those that are new."""
+
+    old: int = 0
+    new: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +153,7 @@ class Scanned:
 
     folder: int
     unwatched: frozenset[bytes] = frozenset()
+    widened: Widened = Widened()
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from dingwatch import names
-from dingwatch.intake.candidates import Candidates, PastCeiling, Settling
+from dingwatch.intake.candidates import Candidates, Key, PastCeiling, Settling
 from dingwatch.intake.decisions import Batch, Decided, Decisions
 from dingwatch.intake.folder import Folder, FolderSettings
 from dingwatch.intake.jobs import (
@@ -29,9 +29,9 @@ from dingwatch.intake.jobs import (
 )
 from dingwatch.intake.phases import WatchPhase
 from dingwatch.ledger import versions
-from dingwatch.ledger.folders import FolderMark, save_homes
+from dingwatch.ledger.folders import FolderMark, save_homes, save_scans
 from dingwatch.ledger.store import RETRY_SECONDS, LedgerError, Outage, Store
-from dingwatch.model import FolderDown, Home, Now, Verdict, WatchKind
+from dingwatch.model import Fingerprint, FolderDown, Home, Now, Verdict, WatchKind
 from dingwatch.texts import Log
 from dingwatch.watch import Hint, Overflow
 
@@ -74,6 +74,8 @@ class IntakeLoop:
         self._decisions = Decisions(store, self._folders, app, refused)
         self._examined: list[Examined] = []
         self._homes: dict[int, Home] = {}
+        self._left_out: dict[Key, Fingerprint] = {}
+        """Files that the filter of the last scan left out, and that are to become baseline."""
         self._find_prunable: list[FindPrunable] = []
         self._prunable_asked_at: dict[int | None, float] = {}
         self._prunable: list[FoundPrunable] = []
@@ -125,6 +127,17 @@ class IntakeLoop:
         self._candidates.log_past_ceiling(now.monotonic)
         jobs += self._candidates.looks(now.monotonic)
         return Plan(jobs, self._next_at(now), written)
+
+    def save_scans(self) -> None:
+        """Record the last complete scan of each folder; the service is about to stop.
+
+        Its config may be edited now, and at the next start the ledger tells which files a wider filter finds
+        that the last scan left out.
+        """
+        scans = {f.id: scan for f in self._folders.values() if (scan := f.scan_to_save(stopping=True))}
+        if scans:
+            with self._store.writing() as connection:
+                save_scans(connection, scans)
 
     def _watch_the_clock(self, now: Now) -> None:
         """Scan everything after the wall clock jumped: the machine may have slept, and missed events."""
@@ -188,7 +201,7 @@ class IntakeLoop:
                 folder.on_listed(one)
             case Scanned():
                 self._outage.end(self)  # the scan has read the ledger
-                folder.on_scanned(one, at)
+                folder.on_scanned(one, now)
                 self._prune_daily(folder.id, now)
             case Down(verdict=verdict):
                 self._on_down(folder, verdict, at)
@@ -198,7 +211,7 @@ class IntakeLoop:
             case Hint(folder, path, must_read):
                 self._candidates.on_hint((folder, path), at, must_read=must_read)
             case Found():
-                self._candidates.on_found(one, at)
+                self._on_found(one, at)
                 self._folders[one.folder].log_irregular(one.irregular)
                 self._folders[one.folder].log_unlisted(one.unlisted)
             case Looked():
@@ -208,6 +221,14 @@ class IntakeLoop:
                 self._candidates.on_examine_failed(one, at)
                 if isinstance(one.verdict, FolderDown):
                     self._on_down(self._folders[one.job.folder], one.verdict, at)
+
+    def _on_found(self, found: Found, at: float) -> None:
+        """Follow what a scan found; files that its last filter left out go by `existing`."""
+        if self._folders[found.folder].settings.existing == "skip":
+            self._left_out |= {(found.folder, path): seen for path, seen in found.left_out}
+        else:
+            found = replace(found, unknown=(*found.unknown, *(path for path, _ in found.left_out)))
+        self._candidates.on_found(found, at)
 
     def _on_down(self, folder: Folder, verdict: Verdict, at: float) -> None:
         folder.on_failed(verdict, at)
@@ -224,8 +245,9 @@ class IntakeLoop:
         delivery may have written meanwhile.
         """
         batch = self._batch()
+        scans = {one.id: scan for one in self._folders.values() if (scan := one.scan_to_save())}
         decided = Decided()
-        certain = self._is_certain(batch)
+        certain = bool(scans) or self._is_certain(batch)
         if not certain and not batch.empty:
             with self._store.reading() as connection:
                 decided = self._decisions.decide(connection, batch, now)
@@ -234,10 +256,13 @@ class IntakeLoop:
                 decided = self._decisions.decide(connection, batch, now)
                 self._decisions.write(connection, decided, now)
                 save_homes(connection, self._homes)
+                save_scans(connection, scans)
                 for one in self._prunable:
                     versions.prune(connection, one.job.folder, one.job.before, one.ids)
             self._outage.end(self)
         self._take_over(batch, decided, now.monotonic)
+        for folder, scan in scans.items():
+            self._folders[folder].on_scan_saved(scan)
         return decided
 
     def _batch(self) -> Batch:
@@ -247,6 +272,8 @@ class IntakeLoop:
             settled=candidates.next_settled(EXAMINE_AT_ONCE - candidates.reading),
             examined=[one for one in self._examined if not candidates.is_outdated(one)],
             gone=candidates.list_gone(),
+            # A file to which something has happened since is not what it was at the last scan.
+            left_out={key: seen for key, seen in self._left_out.items() if not candidates.describe(key)},
         )
 
     def _is_certain(self, batch: Batch) -> bool:
@@ -271,11 +298,12 @@ class IntakeLoop:
         for key in decided.to_look:
             candidates.on_hint(key, at)
         for baseline in decided.writes.baselines:
-            baseline.folder.on_baseline_written(len(baseline.old))
+            baseline.folder.on_baseline_written(len(baseline.old), baseline.scan)
             candidates.on_folder_up(baseline.folder.id)
         self._examined.clear()
         self._prunable.clear()
         self._homes.clear()
+        self._left_out.clear()
         self._log_decided(decided)
 
     def _log_decided(self, decided: Decided) -> None:

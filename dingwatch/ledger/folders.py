@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, Row, delete, func, insert, literal, select, update
 
+from dingwatch.filters import FilterRules
 from dingwatch.ledger import transitions
 from dingwatch.ledger.schema import HELD, deliveries, folders, history, routes
 from dingwatch.ledger.store import Store
@@ -27,6 +28,14 @@ class MappedFolder:
 
 
 @dataclass(frozen=True, slots=True)
+class ScanMark:
+    """The last complete scan of a folder: with which filter, and when it began (wall clock)."""
+
+    rules: FilterRules
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
 class FolderMark:
     """A folder's row; `blank_device` is explained at `schema.folders`."""
 
@@ -35,6 +44,8 @@ class FolderMark:
     blank_device: str | None
     home: Home | None = None
     """Where its root lay at the first look."""
+    scan: ScanMark | None = None
+    """None before the first look, and in a ledger of dingwatch 0.1."""
 
 
 def bind(connection: Connection, mapped: Sequence[MappedFolder]) -> list[FolderMark]:
@@ -72,7 +83,10 @@ def _bind_one(
         known.remove(free[0])
         connection.execute(update(folders).where(folders.c.id == free[0].id).values(name=one.name))
         home = None if free[0].mount_point is None else Home(free[0].mount_point, free[0].device)
-        return FolderMark(free[0].id, free[0].looked_at, free[0].blank_device, home)
+        scan = (
+            None if free[0].filter is None else ScanMark(FilterRules.load(free[0].filter), free[0].scanned_at)
+        )
+        return FolderMark(free[0].id, free[0].looked_at, free[0].blank_device, home, scan)
     made = connection.execute(insert(folders).values(root=one.root, name=one.name)).inserted_primary_key
     assert made is not None  # noqa: S101 (an insert of one row always has one)
     return FolderMark(int(made[0]), None, None)
@@ -83,6 +97,13 @@ def mark_first_look(connection: Connection, folder: int, now: float, blank_devic
     connection.execute(
         update(folders).where(folders.c.id == folder).values(looked_at=now, blank_device=blank_device)
     )
+
+
+def save_scans(connection: Connection, scans: Mapping[int, ScanMark]) -> None:
+    """Record the last complete scans of folders."""
+    for folder, scan in scans.items():
+        values = {"filter": scan.rules.dump(), "scanned_at": scan.at}
+        connection.execute(update(folders).where(folders.c.id == folder).values(values))
 
 
 def save_homes(connection: Connection, homes: Mapping[int, Home]) -> None:

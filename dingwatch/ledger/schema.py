@@ -33,7 +33,7 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 from dingwatch.lifecycle import State
 from dingwatch.model import Form, Route, Scope
 
-SCHEMA: Final = 3
+SCHEMA: Final = 4
 """The number of this schema; a ledger with a higher one was written by a newer dingwatch."""
 HELD: Final = 1e15
 """The due time (seconds since the epoch) of a delivery under a flood hold: it never comes by itself."""
@@ -70,6 +70,10 @@ folders = Table(
     # Where the root lay at the first look.
     Column("mount_point", LargeBinary),
     Column("device", String),
+    # The filter of the last complete scan (`filters.FilterRules` as JSON), and when that scan began: when the
+    # filter is widened, files that lay there by then are not new. Null in a ledger of dingwatch 0.1.
+    Column("filter", String),
+    Column("scanned_at", Double),
     UniqueConstraint("root", "name"),
 )
 """Folders that are or were configured."""
@@ -302,6 +306,10 @@ MIGRATIONS: Final[Mapping[int, tuple[Executable, ...]]] = {
         CreateTable(parts),
         text("ALTER TABLE pauses ADD COLUMN fixed BOOLEAN NOT NULL DEFAULT false"),
         CreateTable(learned_rates),
+    ),
+    3: (
+        text("ALTER TABLE folders ADD COLUMN filter VARCHAR"),
+        text("ALTER TABLE folders ADD COLUMN scanned_at DOUBLE PRECISION"),
     ),
 }
 """The statements that lead from each schema to the next. Schema 1 existed in SQLite alone."""

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from typing import Final
 
@@ -14,7 +15,7 @@ from dingwatch.config import Config
 from dingwatch.dingtalk import REFUSED_EXTENSIONS
 from dingwatch.intake import IntakeLoop
 from dingwatch.intake.jobs import Arm, Check, Examine, Look
-from dingwatch.ledger import Outage, Store
+from dingwatch.ledger import LedgerError, Outage, Store
 from dingwatch.model import Now
 from dingwatch.service import looping
 from dingwatch.service.folders import Folders
@@ -60,6 +61,8 @@ class IntakeSide:
     def run(self, stop: threading.Event) -> None:
         """Tick until stopped."""
         looping.run(stop, self.inbox, self._tick)
+        with suppress(LedgerError):  # the ledger may be what stopped the service; an older mark will do
+            self.loop.save_scans()
         self._finish()
 
     def _tick(self, now: Now, taken: Sequence[intake.Input]) -> float | None:

@@ -106,6 +106,16 @@ class Log(Text):
         "文件夹 {folder}：{count} 个已有文件不发送（existing: skip）",
         "folder {folder}: {count:existing file|existing files} not sent (existing: skip)",
     )
+    WIDENED = (
+        (
+            "文件夹 {folder} 的过滤规则放宽：{old} 个文件在上次扫描前就有，按 existing: {existing} 处理；"
+            "{new} 个文件是新的，将发送"
+        ),
+        (
+            "folder {folder}: the filter newly lets in {old:file|files} from before the last scan"
+            " (existing: {existing}) and {new:new file|new files} to be sent"
+        ),
+    )
     QUEUED = ("已加入发送队列：{path}", "queued: {path}")
     READY = ("正在监视 {count} 个文件夹", "watching {count:folder|folders}")
     BUG = (

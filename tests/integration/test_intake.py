@@ -64,10 +64,9 @@ class Watcher:
             root=mapped.root,
             name="share",
             conversations=mapped.recipients,
-            filter=filters.path_filter((), (), recursive=True),
             code=PayloadPolicy("app", MEDIA_LIMIT),
             watch="poll",
-            **self.changes,  # type: ignore[arg-type]
+            **{"filter": filters.path_filter((), (), recursive=True), **self.changes},  # type: ignore[arg-type]
         )
         self.id = mark.id
         self.inputs: list[Input] = []
@@ -984,3 +983,158 @@ def test_a_file_that_moved_away_was_sent_and_moved_back_is_not_sent_again(watche
     watcher.hint("a.pdf")
     watcher.go(20.0)
     assert [row[:2] for row in watcher.rows()] == [("a.pdf", "gone"), ("a.pdf", "sent")]
+
+
+# --- Filters that change ---------------------------------------------------------------------------
+
+
+def including(*patterns: str, recursive: bool = True) -> filters.Filter:
+    """Return the filter of a folder with these include patterns."""
+    return filters.path_filter(patterns, (), recursive=recursive)
+
+
+@pytest.fixture
+def filtered(tmp_path: Path, blank_ledger: Path) -> Iterator[Watcher]:
+    """A folder whose filter lets text files in, with its first look behind it."""
+    made = Watcher(tmp_path, blank_ledger, filter=including("*.txt"))
+    made.go()
+    yield made
+    made.perform.close()
+    made.store.close()
+
+
+def scan_between(watcher: Watcher, old: str, new: str) -> None:
+    """Write one file before and one after the last scan under the present filter, and stop."""
+    before = watcher.drop(old, b"old").stat().st_ctime_ns
+    watcher.go(10)
+    watcher.loop.save_scans()
+    while (after := watcher.drop(new, b"new").stat().st_ctime_ns) == before:
+        pass  # the kernel's clock for files ticks every few milliseconds
+    watcher.inputs.clear()
+    with watcher.store.writing() as connection:
+        connection.exec_driver_sql("UPDATE folders SET scanned_at = ?", ((before + after) / 2e9,))
+
+
+def widen(watcher: Watcher, chosen: filters.Filter) -> None:
+    """Start again with another filter, and let everything settle."""
+    watcher.changes["filter"] = chosen
+    watcher.begin()
+    watcher.go(20)
+
+
+def versions_of(watcher: Watcher) -> list[tuple[str, bool]]:
+    """Return the names of all versions, and which of them are baseline."""
+    with watcher.store.reading() as connection:
+        found = connection.exec_driver_sql("SELECT name, baseline FROM versions ORDER BY name").all()
+    return [(os.fsdecode(name), bool(baseline)) for name, baseline in found]
+
+
+@pytest.mark.parametrize(
+    ("chosen", "old", "new"),
+    [
+        (including("*.txt", "*.pdf"), "old.pdf", "new.pdf"),
+        (including(), "old.pdf", "new.pdf"),
+        (including("*.txt", "/sub/*"), "sub/a", "sub/b"),
+    ],
+)
+def test_a_filter_that_widens_makes_no_old_file_new(
+    filtered: Watcher, chosen: filters.Filter, old: str, new: str
+) -> None:
+    """What the last scan left out is baseline; what came after it is sent; one line tells of both."""
+    scan_between(filtered, old, new)
+    widen(filtered, chosen)
+    names = [Path(old).name, Path(new).name]
+    assert sorted(versions_of(filtered)) == sorted([(names[0], True), (names[1], False)])
+    assert [name for name, _, _ in filtered.rows()] == names[1:]
+    assert filtered.heard.count(Log.WIDENED) == 1
+    widen(filtered, chosen)
+    assert len(versions_of(filtered)) == 2
+    assert filtered.heard.count(Log.WIDENED) == 1
+
+
+def test_a_folder_that_becomes_recursive_sends_no_old_file(tmp_path: Path, blank_ledger: Path) -> None:
+    """`recursive` is part of the filter."""
+    watcher = Watcher(tmp_path, blank_ledger, filter=including(recursive=False))
+    watcher.go()
+    scan_between(watcher, "sub/old.pdf", "sub/new.pdf")
+    widen(watcher, including())
+    assert versions_of(watcher) == [("new.pdf", False), ("old.pdf", True)]
+
+
+def test_with_existing_send_a_wider_filter_sends_all(filtered: Watcher) -> None:
+    """`existing` says what becomes of files that were there before."""
+    scan_between(filtered, "old.pdf", "new.pdf")
+    filtered.changes["existing"] = "send"
+    widen(filtered, including())
+    assert sorted(name for name, _, _ in filtered.rows()) == ["new.pdf", "old.pdf"]
+    assert filtered.heard.count(Log.WIDENED) == 1
+
+
+def test_what_0_1_left_out_is_not_sent_by_its_successor(filtered: Watcher) -> None:
+    """0.1 told SCAN1.PDF from scan1.pdf, and kept neither its filter nor when it scanned."""
+    filtered.changes["filter"] = including("*.txt", "*.pdf")
+    with filtered.store.writing() as connection:
+        connection.exec_driver_sql("UPDATE folders SET filter = NULL, scanned_at = NULL")
+    for name in ("SCAN1.PDF", "scan2.pdf", "a.txt"):
+        (filtered.share / name).write_bytes(name.encode())
+    filtered.begin()
+    filtered.go(20)
+    assert versions_of(filtered) == [("SCAN1.PDF", True), ("a.txt", False), ("scan2.pdf", False)]
+    (filtered.share / "SCAN3.PDF").write_bytes(b"3")
+    filtered.go(20)
+    assert versions_of(filtered)[1] == ("SCAN3.PDF", False)
+
+
+def test_an_old_file_that_is_written_is_sent_under_a_wider_filter(filtered: Watcher) -> None:
+    """An event says more than the scan that finds the file."""
+    scan_between(filtered, "old.pdf", "new.pdf")
+    filtered.changes["filter"] = including()
+    filtered.begin()
+    filtered.hint("old.pdf")
+    filtered.go(20)
+    assert versions_of(filtered) == [("new.pdf", False), ("old.pdf", False)]
+
+
+def test_a_scan_that_was_cut_off_leaves_the_old_filter_in_force(filtered: Watcher) -> None:
+    """The ledger learns of the new filter only with the last of the files that the old one left out."""
+    scan_between(filtered, "old.pdf", "new.pdf")
+    filtered.changes["filter"] = including()
+    filtered.begin()
+    while not any(isinstance(one, Found) for one in filtered.inputs):
+        filtered.inputs += [filtered.perform(job) for job in filtered.step()]
+    filtered.begin()  # it crashed
+    filtered.go(20)
+    assert versions_of(filtered) == [("new.pdf", False), ("old.pdf", True)]
+
+
+def test_a_filter_that_narrows_says_and_changes_nothing(filtered: Watcher) -> None:
+    """Back under the wider filter, what it let in before is still known."""
+    filtered.drop("a.txt")
+    filtered.drop("sub/b.txt")
+    filtered.go(10)
+    filtered.set_states("sent")
+    widen(filtered, including("/a.txt"))
+    widen(filtered, filters.path_filter((), ("sub/",), recursive=True))
+    filtered.jobs.clear()
+    filtered.go(30)
+    assert not any(isinstance(job, Look) for job in filtered.jobs)  # the files of `sub` are not missing
+    widen(filtered, including("*.txt"))
+    assert versions_of(filtered) == [("a.txt", False), ("b.txt", False)]
+    assert filtered.heard.count(Log.WIDENED) == 0
+
+
+def scanned_at(watcher: Watcher) -> float:
+    """Return when the last complete scan began, as the ledger has it."""
+    with watcher.store.reading() as connection:
+        return float(connection.exec_driver_sql("SELECT scanned_at FROM folders").scalars().one())
+
+
+def test_a_folder_at_rest_writes_no_mark_at_every_scan(filtered: Watcher) -> None:
+    """A polled folder is scanned every five seconds; the ledger learns of it now and then, and at a stop."""
+    marks = []
+    for seconds in (300.0, 400.0, 100.0):
+        filtered.go(seconds)
+        marks.append(scanned_at(filtered))
+    assert marks[0] < marks[1] == marks[2]
+    filtered.loop.save_scans()
+    assert scanned_at(filtered) > marks[2]

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from dingwatch.ledger import LedgerError, Store, integrity, sqlite_url
+from dingwatch.ledger.schema import SCHEMA
 from dingwatch.sandbox import Sandbox
 from tests.integration.conftest import Machine
 from tests.support import eventually, sha256
@@ -88,34 +89,37 @@ def test_a_ledger_of_a_newer_dingwatch_is_refused(machine: Machine) -> None:
     assert "newer" in refused(machine)
 
 
-NEW_IN_3 = (
-    "DROP TABLE parts",
-    "DROP INDEX uploads_by_name",
-    *(f"ALTER TABLE deliveries DROP COLUMN {name}" for name in ("announced_at", "space_id", "entry_id")),
-    *(f"ALTER TABLE uploads DROP COLUMN {name}" for name in ("space_id", "begun_key")),
-)
+NEW_IN = {
+    1: (
+        "DROP INDEX versions_missing",
+        "DROP INDEX deliveries_by_due",
+        "DROP INDEX deliveries_of_folder_by_time",
+        *(f"ALTER TABLE folders DROP COLUMN {name}" for name in ("released_at", "mount_point", "device")),
+        *(f"ALTER TABLE history DROP COLUMN {name}" for name in ("advice", "request_id")),
+    ),
+    2: (
+        "DROP TABLE parts",
+        "DROP INDEX uploads_by_name",
+        *(f"ALTER TABLE deliveries DROP COLUMN {name}" for name in ("announced_at", "space_id", "entry_id")),
+        *(f"ALTER TABLE uploads DROP COLUMN {name}" for name in ("space_id", "begun_key")),
+        "ALTER TABLE pauses DROP COLUMN fixed",
+        "DROP TABLE paces",
+    ),
+    3: tuple(f"ALTER TABLE folders DROP COLUMN {name}" for name in ("filter", "scanned_at")),
+}
+"""By schema, what undoes the step to the next one."""
 
 
-def test_a_ledger_of_an_older_dingwatch_is_brought_up_to_date(tmp_path: Path) -> None:
-    """The first schema had no floods, no index for what is missing, no advice in its history, no paces."""
+@pytest.mark.parametrize("schema", sorted(NEW_IN))
+def test_a_ledger_of_an_older_dingwatch_is_brought_up_to_date(tmp_path: Path, schema: int) -> None:
+    """The ledger of every schema gets what came after it."""
     path = tmp_path / "ledger.db"
     Store.open(sqlite_url(path)).close()
     with closing(sqlite3.connect(path)) as connection:
-        for statement in (
-            "DROP INDEX versions_missing",
-            "DROP INDEX deliveries_by_due",
-            "ALTER TABLE folders DROP COLUMN released_at",
-            "DROP INDEX deliveries_of_folder_by_time",
-            "ALTER TABLE folders DROP COLUMN mount_point",
-            "ALTER TABLE folders DROP COLUMN device",
-            "ALTER TABLE history DROP COLUMN advice",
-            "ALTER TABLE history DROP COLUMN request_id",
-            *NEW_IN_3,
-            "ALTER TABLE pauses DROP COLUMN fixed",
-            "DROP TABLE paces",
-            "UPDATE numbers SET value = 1 WHERE name = 'schema'",
-        ):
-            connection.execute(statement)
+        for later in range(SCHEMA, schema, -1):
+            for statement in NEW_IN[later - 1]:
+                connection.execute(statement)
+        connection.execute("UPDATE numbers SET value = ? WHERE name = 'schema'", (schema,))
         connection.commit()
     Store.open(sqlite_url(path)).close()
     fresh = tmp_path / "fresh.db"
