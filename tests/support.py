@@ -27,8 +27,8 @@ from dingwatch.service import Service
 from dingwatch.service.log import make_log
 from dingwatch.texts import Language, Text
 
-PATIENCE = 20.0
-"""Seconds after which a test gives up on what should have happened long before."""
+PATIENCE = 60.0
+"""Seconds after which a test gives up on what should have happened long before, on a busy machine too."""
 
 
 def eventually(condition: Callable[[], object], patience: float = PATIENCE) -> None:

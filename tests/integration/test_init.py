@@ -37,6 +37,7 @@ needs_stream = pytest.mark.skipif(
 CHINESE, ENGLISH = "zh_CN.UTF-8", "en_GB.UTF-8"
 PRESSED_AGAIN = 3.0
 """After how many seconds somebody presses ^C once more."""
+ENDED = "no config was written"
 
 
 @dataclass
@@ -61,15 +62,17 @@ class Talk:
         eventually(lambda: words in self.render())
 
     def interrupt(self) -> None:
-        """Press ^C until it is seen, as people do.
+        """Press ^C until the command takes notice, as people do, and wait for its end.
 
-        One that comes just before Python begins to read is known to it only when the read ends.
+        Python learns of a ^C that comes just before it begins to read only when the read ends. One that comes
+        while Python shuts down would kill it.
         """
         for _ in range(int(PATIENCE / PRESSED_AGAIN)):
             self.process.send_signal(signal.SIGINT)
-            with suppress(subprocess.TimeoutExpired):
-                self.process.wait(PRESSED_AGAIN)
-                return
+            with suppress(AssertionError):
+                eventually(lambda: ENDED in self.render() or self.process.poll() is not None, PRESSED_AGAIN)
+                break
+        self.process.wait(timeout=PATIENCE)
 
     def end(self) -> int:
         """Give no more answers, and return the exit code."""
@@ -435,7 +438,7 @@ def test_the_end_at_any_point_leaves_no_file(newcomer: Newcomer, given: int, *, 
         talk.interrupt()
         assert talk.process.returncode == 1
     assert talk.end() == 1
-    assert "no config was written" in talk.render()
+    assert ENDED in talk.render()
     assert "Traceback" not in talk.render()
     assert newcomer.left() == []
 

@@ -79,7 +79,7 @@ class Watcher:
             outage=Outage(self.heard),
             keep=self.keep,
         )
-        self.perform = Executor(self.store, Observer(lambda _: None), {mark.id: settings}, self.inputs.append)
+        self.execute = Executor(self.store, Observer(lambda _: None), {mark.id: settings}, self.inputs.append)
         self.jobs: list[Job] = []
 
     def go(self, seconds: float = 0.0) -> None:
@@ -90,7 +90,7 @@ class Watcher:
             plan = self.loop.tick(Now(self.now + 1e9, self.now), taken)
             for job in plan.jobs:
                 self.jobs.append(job)
-                self.inputs.append(self.perform(job))
+                self.inputs.append(self.execute(job))
             if self.inputs or (plan.next_at is not None and plan.next_at <= self.now):
                 continue
             if plan.next_at is None or plan.next_at > end:
@@ -140,7 +140,7 @@ def watcher(tmp_path: Path, blank_ledger: Path) -> Iterator[Watcher]:
     made = Watcher(tmp_path, blank_ledger)
     made.go()
     yield made
-    made.perform.close()
+    made.execute.close()
     made.store.close()
 
 
@@ -409,8 +409,8 @@ def test_a_look_that_found_the_folder_down_is_asked_for_again(watcher: Watcher) 
     """A file that was just being looked at when its folder went away settles when the folder is back."""
     watcher.drop("a.pdf")
     (look,) = [job for job in watcher.step() if isinstance(job, Look)]
-    watched = watcher.perform.watched.pop(watcher.id)
-    watcher.inputs.append(watcher.perform(look))
+    watched = watcher.execute.watched.pop(watcher.id)
+    watcher.inputs.append(watcher.execute(look))
     watched.root.close()
     watcher.go(30.0)
     assert watcher.rows() == [("a.pdf", "pending", None)]
@@ -430,17 +430,17 @@ def test_a_file_that_cannot_be_looked_at_is_not_asked_for_at_once(watcher: Watch
 
 def test_a_file_that_cannot_be_read_is_told_once(watcher: Watcher) -> None:
     """It settles again and again, and each time its reading is refused."""
-    perform, refused = watcher.perform, Misconfigured(Cause("EACCES", "", "FILE_FORBIDDEN"))
+    execute, refused = watcher.execute, Misconfigured(Cause("EACCES", "", "FILE_FORBIDDEN"))
 
     def refusing(job: Job) -> Input:
-        return ExamineFailed(job, refused) if isinstance(job, Examine) else perform(job)
+        return ExamineFailed(job, refused) if isinstance(job, Examine) else execute(job)
 
-    watcher.perform = refusing  # type: ignore[assignment]
+    watcher.execute = refusing  # type: ignore[assignment]
     watcher.drop("a.pdf")
     watcher.go(600.0)
     assert sum(isinstance(job, Examine) for job in watcher.jobs) > 1
     assert watcher.heard.count(Log.UNREADABLE) == 1
-    watcher.perform = perform
+    watcher.execute = execute
     watcher.go(600.0)
     assert watcher.rows() == [("a.pdf", "pending", None)]
 
@@ -449,7 +449,7 @@ def test_the_loop_sleeps_while_a_first_look_lasts(tmp_path: Path, blank_ledger: 
     """A listing that takes longer than `poll_interval` leaves the loop little to do."""
     watcher = Watcher(tmp_path, blank_ledger)
     (arm,) = watcher.step()
-    watcher.inputs.append(watcher.perform(arm))
+    watcher.inputs.append(watcher.execute(arm))
     assert [type(job).__name__ for job in watcher.step()] == ["TakeBaseline"]
     watcher.now += 60.0
     assert watcher.step() == [Check(watcher.id)]
@@ -482,7 +482,7 @@ def forgetful(tmp_path: Path, blank_ledger: Path) -> Iterator[Watcher]:
     made.begin()
     made.go()
     yield made
-    made.perform.close()
+    made.execute.close()
     made.store.close()
 
 
@@ -670,7 +670,7 @@ def test_a_flood_is_held_from_the_first_file_too_many(tmp_path: Path, blank_ledg
     watcher.drop("next.pdf")
     watcher.go(3.0)
     assert (held(watcher), watcher.heard.count(Log.FLOOD)) == (12, 1)
-    watcher.perform.close()
+    watcher.execute.close()
     watcher.store.close()
 
 
@@ -768,11 +768,11 @@ def test_a_scan_that_falls_due_during_a_check_keeps_nobody_awake(watcher: Watche
     watcher.now += 5.0
     scan, check = watcher.step()
     assert (type(scan), type(check)) == (Scan, Check)
-    watcher.inputs.append(watcher.perform(scan))
+    watcher.inputs.append(watcher.execute(scan))
     watcher.step()
     watcher.now += 5.0
     assert watcher.next_at() == watcher.now - 5.0 + HUNG
-    watcher.inputs.append(watcher.perform(check))
+    watcher.inputs.append(watcher.execute(check))
     assert Scan(watcher.id) in watcher.step()
 
 
@@ -786,7 +786,7 @@ def test_a_share_that_hangs_is_down_and_asked_nothing_more(watcher: Watcher) -> 
     assert watcher.heard.count(Log.FOLDER_DOWN) == 1
     watcher.now += 3600.0
     assert watcher.step() == []
-    watcher.inputs.append(watcher.perform(check))
+    watcher.inputs.append(watcher.execute(check))
     watcher.step()
     watcher.go(10.0)
     assert watcher.loop.watching()[watcher.id][0] is WatchKind.POLL
@@ -834,7 +834,7 @@ def test_a_flood_that_leaves_and_comes_back_is_still_held(tmp_path: Path, blank_
     away.rename(watcher.share)
     watcher.go(60.0)
     assert held(watcher) == 8
-    watcher.perform.close()
+    watcher.execute.close()
     watcher.store.close()
 
 
@@ -854,7 +854,7 @@ def test_after_a_discarded_flood_the_next_file_goes(tmp_path: Path, blank_ledger
 def test_an_overflow_during_a_scan_asks_for_another(watcher: Watcher) -> None:
     """What the kernel dropped may have come where the scan had been already."""
     watcher.now += 5.0
-    done = [watcher.perform(job) for job in watcher.step()]
+    done = [watcher.execute(job) for job in watcher.step()]
     assert Scanned(watcher.id) in done
     watcher.inputs += [Overflow(), *done]
     assert Scan(watcher.id) in watcher.step()
@@ -866,9 +866,9 @@ def _examined(watcher: Watcher, *names: str) -> list[Input]:
     for _ in range(20):
         for job in watcher.step():
             if isinstance(job, Examine):
-                done[os.fsdecode(job.path)] = watcher.perform(job)
+                done[os.fsdecode(job.path)] = watcher.execute(job)
             else:
-                watcher.inputs.append(watcher.perform(job))
+                watcher.inputs.append(watcher.execute(job))
         watcher.now += 0.5
     return [done[name] for name in names]
 
@@ -922,7 +922,7 @@ def test_only_what_was_mounted_there_makes_another_first_look(
     watcher.drop("while_stopped.pdf")
     watcher.begin()
     (arm,) = watcher.step()
-    armed = watcher.perform(arm)
+    armed = watcher.execute(arm)
     assert isinstance(armed, Armed)
     watcher.inputs.append(replace(armed, home=Home(b"/", "another"), mounted=mounted))
     assert [type(one) for one in watcher.step()] == [job]
@@ -938,7 +938,7 @@ def test_a_file_that_vanishes_while_it_is_read_is_forgotten(watcher: Watcher) ->
     path.unlink()
     watcher.inputs.append(Found(watcher.id, missing=(b"a.pdf",)))
     assert not [job for job in watcher.step() if isinstance(job, Look)]
-    watcher.inputs.append(watcher.perform(examine))
+    watcher.inputs.append(watcher.execute(examine))
     watcher.go(20.0)
     assert watcher.loop.watching()[watcher.id][1] == 0
     assert watcher.rows() == [("a.pdf", "gone", "withdrawn")]
@@ -950,7 +950,7 @@ def _jobs_until(watcher: Watcher, kind: type[Job]) -> list[Job]:
         jobs = watcher.step()
         if any(isinstance(job, kind) for job in jobs):
             return jobs
-        watcher.inputs += [watcher.perform(job) for job in jobs]
+        watcher.inputs += [watcher.execute(job) for job in jobs]
         watcher.now += 0.5
     raise AssertionError(kind)
 
@@ -963,7 +963,7 @@ def test_a_file_that_cannot_be_looked_at_has_not_moved(watcher: Watcher) -> None
     watcher.hint("b.pdf")
     (examine,) = [job for job in _jobs_until(watcher, Examine) if isinstance(job, Examine)]
     too_long = tuple(replace(rival, path=b"n" * 300) for rival in examine.rivals)
-    done = watcher.perform(replace(examine, rivals=too_long))
+    done = watcher.execute(replace(examine, rivals=too_long))
     assert isinstance(done, Examined)
     assert (len(too_long), done.movable) == (1, ())
 

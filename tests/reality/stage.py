@@ -226,7 +226,7 @@ class _Playing:
         return False
 
 
-def perform(
+def play_all(
     path: Path,
     plays: dict[str, Callable[[Spot], Play]],
     when: str,

@@ -16,7 +16,7 @@ from tests.reality.stage import (
     Spot,
     idle,
     message_of,
-    perform,
+    play_all,
     stage,
 )
 from tests.support import eventually, running
@@ -461,7 +461,7 @@ def _playable() -> dict[str, Callable[[Spot], Play]]:
 def test_what_is_written_arrives_whole_and_once(tmp_path: Path, how: str) -> None:
     """Noticed, polled, found at a start or existing: each file arrives whole, once, under its name."""
     when, changes = FOUND[how]
-    failures = perform(tmp_path, _playable(), when, **changes)
+    failures = play_all(tmp_path, _playable(), when, **changes)
     for name, error in failures.items():
         error.add_note(f"This was the play {name!r}.")
     if failures:

@@ -30,7 +30,7 @@ from dingwatch.delivery import (
 from dingwatch.delivery import reading as delivery_reading
 from dingwatch.dingtalk import MEDIA_LIMIT, REFUSED_EXTENSIONS, Client
 from dingwatch.intake import FolderSettings, Input, IntakeLoop
-from dingwatch.intake import execute as intake_perform
+from dingwatch.intake import execute as intake_execute
 from dingwatch.intake.jobs import Check, Listed, Look, Scan, Scanned, TakeBaseline
 from dingwatch.intake.phases import WatchPhase
 from dingwatch.ledger import LedgerError, Outage, folders
@@ -305,7 +305,7 @@ class Life:
         self.after(before, partial(do, whole - before), job)
 
     def _do_intake(self, job: intake.Job, back: float) -> None:
-        result = self._intake_perform(job)
+        result = self._intake_executor(job)
         if isinstance(job, Scan):
             self._looked.add(job.folder)
         self.after(back, partial(self._intake_out, result), job, done=True)
@@ -315,7 +315,7 @@ class Life:
         self.intake_in.append(result)
 
     def _do_delivery(self, job: delivery.Job, back: float) -> None:
-        outcome = self._perform_delivery(job)
+        outcome = self._execute_delivery(job)
         changed = isinstance(outcome.result, Vanished) and outcome.result.cause.code == "changed"
         if changed and isinstance(job, Upload) and self.intake is not None:
             self.intake_in += [
@@ -323,10 +323,10 @@ class Life:
             ]
         self.after(back, partial(self._delivery_out, outcome), job, done=True)
 
-    def _perform_delivery(self, job: delivery.Job) -> Outcome:
+    def _execute_delivery(self, job: delivery.Job) -> Outcome:
         self.chat.job = job
         try:
-            return self._delivery_perform(job)
+            return self._delivery_executor(job)
         finally:
             self.chat.job = None
 
@@ -379,7 +379,7 @@ class Life:
             log=self._say,
             outage=outage,
         )
-        self._intake_perform = intake.Executor(
+        self._intake_executor = intake.Executor(
             self.store, self.observer, {one.id: one for one in settings}, self.intake_in_put
         )
         wording = Wording(caption="{name}") if self.shape.lines else Wording()
@@ -399,7 +399,7 @@ class Life:
             log=self._say,
             outage=outage,
         )
-        self._delivery_perform = delivery.Executor(
+        self._delivery_executor = delivery.Executor(
             cast("Client", self.chat),
             delivery.Reader({one.id: one.root for one in settings}),
             Sender(cast("Client", self.chat)),
@@ -445,7 +445,7 @@ class Life:
             elif isinstance(one.job, Upload | Send | SendCaption):
                 self.chat.note(one.job, None)
                 if not one.done and self.rng.random() < 0.5:
-                    self._perform_delivery(one.job)  # its effect happened, and nobody heard of it
+                    self._execute_delivery(one.job)  # its effect happened, and nobody heard of it
         # What came back while the ledger could not be written dies with the process too.
         unwritten = self.delivery._unwritten if self.delivery is not None else []
         for outcome in (*self.delivery_in, *unwritten):
@@ -538,7 +538,7 @@ class Life:
         self.run(self._idle, 5 * 3600.0)
 
     def _roots(self) -> list[tuple[int, Root]]:
-        return [(i, cast("Root", one.root)) for i, one in self._intake_perform.watched.items()]
+        return [(i, cast("Root", one.root)) for i, one in self._intake_executor.watched.items()]
 
     def _idle(self) -> bool:
         return not self._why_not()
@@ -578,10 +578,10 @@ class Life:
 
 def on_stage(life: Life, patch: Callable[[object, str, object], None]) -> None:
     """Put the life's disk where those who carry out jobs find the real one."""
-    patch(intake_perform, "files", life.disk)
-    patch(intake_perform, "walk", life.disk.walk)
-    patch(intake_perform, "mounts", life.disk.mounts)
-    patch(intake_perform, "holding", life.disk.holding)
+    patch(intake_execute, "files", life.disk)
+    patch(intake_execute, "walk", life.disk.walk)
+    patch(intake_execute, "mounts", life.disk.mounts)
+    patch(intake_execute, "holding", life.disk.holding)
     patch(delivery_reading, "files", life.disk)
 
 
