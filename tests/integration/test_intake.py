@@ -999,7 +999,7 @@ def filtered(tmp_path: Path, blank_ledger: Path) -> Iterator[Watcher]:
     made = Watcher(tmp_path, blank_ledger, filter=including("*.txt"))
     made.go()
     yield made
-    made.perform.close()
+    made.execute.close()
     made.store.close()
 
 
@@ -1101,7 +1101,7 @@ def test_a_scan_that_was_cut_off_leaves_the_old_filter_in_force(filtered: Watche
     filtered.changes["filter"] = including()
     filtered.begin()
     while not any(isinstance(one, Found) for one in filtered.inputs):
-        filtered.inputs += [filtered.perform(job) for job in filtered.step()]
+        filtered.inputs += [filtered.execute(job) for job in filtered.step()]
     filtered.begin()  # it crashed
     filtered.go(20)
     assert versions_of(filtered) == [("new.pdf", False), ("old.pdf", True)]
