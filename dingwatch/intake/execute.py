@@ -42,6 +42,7 @@ from dingwatch.model import (
     FolderDown,
     Home,
     Misconfigured,
+    NotReached,
     Scope,
     Vanished,
     Verdict,
@@ -324,8 +325,14 @@ def _is_absent(watched: _Watched, path: bytes) -> bool:
 
 
 def _is_in_place(watched: _Watched, known: Known) -> bool:
-    """Return whether a version still lies at its own path."""
+    """Return whether a version still lies at its own path; raise Failure while nobody can tell.
+
+    A directory is renamed, and its old path answers EBUSY for a moment: if its files counted as still there,
+    those beneath the new path would be new, and sent a second time.
+    """
     seen = _observe(watched, known.path)
     if isinstance(seen, Fingerprint):
         return known.same_as(seen)
-    return not isinstance(seen, Vanished)  # a file that cannot be looked at may well be there
+    if isinstance(seen, NotReached):
+        raise Failure(seen)
+    return not isinstance(seen, Vanished)  # a directory that nobody may enter would hold the file up for good
