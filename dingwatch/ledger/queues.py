@@ -319,7 +319,9 @@ _SUPERSEDED: Final = Prepared(
             _NEWER_VERSION.c.folder_id == versions.c.folder_id,
             _NEWER_VERSION.c.directory == versions.c.directory,
             _NEWER_VERSION.c.name == versions.c.name,
-            # Not by id: a person who retries an old version wants it sent, and it then settled last.
+            # A person who retries an old version wants it sent, and it then settled last. But times alone do
+            # not tell: once the clock is set back, a new version settles before the one that it replaces.
+            _NEWER_VERSION.c.id > versions.c.id,
             _NEWER.c.settled_at > deliveries.c.settled_at,
             _NEWER.c.version_id == _NEWER_VERSION.c.id,
             _NEWER.c.recipient == deliveries.c.recipient,
