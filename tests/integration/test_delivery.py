@@ -559,6 +559,18 @@ def test_no_send_is_claimed_without_a_token(desk: Desk) -> None:
     assert isinstance(only(desk.tick(Outcome(token, Done())), Send), Send)
 
 
+def test_a_clock_set_back_makes_no_new_version_an_old_one(desk: Desk) -> None:
+    """A version that settled "before" the one it replaces goes again when DingTalk lost its upload."""
+    desk.drop("a.pdf", content="first")
+    (first,) = desk.upload()
+    desk.tick(Outcome(first, SendDone("key")))
+    desk.now -= 100.0
+    (row,) = desk.drop("a.pdf", content="second")
+    (second,) = desk.upload()
+    desk.tick(Outcome(second, MediaLost(Cause("40007", "", "MEDIA_LOST"))))
+    assert desk.state(row) in {"pending", "uploading"}
+
+
 def test_an_outcome_for_a_row_that_was_withdrawn_changes_only_the_upload(desk: Desk) -> None:
     """A newer version took its place while it was uploaded: the old one is not sent."""
     (row,) = desk.drop("a.pdf", content="same")
