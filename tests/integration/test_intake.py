@@ -17,7 +17,6 @@ from dingwatch.intake.jobs import (
     Armed,
     Check,
     Examine,
-    Examined,
     ExamineFailed,
     Found,
     Look,
@@ -28,7 +27,7 @@ from dingwatch.intake.jobs import (
 )
 from dingwatch.ledger import Outage, Store, folders, sqlite_url
 from dingwatch.ledger.folders import MappedFolder, bind, save_homes
-from dingwatch.model import Cause, Home, Misconfigured, Now, WatchKind
+from dingwatch.model import Cause, Home, Misconfigured, NotReached, Now, WatchKind
 from dingwatch.payload import PayloadPolicy
 from dingwatch.settle import EMPTY_WAIT
 from dingwatch.texts import Log
@@ -955,8 +954,8 @@ def _jobs_until(watcher: Watcher, kind: type[Job]) -> list[Job]:
     raise AssertionError(kind)
 
 
-def test_a_file_that_cannot_be_looked_at_has_not_moved(watcher: Watcher) -> None:
-    """A copy with the same mtime is then a new file, and does not take its version."""
+def test_a_file_waits_while_nobody_can_tell_whether_it_moved(watcher: Watcher) -> None:
+    """A copy with the same mtime is read again later: it is neither new nor takes the other's version."""
     path = watcher.drop("a.pdf")
     watcher.go(3.0)
     shutil.copy2(path, watcher.share / "b.pdf")
@@ -964,8 +963,9 @@ def test_a_file_that_cannot_be_looked_at_has_not_moved(watcher: Watcher) -> None
     (examine,) = [job for job in _jobs_until(watcher, Examine) if isinstance(job, Examine)]
     too_long = tuple(replace(rival, path=b"n" * 300) for rival in examine.rivals)
     done = watcher.execute(replace(examine, rivals=too_long))
-    assert isinstance(done, Examined)
-    assert (len(too_long), done.movable) == (1, ())
+    assert len(too_long) == 1
+    assert isinstance(done, ExamineFailed)
+    assert isinstance(done.verdict, NotReached)
 
 
 def test_a_file_that_moved_away_was_sent_and_moved_back_is_not_sent_again(watcher: Watcher) -> None:
