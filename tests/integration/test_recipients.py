@@ -214,8 +214,8 @@ def test_a_custom_robots_token_is_nowhere(
     with running(setting, heard):
         (share / "a.pdf").write_text("a")
         eventually(lambda: states(setting) and (pauses(setting) or done(setting)))
-    for secret in (sandbox.settings.webhooks[0].token, robot.secret or "", "sign="):
-        listener.known[secret] = "webhook"
+    for secret in (sandbox.settings.webhooks[0].token, robot.secret or "", "&sign="):
+        listener.learn(secret, "webhook")
     for path in setting.state_dir.iterdir():
         if path.is_file():
             listener.hear(path.name, path.read_bytes())

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import logging
 import re
+import threading
 import traceback
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import wraps
 from pathlib import Path
@@ -40,18 +41,21 @@ _SHAPE: Final = re.compile(
 class Listener:
     """Knows the secrets that are in use, and notes where it hears one; never the secret itself."""
 
-    known: dict[str, str] = field(default_factory=lambda: dict(_ALWAYS))
+    known: Mapping[str, str] = field(default_factory=lambda: dict(_ALWAYS))
     found: set[str] = field(default_factory=set)
+    _learning: threading.Lock = field(default_factory=threading.Lock)
 
     def learn(self, secret: str, kind: str) -> None:
         """Take a secret into account."""
         if len(secret) >= SHORTEST:
-            self.known[secret] = kind
+            with self._learning:
+                self.known = {**self.known, secret: kind}
 
     def hear(self, where: str, said: object) -> None:
         """Look for every known secret in what was said."""
         text = said.decode("utf-8", "replace") if isinstance(said, bytes) else str(said)
-        kinds = {kind for secret, kind in list(self.known.items()) if secret in text or quote(secret) in text}
+        known = self.known  # another thread may learn a token meanwhile: it puts a new mapping in its place
+        kinds = {kind for secret, kind in known.items() if secret in text or quote(secret) in text}
         if _SHAPE.search(text):
             kinds.add("address with a token or a secret")
         self.found |= {f"{where}: {kind}" for kind in kinds}
