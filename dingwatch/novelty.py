@@ -117,12 +117,19 @@ def classify(
 
 
 def _same_state(fingerprint: Fingerprint, digest: str | None, here: Sequence[Known]) -> list[Known]:
-    """Find what is known by size and mtime, newest first; once the file was read, digests must not differ."""
-    return [
-        known
-        for known in reversed(here)
-        if known.same_as(fingerprint) and (digest is None or known.digest in {None, digest})
-    ]
+    """Find what is known by size and mtime, newest first; once the file was read, digests must not differ.
+
+    A camera with a set time writes a, then b, then a again, all of one size and mtime. The last is not the
+    first one that was known all along: it replaces b.
+    """
+    same = []
+    for known in reversed(here):
+        if known.same_as(fingerprint):
+            if digest is None or known.digest in {None, digest}:
+                same.append(known)
+            elif known.counts:
+                break
+    return same
 
 
 def _is(known: Known, fingerprint: Fingerprint, digest: str | None) -> bool:

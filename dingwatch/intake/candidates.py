@@ -145,10 +145,6 @@ class Candidates:
         """Return whether a path got a hint while it was being read."""
         return self._records[one.job.folder, one.job.path].candidate.seen is None
 
-    def must_read(self, one: Examined) -> bool:
-        """Return whether a path was read although its size and mtime may have been known."""
-        return self._records[one.job.folder, one.job.path].candidate.must_read
-
     # --- The one place where a phase changes ------------------------------------------------------
 
     def _advance(self, record: _Record, event: PathEvent, candidate: Candidate | None = None) -> None:

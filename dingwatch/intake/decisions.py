@@ -106,6 +106,16 @@ class _File:
     digest: str | None = None
 
 
+def _has_digest(file: _File, found: Novelty) -> bool:
+    """Return whether the version that a file is known as has a digest to be compared with.
+
+    A baseline has none, and neither has a version of which people only got a notice.
+    """
+    return isinstance(found, Unchanged | Returned) and any(
+        one.digest is not None for one in file.known if one.id == found.version
+    )
+
+
 class Decisions:
     """Decides by `novelty.classify`, with what the ledger knows."""
 
@@ -148,8 +158,8 @@ class Decisions:
             rivals = alike.get((one.key[0], one.fingerprint.size, one.fingerprint.mtime_ns), [])
             others = tuple(rival for rival in rivals if rival.path != one.key[1] and rival.counts)
             found = self._classify(file, ())
-            decided_now = isinstance(found, Unchanged) or (isinstance(found, Returned) and not others)
-            if decided_now and not one.candidate.must_read:
+            known = isinstance(found, Unchanged) or (isinstance(found, Returned) and not others)
+            if known and not (one.candidate.must_read and _has_digest(file, found)):
                 decided.finished.append(one)
                 self._enter(decided.writes, file, found, now)
                 continue
@@ -161,7 +171,8 @@ class Decisions:
                 decided.to_wait.append((one, quiet))
                 continue
             locks_since = settle.locks_since(one.candidate, now.monotonic, now.wall)
-            decided.to_read.append((one, Examine(*one.key, one.fingerprint, others, locks_since)))
+            job = Examine(*one.key, one.fingerprint, others, locks_since, known)
+            decided.to_read.append((one, job))
 
     def _classify(self, file: _File, movable: Sequence[Known]) -> Novelty:
         on_change = self._folders[file.key[0]].settings.on_change

@@ -60,7 +60,7 @@ class Examine:
     """Take the digest of a settled file, unless it turns out to be one of its `rivals` that was moved.
 
     An editor's lock beside it keeps it waiting when the lock changed at `locks_since` (wall clock) or later;
-    None when no lock does.
+    None when no lock does. `known` says that its size and mtime are those of a known version of its path.
     """
 
     folder: int
@@ -68,6 +68,7 @@ class Examine:
     fingerprint: Fingerprint
     rivals: tuple[Known, ...]
     locks_since: float | None = None
+    known: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -278,7 +278,7 @@ class IntakeLoop:
 
     def _is_certain(self, batch: Batch) -> bool:
         """Return whether something is certain to be written; in an outage, whether writing is to be tried."""
-        new = any(not self._candidates.must_read(one) for one in batch.examined)
+        new = any(not one.job.known for one in batch.examined)
         tried = self._outage.affects(self) and not batch.empty
         return bool(new or batch.listed or self._homes or self._prunable or tried)
 

@@ -91,11 +91,20 @@ class _Handler(FileSystemEventHandler):
         self._put = put
 
     def dispatch(self, event: FileSystemEvent) -> None:
-        # A move has two paths: one to be found missing, one to be found new.
-        for path in {event.src_path, event.dest_path} - {""}:
-            raw = os.fsencode(path)
-            if raw.startswith(self._prefix) and not event.is_directory:
-                self._put(Hint(self._folder, raw[len(self._prefix) :]))
+        if event.is_directory:
+            return
+        # A camera or a program that sets the time leaves size and mtime as they were, and so does `mv` of a
+        # file onto the name: only the digest shows that this is another content.
+        if isinstance(event, FileMovedEvent):
+            self._hint(event.src_path)
+            self._hint(event.dest_path, must_read=True)
+        else:
+            self._hint(event.src_path, must_read=not isinstance(event, FileDeletedEvent))
+
+    def _hint(self, path: bytes | str, *, must_read: bool = False) -> None:
+        raw = os.fsencode(path)
+        if raw.startswith(self._prefix):
+            self._put(Hint(self._folder, raw[len(self._prefix) :], must_read))
 
 
 class _OverflowListener(logging.Handler):

@@ -213,6 +213,18 @@ def test_a_known_file_is_not_read_again(watcher: Watcher) -> None:
     assert len(watcher.rows()) == 1
 
 
+def test_no_digest_is_taken_of_a_baseline_that_an_event_names(tmp_path: Path, blank_ledger: Path) -> None:
+    """There is none to compare it with: size and mtime decide."""
+    watcher = Watcher(tmp_path, blank_ledger)
+    watcher.drop("old.pdf")
+    watcher.inputs.clear()
+    watcher.go()
+    watcher.inputs.append(Hint(watcher.id, b"old.pdf", must_read=True))
+    watcher.go(10.0)
+    assert not [job for job in watcher.jobs if isinstance(job, Examine)]
+    assert watcher.rows() == []
+
+
 def test_an_unsent_version_is_replaced_by_a_newer_one(watcher: Watcher) -> None:
     """The older is gone as superseded, and never follows the newer."""
     watcher.drop("a.pdf", b"one")

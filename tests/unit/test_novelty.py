@@ -107,3 +107,11 @@ def test_a_failed_or_gone_file_under_a_new_name_is_new() -> None:
 def test_a_digest_that_differs_overrules_size_and_mtime() -> None:
     """Other content under the same size and mtime is a new version once it has been read."""
     assert decide([known({State.SENT})], "e") == New()
+
+
+def test_an_older_content_is_a_change_when_a_newer_one_has_its_size_and_mtime() -> None:
+    """A camera with a set time writes d, e and d again: the last replaces e, and was not there all along."""
+    first, second = known({State.SENT}), known({State.SENT}, id=2, digest="e")
+    assert decide([first, second], "d") == New()
+    assert decide([first, second], "e") == Unchanged(2)
+    assert decide([first, known({State.SKIPPED}, id=2, digest="e")], "d") == Unchanged(1)
