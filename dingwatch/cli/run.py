@@ -12,7 +12,13 @@ from dingwatch.ledger import LedgerError
 from dingwatch.service import serve
 from dingwatch.texts import Cli
 
-_NEEDS_A_PERSON: Final = {"LEDGER_DAMAGED", "LEDGER_MISSING", "LEDGER_NETWORK", "LEDGER_NEWER"}
+_NEEDS_A_PERSON: Final = {
+    "LEDGER_DAMAGED",
+    "LEDGER_EMPTY",
+    "LEDGER_MISSING",
+    "LEDGER_NETWORK",
+    "LEDGER_NEWER",
+}
 """Advice of failures that no restart cures: with exit code 78 systemd does not try one."""
 
 

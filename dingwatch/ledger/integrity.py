@@ -28,13 +28,19 @@ def require_present(path: Path) -> bool:
     """Return whether there is a ledger; False at the first start.
 
     Raises:
-        LedgerError: `missing`: there is none, but there are backups of one.
+        LedgerError: `missing`: there is none, but there are backups of one, or its log.
     """
     if path.exists() and path.stat().st_size > 0:
         return True
-    if backups(path):
+    if backups(path) or _has_log(path):
         raise LedgerError(Cause("missing", str(path), "LEDGER_MISSING"))
     return False
+
+
+def _has_log(path: Path) -> bool:
+    """Return whether a ledger's log is there, which SQLite deletes when it makes a new ledger beside it."""
+    log = path.with_name(path.name + "-wal")
+    return log.exists() and log.stat().st_size > 0
 
 
 def require_whole(path: Path) -> None:

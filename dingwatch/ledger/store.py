@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import stat
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, Self, TypeVar
 
@@ -26,6 +27,9 @@ from dingwatch.texts import Log
 T = TypeVar("T")
 BUSY_SECONDS: Final = 5.0
 """Seconds to wait for another process that writes."""
+PRIVATE: Final = 0o600
+LOG_FILES: Final = ("-wal", "-shm")
+"""The ends of the names of a SQLite ledger's log and of the log's index, which lie beside it."""
 _ADVICE: Final = (
     ("SQLITE_CORRUPT", "LEDGER_DAMAGED"),
     ("SQLITE_NOTADB", "LEDGER_DAMAGED"),
@@ -51,17 +55,30 @@ def _configure_sqlite(connection: sqlite3.Connection, _record: object) -> None:
     # The driver would begin transactions by itself, and only at the first write; `_begin_sqlite` does it.
     connection.isolation_level = None
     cursor = connection.cursor()
-    # WAL: a command reads while the service writes. FULL: a commit survives a power cut, so that no message
-    # is forgotten and sent twice.
-    for pragma in (
-        "journal_mode=WAL",
-        "synchronous=FULL",
-        "foreign_keys=ON",
-        f"busy_timeout={int(BUSY_SECONDS * 1000)}",
-        "cache_size=-16000",
-    ):
+    cursor.execute(f"PRAGMA busy_timeout={int(BUSY_SECONDS * 1000)}")
+    # WAL: a command reads while the service writes. But a new ledger is made without it: its tables would lie
+    # in ledger.db-wal alone, and whoever loses that file would have a ledger that never held anything.
+    (tables,) = cursor.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    if tables:
+        cursor.execute("PRAGMA journal_mode=WAL")
+    # FULL: a commit survives a power cut, so that no message is forgotten and sent twice.
+    for pragma in ("synchronous=FULL", "foreign_keys=ON", "cache_size=-16000"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
+
+
+def _keep_private(path: Path) -> None:
+    """Create the file of a ledger that is missing, and let nobody but its owner read it or its log.
+
+    It names people's files. SQLite would create it as the umask says, and lets its log and index have the
+    mode of the ledger itself.
+    """
+    with suppress(OSError):  # it is there, or cannot be made, of which SQLite will tell
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, PRIVATE))
+    for one in (path, *(path.with_name(path.name + end) for end in LOG_FILES)):
+        with suppress(OSError):  # a file that is not there; a ledger that is another user's
+            if stat.S_IMODE(one.stat().st_mode) != PRIVATE:
+                one.chmod(PRIVATE)
 
 
 def _begin_sqlite(connection: Connection) -> None:
@@ -84,12 +101,15 @@ class Store:
         """Open a ledger; create its tables or migrate them where that is needed.
 
         Raises:
-            LedgerError: it cannot be opened, or it was written by a newer dingwatch (`newer_schema`).
+            LedgerError: it cannot be opened, was written by a newer dingwatch (`newer_schema`), or is a
+                database without a ledger's tables (`no_tables`).
         """
         engine = create_engine(url)
         if engine.dialect.name == "sqlite":
             event.listen(engine, "connect", _configure_sqlite)
             event.listen(engine, "begin", _begin_sqlite)
+            if engine.url.database:
+                _keep_private(Path(engine.url.database))
         store = cls(engine)
         try:
             store._prepare()
@@ -121,6 +141,8 @@ class Store:
         """Create or migrate the tables. A ledger of this schema is only read, and no writer is waited for."""
         with self.reading() as connection:
             found = inspect(connection).has_table(numbers.name) and _schema(connection)
+            if not found:
+                _require_blank(connection)
         if found == SCHEMA:
             return
         with self.writing() as connection:
@@ -131,6 +153,14 @@ class Store:
             self.insert_missing(
                 connection, numbers, [{"name": "schema", "value": SCHEMA}, {"name": "id", "value": 0}]
             )
+        self._engine.dispose()  # the connections that come next find tables, and use WAL
+
+    def checkpoint(self) -> None:
+        """Write what is in the log of a SQLite ledger to its own file, as far as no reader needs it there."""
+        if self._engine.dialect.name == "sqlite":
+            self._require_same_file()
+            with errors(), closing(self._engine.raw_connection()) as connection:
+                connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
 
     def close(self) -> None:
         """Close all connections."""
@@ -222,6 +252,16 @@ class Store:
         )
         assert last is not None  # noqa: S101 (the row is made when the ledger is)
         return range(last - count + 1, last + 1)
+
+
+def _require_blank(connection: Connection) -> None:
+    """Raise LedgerError if a database without a ledger's tables is not a new one.
+
+    Until the first checkpoint, dingwatch 0.1 had all tables in ledger.db-wal. Where that file was lost, a
+    ledger made anew would forget every file and call: all that lies in the folders would count as old.
+    """
+    if connection.dialect.name == "sqlite" and connection.exec_driver_sql("PRAGMA page_count").scalar():
+        raise LedgerError(Cause("no_tables", "", "LEDGER_EMPTY"))
 
 
 def _schema(connection: Connection) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import sys
@@ -13,7 +14,7 @@ from typing import Final, Self
 
 from dingwatch import host, names
 from dingwatch.config import Config
-from dingwatch.ledger import Outage, Store
+from dingwatch.ledger import LedgerError, Outage, Store
 from dingwatch.model import WatchKind
 from dingwatch.service.delivering import DeliverySide
 from dingwatch.service.folders import bind_folders
@@ -69,7 +70,7 @@ class Service:
         # The loops know nothing of each other. These two calls, and the ledger, are all that connects them:
         # intake wakes delivery for new rows, delivery has intake look again at a file that changed.
         self._delivery.hint = self._intake.inbox.put
-        self._intake.on_ready = self.ready.set
+        self._intake.on_ready = self._become_ready
         # Before the loops run: a command that finds the lock taken may then ask the daemon.
         self._control = host.ControlServer(self._config.state_dir, self._answer)
         self._control.start()
@@ -77,6 +78,17 @@ class Service:
             threading.Thread(target=self._guard, args=(side.run,), name=name)
             for name, side in (("delivery", self._delivery), ("intake", self._intake))
         ]
+
+    def _become_ready(self) -> None:
+        """Say that all first looks are written, in the ledger's own file too.
+
+        Whoever copies that file without its log, or loses the log, has them at least: what lies in the
+        folders by then is never taken for new, and what comes later never for old.
+        """
+        assert self._store is not None  # noqa: S101 (opened before the loops run)
+        with contextlib.suppress(LedgerError):  # the log has them
+            self._store.checkpoint()
+        self.ready.set()
 
     def _guard(self, run: Callable[[threading.Event], None]) -> None:
         """Run a loop; whatever ends it ends the service."""

@@ -124,12 +124,25 @@ class Advice(Text):
     )
     LEDGER_MISSING = (
         (
-            "请把 ledger.db 放回，或把 state_dir/backups 中最新的备份复制为 ledger.db。"
-            "如需重新开始（已有文件不发送），请移走 backups 目录。"
+            "请把 ledger.db 放回，或把 state_dir/backups 中最新的备份复制为 ledger.db，并删除 ledger.db-wal。"
+            "如需重新开始（已有文件不发送），请移走 backups 目录和 ledger.db-wal。"
         ),
         (
-            "Put ledger.db back, or copy the newest file in state_dir/backups to ledger.db. To start over,"
-            " with all existing files as baseline, move the backups directory away."
+            "Put ledger.db back, or copy the newest file in state_dir/backups to ledger.db and delete"
+            " ledger.db-wal. To start over, with all existing files as baseline, move ledger.db-wal and the"
+            " backups directory away."
+        ),
+    )
+    LEDGER_EMPTY = (
+        (
+            "ledger.db 中没有任何数据表，通常是因为缺少与它配套的 ledger.db-wal。请把 ledger.db-wal 放回，"
+            "或把 state_dir/backups 中最新的备份复制为 ledger.db。"
+            "如需重新开始（已有文件不发送），请移走 ledger.db 和 backups 目录。"
+        ),
+        (
+            "ledger.db has no tables, usually because ledger.db-wal, which belongs to it, is missing. Put"
+            " ledger.db-wal back, or copy the newest file in state_dir/backups to ledger.db. To start over,"
+            " with all existing files as baseline, move ledger.db and the backups directory away."
         ),
     )
     LEDGER_REPLACED = (

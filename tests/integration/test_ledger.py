@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import sqlite3
 import subprocess
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ import pytest
 
 from dingwatch.ledger import LedgerError, Store, integrity, sqlite_url
 from dingwatch.ledger.schema import SCHEMA
+from dingwatch.ledger.store import LOG_FILES
 from dingwatch.sandbox import Sandbox
 from tests.integration.conftest import Machine
 from tests.support import eventually, sha256
@@ -78,6 +80,55 @@ def test_a_ledger_that_is_gone_is_not_made_anew(machine: Machine, share: Path) -
         assert machine.do(command).returncode == 1
     assert machine.do("send", str(share), "--to", "cidX").returncode == 1
     assert not ledger(machine).exists()
+
+
+def test_a_ledger_without_its_log_is_not_made_anew(machine: Machine, share: Path) -> None:
+    """A file with a header and no table had its tables in the log, and only a person begins anew."""
+    path = ledger(machine)
+    path.parent.mkdir()
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA journal_mode=WAL")
+    before = path.read_bytes()
+    assert "backups" in refused(machine)
+    assert machine.do("send", str(share), "--to", "cidX").returncode == 1
+    assert path.read_bytes() == before
+
+
+def test_a_log_without_its_ledger_is_kept(machine: Machine) -> None:
+    """SQLite would delete the log, which is all that is left of the ledger."""
+    log = ledger(machine).with_name("ledger.db-wal")
+    log.parent.mkdir()
+    log.write_bytes(b"all that is left")
+    assert "ledger.db-wal" in refused(machine)
+    assert log.read_bytes() == b"all that is left"
+
+
+def test_the_ledgers_own_file_has_the_tables_and_the_first_look(machine: Machine, share: Path) -> None:
+    """Whoever loses the log of a service that was killed keeps what it had when it became ready."""
+    (share / "old.pdf").write_text("old")
+    process = machine.start()
+    machine.stop(process, signal.SIGKILL)
+    for end in LOG_FILES:
+        ledger(machine).with_name(f"ledger.db{end}").unlink()
+    with closing(sqlite3.connect(ledger(machine))) as connection:
+        assert connection.execute("SELECT count(*) FROM versions WHERE baseline").fetchone() == (1,)
+        assert connection.execute("SELECT count(looked_at) FROM folders").fetchone() == (1,)
+
+
+def test_nobody_else_may_read_a_ledger(machine: Machine) -> None:
+    """The ledger and its log are its owner's, whatever umask, directory and modes there were before."""
+    machine.state_dir.mkdir(mode=0o755)
+    found = os.umask(0o000)
+    try:
+        process = machine.start()
+    finally:
+        os.umask(found)
+    files = [ledger(machine).with_name(f"ledger.db{end}") for end in ("", *LOG_FILES)]
+    assert {oct(one.stat().st_mode & 0o777) for one in files} == {"0o600"}
+    machine.stop(process)
+    ledger(machine).chmod(0o644)
+    machine.start()
+    assert {oct(one.stat().st_mode & 0o777) for one in files} == {"0o600"}
 
 
 def test_a_ledger_of_a_newer_dingwatch_is_refused(machine: Machine) -> None:
