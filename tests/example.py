@@ -38,6 +38,7 @@ SAMPLES: Final = {
 ALTERNATIVES: Final = {
     "dingtalk.client_secret_file": "/etc/dingwatch/client_secret",
     "state_dir": "/var/lib/dingwatch",
+    "folder_defaults": "{settle: 5s, conversation_id: cidXXXXXXXXXXXXXXXX==}",
     "folders.user_ids": "[manager01, manager02]",
     "folders.chat_id": "chatXXXXXXXX",
     "folders.webhook": "https://oapi.dingtalk.com/robot/send?access_token=…",

@@ -109,6 +109,8 @@ def default_of(shape: type[BaseModel], key: str) -> str:
 
 def _as_yaml(value: object) -> str:
     """Return a default as people write it: the program holds durations and paces as numbers."""
+    if isinstance(value, BaseModel):
+        return "{}"
     if isinstance(value, Limit):
         return f"{value.count}/{'s' if value.spaced else 'm'}"
     if isinstance(value, float):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,8 +17,8 @@ from dingwatch.config.checks import (
     find_missing,
     is_loopback,
 )
-from dingwatch.config.document import LARGEST, Document, parse
-from dingwatch.config.findings import Finding, KeyPath, UnusableError, render_problems
+from dingwatch.config.document import LARGEST, Document, inherit, parse
+from dingwatch.config.findings import Finding, KeyPath, UnusableError, render_problems, shorten
 from dingwatch.config.links import real_paths
 from dingwatch.config.schema import ConfigShape, DingTalkShape, FolderShape, validate
 from dingwatch.config.values import Config, ConfigError, Delivery, DingTalk, Folder, Pace, Webhook, recipients
@@ -32,7 +32,7 @@ def find(explicit: Path | None, environ: Mapping[str, str]) -> Path:
     if environ.get("DINGWATCH_CONFIG"):
         return Path(environ["DINGWATCH_CONFIG"])
     places = [
-        Path(expand_home("~/.config/dingwatch/config.yaml", environ)),
+        Path(user_directory("XDG_CONFIG_HOME", "~/.config", environ), "dingwatch", "config.yaml"),
         Path("/etc/dingwatch/config.yaml"),
     ]
     found = next((place for place in places if place.is_file()), None)
@@ -104,6 +104,7 @@ def expand_home(path: str, environ: Mapping[str, str]) -> str:
 
 def assemble(document: Document, context: LoadContext) -> Config:
     """Return the configuration, or raise `ConfigError` with every problem."""
+    document = inherit(document)
     shape, wrong = validate(document)
     language = context.language or choose_language(shape.language, locale_name(context.environ))
     # A key that stands there twice is reported as such; pydantic's complaint about its value adds nothing.
@@ -123,7 +124,9 @@ def assemble(document: Document, context: LoadContext) -> Config:
 
     if findings or state_dir is None:
         hidden = _possible_secrets(document.tree, context.environ)
-        raise ConfigError(render_problems(findings, document.lines, language, hidden))
+        # A value of `folder_defaults` that suits no folder is one problem, not one for each folder.
+        located = [replace(finding, key_path=document.origin(finding.key_path)) for finding in findings]
+        raise ConfigError(render_problems(located, document.lines, language, hidden))
     return Config(
         language=language,
         dingtalk=_dingtalk(shape.dingtalk, client_secret),
@@ -152,6 +155,12 @@ def _possible_secrets(tree: Mapping[str, Any], environ: Mapping[str, str]) -> It
             yield text
 
 
+def user_directory(variable: str, fallback: str, environ: Mapping[str, str]) -> str:
+    """Return a user's base directory by the XDG specification, which ignores relative paths."""
+    given = environ.get(variable, "")
+    return given if given.startswith("/") else expand_home(fallback, environ)
+
+
 # --- Paths -------------------------------------------------------------------------------------
 
 
@@ -167,10 +176,19 @@ def _paths(shape: ConfigShape, environ: Mapping[str, str]) -> Iterator[tuple[Key
     """Yield the state directory and then each folder's path, as written; None for a missing one."""
     # systemd separates several state directories by colons; the first one is the unit's own.
     given = shape.state_dir or environ.get("STATE_DIRECTORY", "").partition(":")[0]
-    fallback = "/var/lib/dingwatch" if os.geteuid() == 0 else "~/.local/state/dingwatch"
-    yield ("state_dir",), given or fallback
+    yield ("state_dir",), given or _default_state_dir(environ)
     for index, folder in enumerate(shape.folders):
         yield ("folders", index, "path"), folder.path
+
+
+def _default_state_dir(environ: Mapping[str, str]) -> str:
+    """Return where the ledger lies unless somebody says otherwise.
+
+    `sudo` may keep a person's XDG_STATE_HOME: root must find the service's ledger all the same.
+    """
+    if os.geteuid() == 0:
+        return "/var/lib/dingwatch"
+    return os.path.join(user_directory("XDG_STATE_HOME", "~/.local/state", environ), "dingwatch")
 
 
 def _resolve(
@@ -189,9 +207,15 @@ def _expand(
     key_path: KeyPath, written: str, environ: Mapping[str, str], findings: list[Finding]
 ) -> Path | None:
     path = Path(expand_home(written, environ))
-    if not path.is_absolute():  # `~nobody`, or a home directory that is no absolute path
-        findings.append(Finding(key_path, Problems.RELATIVE))
+    if not path.is_absolute():
+        # A container's user may be in no user database, and HOME may be missing or relative.
+        homeless = path.parts[0] == "~" or written == "~" or written.startswith("~/")
+        findings.append(Finding(key_path, Problems.NO_HOME if homeless else Problems.RELATIVE))
         return None
+    if _is_share(str(path)):
+        findings.append(Finding(key_path, Problems.NETWORK_SHARE, {"written": shorten(written)}))
+        return None
+    path = Path(os.path.sep + str(path).lstrip(os.path.sep))
     try:
         unusable = b"\0" in os.fsencode(path)
     except UnicodeEncodeError:  # the locale's encoding lacks a character of it
@@ -200,6 +224,15 @@ def _expand(
         findings.append(Finding(key_path, Problems.CONTROL))
         return None
     return path
+
+
+def _is_share(path: str) -> bool:
+    """Return whether a path is a share's address, as `//nas/share` is, and not a local path.
+
+    To Linux two slashes are one, but no root directory holds the name of a server.
+    """
+    server = path.removeprefix("//").partition("/")[0]
+    return path.startswith("//") and server not in os.listdir("/")
 
 
 # --- The secret --------------------------------------------------------------------------------

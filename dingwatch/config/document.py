@@ -8,22 +8,30 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import yaml
 
 from dingwatch.config.findings import Finding, KeyPath, UnusableError
+from dingwatch.config.mistakes import explain
 from dingwatch.texts import Problems
 
 LARGEST: Final = 1 << 20
 """The largest configuration file, in bytes."""
 _DEEPEST: Final = 16
-_MOST_ALIASES: Final = 200
 _MOST_VALUES: Final = 200_000
-"""A limit for aliases of aliases: 200 of them could unfold to any number of values."""
+"""A limit for aliases of aliases, which could unfold to any number of values."""
 
 _CORE: Final = "tag:yaml.org,2002:"
+_MERGE: Final = f"{_CORE}merge"
+"""The tag of a plain `<<`: the mapping after it lends its keys."""
+_FREE: Final = "x-"
+"""Begins the keys that are the admin's own, such as `x-common`, which anchors stand under."""
+_WIDE_QUOTES: Final = (("“", "”"), ("‘", "’"), ("”", "”"), ("’", "’"), ("＂", "＂"), ("＇", "＇"))
+_SENTENCES: Final = frozenset({"message", "notice_text"})
+"""Keys whose text goes into a chat, where Chinese quotes are meant."""
 _PLAIN_INT: Final = re.compile(r"[-+]?(0|[1-9][0-9]{0,14})")
 _TRUE: Final = frozenset({"yes", "true", "on"})
 
@@ -41,6 +49,34 @@ class Document:
     lines: dict[KeyPath, int]
     written: dict[KeyPath, str]
     findings: list[Finding]
+    inherited: dict[KeyPath, KeyPath] = field(default_factory=dict)
+    """The keys of folders that stand under `folder_defaults`, and where."""
+
+    def origin(self, key_path: KeyPath) -> KeyPath:
+        """Return where the value of a key is written."""
+        source = self.inherited.get(key_path[:3])
+        return key_path if source is None else source + key_path[3:]
+
+
+NEVER_INHERITED: Final = frozenset({"path", "name"})
+"""Keys of a folder that no two folders share."""
+
+
+def inherit(document: Document) -> Document:
+    """Return the document with the keys of `folder_defaults` in each folder that does not have them."""
+    defaults, folders = document.tree.get("folder_defaults"), document.tree.get("folders")
+    if not isinstance(defaults, dict) or not isinstance(folders, list):
+        return document
+    shared = {key: value for key, value in defaults.items() if key not in NEVER_INHERITED}
+    inherited: dict[KeyPath, KeyPath] = {
+        ("folders", index, key): ("folder_defaults", key)
+        for index, folder in enumerate(folders)
+        if isinstance(folder, dict)
+        for key in shared
+        if key not in folder
+    }
+    spread = [{**shared, **folder} if isinstance(folder, dict) else folder for folder in folders]
+    return replace(document, tree={**document.tree, "folders": spread}, inherited=inherited)
 
 
 def parse(raw: bytes) -> Document:
@@ -56,6 +92,8 @@ def parse(raw: bytes) -> Document:
 def _text(raw: bytes) -> str:
     if len(raw) > LARGEST:
         raise UnusableError(Finding((), Problems.TOO_LARGE))
+    if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise UnusableError(Finding((), Problems.UTF16, line=1))
     try:
         # Windows editors begin a file with a byte order mark.
         return raw.decode("utf-8-sig")
@@ -72,7 +110,7 @@ def _root(text: str) -> yaml.Node | None:
     except yaml.reader.ReaderError as error:
         finding = Finding((), Problems.CONTROL, line=text.count("\n", 0, error.position) + 1)
     except yaml.MarkedYAMLError as error:
-        finding = _broken(error)
+        finding = explain(error, text)
     except (ValueError, OverflowError):
         # PyYAML does not wrap these: `"\\UFFFFFFFF"` has chr() fail, `%YAML 1.x` int().
         finding = Finding((), Problems.YAML_BROKEN, {"column": 1}, line=loader.line + 1 if loader else None)
@@ -83,53 +121,21 @@ def _root(text: str) -> yaml.Node | None:
 
 
 class _Loader(yaml.SafeLoader):
-    """Composes nodes, with limits on depth and aliases."""
+    """Composes nodes, with a limit on depth."""
 
     def __init__(self, text: str) -> None:
         super().__init__(text)
         self.depth = 0
-        self.aliases = 0
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         """Compose one node; PyYAML recurses through this method, so the depth is limited here."""
-        event = self.peek_event()  # type: ignore[no-untyped-call]
-        self.aliases += isinstance(event, yaml.AliasEvent)
-        if self.depth >= _DEEPEST or self.aliases > _MOST_ALIASES:
-            line = event.start_mark.line + 1
+        if self.depth >= _DEEPEST:
+            line = self.peek_event().start_mark.line + 1  # type: ignore[no-untyped-call]
             raise UnusableError(Finding((), Problems.TOO_NESTED, line=line))
         self.depth += 1
         node = super().compose_node(parent, index)
         self.depth -= 1
         return node
-
-
-_MISTAKES: Final = (
-    ("'\\t'", Problems.YAML_TAB),
-    ("while scanning an alias", Problems.YAML_QUOTES),
-    ("undefined alias", Problems.YAML_QUOTES),
-    ("while scanning an anchor", Problems.YAML_QUOTES),
-    ("cannot start any token", Problems.YAML_QUOTES),
-    ("tag", Problems.YAML_QUOTES),
-    ("mapping values are not allowed", Problems.YAML_COLON),
-    ("could not find expected ':'", Problems.YAML_NO_COLON),
-    ("unexpected end of stream", Problems.YAML_UNCLOSED),
-    ("expected ',' or", Problems.YAML_UNCLOSED),
-    ("expected a single document", Problems.YAML_DOCUMENTS),
-    ("<block end>", Problems.YAML_INDENT),
-)
-"""Parts of PyYAML's messages, and what the admin most likely did; the first that matches counts.
-
-Admins leave `*.pdf` or `@eaDir` unquoted, indent with tabs, or type a full-width colon. Should PyYAML reword
-its messages, the advice only becomes less specific (YAML_BROKEN).
-"""
-
-
-def _broken(error: yaml.MarkedYAMLError) -> Finding:
-    message = f"{error.context} {error.problem}"
-    text = next((ours for theirs, ours in _MISTAKES if theirs in message), Problems.YAML_BROKEN)
-    mark = error.problem_mark or error.context_mark
-    line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-    return Finding((), text, {"column": column}, line=line)
 
 
 def _line(node: yaml.Node) -> int:
@@ -147,19 +153,54 @@ class _Reader:
 
     def mapping(self, node: yaml.MappingNode, key_path: KeyPath) -> dict[str, Any]:
         tree: dict[str, Any] = {}
-        for key_node, value_node in node.value:
-            line = _line(key_node)
-            if not isinstance(key_node, yaml.ScalarNode):
-                self.findings.append(Finding(key_path, Problems.ODD_KEY, line=line))
+        own: dict[str, int] = {}
+        for key, key_node, value_node in self._own_pairs(node, key_path):
+            line, here = _line(key_node), (*key_path, key)
+            if key in own:
+                self.findings.append(Finding(here, Problems.TWICE, {"first": own[key]}, line))
                 continue
-            key = key_node.value
-            here = (*key_path, key)
-            if key in tree:
-                self.findings.append(Finding(here, Problems.TWICE, {"first": self.lines[here]}, line))
-                continue
-            self.lines[here] = line
-            tree[key] = self.value(value_node, here)
+            own[key] = line
+            self._enter(tree, here, line, value_node)
+        for key, key_node, value_node in self._merged_pairs(node, key_path, (node,)):
+            if key not in tree:
+                self._enter(tree, (*key_path, key), _line(key_node), value_node)
         return tree
+
+    def _enter(self, tree: dict[str, Any], here: KeyPath, line: int, node: yaml.Node) -> None:
+        key = str(here[-1])
+        if key[:1].isspace():  # a full-width blank, which YAML takes for a part of the key
+            raise UnusableError(Finding((), Problems.WIDE_BLANK, line=line))
+        self.lines[here] = line
+        value = self.value(node, here)
+        if not key.startswith(_FREE):
+            tree[key] = value
+
+    def _own_pairs(
+        self, node: yaml.MappingNode, key_path: KeyPath
+    ) -> Iterator[tuple[str, yaml.Node, yaml.Node]]:
+        for key_node, value_node in node.value:
+            if not isinstance(key_node, yaml.ScalarNode):
+                self.findings.append(Finding(key_path, Problems.ODD_KEY, line=_line(key_node)))
+            elif key_node.tag != _MERGE:
+                yield str(key_node.value), key_node, value_node
+
+    def _merged_pairs(
+        self, node: yaml.MappingNode, key_path: KeyPath, around: tuple[yaml.Node, ...]
+    ) -> Iterator[tuple[str, yaml.Node, yaml.Node]]:
+        """Yield the pairs that merge keys lend to a mapping; of two with one key, the first counts."""
+        for key_node, value_node in node.value:
+            if key_node.tag != _MERGE:
+                continue
+            lenders = value_node.value if isinstance(value_node, yaml.SequenceNode) else [value_node]
+            for lender in lenders:
+                self.count += 1
+                if self.count > _MOST_VALUES or any(lender is one for one in around):
+                    raise UnusableError(Finding((), Problems.TOO_NESTED, line=_line(key_node)))
+                if not isinstance(lender, yaml.MappingNode):
+                    self.findings.append(Finding((*key_path, "<<"), Problems.MERGE, line=_line(key_node)))
+                    continue
+                yield from self._own_pairs(lender, key_path)
+                yield from self._merged_pairs(lender, key_path, (*around, lender))
 
     def value(self, node: yaml.Node, key_path: KeyPath) -> object:
         self.count += 1
@@ -170,14 +211,17 @@ class _Reader:
             return self.mapping(node, key_path)
         if isinstance(node, yaml.SequenceNode):
             return [self.item(item, (*key_path, index)) for index, item in enumerate(node.value)]
+        assert isinstance(node, yaml.ScalarNode)  # noqa: S101 (there is no fourth kind)
         return self.scalar(node, key_path)
 
     def item(self, node: yaml.Node, key_path: KeyPath) -> object:
         self.lines[key_path] = _line(node)
         return self.value(node, key_path)
 
-    def scalar(self, node: yaml.Node, key_path: KeyPath) -> object:
+    def scalar(self, node: yaml.ScalarNode, key_path: KeyPath) -> object:
         value, kind = str(node.value), str(node.tag)
+        if node.style is None and kind == f"{_CORE}str":
+            value = value.strip()  # of full-width blanks, which YAML keeps
         self.written[key_path] = value
         if not kind.startswith(_CORE):
             self.findings.append(Finding(key_path, Problems.EXCLAMATION))
@@ -185,7 +229,14 @@ class _Reader:
         if any(unicodedata.category(c) in {"Cc", "Cs"} for c in value):
             self.findings.append(Finding(key_path, Problems.CONTROL))
             return UnsupportedValue()
+        if node.style is None and key_path[-1] not in _SENTENCES and _in_wide_quotes(value):
+            self.findings.append(Finding(key_path, Problems.WIDE_QUOTES))
+            return UnsupportedValue()
         return _scalar(value, kind.removeprefix(_CORE))
+
+
+def _in_wide_quotes(value: str) -> bool:
+    return len(value) > 1 and any(value[0] == a and value[-1] == z for a, z in _WIDE_QUOTES)
 
 
 def _scalar(value: str, kind: str) -> object:

@@ -97,6 +97,17 @@ class FolderShape(_Shape):
     rescan: Annotated[float, BeforeValidator(Span("100ms", "7d"))] = 600.0
 
 
+def _refuse_default(_: object) -> None:
+    raise checks.make_error(Problems.NOT_A_DEFAULT)
+
+
+class FolderDefaultsShape(FolderShape):
+    """The section `folder_defaults`."""
+
+    path: Annotated[None, BeforeValidator(_refuse_default)] = None
+    name: Annotated[None, BeforeValidator(_refuse_default)] = None
+
+
 class ConfigShape(_Shape):
     """The whole file."""
 
@@ -107,6 +118,7 @@ class ConfigShape(_Shape):
     keep: Annotated[float, BeforeValidator(Span("1ms", _AGES))] = 400 * 86400.0
     delivery: DeliveryShape = DeliveryShape()
     pace: PaceShape = PaceShape()
+    folder_defaults: FolderDefaultsShape = FolderDefaultsShape()
     folders: list[FolderShape] = []
 
 
@@ -117,7 +129,7 @@ SECTIONS: Final[Mapping[str, type[_Shape]]] = {
     "pace": PaceShape,
     "folders[]": FolderShape,
 }
-"""Every mapping of the file, with the keys that it may have."""
+"""Every mapping of the file, with the keys that it may have; `folder_defaults` has those of a folder."""
 
 
 def validate(document: Document) -> tuple[ConfigShape, list[Finding]]:
@@ -158,7 +170,7 @@ _KINDS: Final = {
 
 
 def _finding(error: ErrorDetails, document: Document) -> Finding:
-    key_path, kind, context = error["loc"], error["type"], error.get("ctx", {})
+    key_path, kind, context = document.origin(error["loc"]), error["type"], error.get("ctx", {})
     if key_path not in document.lines and isinstance(key_path[-1], int):
         key_path = key_path[:-1]  # `conversation_id: X` without a list: pydantic names the item in our tuple
     if kind in Problems.__members__:
@@ -171,7 +183,15 @@ def _finding(error: ErrorDetails, document: Document) -> Finding:
         return Finding(key_path, Problems.CHOICE, {"choices": choices})
     if kind == "string_type":
         return _explain_non_text(key_path, document)
-    return Finding(key_path, _KINDS.get(kind, Problems.WRONG))
+    return Finding(key_path, _explain_kind(kind, key_path, document))
+
+
+def _explain_kind(kind: str, key_path: KeyPath, document: Document) -> Problems:
+    if key_path == ("folders",):
+        return Problems.NO_LIST_OF_FOLDERS
+    if kind == "model_type" and "：" in document.written.get(key_path, ""):
+        return Problems.WIDE_COLON  # `- path：/srv/x` is a text to YAML
+    return _KINDS.get(kind, Problems.WRONG)
 
 
 def _explain_non_text(key_path: KeyPath, document: Document) -> Finding:
@@ -188,7 +208,8 @@ def _explain_non_text(key_path: KeyPath, document: Document) -> Finding:
 
 def _nearest(key_path: KeyPath) -> str:
     """Return the key that was most likely meant."""
-    section = "folders[]" if key_path[0] == "folders" else str(key_path[0]) if len(key_path) > 1 else ""
+    section = str(key_path[0]) if len(key_path) > 1 else ""
+    section = "folders[]" if section in {"folders", "folder_defaults"} else section
     key, known = str(key_path[-1])[:60], list(SECTIONS[section].model_fields)
     close = difflib.get_close_matches(key, known, 1)
     # `workers` at the top level was meant for `delivery`.

@@ -57,6 +57,10 @@ class Keys(Text):
     PACE = ("速率；null 不限", "pace; null = no limit")
     PACE_PER_API = ("每个接口的最高速率，均匀分布", "calls to each API, evenly spaced")
     PACE_PER_CONVERSATION = ("每个会话的最高速率，允许突发", "messages to each conversation, bursts allowed")
+    FOLDER_DEFAULTS = (
+        "所有文件夹的默认设置：folders 中除 path、name 以外的任何键；文件夹自己的设置优先",
+        "defaults for all folders: any key of a folder but path and name; a folder's own keys win",
+    )
     FOLDERS = (
         "监视的文件夹，可以有多个；相同或嵌套的路径只能发往不同会话",
         "the watched folders; the same or nested paths only with different conversations",

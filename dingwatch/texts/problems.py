@@ -24,6 +24,10 @@ class Problems(Text):
         "这里的内容不是 UTF-8 编码。请在编辑器中把文件另存为 UTF-8。",
         "The text here is not valid UTF-8. Save the file as UTF-8 in your editor.",
     )
+    UTF16 = (
+        "文件是 UTF-16 编码（记事本里叫“Unicode”）。请在编辑器中另存为 UTF-8。",
+        "The file is encoded in UTF-16 (Notepad's “Unicode”). Save it as UTF-8 in your editor.",
+    )
     NO_KEYS = (
         "文件里没有配置项。文件应由 dingtalk:、folders: 等键组成，冒号用半角，后面加一个空格。",
         (
@@ -47,11 +51,36 @@ class Problems(Text):
         "There is a tab in column {column}. YAML allows only spaces for indentation.",
     )
     YAML_QUOTES = (
-        '第 {column} 列的符号在 YAML 里有特殊含义。以 * & ! @ % ` 开头的值要加引号，例如 "*.pdf"。',
+        '第 {column} 列的符号在 YAML 里有特殊含义。以 * & ! @ % ` | > 开头的值要加引号，例如 "*.pdf"。',
         (
             "The character in column {column} has a special meaning in YAML. Put a value that begins with"
-            ' * & ! @ % or ` in quotes, such as "*.pdf".'
+            ' * & ! @ % ` | or > in quotes, such as "*.pdf".'
         ),
+    )
+    YAML_WIDE = (
+        "第 {column} 列的“{wide}”是全角符号，YAML 不认。请改成半角的 {ascii}（冒号后面加一个空格）。",
+        (
+            "The {wide} in column {column} is a full-width character, which means nothing to YAML. Write"
+            " {ascii} instead (with a space after a colon)."
+        ),
+    )
+    YAML_ESCAPE = (
+        "第 {column} 列：双引号里的反斜杠表示转义。请改用单引号，例如 '\\\\nas\\share'。",
+        (
+            "The backslash in column {column} begins an escape, because the value is in double quotes. Use"
+            " single quotes, such as '\\\\nas\\share'."
+        ),
+    )
+    YAML_AFTER_QUOTE = (
+        "第 {column} 列：引号或括号闭合之后还有文字。请给整个值加引号；单引号里的单引号要写两个。",
+        (
+            "There is text in column {column} after a closing quote or bracket. Put the whole value in"
+            " quotes; inside single quotes, write a single quote twice."
+        ),
+    )
+    YAML_COMMA = (
+        "第 {column} 列前缺少逗号，或者前面有引号、括号没有闭合。",
+        "A comma is missing before column {column}, or a quote or bracket before it is not closed.",
     )
     YAML_COLON = (
         "第 {column} 列的冒号不该在这里。请检查缩进；值里含有“冒号加空格”时要加引号。",
@@ -68,8 +97,8 @@ class Problems(Text):
         ),
     )
     YAML_UNCLOSED = (
-        "第 {column} 列附近有引号或括号没有闭合。",
-        "A quote or a bracket is not closed near column {column}.",
+        "第 {column} 列开始的引号或括号没有闭合。",
+        "The quote or bracket that begins in column {column} is not closed.",
     )
     YAML_DOCUMENTS = (
         "第 {column} 列开始了第二个 YAML 文档。请删除“---”，只保留一个。",
@@ -89,6 +118,33 @@ class Problems(Text):
     TWICE = (
         "同一个键写了两次（第一次在第 {first} 行）。请只保留一个。",
         "This key is set twice (first in line {first}). Keep one of them.",
+    )
+    WIDE_BLANK = (
+        "这一行用了全角空格或其他特殊空格缩进。YAML 只能用普通空格缩进。",
+        "This line is indented with full-width or other special blanks. YAML allows only plain spaces.",
+    )
+    WIDE_COLON = (
+        "这里用了全角冒号“：”。请改成半角冒号和一个空格。",
+        "There is a full-width colon “：” here. Write a plain colon and a space.",
+    )
+    WIDE_QUOTES = (
+        "中文引号在 YAML 里是文字的一部分。请改用半角引号，或去掉引号。",
+        "These curly quotes are part of the text to YAML. Use straight quotes, or none.",
+    )
+    MERGE = (
+        "<< 后面只能是别名，例如 <<: *common，或别名的列表；别名要指向一组键。",
+        "After << there must be an alias such as <<: *common, or a list of them, each of a mapping.",
+    )
+    NOT_A_DEFAULT = (
+        "folder_defaults 里不能写 path 和 name。请写在各个文件夹里。",
+        "path and name cannot stand in folder_defaults. Write them for each folder.",
+    )
+    NO_LIST_OF_FOLDERS = (
+        "folders 是列表：每个文件夹以“- ”开头，例如“- path: /srv/share/财务”，其余的键与 path 对齐。",
+        (
+            "folders is a list: begin each folder with “- ”, as in “- path: /srv/share/finance”, and align"
+            " its other keys with path."
+        ),
     )
     ODD_KEY = (
         "这里的键不是普通文字。请检查括号和问号。",
@@ -111,8 +167,11 @@ class Problems(Text):
         "The value is blank. Fill it in, or remove the line.",
     )
     NOT_TEXT = (
-        "这里要写一段文字，不能是列表或下级键。",
-        "This must be a single text, not a list or nested keys.",
+        "这里要写一段文字，不能是列表或下级键；以 {{ 或 [ 开头的值要加引号。",
+        (
+            "This must be a single text, not a list or nested keys; put a value that begins with {{ or [ in"
+            " quotes."
+        ),
     )
     NUMBER_FOR_TEXT = (
         '不加引号的 {written} 在 YAML 里不是文字。请写成 "{written}"。',
@@ -180,6 +239,17 @@ class Problems(Text):
     RELATIVE = (
         "必须是绝对路径（以 / 开头），或以 ~/ 开头。网络共享要先挂载到本机。",
         "This must be an absolute path (beginning with /), or begin with ~/. Mount a network share first.",
+    )
+    NO_HOME = (
+        "不知道主目录在哪里（没有设置 HOME）。请写绝对路径（以 / 开头），或设置 HOME。",
+        "The home directory is unknown (HOME is not set). Write an absolute path, or set HOME.",
+    )
+    NETWORK_SHARE = (
+        "{written} 是网络共享的地址。请先把共享挂载到本机，再写挂载点，例如 /mnt/share。",
+        (
+            "{written} is the address of a network share. Mount it first, and write the mount point, such as"
+            " /mnt/share."
+        ),
     )
     NO_CID = (
         "会话 ID（openConversationId）以 cid 开头。这里不能写群名或 chatId。",

@@ -284,7 +284,9 @@ folders:
         ("hold_over: -1", "hold_over", "between 0"),
         ("hold_over: 010", "hold_over", "whole number"),
         ("path: HERE/again", "path", "line 6"),
-        ("<<: {name: a}", "<<", "no such key"),
+        ("<<: a", "<<", "alias"),
+        ("name: {name}", "name", "begins with {"),
+        ("name: “财务”", "name", "straight quotes"),
     ],
 )
 def test_wrong_folder_key(write: Writer, line: str, key: str, text: str | None) -> None:
@@ -389,6 +391,97 @@ def test_state_dir_in_a_folder(write: Writer, state: str) -> None:
     (write.here / "in").mkdir()
     (write.here / "link").symlink_to("in")
     assert keys_and_lines(write(GOOD.replace("STATE", state))) == [("folders[0].path", 6)]
+
+
+# --- What folders share --------------------------------------------------------------------------
+
+
+def test_merge_keys_lend_what_a_folder_does_not_set(write: Writer) -> None:
+    """Merge keys and `x-` keys work as in other YAML: own keys win, then the first of several lenders."""
+    text = "x-a: &a {settle: 7s, rescan: 1h}\nx-b: &b {<<: *a, settle: 9s, watch: poll, x-note: [5.5]}\n"
+    text += folder("settle: 5s", "exclude: ['*.old']").replace("  - path", "  - &first\n    path")
+    path = write(text + "  - {<<: [*b, *first], path: HERE/two, conversation_id: cidB}\n")
+    two = values(path).folders[1]
+    assert (two.settle, two.rescan, two.watch, two.exclude) == (9.0, 3600.0, "poll", ("*.old",))
+    assert (two.path, two.conversation_ids) == (write.here / "two", ("cidB",))
+
+
+def test_folder_defaults_hold_for_a_thousand_folders(write: Writer) -> None:
+    """A thousand folders of one line each load, whether they share keys by `folder_defaults` or by `<<`."""
+    shared = "{conversation_id: cidA==, settle: 5s, exclude: ['*.old'], x-note: a}"
+    head = GOOD[: GOOD.index("folders:")]
+    many = "".join(f"  - {{path: HERE/{n}}}\n" for n in range(1000)) + "  - {path: HERE/x, exclude: []}\n"
+    by_key = values(write(f"{head}folder_defaults: {shared}\nfolders:\n{many}")).folders
+    by_merge = values(
+        write(f"{head}x-all: &all {shared}\nfolders:\n{many.replace('{', '{<<: *all, ')}")
+    ).folders
+    assert by_key == by_merge
+    assert (len(by_key), by_key[999].settle, by_key[999].exclude) == (1001, 5.0, ("*.old",))
+    assert (by_key[1000].settle, by_key[1000].exclude) == (5.0, ())
+
+
+@pytest.mark.parametrize(
+    ("shared", "found"),
+    [
+        ("{settle: 5}", ("folder_defaults.settle", Problems.DURATION.en)),
+        ("{exclude: ['#a']}", ("folder_defaults.exclude[0]", "A gitignore pattern")),
+        ("{setle: 5s}", ("folder_defaults.setle", "There is no such key. Did you mean settle?")),
+        ("{path: /srv}", ("folder_defaults.path", Problems.NOT_A_DEFAULT.en)),
+        ("{name: a}", ("folder_defaults.name", Problems.NOT_A_DEFAULT.en)),
+        ("{notice_location: 5}", ("folder_defaults.notice_location", "Without quotes")),
+        ("{webhook: 'https://h/robot/send?access_token=a'}", ("folder_defaults.webhook", "A custom robot")),
+        ("[settle]", ("folder_defaults", "This must have nested keys")),
+    ],
+)
+def test_a_wrong_default_is_one_problem(write: Writer, shared: str, found: tuple[str, str]) -> None:
+    """A fault in `folder_defaults` is told once, where it stands, however many folders it is for."""
+    text = GOOD.replace("folders:", f"folder_defaults: {shared}\nfolders:")
+    (problem,) = problems(write(text + "  - {path: HERE/two, conversation_id: cidB}\n"))
+    assert (problem.key, problem.line) == (found[0], 5)
+    assert problem.text.startswith(found[1])
+
+
+def test_folders_without_dashes_are_told_how_a_list_is_written(write: Writer) -> None:
+    """`folders` without list items is told with a folder as example, not with patterns."""
+    (problem,) = problems(write(GOOD.replace("  - path", "    path")))
+    assert (problem.key, problem.text) == ("folders", Problems.NO_LIST_OF_FOLDERS.en)
+
+
+@pytest.mark.parametrize(
+    ("path", "advice"),
+    [
+        ("//nas/share", "the mount point, such as /mnt/share"),
+        ("~/in", "HOME is not set"),
+        ("smb://nas/share", "Mount a network share first"),
+    ],
+)
+def test_paths_that_lead_nowhere_here(write: Writer, path: str, advice: str) -> None:
+    """A share's address, and a home that nobody knows, are each told with what to write instead."""
+    (problem,) = problems(write(GOOD.replace("HERE/in", path)), {"HOME": "relative"})
+    assert problem.key == "folders[0].path"
+    assert advice in problem.text
+
+
+def test_a_local_path_with_two_slashes_is_local(write: Writer) -> None:
+    """`//srv/share` is /srv/share where the root directory has a srv: no server is meant."""
+    (only,) = values(write(GOOD.replace("HERE/in", "/HERE/in"))).folders
+    assert (only.path, only.root) == (write.here / "in", os.fsencode(write.here / "in"))
+
+
+def test_base_directories_of_the_user(write: Writer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """XDG_CONFIG_HOME and XDG_STATE_HOME count if they are absolute; root's ledger is the service's."""
+    xdg = {"XDG_CONFIG_HOME": f"{write.here}/c", "XDG_STATE_HOME": f"{write.here}/s", "HOME": "/home/x"}
+    (write.here / "c" / "dingwatch").mkdir(parents=True)
+    (write.here / "c" / "dingwatch" / "config.yaml").touch()
+    assert find(None, xdg) == write.here / "c" / "dingwatch" / "config.yaml"
+    path = write(GOOD.replace("state_dir: STATE\n", ""))
+    for uid, environ, state in (
+        (1000, xdg, f"{write.here}/s/dingwatch"),
+        (1000, xdg | {"XDG_STATE_HOME": "s"}, "/home/x/.local/state/dingwatch"),
+        (0, xdg, "/var/lib/dingwatch"),
+    ):
+        monkeypatch.setattr(os, "geteuid", lambda uid=uid: uid)
+        assert values(path, environ).state_dir == Path(state)
 
 
 # --- The secret --------------------------------------------------------------------------------
@@ -500,12 +593,25 @@ def test_number_as_secret_is_not_shown(write: Writer) -> None:
     [
         (b"a:\n\t- b\n", 2, Problems.YAML_TAB),
         (b"a: b\nc: d: e\n", 2, Problems.YAML_COLON),
-        ("a: b\nc：d\ne: f\n", 3, Problems.YAML_NO_COLON),
+        ("a: b\nc：d\ne: f\n", 2, Problems.YAML_WIDE),
+        ("a:\n  b：c\n  d: e\n", 2, Problems.YAML_WIDE),
+        ("a: [b]\nc: ['d'，'e']\nf: g\n", 2, Problems.YAML_WIDE),
+        (b"a: b\nc\nd: e\n", 2, Problems.YAML_NO_COLON),
+        (b"a: b\nc: [!*.tmp]\nd: e\n", 2, Problems.YAML_QUOTES),
+        (b"a: b\nc: [!*.tmp, !*.bak]\nd: e\n", 2, Problems.YAML_QUOTES),
+        (b"a: b\nc: >x\n", 2, Problems.YAML_QUOTES),
+        (b"a: b\nc: 'it's'\n", 2, Problems.YAML_AFTER_QUOTE),
+        (b"a: b\nc: {d} e\n", 2, Problems.YAML_AFTER_QUOTE),
+        (b"a: b\nc: ['d' 'e']\n", 2, Problems.YAML_COMMA),
+        (b"a: b\nc: [d\ne: f\ng: h\n", 2, Problems.YAML_UNCLOSED),
+        (b'a: b\nc: "\\\\nas\\share"\n', 2, Problems.YAML_ESCAPE),
+        ("a:\n　b: c\n", 2, Problems.WIDE_BLANK),
+        ("a: b\n".encode("utf-16"), 1, Problems.UTF16),
         (b"a: b\nc: *.pdf\n", 2, Problems.YAML_QUOTES),
         (b"a: b\nc: *x\n", 2, Problems.YAML_QUOTES),
         (b"a: b\nc: @eaDir\n", 2, Problems.YAML_QUOTES),
-        (b"a: b\nc: 'd\n", 3, Problems.YAML_UNCLOSED),
-        (b"a: b\nc: [d\n", 3, Problems.YAML_UNCLOSED),
+        (b"a: b\nc: 'd\n", 2, Problems.YAML_UNCLOSED),
+        (b"a: b\nc: [d\n", 2, Problems.YAML_UNCLOSED),
         (b"a: b\n---\nc: d\n", 2, Problems.YAML_DOCUMENTS),
         (b"a:\n  - b\n c: d\n", 3, Problems.YAML_INDENT),
         (b'a: "\\UFFFFFFFF"\n', 1, Problems.YAML_BROKEN),
@@ -515,7 +621,7 @@ def test_number_as_secret_is_not_shown(write: Writer) -> None:
         (b"- a\n", None, Problems.NO_KEYS),
         (b"a: " + b"[" * 40, 1, Problems.TOO_NESTED),
         (b"a: &a [*a]\n", 1, Problems.TOO_NESTED),
-        (b"a: &a x\nb: [" + b"*a, " * 300 + b"]", 2, Problems.TOO_NESTED),
+        (b"a: &a {<<: *a}\n", 1, Problems.TOO_NESTED),
         (b"#" * (LARGEST + 1), None, Problems.TOO_LARGE),
     ],
 )
@@ -529,8 +635,10 @@ def test_broken_file(write: Writer, text: str | bytes, line: int | None, sentenc
 def test_billion_laughs(write: Writer) -> None:
     """Aliases of aliases end before memory does."""
     laughs = ["a0: &a0 [ha]"] + [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 12)]
-    (problem,) = problems(write("\n".join(laughs)))
-    assert problem.text == Problems.TOO_NESTED.en
+    merges = ["x-0: &x0 {}"] + [f"x-{n}: &x{n} {{<<: [*x{n - 1}, *x{n - 1}]}}" for n in range(1, 40)]
+    for lines in (laughs, merges):
+        (problem,) = problems(write("\n".join(lines)))
+        assert problem.text == Problems.TOO_NESTED.en
 
 
 @pytest.mark.parametrize("name", ["missing.yaml", ""])
