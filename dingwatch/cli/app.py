@@ -5,11 +5,13 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+from pathlib import Path
 from typing import Any, Final
 
 import click
 
 import dingwatch
+from dingwatch.cli.options import config_option
 from dingwatch.texts import Back, Cli, Text, environment_language
 
 COMMANDS: Final[dict[str, tuple[str, Text]]] = {
@@ -66,8 +68,9 @@ class LazyCommand(click.Command):
     help=Cli.HELP.render(environment_language(os.environ)),
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+@config_option()
 @click.version_option(dingwatch.__version__, prog_name="dingwatch")
-def cli() -> None:
+def cli(path: Path | None) -> None:
     """Group all commands; the help shown is in texts/."""
 
 

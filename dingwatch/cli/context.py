@@ -15,6 +15,7 @@ import click
 from sqlalchemy import make_url
 
 from dingwatch import host
+from dingwatch.cli.options import chosen_config, config_option
 from dingwatch.cli.output import local_time, printable
 from dingwatch.config import Config, ConfigError, Problem, find, load
 from dingwatch.ledger import LedgerError, Store, report
@@ -213,14 +214,14 @@ def command(
     """
 
     def decorate(function: Callable[Concatenate[Session, P], int | None]) -> click.Command:
-        # An unreadable file is a bad configuration (exit 78), not a misuse of the option (exit 2).
-        config = click.Path(path_type=Path, readable=False)
-
         @click.command(function.__name__)
-        @option(Cli.OPT_CONFIG, "-c", "--config", "path", type=config)
+        @config_option()
         @functools.wraps(function)
         def run(path: Path | None, **options: Any) -> None:  # noqa: ANN401 (click passes what was declared)
-            session = Session(path, environment_language(os.environ), secret_needed=secret_needed)
+            language = environment_language(os.environ)
+            session = Session(chosen_config(path), language, secret_needed=secret_needed)
+            if not os.path.isdir("/proc/self/fd"):  # files are opened safely through it
+                session.fail(Cli.NO_PROC, exit_code=EXIT_CONFIG)
             try:
                 code = function(session, **options)  # type: ignore[call-arg]
             except PermissionError as error:

@@ -20,7 +20,7 @@ from urllib3.exceptions import HTTPError
 
 from dingwatch.dingtalk.errors import verdict_of_exception
 from dingwatch.dingtalk.wire import LARGEST_ANSWER, Adapter, Body, Bound, Limits, LocalError, Stream
-from dingwatch.model import Failure
+from dingwatch.model import Cause, Failure, Misconfigured, Scope
 
 BLOCK: Final = 1 << 16
 SLOWEST: Final = 1 << 16
@@ -179,7 +179,10 @@ class Transport:
     def _proxies_for(self, url: str) -> dict[str, str]:
         host = urlsplit(url).netloc
         if host not in self._proxies:
-            self._proxies[host] = dict(requests.utils.get_environ_proxies(url))
+            self._proxies[host] = _environment_proxies(url)
+        # requests would ask for a package that makes connections of its own, without our limits.
+        if (proxy := requests.utils.select_proxy(url, self._proxies[host])) and proxy.startswith("socks"):
+            raise Failure(Misconfigured(Cause("socks_proxy", "", "SOCKS"), Scope.APP))
         return self._proxies[host]
 
 
@@ -224,7 +227,21 @@ def proxy_of(url: str) -> str | None:
 
     None if requests go directly; `$NO_PROXY` counts.
     """
-    proxy = requests.utils.select_proxy(url, requests.utils.get_environ_proxies(url))
+    proxy = requests.utils.select_proxy(url, _environment_proxies(url))
     if not proxy:
         return None
     return urlsplit(proxy if "//" in proxy else f"//{proxy}").netloc.rpartition("@")[2]
+
+
+def _environment_proxies(url: str) -> dict[str, str]:
+    """Return the proxies for an address; none where `$NO_PROXY` excepts it.
+
+    `docker run --env-file` takes the quotes of `HTTPS_PROXY="http://proxy:3128"` for a part of the value.
+    """
+    excepted = os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or ""
+    found = requests.utils.get_environ_proxies(url, no_proxy=_unquote(excepted) or None)
+    return {scheme: _unquote(proxy) for scheme, proxy in found.items()}
+
+
+def _unquote(value: str) -> str:
+    return value.strip().strip("'\"").strip()

@@ -172,6 +172,13 @@ class Advice(Text):
         "请检查配置中的 api_url 和 oapi_url，以及环境变量中的代理地址。",
         "Check api_url and oapi_url in the config, and the proxy address in the environment.",
     )
+    SOCKS = (
+        "环境变量中的代理是 SOCKS 代理，dingwatch 不支持。请把 HTTPS_PROXY 设为 HTTP 代理（http://主机:端口）。",
+        (
+            "The environment names a SOCKS proxy, which dingwatch does not support: set HTTPS_PROXY to an"
+            " HTTP proxy (http://HOST:PORT)."
+        ),
+    )
     GATE_PAGE = (
         "钉钉的网关拦截了请求，可能是同一出口 IP 请求过多；几分钟后自动重试。",
         (

@@ -82,6 +82,13 @@ class Cli(Text):
         "没有权限访问 {path}；请用服务的用户或 root 运行此命令。",
         "permission denied: {path}. Run this command as the service's user or as root.",
     )
+    NO_PROC = (
+        "没有挂载 /proc，dingwatch 要用它安全地打开文件。请执行 mount -t proc proc /proc，或检查容器设置。",
+        (
+            "/proc is not mounted; dingwatch needs it to open files safely. Run mount -t proc proc /proc, or"
+            " change the container's settings."
+        ),
+    )
     LOCKED = (
         "另一个 dingwatch（进程 {pid}）正在使用 {path}；每个 state_dir 只能运行一个服务。",
         "another dingwatch (process {pid}) is using {path}; only one service may run per ledger.",

@@ -1,5 +1,6 @@
 """`check` against a DingTalk that refuses: each cause has its own sentence, and says what to click."""
 
+import os
 import ssl
 import threading
 import time
@@ -141,12 +142,15 @@ def through(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
     return use
 
 
+@pytest.mark.parametrize("quote", ["", '"', "'"])
 def test_a_proxy_that_works_is_named_without_its_password(
-    machine: Machine, through: Callable[[str], None]
+    machine: Machine, through: Callable[[str], None], monkeypatch: pytest.MonkeyPatch, quote: str
 ) -> None:
-    """It is good to know, and no failure."""
+    """It is good to know, and no failure; quotes around it, as an env file may leave them, do not matter."""
     with proxy() as address:
         through(address)
+        monkeypatch.setenv("HTTP_PROXY", f"{quote}{os.environ['HTTP_PROXY']}{quote}")
+        monkeypatch.setenv("NO_PROXY", f"{quote}dingtalk.example{quote}")
         done = machine.do("check")
     assert done.returncode == 0, done.stdout
     assert f"through the proxy {address}" in done.stdout
@@ -176,6 +180,24 @@ def test_a_proxy_that_opens_no_tunnel_is_blamed(machine: Machine, monkeypatch: p
         line = failure(machine)
     assert "HTTP 407" in line
     assert f"The proxy {address} requires a login" in line
+
+
+def test_an_exception_in_quotes_counts(
+    machine: Machine, through: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """NO_PROXY may be quoted by an env file as well."""
+    through("127.0.0.1:1")
+    monkeypatch.setenv("NO_PROXY", '"localhost,127.0.0.1"')
+    assert machine.do("check").returncode == 0
+
+
+def test_a_socks_proxy_is_told_to_be_unsupported(
+    machine: Machine, through: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The addresses of DingTalk are not what is wrong."""
+    through("127.0.0.1:1")
+    monkeypatch.setenv("HTTP_PROXY", "socks5h://127.0.0.1:1")
+    assert "SOCKS proxy, which dingwatch does not support" in failure(machine)
 
 
 def test_a_proxy_that_is_not_there_is_blamed(machine: Machine, through: Callable[[str], None]) -> None:

@@ -13,7 +13,9 @@ from typing import IO
 from urllib.parse import urlsplit
 
 import pytest
+from click.testing import CliRunner
 
+from dingwatch.cli.app import cli
 from dingwatch.dingtalk import API_ROBOTS
 from dingwatch.sandbox import Fault, FaultKind, Sandbox
 from tests.integration.conftest import Machine
@@ -400,6 +402,26 @@ def test_the_sandbox_prints_a_config_that_works(machine: Machine, share: Path) -
         assert machine.do("check").returncode == 0, machine.do("check").stdout
         running.terminate()
         assert running.wait(PATIENCE) == 0
+
+
+def test_the_config_may_be_named_before_the_command(machine: Machine, tmp_path: Path) -> None:
+    """`dingwatch -c FILE status` is `dingwatch status -c FILE`; of two files, the one after it counts."""
+    runner, path, other = CliRunner(), str(machine.path), str(tmp_path / "other.yaml")
+    before = runner.invoke(cli, ["-c", path, "status", "--json"])
+    assert (before.exit_code, json.loads(before.stdout)) == (0, machine.status())
+    assert runner.invoke(cli, ["-c", other, "status", "-c", path]).exit_code == 0
+    assert runner.invoke(cli, ["-c", path, "status", "-c", other]).exit_code == 78
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can hide /proc")
+def test_a_machine_without_proc_is_told_so(machine: Machine) -> None:
+    """One sentence, and no complaint about the ledger's disk."""
+    hidden = ["unshare", "--mount", "sh", "-c", 'mount -t tmpfs none /proc && exec "$@"', "sh"]
+    done = subprocess.run([*hidden, *machine.command("run")], capture_output=True, text=True, check=False)
+    if "unshare:" in done.stderr:
+        pytest.skip(done.stderr)
+    assert (done.returncode, done.stderr.count("\n")) == (78, 1), done.stderr
+    assert "/proc" in done.stderr
 
 
 def test_help_is_in_the_language_of_the_locale() -> None:
