@@ -173,7 +173,7 @@ class Advice(Text):
         "Check api_url and oapi_url in the config, and the proxy address in the environment.",
     )
     SOCKS = (
-        "环境变量中的代理是 SOCKS 代理，dingwatch 不支持。请把 HTTPS_PROXY 设为 HTTP 代理（http://主机:端口）。",
+        "环境变量中的代理是 SOCKS 代理，dingwatch 不支持。请把 HTTPS_PROXY 设为 HTTP 代理（http://HOST:PORT）。",
         (
             "The environment names a SOCKS proxy, which dingwatch does not support: set HTTPS_PROXY to an"
             " HTTP proxy (http://HOST:PORT)."
