@@ -122,13 +122,15 @@ class Root:
     """A folder's root, kept open so that one that was replaced or unmounted is recognised.
 
     `path` is absolute and free of links; `identity` is (device, inode); `mounted` says whether it is
-    a mount point. It is closed by `close`, or when nobody refers to it any more.
+    a mount point, `steady` whether its files keep their inodes and ctimes. It is closed by `close`, or when
+    nobody refers to it any more.
     """
 
     path: bytes
     held: _Descriptor
     identity: tuple[int, int]
     mounted: bool
+    steady: bool = True
 
     @property
     def descriptor(self) -> int:
@@ -141,16 +143,31 @@ class Root:
             now = os.stat(self.path, follow_symlinks=False)
         except OSError as error:
             raise _down(errno.errorcode.get(error.errno or 0, "EUNKNOWN")) from None
-        if (now.st_dev, now.st_ino) != self.identity:
+        same_device = now.st_dev == self.identity[0]
+        if not same_device or (now.st_ino != self.identity[1] and not self._is_renumbered()):
             raise _down("replaced")
+
+    def _is_renumbered(self) -> bool:
+        """Return whether the opened directory may have another inode's number and still lie at its path.
+
+        A FUSE server may number its root anew every few seconds. The kernel knows by what name it holds the
+        directory: another one that took its path is another entry, and the opened one then counts as deleted.
+        """
+        try:
+            return not self.steady and os.readlink(b"/proc/self/fd/%d" % self.descriptor) == self.path
+        except OSError:
+            return False
 
     def close(self) -> None:
         """Give the descriptor back."""
         self.held.close()
 
 
-def open_root(path: bytes) -> Root:
-    """Open a folder's root for reading; raise Failure(FolderDown) when that cannot be done."""
+def open_root(path: bytes, *, steady: bool = True) -> Root:
+    """Open a folder's root for reading; raise Failure(FolderDown) when that cannot be done.
+
+    Where files do not keep their inodes and ctimes, those count for nothing (not `steady`).
+    """
     try:
         held = _Descriptor(os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC))
         status = os.fstat(held.number)
@@ -158,7 +175,7 @@ def open_root(path: bytes) -> Root:
     except OSError as error:
         raise _down(errno.errorcode.get(error.errno or 0, "EUNKNOWN")) from None
     mounted = status.st_dev != parent.st_dev or path == b"/"
-    return Root(path, held, (status.st_dev, status.st_ino), mounted)
+    return Root(path, held, (status.st_dev, status.st_ino), mounted, steady)
 
 
 def start(call: Callable[[], T]) -> Future[T]:
@@ -276,25 +293,37 @@ def digest(root: Root, path: bytes, expected: Fingerprint, *, lease: bool = Fals
     """Return the sha256 (hex) of a file whose fingerprint is `expected` before and after the reading.
 
     With `lease` the kernel is asked, before and after, whether anybody has it open for writing; it knows that
-    of local file systems only.
+    of local file systems only. Where a ctime proves nothing, a file whose ctime moves is read twice.
 
     Raises:
         Failure: Vanished(`changed`) when the file changed, InUse when somebody writes; else as `observe`.
     """
+    found, ctimes = _hash(root, path, expected, lease=lease)
+    # Reading may have moved the ctime, or a program that sets the time back has written meanwhile. The file
+    # is opened again, as the kernel would answer a second reading from its cache.
+    if ctimes != {expected.ctime_ns} and _hash(root, path, expected, lease=lease)[0] != found:
+        raise changed()
+    return found
+
+
+def _hash(root: Root, path: bytes, expected: Fingerprint, *, lease: bool) -> tuple[str, set[int]]:
+    """Return the digest, and the ctimes before and after the reading."""
     hasher = hashlib.sha256()
     with _failures(root), _opened(root, path) as descriptor:
-        _require_rest(descriptor, expected, lease=lease)
+        before = _require_rest(root, descriptor, expected, lease=lease)
         while block := os.read(descriptor, BLOCK):
             hasher.update(block)
-        _require_rest(descriptor, expected, lease=lease)
-    return hasher.hexdigest()
+        after = _require_rest(root, descriptor, expected, lease=lease)
+    return hasher.hexdigest(), {before.ctime_ns, after.ctime_ns}
 
 
-def _require_rest(descriptor: int, expected: Fingerprint, *, lease: bool) -> None:
-    if fingerprint_of(os.fstat(descriptor)) != expected:
+def _require_rest(root: Root, descriptor: int, expected: Fingerprint, *, lease: bool) -> Fingerprint:
+    found = fingerprint_of(os.fstat(descriptor))
+    if not found.unchanged_from(expected, steady=root.steady):
         raise changed()
     if lease and has_writer(descriptor):
         raise Failure(InUse(Cause("being_written", "", "IN_USE")))
+    return found
 
 
 def has_writer(descriptor: int) -> bool:
@@ -343,7 +372,7 @@ def reading(root: Root, path: bytes, version: Fingerprint) -> Iterator[int]:
         if not before.known_as(version.size, version.mtime_ns):
             raise changed()
         yield descriptor
-        if fingerprint_of(os.fstat(descriptor)) != before:
+        if not fingerprint_of(os.fstat(descriptor)).unchanged_from(before, steady=root.steady):
             raise changed()
 
 
@@ -351,7 +380,7 @@ def read(root: Root, path: bytes, version: Fingerprint, sha256: str) -> bytes:
     """Return the content of a file: the bytes that were hashed when it settled.
 
     Against `version` only size and mtime are compared (a remount changes the rest), but all five fields must
-    be the same before and after the reading.
+    be the same before and after the reading, where they prove anything.
 
     Raises:
         Failure: Vanished(`changed`) when anything differs; else as `observe`.

@@ -34,6 +34,14 @@ class Fingerprint:
         """Compare with the ledger: a remount or `chown -R` changes all but these two."""
         return self.size == size and self.mtime_ns == mtime_ns
 
+    def unchanged_from(self, before: Fingerprint, *, steady: bool) -> bool:
+        """Compare two looks at one file, a moment apart: all five fields on a `steady` file system.
+
+        Elsewhere (FUSE, network shares, FAT) an inode may have another number at every look, and a virus
+        scanner that notes what it has read moves the ctime: only size and mtime prove anything.
+        """
+        return self == before if steady else self.known_as(before.size, before.mtime_ns)
+
 
 class Scope(StrEnum):
     """How far a verdict reaches; a pause holds back everything within its scope."""

@@ -81,15 +81,18 @@ def due(candidate: Candidate) -> float:
     return max(candidate.changed + candidate.quiet, candidate.not_before)
 
 
-def look(candidate: Candidate, fingerprint: Fingerprint, asked: float, now: float) -> Candidate:
-    """Return the candidate after a look that was asked for at `asked`.
+def look(
+    candidate: Candidate, fingerprint: Fingerprint, asked: float, now: float, *, steady: bool = True
+) -> Candidate:
+    """Return the candidate after a look that was asked for at `asked`, on a `steady` file system or another.
 
     A look that is older than the last hint proves nothing and is dropped. An empty file is looked at time and
     again: in a directory that was made a moment before, no event may tell that it was filled.
     """
     if asked < candidate.changed:
         return candidate
-    if candidate.seen != fingerprint:  # the look may have come late: it has rested only since it was seen
+    if not _is_seen_again(candidate, fingerprint, steady=steady):
+        # The look may have come late: it has rested only since it was seen.
         return replace(candidate, seen=fingerprint, changed=now)
     if fingerprint.size == 0:
         again = postpone(candidate, now)
@@ -97,10 +100,14 @@ def look(candidate: Candidate, fingerprint: Fingerprint, asked: float, now: floa
     return candidate
 
 
-def is_settled(candidate: Candidate, fingerprint: Fingerprint, asked: float) -> bool:
+def is_settled(candidate: Candidate, fingerprint: Fingerprint, asked: float, *, steady: bool = True) -> bool:
     """Return whether this look, asked for at `asked`, completes the quiet period with nothing changed."""
     rested = asked >= candidate.changed + quiet_needed(candidate, fingerprint.size)
-    return candidate.seen == fingerprint and rested
+    return rested and _is_seen_again(candidate, fingerprint, steady=steady)
+
+
+def _is_seen_again(candidate: Candidate, fingerprint: Fingerprint, *, steady: bool) -> bool:
+    return candidate.seen is not None and fingerprint.unchanged_from(candidate.seen, steady=steady)
 
 
 _TEMPORARY: Final = re.compile(rb"(?:.*/)?[0-9A-Fa-f]{8}", re.DOTALL)

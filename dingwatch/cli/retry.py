@@ -20,6 +20,7 @@ from dingwatch.model import Cause, Failure, Version
 from dingwatch.payload import choose_payload
 from dingwatch.service import payload_policy
 from dingwatch.texts import Cli, Text
+from dingwatch.watch import is_steady
 
 
 @command()
@@ -139,7 +140,7 @@ def _read_folder(
     with store.reading() as connection:
         refused = pauses.list_refused_extensions(connection, policy.app) | REFUSED_EXTENSIONS
     try:
-        root = files.open_root(folder.root)
+        root = files.open_root(folder.root, steady=is_steady(folder.root))
     except Failure as failure:
         baseline.left_out += [(version, failure.verdict.cause) for version in versions]
         return

@@ -28,6 +28,7 @@ from dingwatch.payload import choose_payload
 from dingwatch.recipients import can_receive_files
 from dingwatch.service import deliver, finished, payload_policy
 from dingwatch.texts import Cli, Text
+from dingwatch.watch import is_steady
 
 LOOK_SECONDS: Final = 0.1
 """How often the ledger is read while the service delivers."""
@@ -90,7 +91,7 @@ def _read(path: Path) -> Given:
     # The service runs in another directory, so the ledger needs the absolute path.
     whole = os.fsencode(os.path.realpath(path))
     directory, name = os.path.split(whole)
-    with closing(files.open_root(directory)) as root:
+    with closing(files.open_root(directory, steady=is_steady(directory))) as root:
         fingerprint = files.observe(root, name)
         return Given(whole, fingerprint, files.digest(root, name, fingerprint))
 

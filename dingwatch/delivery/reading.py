@@ -16,6 +16,7 @@ from dingwatch import files
 from dingwatch.ledger.delivery import Delivery
 from dingwatch.model import Cause, Failure, Fingerprint, FolderDown, NotReached, Vanished
 from dingwatch.names import displayed_name
+from dingwatch.watch import is_steady
 
 T = TypeVar("T")
 THREADS: Final = 4
@@ -169,7 +170,7 @@ class Reader:
         root_path, path = (
             os.path.split(row.path) if row.folder is None else (self.roots[row.folder], row.path)
         )
-        with closing(files.open_root(root_path)) as root:
+        with closing(files.open_root(root_path, steady=is_steady(root_path))) as root:
             try:
                 yield root, path
             except Failure as failure:

@@ -264,6 +264,7 @@ class Candidates:
 
     def _see(self, record: _Record, seen: Fingerprint | Verdict, at: float) -> None:
         candidate, asked = record.candidate, record.asked
+        steady = self._folders[record.key[0]].steady
         if asked < candidate.changed:
             self._advance(record, PathEvent.UNSETTLE)
         elif isinstance(seen, Vanished):
@@ -272,10 +273,11 @@ class Candidates:
             self._advance(record, PathEvent.VANISH, absent)
         elif not isinstance(seen, Fingerprint):
             self._cannot_read(record, seen, at)
-        elif settle.is_settled(candidate, seen, asked):
+        elif settle.is_settled(candidate, seen, asked, steady=steady):
             self._advance(record, PathEvent.SETTLE)
         else:
-            self._advance(record, PathEvent.UNSETTLE, settle.look(candidate, seen, asked, at))
+            looked = settle.look(candidate, seen, asked, at, steady=steady)
+            self._advance(record, PathEvent.UNSETTLE, looked)
 
     def _confirm(self, record: _Record, seen: Fingerprint | Verdict, at: float) -> None:
         if isinstance(seen, Vanished):

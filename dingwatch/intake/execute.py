@@ -49,7 +49,7 @@ from dingwatch.model import (
     WatchKind,
 )
 from dingwatch.novelty import Known
-from dingwatch.watch import Directory, Mount, Observer, holding, mounted_beneath, mounts, walk
+from dingwatch.watch import Directory, Mount, Observer, holding, is_steady, mounted_beneath, mounts, walk
 
 BATCH: Final = 1000
 """Paths that a scan hands over at a time."""
@@ -135,10 +135,10 @@ class Executor:
         settings = self.folders[job.folder]
         self.observer.disarm(job.folder)  # of a root that was renamed, it goes on reporting the old path
         self.watched.pop(job.folder, None)  # jobs that still use the old root keep it open
-        root = files.open_root(settings.root)
         # inotify sees only what this kernel writes. That holds for a share that is mounted beneath the root,
         # too, so one network mount anywhere in the folder makes all of it polled.
         table = mounts()
+        root = files.open_root(settings.root, steady=is_steady(settings.root, table))
         within = mounted_beneath(settings.root, table)
         above = holding(settings.root, table)
         now = Home(above.point, str(root.identity[0]))
@@ -150,7 +150,7 @@ class Executor:
         kind = WatchKind.POLL if polls or refused else WatchKind.INOTIFY
         self.watched[job.folder] = _Watched(root, kind, network, within)
         root.verify()  # it may have been replaced before the watch was set
-        return Armed(job.folder, kind, network, now, root.mounted, refused)
+        return Armed(job.folder, kind, network, now, root.mounted, refused, root.steady)
 
     def _arm_observer(self, settings: FolderSettings) -> Cause | None:
         """Ask the kernel for events; return why there are none, where it has no watch left."""

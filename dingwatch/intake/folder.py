@@ -130,6 +130,11 @@ class Folder:
         network = self._armed is not None and self._armed.network
         return max(self.settings.settle, NETWORK_QUIET) if network else self.settings.settle
 
+    @property
+    def steady(self) -> bool:
+        """Whether its files keep their inodes' numbers, and their ctimes until somebody changes them."""
+        return self._armed is None or self._armed.steady
+
     def blank_device(self, listing: Listed) -> str | None:
         """Return the device of a root that is empty and no mount point; None for any other.
 

@@ -90,7 +90,8 @@ Job = Arm | Check | TakeBaseline | Scan | Look | Examine | FindPrunable
 class Armed:
     """The folder is watched; `home` is where its root lies now, `mounted` whether that is a mount point.
 
-    `refused` is why the kernel makes no events for it although it should; else None.
+    `refused` is why the kernel makes no events for it although it should; else None. `steady` says whether
+    its files keep their inodes' numbers, and their ctimes until somebody changes them.
     """
 
     folder: int
@@ -99,6 +100,7 @@ class Armed:
     home: Home
     mounted: bool
     refused: Cause | None = None
+    steady: bool = True
 
 
 @dataclass(frozen=True, slots=True)

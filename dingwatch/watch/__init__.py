@@ -1,6 +1,6 @@
 """Watching folders: kernel events, which are hints, and the scan, which is the truth."""
 
-from dingwatch.watch.filesystem import Kind, Mount, holding, kind_of, mounted_beneath, mounts
+from dingwatch.watch.filesystem import Kind, Mount, holding, is_steady, kind_of, mounted_beneath, mounts
 from dingwatch.watch.observer import Hint, Observer, Overflow
 from dingwatch.watch.scan import Directory, Entry, walk
 
@@ -13,6 +13,7 @@ __all__ = [
     "Observer",
     "Overflow",
     "holding",
+    "is_steady",
     "kind_of",
     "mounted_beneath",
     "mounts",

@@ -42,6 +42,9 @@ NETWORK: Final = frozenset(
     }
 )
 
+_NUMBERED_AT_WILL: Final = frozenset({"fuseblk", "vfat", "msdos", "exfat"})
+"""Local file systems without inodes of their own: the driver numbers a file when it is looked up."""
+
 
 @dataclass(frozen=True, slots=True)
 class Kind:
@@ -49,6 +52,11 @@ class Kind:
 
     name: str
     network: bool
+
+    @property
+    def steady(self) -> bool:
+        """Whether a file keeps its inode's number, and its ctime until somebody changes it."""
+        return not self.network and self.name not in _NUMBERED_AT_WILL
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +96,12 @@ def holding(path: bytes, table: tuple[Mount, ...]) -> Mount:
         if is_beneath(path, mount.point) and len(mount.point) >= len(best.point):
             best = mount
     return best
+
+
+def is_steady(path: bytes, table: tuple[Mount, ...] | None = None) -> bool:
+    """Return whether inodes and ctimes prove anything of every file beneath a path."""
+    table = mounts() if table is None else table
+    return all(mount.kind.steady for mount in (holding(path, table), *mounted_beneath(path, table)))
 
 
 def mounted_beneath(path: bytes, table: tuple[Mount, ...]) -> frozenset[Mount]:

@@ -267,8 +267,9 @@ class Disk:
 
     # --- What stands for `dingwatch.files` and `dingwatch.watch` ----------------------------------
 
-    def open_root(self, path: bytes) -> Root:
+    def open_root(self, path: bytes, *, steady: bool) -> Root:
         """Open a root, as files.open_root."""
+        assert steady
         tree = self.trees[path]
         if not tree.up:
             raise _down("ENOENT")

@@ -6,6 +6,7 @@ import tracemalloc
 import zipfile
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -64,6 +65,30 @@ def test_absence_is_not_believed_when_the_root_is_gone(root: Root) -> None:
     os.rename(root.path, root.path + b".away")
     os.mkdir(root.path)
     assert isinstance(failure_of(root, b"a.txt"), FolderDown)
+
+
+def test_a_root_that_was_only_numbered_anew_is_the_same(root: Root) -> None:
+    """Where inodes prove nothing, the name by which the kernel holds it tells it from one in its place."""
+    numbered = replace(root, identity=(root.identity[0], root.identity[1] + 10**6), steady=False)
+    numbered.verify()
+    with pytest.raises(Failure):
+        replace(numbered, steady=True).verify()
+    os.rename(root.path, root.path + b".away")
+    os.mkdir(root.path)
+    with pytest.raises(Failure):
+        numbered.verify()
+
+
+def test_a_file_whose_ctime_moves_is_read_where_that_proves_nothing(root: Root) -> None:
+    """Elsewhere it has changed; its size and mtime must be those that settled in either case."""
+    path = put(root, "a.txt")
+    seen = files.observe(root, path)
+    moved, odd = replace(seen, ctime_ns=seen.ctime_ns - 1, inode=1), replace(root, steady=False)
+    assert files.digest(odd, path, moved) == SHA_OF_HELLO
+    for where, expected in ((root, moved), (odd, replace(moved, mtime_ns=1)), (odd, replace(moved, size=4))):
+        with pytest.raises(Failure) as caught:
+            files.digest(where, path, expected)
+        assert caught.value.verdict == files.changed().verdict
 
 
 def test_links_are_never_followed(root: Root, tmp_path: Path) -> None:

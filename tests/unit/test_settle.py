@@ -94,6 +94,15 @@ def test_any_field_of_the_fingerprint_counts() -> None:
     assert not is_settled(seen(10.0), replace(FULL, ctime_ns=2), asked=12.0)
 
 
+def test_where_inodes_and_ctimes_prove_nothing_size_and_mtime_decide() -> None:
+    """A FUSE server that numbers its files at every look does not keep a file from settling."""
+    renumbered = replace(FULL, inode=8, ctime_ns=2, device=3)
+    assert is_settled(seen(10.0), renumbered, asked=12.0, steady=False)
+    assert due(look(seen(10.0), renumbered, asked=11.0, now=11.0, steady=False)) == 12.0
+    assert not is_settled(seen(10.0), replace(renumbered, mtime_ns=2), asked=12.0, steady=False)
+    assert not is_settled(seen(10.0), replace(renumbered, size=6), asked=12.0, steady=False)
+
+
 def test_an_empty_file_waits_ten_minutes() -> None:
     """A file of no size is most likely about to be filled."""
     empty = replace(FULL, size=0)

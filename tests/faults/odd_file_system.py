@@ -1,0 +1,115 @@
+"""A FUSE file system over a directory, odd in one way: `odd_file_system.py BACKING MOUNT_POINT ODDITY`.
+
+ODDITY is one of
+    renumbered       every look finds another inode number, as after a forget of sshfs, davfs or rclone
+    numbered_root    the root alone gets another inode number, every second
+    read_moves_ctime reading moves the ctime, as where a virus scanner notes what it has read
+    any_case         names are found in any case and listed as they were written, as on CIFS and exFAT
+"""
+
+from __future__ import annotations
+
+import errno
+import itertools
+import os
+import sys
+import time
+from typing import Any
+
+from fuse import FUSE, FuseOSError, Operations  # type: ignore[import-untyped]
+
+KEPT = ("st_mode", "st_nlink", "st_size", "st_uid", "st_gid", "st_ino", "st_atime", "st_mtime", "st_ctime")
+
+
+class OddFileSystem(Operations):  # type: ignore[misc]
+    """Passes everything on to the directory below, but for its oddity."""
+
+    def __init__(self, backing: str, oddity: str) -> None:
+        self.backing = backing
+        self.oddity = oddity
+        self.numbers = itertools.count(1000)
+        self.read_at: dict[str, float] = {}
+
+    def __call__(self, operation: str, *arguments: Any) -> Any:  # noqa: ANN401
+        """Carry out an operation; an OSError becomes its answer."""
+        try:
+            return super().__call__(operation, *arguments)
+        except FuseOSError:
+            raise
+        except OSError as error:
+            raise FuseOSError(error.errno or errno.EIO) from None
+
+    def below(self, path: str) -> str:
+        """Return where a path lies in the directory below."""
+        found = self.backing
+        for name in path.split("/"):
+            there = os.listdir(found) if self.oddity == "any_case" and os.path.isdir(found) else []
+            same = [one for one in there if one.lower() == name.lower()]
+            found = os.path.join(found, name if name in there or not same else same[0])
+        return found
+
+    def getattr(self, path: str, fh: int | None = None) -> dict[str, Any]:
+        """Look at a file, in the odd way."""
+        del fh
+        status = os.lstat(self.below(path))
+        answer = {key: getattr(status, key) for key in KEPT}
+        if self.oddity == "renumbered":
+            answer["st_ino"] = next(self.numbers)
+        if self.oddity == "numbered_root" and path == "/":
+            answer["st_ino"] = 5000 + int(time.time())
+        if self.oddity == "read_moves_ctime":
+            answer["st_ctime"] = self.read_at.get(path, answer["st_ctime"])
+        return answer
+
+    def readdir(self, path: str, fh: int) -> list[str]:
+        """List a directory."""
+        del fh
+        return [".", "..", *os.listdir(self.below(path))]
+
+    def open(self, path: str, flags: int) -> int:
+        """Open a file."""
+        return os.open(self.below(path), flags)
+
+    def create(self, path: str, mode: int, fi: object = None) -> int:
+        """Make a file."""
+        del fi
+        return os.open(self.below(path), os.O_RDWR | os.O_CREAT, mode)
+
+    def read(self, path: str, size: int, offset: int, fh: int) -> bytes:
+        """Read."""
+        self.read_at[path] = time.time()
+        return os.pread(fh, size, offset)
+
+    def write(self, path: str, data: bytes, offset: int, fh: int) -> int:
+        """Write."""
+        del path
+        return os.pwrite(fh, data, offset)
+
+    def release(self, path: str, fh: int) -> None:
+        """Close a file."""
+        del path
+        os.close(fh)
+
+    def rename(self, old: str, new: str) -> None:
+        """Give a file another name, in the spelling that was asked for."""
+        os.rename(self.below(old), os.path.join(self.below(os.path.dirname(new)), os.path.basename(new)))
+
+    def mkdir(self, path: str, mode: int) -> None:
+        """Make a directory."""
+        os.mkdir(self.below(path), mode)
+
+    def unlink(self, path: str) -> None:
+        """Remove a file."""
+        os.unlink(self.below(path))
+
+
+def main(backing: str, mount_point: str, oddity: str) -> None:
+    """Serve until it is unmounted."""
+    uncached = {"attr_timeout": 0, "entry_timeout": 0, "negative_timeout": 0}
+    FUSE(
+        OddFileSystem(backing, oddity), mount_point, foreground=True, nothreads=True, use_ino=True, **uncached
+    )
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
