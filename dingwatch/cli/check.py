@@ -19,12 +19,13 @@ from dingwatch.cli.context import Session, command, option
 from dingwatch.cli.online import address_of, describe_failure, open_client
 from dingwatch.config import ConfigError, DingTalk, Folder
 from dingwatch.dingtalk import BILLED, Client, Host, proxy_of
+from dingwatch.host import lock_holder
 from dingwatch.ledger import LedgerError, Store, calls, report
 from dingwatch.model import Failure, Scope, Verdict
 from dingwatch.recipients import billed_calls, recipient_kind
-from dingwatch.service import ledger_url, open_ledger
+from dingwatch.service import LOCK_FILE, ledger_url, open_ledger
 from dingwatch.texts import Checks, Cli
-from dingwatch.watch import kind_of, walk
+from dingwatch.watch import kind_of, lock_holder_of, walk
 
 LISTING_SECONDS: Final = 30.0
 """How long the listing of one directory may take; a million names take some seconds."""
@@ -100,6 +101,7 @@ def _check(session: Session, *, offline: bool) -> Iterator[Finding]:
             continue
         trees.append((folder, tree))
         yield from _describe_folder(session, folder, tree, looked=folder.name in earlier.looked_at)
+        yield from _check_lock(session, folder)
     yield _check_watches(session, sum(tree.directories for folder, tree in trees if not _polls(folder)))
     calls = sum(
         _calls(folder, tree)
@@ -210,6 +212,31 @@ def _describe_folder(session: Session, folder: Folder, tree: Tree, *, looked: bo
     else:
         count, needed = tree.files * len(folder.recipients), _calls(folder, tree)
         yield Finding(Mark.OK, session.render(Checks.BACKLOG, name=name, count=count, calls=needed))
+
+
+def _check_lock(session: Session, folder: Folder) -> Iterator[Finding]:
+    """Yield who else watches a folder, if somebody does."""
+    if folder.shared is not None:
+        yield Finding(Mark.WARN, session.render(Checks.SHARED_LATER, name=folder.name))
+    elif folder.exclusive and not kind_of(folder.root).network:
+        with closing(files.in_time(partial(files.open_root, folder.root))) as root:
+            holder = lock_holder_of(root)
+        # Seen from outside of its container, the service of this config has no pid in either place.
+        if holder not in {None, lock_holder(session.config.state_dir / LOCK_FILE)}:
+            named = _describe_process(session, holder or 0)
+            text = session.render(Checks.IN_USE, name=folder.name, path=folder.path, holder=named)
+            yield Finding(Mark.FAIL, text)
+
+
+def _describe_process(session: Session, pid: int) -> str:
+    """Return a process's number and the name of its program; 0 stands for one that cannot be seen."""
+    if not pid:
+        return session.render(Checks.PROCESS_UNSEEN)
+    try:
+        program = Path(f"/proc/{pid}/comm").read_text().strip()
+    except OSError:  # it has just ended
+        program = "?"
+    return session.render(Checks.PROCESS, pid=pid, program=program)
 
 
 def _check_quota(session: Session, needed: int, used: int) -> Finding:

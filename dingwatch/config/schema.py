@@ -95,6 +95,8 @@ class FolderShape(_Shape):
     watch: Literal["auto", "inotify", "poll"] = "auto"
     poll_interval: Annotated[float, BeforeValidator(Span("10ms", "1h"))] = 5.0
     rescan: Annotated[float, BeforeValidator(Span("100ms", "7d"))] = 600.0
+    exclusive: bool = True
+    shared: Word | None = None
 
 
 def _refuse_default(_: object) -> None:

@@ -114,6 +114,8 @@ class Folder:
     send_as: Literal["file", "image", "notice"] = "file"
     notice_location: str | None = None
     message: str | None = None
+    exclusive: bool = True
+    shared: str | None = None
 
     @property
     def recipients(self) -> tuple[str, ...]:

@@ -49,7 +49,17 @@ from dingwatch.model import (
     WatchKind,
 )
 from dingwatch.novelty import Known
-from dingwatch.watch import Directory, Mount, Observer, holding, is_steady, mounted_beneath, mounts, walk
+from dingwatch.watch import (
+    Directory,
+    Mount,
+    Observer,
+    RootLocks,
+    holding,
+    is_steady,
+    mounted_beneath,
+    mounts,
+    walk,
+)
 
 BATCH: Final = 1000
 """Paths that a scan hands over at a time."""
@@ -74,6 +84,7 @@ class Executor:
     folders: Mapping[int, FolderSettings]
     emit: Callable[[Input], None]
     watched: dict[int, _Watched] = field(default_factory=dict)
+    locks: RootLocks = field(default_factory=RootLocks)
 
     def __call__(self, job: Job) -> Input:
         """Carry out one job; a failure comes back as a value."""
@@ -90,7 +101,8 @@ class Executor:
             return LedgerFailed(job, error)
 
     def close(self) -> None:
-        """Close all roots."""
+        """Close all roots, and give up their locks."""
+        self.locks.close()
         while self.watched:
             self.watched.popitem()[1].root.close()
 
@@ -105,7 +117,11 @@ class Executor:
     def _watch(self, job: Arm | Check | Scan) -> Input:
         match job:
             case Arm():
-                return self._arm(job)
+                try:
+                    return self._arm(job)
+                except Failure:
+                    self.locks.release(job.folder)  # a root that is gone is nobody's
+                    raise
             case Check():
                 return self._check(job)
             case Scan():
@@ -144,6 +160,8 @@ class Executor:
         now = Home(above.point, str(root.identity[0]))
         if job.home is not None and job.home.lost(now):
             raise Failure(FolderDown(Cause("not_mounted", "", "NOT_MOUNTED"), Scope.FOLDER))
+        if settings.exclusive and not above.kind.network:
+            self.locks.take(job.folder, root)
         network = any(mount.kind.network for mount in (above, *within))
         polls = job.poll or settings.watch == "poll" or (settings.watch == "auto" and network)
         refused = None if polls else self._arm_observer(settings)

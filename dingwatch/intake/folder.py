@@ -56,6 +56,8 @@ class FolderSettings:
     poll_interval: float = 5.0
     rescan: float = 600.0
     hold_over: int | None = None
+    exclusive: bool = True
+    """Whether no other install may watch the same root."""
 
 
 def _scan_under_other_rules(settings: FolderSettings, mark: FolderMark) -> LastScan | None:

@@ -98,6 +98,7 @@ def bind_folders(store: Store, config: Config) -> Folders:
             poll_interval=folder.poll_interval,
             rescan=folder.rescan,
             hold_over=folder.hold_over,
+            exclusive=folder.exclusive and folder.shared is None,
         )
         for folder, mark in zip(config.folders, marks, strict=True)
     )

@@ -89,6 +89,7 @@ class IntakeSide:
         for pool in self._pools.values():
             pool.shutdown(wait=False, cancel_futures=True)
         self._observer.stop()
+        self._execute.locks.close()  # the next service may start at once
 
 
 def _kind(job: intake.Job) -> tuple[str, int]:

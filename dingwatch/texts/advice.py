@@ -30,6 +30,16 @@ class Advice(Text):
         "请检查文件夹的路径、权限和挂载；恢复后自动继续。",
         "Check the folder's path, permissions and mount; watching resumes automatically.",
     )
+    FOLDER_IN_USE = (
+        (
+            "另一个 dingwatch 正在监视这个文件夹，它停止后自动接管；执行 dingwatch check 可以看到是哪个进程。"
+            "如果确实要多个同时监视，请设置 exclusive: false。"
+        ),
+        (
+            "Another dingwatch watches this folder; this one takes over once it stops. dingwatch check names"
+            " the process. If both are meant to watch it, set exclusive: false."
+        ),
+    )
     TOO_DEEP = (
         "目录层数太多，inotify 无法监视，改为轮询。",
         "Its directories are nested too deep for inotify; the folder is polled instead.",

@@ -31,6 +31,25 @@ class Checks(Text):
         "{name}：{path} 无法监视（{reason}）。{advice}",
         "{name}: {path} cannot be watched ({reason}). {advice}",
     )
+    IN_USE = (
+        (
+            "{name}：{path} 正由另一个 dingwatch 监视（{holder}），服务会等它停止后接管；"
+            "请停止它，或设置 exclusive: false"
+        ),
+        (
+            "{name}: {path} is watched by another dingwatch ({holder}), and the service would wait for it;"
+            " stop that one, or set exclusive: false"
+        ),
+    )
+    PROCESS = ("进程 {pid}：{program}", "process {pid}, {program}")
+    PROCESS_UNSEEN = (
+        "这里看不到它的进程，可能在另一个容器里",
+        "its process cannot be seen from here; it may be in another container",
+    )
+    SHARED_LATER = (
+        "{name}：尚不支持 shared（not yet）",
+        "{name}: not yet: shared",
+    )
     EVENTS = ("inotify 事件", "inotify events")
     POLLED = ("轮询", "polled")
     BLIND = (

@@ -132,3 +132,11 @@ class Keys(Text):
     )
     FOLDERS_POLL_INTERVAL = ("轮询间隔", "interval between polls")
     FOLDERS_RESCAN = ("全面扫描的间隔", "interval between full scans")
+    FOLDERS_EXCLUSIVE = (
+        "同一文件夹只允许一个 dingwatch 监视；false 允许多个",
+        "only one dingwatch may watch this folder; false allows others",
+    )
+    FOLDERS_SHARED = (
+        "多台主机共用的共享文件夹的名称；尚不支持（not yet）",
+        "the name of a share that several hosts work on; not yet",
+    )

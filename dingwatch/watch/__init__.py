@@ -2,6 +2,7 @@
 
 from dingwatch.watch.filesystem import Kind, Mount, holding, is_steady, kind_of, mounted_beneath, mounts
 from dingwatch.watch.observer import Hint, Observer, Overflow
+from dingwatch.watch.root_lock import RootLocks, lock_holder_of
 from dingwatch.watch.scan import Directory, Entry, walk
 
 __all__ = [
@@ -12,9 +13,11 @@ __all__ = [
     "Mount",
     "Observer",
     "Overflow",
+    "RootLocks",
     "holding",
     "is_steady",
     "kind_of",
+    "lock_holder_of",
     "mounted_beneath",
     "mounts",
     "walk",

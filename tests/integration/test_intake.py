@@ -31,7 +31,7 @@ from dingwatch.model import Cause, Home, Misconfigured, NotReached, Now, WatchKi
 from dingwatch.payload import PayloadPolicy
 from dingwatch.settle import EMPTY_WAIT
 from dingwatch.texts import Log
-from dingwatch.watch import Hint, Observer, Overflow
+from dingwatch.watch import Hint, Observer, Overflow, RootLocks
 from tests.support import Heard
 
 
@@ -50,6 +50,7 @@ class Watcher:
         self.heard = Heard()
         self.changes = changes
         self.keep = 1e12
+        self.locks = RootLocks()
         self.store = Store.open(sqlite_url(path / "ledger.db"))
         self.begin()
 
@@ -78,7 +79,10 @@ class Watcher:
             outage=Outage(self.heard),
             keep=self.keep,
         )
-        self.execute = Executor(self.store, Observer(lambda _: None), {mark.id: settings}, self.inputs.append)
+        observer = Observer(lambda _: None)
+        self.execute = Executor(
+            self.store, observer, {mark.id: settings}, self.inputs.append, locks=self.locks
+        )
         self.jobs: list[Job] = []
 
     def go(self, seconds: float = 0.0) -> None:

@@ -366,6 +366,7 @@ class Life:
                 poll_interval=60.0,
                 rescan=1e7 if self.shape.strict else 300.0,
                 hold_over=self.shape.hold_over,
+                exclusive=False,  # the disk of a life is not a real one
             )
             for mark, one in zip(marks, mapped, strict=True)
         ]

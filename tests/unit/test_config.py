@@ -97,7 +97,7 @@ def test_defaults(write: Writer) -> None:
     assert only.root == os.fsencode(os.path.realpath(write.here / "in"))
     assert dataclasses.astuple(only)[3:] == (
         *(("cidA==",), True, (), (), 2.0, "skip", "send", "zip", "drive", 1000, "auto", 5.0, 600.0),
-        *((), (), None, "file", None, None),
+        *((), (), None, "file", None, None, True, None),
     )
 
 
