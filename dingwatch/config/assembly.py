@@ -59,21 +59,21 @@ def load(
             (a systemd credential is only there for the service): `client_secret` is empty then.
     """
     try:
-        raw, mode = _read(path)
+        raw, exposure = _read(path)
         document = parse(raw)
     except UnusableError as error:
         found = render_problems([error.finding], {}, language or environment_language(environ), ())
     else:
-        surroundings = LoadContext(path, mode, environ, language, secret_needed)
+        surroundings = LoadContext(path, exposure, environ, language, secret_needed)
         return assemble(document, surroundings)
     raise ConfigError(found)  # outside of the handler: its context could quote a secret
 
 
-def _read(path: Path) -> tuple[bytes, int]:
-    """Return the file's beginning (one byte more than it may have) and its mode."""
+def _read(path: Path) -> tuple[bytes, str | None]:
+    """Return the file's beginning (one byte more than it may have), and the command that hides it."""
     try:
         with path.open("rb") as file:
-            return file.read(LARGEST + 1), os.fstat(file.fileno()).st_mode
+            return file.read(LARGEST + 1), secret.exposure(path, file.fileno())
     except OSError as error:
         finding = Finding((), Problems.UNREADABLE, {"path": path, "reason": error.strerror})
     raise UnusableError(finding)
@@ -85,10 +85,11 @@ _SHORTEST_SCRUBBED: Final = 4
 
 @dataclass(frozen=True, slots=True)
 class LoadContext:
-    """The inputs besides the document: the file's path and mode, the environment, and the caller."""
+    """The inputs besides the document: the file's path and exposure, the environment, and the caller."""
 
     path: Path
-    mode: int
+    exposure: str | None
+    """The command that hides the file from other users; None if it need not be run."""
     environ: Mapping[str, str]
     language: Language | None
     secret_needed: bool
@@ -150,7 +151,8 @@ def _possible_secrets(tree: Mapping[str, Any], environ: Mapping[str, str]) -> It
         if isinstance(folder, dict)
         for key in (*ADDRESS_KEYS, "webhook_secret")
     ]
-    for text in (written, environ.get(secret.ENVIRONMENT), *addresses):
+    variable = environ.get(secret.ENVIRONMENT, "")
+    for text in (written, variable, secret.clean(variable), *addresses):
         if isinstance(text, str) and len(text) >= _SHORTEST_SCRUBBED:
             yield text
 
@@ -246,7 +248,7 @@ def _secret(document: Document, shape: DingTalkShape, context: LoadContext, find
     sources = _sources(document, shape, context.environ)
     guarded = not (is_loopback(shape.api_url) and is_loopback(shape.oapi_url))
     for key_path in _secret_keys(document, sources) if guarded else ():
-        findings += secret.check_mode(context.path, context.mode, key_path)
+        findings += secret.report_exposure(context.path, context.exposure, key_path)
     if context.secret_needed or len(sources.names) > 1:
         found, wrong = secret.read(sources, guarded=guarded)
         findings += wrong

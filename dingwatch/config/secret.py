@@ -60,30 +60,71 @@ def read(sources: Sources, *, guarded: bool) -> tuple[str, list[Finding]]:
     if sources.file is not None:
         # The schema has reported an empty path already.
         return _content(Path(sources.file), _FILE_KEY, guarded=guarded) if sources.file else ("", [])
-    found = sources.written if sources.written is not None else sources.environment
-    return found or "", [] if found is not None else [Finding(KEY, Problems.SECRET_NONE)]
+    if sources.written is not None:
+        return clean(sources.written), []
+    if sources.environment is None:
+        return "", [Finding(KEY, Problems.SECRET_NONE)]
+    text = clean(sources.environment)
+    return (text, []) if _is_secret(text) else ("", [Finding(KEY, Problems.SECRET_ODD_VARIABLE)])
 
 
-def check_mode(path: Path, mode: int, key_path: KeyPath) -> list[Finding]:
-    """Find a file with a secret that others can read or write."""
-    if not mode & _OTHERS:
-        return []
+def clean(text: str) -> str:
+    """Return a secret without what it is wrapped in on its way.
+
+    `docker run --env-file` keeps the quotes of `SECRET="…"`; editors on Windows begin a file with a byte
+    order mark and end its line with CRLF. No secret of DingTalk's holds a quote or a blank.
+    """
+    text = text.strip().removeprefix("\ufeff").strip()
+    if len(text) > 1 and text[0] == text[-1] and text[0] in "'\"":
+        text = text[1:-1].strip()
+    return text
+
+
+def _is_secret(text: str) -> bool:
+    return bool(text) and text.isascii() and text.isprintable() and " " not in text
+
+
+def exposure(path: Path, descriptor: int) -> str | None:
+    """Return the command that hides a file which other users can read or write; None if it need not be run.
+
+    Docker and Kubernetes mount secrets read-only and readable by all: nobody can change that, and in the
+    container there is nobody else.
+    """
+    status = os.fstat(descriptor)
+    if not status.st_mode & _OTHERS or os.fstatvfs(descriptor).f_flag & os.ST_RDONLY:
+        return None
+    if _is_beneath_secrets(path) and not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        return None
     command = f"chmod 600 {shlex.quote(str(path))}"
+    if os.geteuid() not in {0, status.st_uid}:  # mode 600 would shut out the service itself
+        command = f"chown {os.geteuid()} {shlex.quote(str(path))} && {command}"
+    return command
+
+
+def _is_beneath_secrets(path: Path) -> bool:
+    return os.path.realpath(path).startswith(("/run/secrets/", "/var/run/secrets/"))
+
+
+def report_exposure(path: Path, command: str | None, key_path: KeyPath) -> list[Finding]:
+    """Return the finding on a file with a secret that `command` hides."""
+    if command is None:
+        return []
     return [Finding(key_path, Problems.SECRET_OPEN, {"path": path, "command": command})]
 
 
 def _content(path: Path, key_path: KeyPath, *, guarded: bool) -> tuple[str, list[Finding]]:
     try:
         with path.open("rb") as file:
-            mode = os.fstat(file.fileno()).st_mode
+            command = exposure(path, file.fileno())
             content = file.read(_LARGEST + 1)
-        text = content.decode("utf-8").strip()
+        # PowerShell's `>` writes UTF-16.
+        text = clean(content.decode("utf-16" if content[:2] in {b"\xff\xfe", b"\xfe\xff"} else "utf-8"))
     except OSError as error:
         return "", [Finding(key_path, Problems.SECRET_UNREADABLE, {"path": path, "reason": error.strerror})]
     except ValueError:
         return "", [Finding(key_path, Problems.SECRET_STRANGE, {"path": path})]
-    if guarded and (exposed := check_mode(path, mode, key_path)):
-        return "", exposed
-    if not text or not text.isprintable() or len(content) > _LARGEST:
+    if guarded and command is not None:
+        return "", report_exposure(path, command, key_path)
+    if not _is_secret(text) or len(content) > _LARGEST:
         return "", [Finding(key_path, Problems.SECRET_STRANGE, {"path": path})]
     return text, []

@@ -353,6 +353,13 @@ class Problems(Text):
         "密钥文件 {path} 必须只有一行密钥（UTF-8，不超过 4 KiB）。",
         "The secret file {path} must contain the secret on one line and nothing else (UTF-8, at most 4 KiB).",
     )
+    SECRET_ODD_VARIABLE = (
+        "环境变量 DINGWATCH_CLIENT_SECRET 里不只是密钥，或含有空格、换行、非 ASCII 字符。请只写密钥。",
+        (
+            "The environment variable DINGWATCH_CLIENT_SECRET holds more than the secret, or blanks, line"
+            " breaks or non-ASCII characters. Set it to the secret alone."
+        ),
+    )
     SECRET_OPEN = (
         "{path} 中有密钥，但其他用户可以读写它。请执行：{command}",
         "{path} contains a secret, but other users can access it. Run: {command}",

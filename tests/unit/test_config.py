@@ -2,9 +2,11 @@ import dataclasses
 import os
 import re
 import shutil
+import subprocess
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -532,6 +534,76 @@ def test_secret_open_to_others(write: Writer) -> None:
     assert f"chmod 600 {write.here / 'secret'}" in problem.text
     (problem,) = problems(write(GOOD, 0o604))
     assert f"chmod 600 {write.path}" in problem.text
+
+
+@pytest.mark.parametrize("wrapped", ["{}\n", " {} \r\n", "'{}'", '"{}"\n', "\ufeff{}\r\n", '\ufeff"{}"'])
+def test_a_secret_is_taken_out_of_its_wrapping(write: Writer, wrapped: str) -> None:
+    """Line ends, a byte order mark and an env file's quotes are no part of the secret."""
+    text = wrapped.format(SECRET)
+    assert values(write(WITHOUT), {"DINGWATCH_CLIENT_SECRET": text}).dingtalk.client_secret == SECRET
+    for encoding in ("utf-8", "utf-16"):
+        secret_file(write, text.encode(encoding))
+        assert values(write(BESIDE)).dingtalk.client_secret == SECRET
+
+
+@pytest.mark.parametrize("odd", ["a b", "a\nb", "密钥", "''", f"{SECRET}\u200b"])
+def test_a_variable_with_more_than_a_secret_is_a_problem(write: Writer, odd: str) -> None:
+    """What can be no secret is told before DingTalk refuses it, and not repeated."""
+    (problem,) = problems(write(WITHOUT), {"DINGWATCH_CLIENT_SECRET": odd})
+    assert (problem.key, problem.text) == ("dingtalk.client_secret", Problems.SECRET_ODD_VARIABLE.en)
+
+
+@pytest.fixture
+def read_only(tmp_path: Path) -> Iterator[Path]:
+    """A directory that is mounted read-only over a writable one, as containers get their secrets."""
+    (tmp_path / "mounted").mkdir()
+    path = tmp_path / "mounted"
+    mounted = subprocess.run(
+        ["/usr/bin/env", "mount", "--bind", path, path], check=False, capture_output=True
+    )
+    if os.geteuid() != 0 or mounted.returncode:
+        pytest.skip("only root may mount")
+    try:
+        yield path
+    finally:
+        subprocess.run(["/usr/bin/env", "umount", path], check=True)
+
+
+def test_a_secret_on_a_read_only_mount_may_be_readable_by_all(write: Writer, read_only: Path) -> None:
+    """Docker and Kubernetes mount secrets with mode 0444, which nobody can change."""
+    (read_only / "secret").write_text(SECRET)
+    (read_only / "secret").chmod(0o444)
+    (read_only / "config.yaml").write_bytes(write(GOOD).read_bytes())
+    beside = write(BESIDE.replace("HERE/secret", "HERE/mounted/secret"))
+    assert [problem.key for problem in problems(beside)] == ["dingtalk.client_secret_file"]
+    assert [problem.key for problem in problems(read_only / "config.yaml")] == ["dingtalk.client_secret"]
+    subprocess.run(["/usr/bin/env", "mount", "-o", "remount,ro,bind", read_only], check=True)
+    for path in (beside, read_only / "config.yaml"):
+        assert values(path).dingtalk.client_secret == SECRET
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may write to /run")
+def test_a_secret_beneath_run_secrets_may_be_readable_by_all(write: Writer) -> None:
+    """Docker puts its secrets there; one that others may write is not accepted there either."""
+    Path("/run/secrets").mkdir(exist_ok=True)
+    with TemporaryDirectory(dir="/run/secrets") as directory:
+        path = Path(directory, "secret")
+        path.write_text(SECRET)
+        path.chmod(0o444)
+        config = write(BESIDE.replace("HERE/secret", str(path)))
+        assert values(config).dingtalk.client_secret == SECRET
+        path.chmod(0o666)
+        assert "chmod 600" in problems(config)[0].text
+
+
+def test_the_advice_leaves_the_file_readable_for_its_reader(
+    write: Writer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file of root's that its group may read has to change its owner too, or the service is shut out."""
+    secret_file(write, SECRET.encode(), 0o640)
+    monkeypatch.setattr(os, "geteuid", lambda: 4711)
+    (problem,) = problems(write(BESIDE))
+    assert f"chown 4711 {write.here}/secret && chmod 600 {write.here}/secret" in problem.text
 
 
 def test_secret_of_the_sandbox(write: Writer) -> None:
