@@ -75,6 +75,12 @@ class Pace:
         meant = free if 0.0 <= late <= CATCH_UP * self.limit.period else now
         return replace(self, slots=(*self.slots, now)[-self.limit.count :], meant=meant)
 
+    def set_back(self, now: float) -> Pace:
+        """Return the pace after the clock was set back: slots in the future were taken by another clock."""
+        slots = tuple(slot for slot in self.slots if slot <= now)
+        lesson = replace(self.lesson, refused_at=min(self.lesson.refused_at, now))
+        return replace(self, slots=slots, meant=min(self.meant, now), lesson=lesson)
+
     def _window(self, now: float) -> float:
         return self.lesson.at(now, self.limit) * self.limit.period + RESERVE
 

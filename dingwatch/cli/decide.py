@@ -8,7 +8,7 @@ from collections.abc import Callable
 import click
 
 from dingwatch.cli.context import Session, command, option
-from dingwatch.ledger import Store, commands, folders, pauses
+from dingwatch.ledger import Store, clock, commands, folders, pauses
 from dingwatch.ledger.commands import NotApplicableError
 from dingwatch.model import Pause
 from dingwatch.texts import Cli
@@ -64,13 +64,17 @@ def resolve(session: Session, *, delivery: int, sent: bool, resend: bool) -> int
 def resume(session: Session) -> int:
     """Probe everything that is paused at once, and print what that is."""
     paused: list[Pause] = []
+    waiting = 0
     if session.ledger_exists:
         with session.store() as store, store.writing() as connection:
             paused = pauses.resume_pauses(connection)
+            waiting = clock.free_waiting(connection, time.time())
     text = Cli.RESUMED if session.poke() else Cli.RESUMED_LATER
     for pause in paused:
         cause = session.reason(pause.cause)
         click.echo(session.render(text, scope=pause.scope, key=pause.key, cause=cause))
-    if not paused:
+    if waiting:
+        click.echo(session.render(Cli.RESUMED_WAITING, count=waiting))
+    elif not paused:
         click.echo(session.render(Cli.NOT_PAUSED))
     return 0

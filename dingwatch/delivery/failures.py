@@ -136,7 +136,7 @@ def _pause_one(tick: TickContext, key: str, verdict: Verdict) -> None:
     if made is None or made.cause.code == "stopped":
         return
     tick.state.pauses.known[made.scope, made.key] = made
-    pauses.save_pauses(tick.state.store, tick.connection, [made])
+    pauses.save_pauses(tick.state.store, tick.connection, [made], tick.now)
     # A person resumed it to see whether its cause has gone, and shall read that it has not.
     resumed = made.fixed and before is not None and before.failures == 0
     if before is None or before.cause.code != made.cause.code or resumed:
@@ -332,8 +332,8 @@ def _fail_caption(tick: TickContext, job: SendCaption, verdict: Verdict) -> None
 
 def _caption_again(tick: TickContext, rows: Sequence[Delivery], verdict: Verdict) -> None:
     own = isinstance(verdict, Throttled) and verdict.scope is Scope.ROW
-    due = tick.now + (verdict.retry_after if isinstance(verdict, Throttled) and own else 0.0)
+    wait = verdict.retry_after if isinstance(verdict, Throttled) and own else 0.0
     refused = isinstance(verdict, TokenRejected)
-    clear_caption(tick.connection, [row.id for row in rows], due, refused=refused)
+    clear_caption(tick.connection, [row.id for row in rows], tick.now, wait, refused=refused)
     for row in rows:
         tick.state.captioned.pop(row.recipient, None)

@@ -86,6 +86,10 @@ class Pauses:
         """Take over what the ledger holds (a command may have changed it)."""
         self.known = {(pause.scope, pause.key): pause for pause in pauses}
 
+    def set_back(self, now: float) -> None:
+        """Forget token calls of the future, by whose time a pause would count as probed."""
+        self.proven = {host: at for host, at in self.proven.items() if at <= now}
+
     def blocks(self, target: Target, now: float, busy: Iterable[Target]) -> bool:
         """Return whether a job may not begin now."""
         if not self.known:
@@ -139,6 +143,10 @@ class RateLimits:
     def copy(self) -> RateLimits:
         """Return a copy for a tick to change."""
         return RateLimits(self.per_api, self.per_conversation, dict(self.rates))
+
+    def set_back(self, now: float) -> None:
+        """Forget the slots that were taken in the future, before the clock was set back."""
+        self.rates = {key: pace.set_back(now) for key, pace in self.rates.items()}
 
     def _limits(self, target: Target) -> Mapping[tuple[Scope, str], Limit]:
         limits = {}

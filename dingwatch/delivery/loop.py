@@ -17,7 +17,7 @@ from dingwatch.delivery.limits import RateLimits, Target, message_target
 from dingwatch.delivery.outcomes import enter
 from dingwatch.delivery.state import WHEN_WOKEN, LogLine, LoopState, Settings, TickContext
 from dingwatch.dingtalk import API_UPLOAD, BILLED, Host
-from dingwatch.ledger import calls, pauses, queues, transitions
+from dingwatch.ledger import calls, clock, pauses, queues, transitions
 from dingwatch.ledger.delivery import Delivery, last_captions, recent_captions, recent_claims, recover
 from dingwatch.ledger.store import RETRY_SECONDS, LedgerError, Outage, Store
 from dingwatch.ledger.transitions import Change
@@ -62,6 +62,7 @@ class DeliveryLoop:
         self._in_hand: list[Job] = []
         self._unwritten: list[Outcome] = []
         self._must_reload = True
+        self._latest = LONG_AGO
 
     # --- Beginning and end ---------------------------------------------------------------------
 
@@ -141,7 +142,9 @@ class DeliveryLoop:
 
         def decide(connection: Connection) -> tuple[TickContext, float]:
             tick = TickContext(connection, now, self._state.copy(), list(out))
-            if reload:
+            if now < self._latest:
+                self._set_back(tick)
+            elif reload:
                 tick.state.reload(connection)
             self._meter.write(tick, counted)
             enter(tick, outcomes)
@@ -164,9 +167,19 @@ class DeliveryLoop:
         again = min(again, self._meter.next_at())
         return Plan(tick.jobs, None if again == WHEN_WOKEN else again)
 
+    def _set_back(self, tick: TickContext) -> None:
+        """Cut what was written before the clock was set back, so that nothing waits for the old time."""
+        clock.cut_waits(tick.connection, tick.now)
+        tick.state.set_back(tick.now)
+        tick.state.reload(tick.connection)
+        self._meter.flush()
+        if (seconds := round(self._latest - tick.now)) > 0:
+            tick.log(Log.CLOCK_SET_BACK, seconds=seconds)
+
     def _take_over(self, tick: TickContext, counted: Counter[str]) -> None:
         """Take over what a tick decided, now that it is on disk."""
         self._state = tick.state
+        self._latest = tick.now
         self._in_hand = tick.in_hand
         self._unwritten = []
         self._meter.written(counted, tick.now)
@@ -187,10 +200,10 @@ def _recover_rates(state: LoopState, connection: Connection, now: float) -> None
         return
     taken = [
         (at, message_target(recipient) if after is State.SENDING else Target(API_UPLOAD))
-        for after, at, recipient in recent_claims(connection, now - longest)
+        for after, at, recipient in recent_claims(connection, now - longest, now)
     ]
     if state.settings.has_captions:
-        captions = recent_captions(connection, now - longest)
+        captions = recent_captions(connection, now - longest, now)
         taken += [(at, message_target(recipient)) for at, recipient in captions]
     for at, target in sorted(taken, key=lambda one: one[0]):
         state.rates.take(target, at)

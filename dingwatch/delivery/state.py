@@ -134,6 +134,12 @@ class LoopState:
             doubted_tokens=set(self.doubted_tokens),
         )
 
+    def set_back(self, now: float) -> None:
+        """Forget what was noted in the future: the clock was set back."""
+        self.pauses.set_back(now)
+        self.rates.set_back(now)
+        self.served_at = {api: at for api, at in self.served_at.items() if at <= now}
+
     def reload(self, connection: Connection) -> None:
         """Read again what others may have written: commands end pauses, intake learns refused extensions."""
         self.pauses.load(pauses.list_pauses(connection))

@@ -8,14 +8,14 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, bindparam, select, update
 
-from dingwatch.ledger import transitions
-from dingwatch.ledger.schema import HELD, deliveries, history, pauses, uploads, versions
+from dingwatch.ledger import clock, transitions
+from dingwatch.ledger.schema import deliveries, history, uploads, versions
 from dingwatch.ledger.store import Prepared, chunks
 from dingwatch.ledger.transitions import Change
 from dingwatch.ledger.versions import join
 from dingwatch.lifecycle import IN_HAND, Event, State
 from dingwatch.model import Cause, Fingerprint, Form, Route
-from dingwatch.policy import PERSON_LONGEST, Standing
+from dingwatch.policy import Standing
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +153,10 @@ _NOT_SENT: Final = Prepared(
     update(deliveries)
     .where(deliveries.c.id == bindparam("row"))
     .values(
-        caption_sent_at=None, due=bindparam("to_due"), failures=deliveries.c.failures + bindparam("refusals")
+        caption_sent_at=None,
+        due=bindparam("to_due"),
+        due_after=bindparam("after"),
+        failures=deliveries.c.failures + bindparam("refusals"),
     )
 )
 
@@ -163,9 +166,15 @@ def mark_caption_sent(connection: Connection, ids: Sequence[int], now: float) ->
     _SENT.many(connection, [{"row": i, "at": now} for i in ids])
 
 
-def clear_caption(connection: Connection, ids: Sequence[int], due: float, *, refused: bool) -> None:
-    """Take the mark back where a caption certainly was not sent; if `refused`, the rows failed once more."""
-    _NOT_SENT.many(connection, [{"row": i, "to_due": due, "refusals": int(refused)} for i in ids])
+def clear_caption(
+    connection: Connection, ids: Sequence[int], now: float, wait: float, *, refused: bool
+) -> None:
+    """Take the mark back where a caption certainly was not sent; if `refused`, the rows failed once more.
+
+    The rows are due in `wait` seconds.
+    """
+    values = {"to_due": now + wait, "after": wait, "refusals": int(refused)}
+    _NOT_SENT.many(connection, [{"row": i, **values} for i in ids])
 
 
 _LAST_CAPTIONS: Final = (
@@ -207,17 +216,10 @@ def recover(connection: Connection, now: float) -> list[Delivery]:
         for row in rows
     ]
     transitions.apply(connection, now, changes)
-    _bring_forward(connection, now)
+    clock.probe_future_pauses(connection, now)
+    clock.cut_waits(connection, now)
     connection.execute(update(uploads).where(uploads.c.state == "busy").values(state="none"))
     return rows
-
-
-def _bring_forward(connection: Connection, now: float) -> None:
-    """Make due what would wait longer than any wait lasts: it was written before the clock was set back."""
-    beyond = (deliveries.c.due > now + PERSON_LONGEST, deliveries.c.due < HELD)
-    connection.execute(update(deliveries).where(*beyond).values(due=now))
-    connection.execute(update(deliveries).where(deliveries.c.doubted_at > now).values(doubted_at=now))
-    connection.execute(update(pauses).where(pauses.c.since > now).values(until=0.0, failures=0))
 
 
 # The pace allows N calls in a sliding window, and must hold across a restart; so it is filled again with the
@@ -226,24 +228,25 @@ _RECENT_CLAIMS: Final = (
     select(history.c.after, history.c.at, deliveries.c.recipient)
     .join(deliveries, deliveries.c.id == history.c.delivery_id)
     .where(history.c.after.in_((State.UPLOADING, State.SENDING)), history.c.event == Event.CLAIM)
-    .where(history.c.at > bindparam("since"))
+    .where(history.c.at > bindparam("since"), history.c.at <= bindparam("now"))
     .order_by(history.c.at)
 )
 
 
-def recent_claims(connection: Connection, since: float) -> list[tuple[State, float, str]]:
+def recent_claims(connection: Connection, since: float, now: float) -> list[tuple[State, float, str]]:
     """Return (state, time, recipient) of all claims since then, oldest first; `uploading` or `sending`."""
     return [
         (State(after), at, recipient)
-        for after, at, recipient in connection.execute(_RECENT_CLAIMS, {"since": since})
+        for after, at, recipient in connection.execute(_RECENT_CLAIMS, {"since": since, "now": now})
     ]
 
 
 _RECENT_CAPTIONS: Final = select(deliveries.c.caption_sent_at, deliveries.c.recipient).where(
-    deliveries.c.caption_sent_at > bindparam("since")
+    deliveries.c.caption_sent_at > bindparam("since"), deliveries.c.caption_sent_at <= bindparam("now")
 )
 
 
-def recent_captions(connection: Connection, since: float) -> list[tuple[float, str]]:
+def recent_captions(connection: Connection, since: float, now: float) -> list[tuple[float, str]]:
     """Return (time, recipient) of all captions since then; this reads every delivery."""
-    return [(at, recipient) for at, recipient in connection.execute(_RECENT_CAPTIONS, {"since": since})]
+    found = connection.execute(_RECENT_CAPTIONS, {"since": since, "now": now})
+    return [(at, recipient) for at, recipient in found]

@@ -133,9 +133,11 @@ def hold_flood(connection: Connection, folder: int, since: float, most: int, now
     Return whether this begins a flood, that is, nothing was held before. What was noticed before the last
     `release` or `discard` does not count, or the same flood would be held again at once.
     """
-    released = connection.scalar(select(folders.c.released_at).where(folders.c.id == folder))
-    after = max(since, released or 0.0)
+    released = connection.scalar(select(folders.c.released_at).where(folders.c.id == folder)) or 0.0
+    # A time in the future was written before the clock was set back, and says nothing of the last hour.
+    after = max(since, released if released <= now else 0.0)
     recent = (deliveries.c.folder_id == folder) & (deliveries.c.noticed_at > after)
+    recent &= deliveries.c.noticed_at <= now
     # Counted up to the limit only: a folder may have a million rows of this hour.
     counted = select(deliveries.c.id).where(recent).limit(most + 1).subquery()
     if (connection.scalar(select(func.count()).select_from(counted)) or 0) <= most:
@@ -151,7 +153,9 @@ def release_flood(store: Store, folder: int, now: float) -> int:
     """Make everything due that is held in a folder; return how many deliveries that are."""
     with store.writing() as connection:
         _write_history(connection, _is_held(folder), "released", now)
-        changed = connection.execute(update(deliveries).where(_is_held(folder)).values(due=now))
+        changed = connection.execute(
+            update(deliveries).where(_is_held(folder)).values(due=now, due_after=0.0)
+        )
         connection.execute(update(folders).where(folders.c.id == folder).values(released_at=now))
         return changed.rowcount
 

@@ -26,13 +26,14 @@ def list_pauses(connection: Connection) -> list[Pause]:
     ]  # fmt: skip
 
 
-def save_pauses(store: Store, connection: Connection, made: Sequence[Pause]) -> None:
+def save_pauses(store: Store, connection: Connection, made: Sequence[Pause], now: float) -> None:
     """Begin pauses, or replace those of the same scope and key."""
     rows = [
         {
             "scope": one.scope,
             "key": one.key,
             "until": one.until,
+            "lasts": max(one.until - now, 0.0),
             "since": one.since,
             "failures": one.failures,
             "by_token": one.by_token,

@@ -33,7 +33,7 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 from dingwatch.lifecycle import State
 from dingwatch.model import Form, Route, Scope
 
-SCHEMA: Final = 4
+SCHEMA: Final = 5
 """The number of this schema; a ledger with a higher one was written by a newer dingwatch."""
 HELD: Final = 1e15
 """The due time (seconds since the epoch) of a delivery under a flood hold: it never comes by itself."""
@@ -138,6 +138,8 @@ deliveries = Table(
     Column("upload_key", String, nullable=False),
     # Not claimed before; `HELD` under a flood hold.
     Column("due", Double, nullable=False),
+    # How many seconds `due` lay ahead when it was written. If the clock is set back, it lies further ahead.
+    Column("due_after", Double, nullable=False, server_default=text("0")),
     Column("noticed_at", Double, nullable=False),
     # The order of the queue; what a person retries settles once more, and queues at the end.
     Column("settled_at", Double, nullable=False),
@@ -251,6 +253,8 @@ pauses = Table(
     Column("message", String, nullable=False),
     Column("advice", String, nullable=False),
     Column("request_id", String),
+    # How many seconds `until` lay ahead when it was written.
+    Column("lasts", Double, nullable=False, server_default=text("0")),
     # DingTalk has set the end, and neither a restart nor a `retry` changes the cause.
     Column("fixed", Boolean, nullable=False, server_default=text("false")),
     _one_of("scope", Scope),
@@ -310,6 +314,13 @@ MIGRATIONS: Final[Mapping[int, tuple[Executable, ...]]] = {
     3: (
         text("ALTER TABLE folders ADD COLUMN filter VARCHAR"),
         text("ALTER TABLE folders ADD COLUMN scanned_at DOUBLE PRECISION"),
+    ),
+    4: (
+        text("ALTER TABLE deliveries ADD COLUMN due_after DOUBLE PRECISION NOT NULL DEFAULT 0"),
+        text("ALTER TABLE pauses ADD COLUMN lasts DOUBLE PRECISION NOT NULL DEFAULT 0"),
+        # Nobody knows how long these were to last. No wait of a delivery was longer than six hours.
+        text("UPDATE deliveries SET due_after = 21600 WHERE state IN ('pending', 'uploaded')"),
+        text("UPDATE pauses SET lasts = until - since WHERE until > since"),
     ),
 }
 """The statements that lead from each schema to the next. Schema 1 existed in SQLite alone."""

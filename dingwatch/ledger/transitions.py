@@ -75,7 +75,7 @@ def apply(connection: Connection, now: float, changes: Sequence[Change]) -> list
             after = advance(before, change.event)
             applied.append(Applied(change, version, before, after))
             found[change.delivery] = (version, after)  # a second change of the same row builds on this one
-    _write(connection, applied)
+    _write(connection, now, applied)
     record(connection, now, applied)
     return applied
 
@@ -89,11 +89,13 @@ def _find_states(connection: Connection, ids: Sequence[int]) -> dict[int, tuple[
     }
 
 
-def _write(connection: Connection, applied: Sequence[Applied]) -> None:
+def _write(connection: Connection, now: float, applied: Sequence[Applied]) -> None:
     """Update the rows; rows that set the same columns share one statement."""
     alike: dict[tuple[str, ...], list[dict[str, Any]]] = defaultdict(list)
     for one in applied:
         columns = {**_cause_columns(one.change.cause), **one.change.columns}
+        if "due" in columns:
+            columns["due_after"] = max(columns["due"] - now, 0.0)
         names = tuple(name if value is not ONE_MORE else f"+{name}" for name, value in columns.items())
         values = {f"to_{name}": value for name, value in columns.items() if value is not ONE_MORE}
         alike[names].append({"row": one.change.delivery, "to_state": one.after, **values})

@@ -22,6 +22,8 @@ from dingwatch.service.folders import Folders
 from dingwatch.service.inbox import Inbox
 from dingwatch.watch import Observer
 
+CLOCK_STEP: Final = 1.0
+"""Seconds: smaller steps prolong no wait that anybody would notice, and time passes between two readings."""
 LARGE: Final = 64 << 20
 """Bytes, which a disk reads within a second or two."""
 
@@ -57,6 +59,7 @@ class IntakeSide:
         self._pools: dict[tuple[str, int | None], ThreadPoolExecutor] = {}
         self.on_ready: Callable[[], None] = lambda: None
         self._said_ready = False
+        self._offset: float | None = None
 
     def run(self, stop: threading.Event) -> None:
         """Tick until stopped."""
@@ -66,6 +69,7 @@ class IntakeSide:
         self._finish()
 
     def _tick(self, now: Now, taken: Sequence[intake.Input]) -> float | None:
+        self._watch_the_clock(now)
         plan = self.loop.tick(now, taken)
         for job in plan.jobs:
             self._pool_for(job).submit(self.inbox.fill, partial(self._execute, job))
@@ -75,6 +79,13 @@ class IntakeSide:
             self._said_ready = True
             self.on_ready()
         return None if plan.next_at is None else plan.next_at - time.monotonic()
+
+    def _watch_the_clock(self, now: Now) -> None:
+        """Wake delivery when the clock was set back: it may sleep until a time that is hours away again."""
+        offset = now.wall - now.monotonic
+        if self._offset is not None and offset < self._offset - CLOCK_STEP:
+            self._wrote()
+        self._offset = offset
 
     def _pool_for(self, job: intake.Job) -> ThreadPoolExecutor:
         """Return the threads for a job: each folder has its own, because a share may hang for hours."""

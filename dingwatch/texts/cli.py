@@ -116,6 +116,10 @@ class Cli(Text):
         "服务启动后立即重试：{scope} {key}（{cause}）",
         "will be retried when the service starts: {scope} {key} ({cause})",
     )
+    RESUMED_WAITING = (
+        "{count} 个等待重试的投递不再等待",
+        "no longer waiting for their next try: {count:delivery|deliveries}",
+    )
     NOT_PAUSED = ("没有暂停的发送。", "nothing is paused")
     ONE_FORMAT = ("--json 和 --metrics 只能使用其中一个。", "use either --json or --metrics, not both.")
     COL_FOLDER = ("文件夹", "folder")

@@ -70,6 +70,10 @@ class Log(Text):
         "发送记录数据库备份失败（{reason}）。{advice}",
         "ledger backup failed ({reason}). {advice}",
     )
+    CLOCK_SET_BACK = (
+        "系统时间被往回调了 {seconds} 秒，等待时间已相应缩短",
+        "the clock was set back by {seconds} s; waits that it would have prolonged are cut",
+    )
     LEDGER_BACK = ("发送记录数据库恢复正常，继续发送", "the ledger is available again; sending continues")
     UNREADABLE = (
         "暂时无法读取：{path}（{reason}）。{advice}",

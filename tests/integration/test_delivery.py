@@ -16,7 +16,9 @@ from dingwatch.ledger import (
     LedgerError,
     Outage,
     Store,
+    clock,
     commands,
+    folders,
     pauses,
     sqlite_url,
     transitions,
@@ -767,11 +769,77 @@ def test_a_clock_set_back_lets_nobody_sleep_for_ever(desk: Desk) -> None:
     (row,) = desk.drop("b.pdf", content="digest1")
     desk.tick()
     desk.now -= 30.0
-    plan = desk.loop.tick(desk.now, [Outcome(upload, Rejected(CAUSE))])
-    assert plan.next_at is not None
-    desk.now = plan.next_at
-    desk.tick()
+    desk.tick(Outcome(upload, Rejected(CAUSE)))
     assert desk.state(row) == "uploading"
+
+
+EIGHT_HOURS = 8 * 3600.0
+
+
+def test_a_clock_set_back_in_an_outage_prolongs_no_wait(desk: Desk) -> None:
+    """Pause and row are tried again within the time that they were to wait, and no restart is needed."""
+    (row,) = desk.drop("a.pdf")
+    desk.tick(Outcome(only(desk.tick(), Upload), NotReached(CAUSE, Scope.APP)))
+    ((_, length),) = desk.pauses()
+    desk.now -= EIGHT_HOURS
+    desk.tick()
+    assert [left for _, left in desk.pauses()] == [pytest.approx(length)]
+    desk.now += length
+    probes = desk.tick()
+    assert all(isinstance(probe, FetchToken) for probe in probes)
+    desk.tick(*(Outcome(probe, Done()) for probe in probes))
+    assert desk.state(row) == "uploading"
+
+
+def test_a_row_that_waits_for_itself_is_not_kept_for_hours(desk: Desk) -> None:
+    """What a refusal has a single file wait for is cut like a pause."""
+    (row,) = desk.drop("a.pdf")
+    (send,) = desk.upload()
+    desk.tick(Outcome(send, Throttled(CAUSE, Scope.ROW, 100.0)))
+    desk.now -= EIGHT_HOURS
+    plan = desk.loop.tick(desk.now, ())
+    assert plan.next_at == pytest.approx(desk.now + 100.0)
+    desk.now += 100.0
+    desk.tick()
+    assert desk.state(row) == "sending"
+
+
+def test_a_quota_pause_ends_with_the_month_that_the_clock_has_now(desk: Desk) -> None:
+    """A clock that ran two months ahead keeps nothing waiting until the month that it named."""
+    desk.drop("a.pdf")
+    right = desk.now
+    desk.now += 61 * 86400.0
+    desk.tick(Outcome(only(desk.tick(), Upload), USED_UP))
+    desk.now = right
+    desk.tick()
+    assert [left for _, left in desk.pauses()] == [pytest.approx(quota.month_end(right) - right)]
+
+
+def test_a_flood_hold_stays_when_the_clock_is_set_back(desk: Desk) -> None:
+    """It has no length, and only a person ends it; files of a future hour do not count to the last one."""
+    desk.drop("a.pdf")
+    desk.drop("b.pdf")
+    with desk.store.writing() as connection:
+        assert folders.hold_flood(connection, 1, desk.now - 3600.0, 1, desk.now)
+    desk.tick()
+    desk.now -= EIGHT_HOURS
+    assert desk.tick() == []
+    with desk.store.writing() as connection:
+        assert folders.count_held(connection)[1] == 2
+        assert not folders.hold_flood(connection, 1, desk.now - 3600.0, 1, desk.now)
+
+
+def test_resume_frees_the_file_that_waits_too(desk: Desk) -> None:
+    """A person does not want to wait for the backoff of the file that met the trouble."""
+    (row,) = desk.drop("a.pdf")
+    (send,) = desk.upload()
+    desk.tick(Outcome(send, Throttled(CAUSE, Scope.ROW, 100.0)))
+    with desk.store.writing() as connection:
+        pauses.resume_pauses(connection)
+        assert clock.free_waiting(connection, desk.now) == 1
+    desk.loop.poke()
+    desk.tick()
+    assert desk.state(row) == "sending"
 
 
 @pytest.mark.parametrize("doubted_first", [False, True])

@@ -156,6 +156,10 @@ NEW_IN = {
         "ALTER TABLE pauses DROP COLUMN fixed",
         "DROP TABLE paces",
     ),
+    4: (
+        "ALTER TABLE deliveries DROP COLUMN due_after",
+        "ALTER TABLE pauses DROP COLUMN lasts",
+    ),
     3: tuple(f"ALTER TABLE folders DROP COLUMN {name}" for name in ("filter", "scanned_at")),
 }
 """By schema, what undoes the step to the next one."""

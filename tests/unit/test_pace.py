@@ -155,3 +155,11 @@ def test_a_clock_set_back_holds_nothing_for_years() -> None:
     assert pace.next_slot(1.0) == 1.0
     again = pace.taken(1.0)
     assert again.next_slot(1.0) == pytest.approx(2.0, abs=0.1)
+
+
+def test_slots_of_the_future_are_dropped_when_the_clock_is_set_back() -> None:
+    """They count neither now nor when the clock comes to that time again."""
+    pace = Pace(Limit(2, 60.0, spaced=False)).taken(1000.0).taken(1001.0).throttled(1001.0).set_back(500.0)
+    assert pace.slots == ()
+    assert [pace.next_slot(now) for now in (500.0, 1002.0)] == [500.0, 1002.0]
+    assert pace.lesson.refused_at == 500.0
