@@ -73,7 +73,7 @@ class Executor:
         """Send a message, once; of its failures only NoAnswer leaves a doubt."""
         if isinstance(job, Send) and job.row.route is Route.DRIVE:
             copy = self.sender.send_entry(job.row.recipient, job.row.space_id or "", job.media_id)
-            return SendDone(None, copy.space_id, copy.id)
+            return SendDone(None, copy.space_id or None, copy.id or None)
         recipients = [row.recipient for row in job.rows]
         receipt = self.sender.send(recipients, _content(job), _uuid(job.row))
         missed = ((row.id, receipt.missed.get(Recipient.of(row.recipient).id)) for row in job.rows)

@@ -96,8 +96,8 @@ class Channel:
         date, came = self._dated
         try:
             return came - parsedate_to_datetime(date).timestamp()
-        except ValueError:
-            return None
+        except (ValueError, OverflowError, TypeError, LookupError, AttributeError):
+            return None  # the standard library raises each of these for some odd date
 
     # --- Calls ---------------------------------------------------------------------------------
 
@@ -219,6 +219,7 @@ def _is_file(status: int, headers: Mapping[str, str]) -> bool:
 def _without(text: str, secrets: Iterable[str]) -> str:
     for secret in secrets:
         if len(secret) >= SHORTEST_SECRET:
-            for form in (secret, quote(secret, safe=""), quote_plus(secret)):
+            written = secret.encode("utf-8", "replace")
+            for form in (secret, quote(written, safe=""), quote_plus(written)):
                 text = text.replace(form, "***")
     return text

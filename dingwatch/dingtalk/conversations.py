@@ -55,7 +55,10 @@ _PATH = "/v1.0/convFile"
 
 @dataclass(frozen=True, slots=True)
 class SentEntry:
-    """A conversation's copy of an entry: its space and id there, and its name."""
+    """A conversation's copy of an entry: its space and id there, and its name.
+
+    Each is empty if DingTalk's is unusable.
+    """
 
     id: str
     space_id: str
@@ -101,8 +104,8 @@ class ConversationFiles:
 def _parse_sent(answer: Mapping[str, object]) -> SentEntry:
     file = answers.members(answer, "file")
     return SentEntry(
-        answers.text(file, "id"),
-        str(file.get("spaceId") or ""),
-        str(file.get("conversationId") or ""),
-        str(file.get("name") or ""),
+        answers.receipt(file, "id"),
+        answers.optional_text(file, "spaceId"),
+        answers.optional_text(file, "conversationId"),
+        answers.label(file, "name"),
     )

@@ -149,7 +149,7 @@ class Storage:
         space = answers.members(answer, "space")
         return Space(
             answers.text(space, "id"),
-            str(space.get("name") or ""),
+            answers.label(space, "name"),
             answers.whole(space, "usedQuota"),
             answers.whole(space, "quota"),
         )
@@ -165,8 +165,7 @@ class Storage:
         body = {"protocol": "HEADER_SIGNATURE", "multipart": False, "option": option}
         path = f"{_path(folder)}/uploadInfos/query"
         answer = self._session.ask(path, API_UPLOAD_INFO, body, self._as_operator)
-        address = parse_address(answer, self._channel.clock())
-        return SignedUpload(answers.text(answer, "uploadKey"), address)
+        return SignedUpload(answers.text(answer, "uploadKey"), self._address(answer))
 
     def begin_parts(self, folder: SpaceFolder, size: int | None = None) -> str:
         """Begin an upload in parts and return its key (KB:0676); repeated for some seconds.
@@ -194,15 +193,13 @@ class Storage:
         }
         path = "/v1.0/storage/spaces/files/multiPartUploadInfos/query"
         answer = self._session.ask(path, API_PART_ADDRESSES, body, self._as_operator)
-        now, listed = self._channel.clock(), answer.get("multipartHeaderSignatureInfos")
-        addresses = {
-            int(answers.number(one, "partNumber")): parse_address(one, now)
-            for one in (listed if isinstance(listed, list) else ())
-            if isinstance(one, dict)
+        listed = {
+            answers.whole(one, "partNumber"): one
+            for one in answers.objects(answer, "multipartHeaderSignatureInfos")
         }
-        if not set(numbers) <= set(addresses):
+        if not set(numbers) <= set(listed):
             raise answers.without("partNumber")
-        return addresses
+        return {number: self._address(listed[number]) for number in numbers}
 
     def put(self, address: SignedAddress, content: Content) -> None:
         """Put the bytes of a file or a part into the store; repeated for some seconds.
@@ -259,7 +256,7 @@ class Storage:
         option = {"preferIntranet": False}
         path = f"/v1.0/storage/spaces/{_quote(space_id)}/dentries/{_quote(entry_id)}/downloadInfos/query"
         answer = self._session.ask(path, API_DOWNLOAD_INFO, {"option": option}, self._as_operator)
-        return parse_address(answer, self._channel.clock())
+        return self._address(answer)
 
     def download(self, address: SignedAddress, into: Sink, *, limit: int) -> int:
         """Write an entry's bytes into `into`, at most `limit`, and return how many there were.
@@ -275,6 +272,9 @@ class Storage:
             return self._channel.receive_stored(call, into, limit=limit)
 
         return self._channel.repeat(once, NotReached)
+
+    def _address(self, answer: Mapping[str, Any]) -> SignedAddress:
+        return parse_address(answer, self._channel.clock(), self._session.account.api_url)
 
     def _store_call(self, method: str, url: str, address: SignedAddress, content: Content | None) -> Call:
         return Call(
@@ -307,9 +307,9 @@ def _option(folder: SpaceFolder, size: int | None) -> dict[str, object]:
 
 def _entry(dentry: Mapping[str, Any], folder: SpaceFolder) -> Entry:
     return Entry(
-        answers.text({"spaceId": dentry.get("spaceId") or folder.space_id}, "spaceId"),
+        answers.optional_text(dentry, "spaceId") or folder.space_id,
         answers.text(dentry, "id"),
-        answers.text(dentry, "name"),
+        answers.label(dentry, "name"),
         answers.whole(dentry, "size"),
         answers.whole(dentry, "version"),
     )

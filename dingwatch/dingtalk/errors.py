@@ -20,6 +20,7 @@ import requests
 import urllib3
 from urllib3.exceptions import ProxyError
 
+from dingwatch.dingtalk.answers import printable, texts
 from dingwatch.dingtalk.apis import Host
 from dingwatch.dingtalk.codes import LEGACY, NEW, OF_API, STORE, Meaning, Table, meaning_of
 from dingwatch.dingtalk.signed import SignatureExpired
@@ -159,7 +160,7 @@ def _describe(chain: list[BaseException]) -> str:
     told = _by_tunnel(chain) or type(chain[-1]).__name__
     for one in chain:
         if isinstance(one, OSError) and one.errno is not None:
-            told = _printable(f"{type(one).__name__}: {one.strerror}", LONGEST_TEXT)
+            told = printable(f"{type(one).__name__}: {one.strerror}", LONGEST_TEXT)
             break
     # Without this, "connection refused" by a proxy would look as if DingTalk refused.
     by_proxy = any(isinstance(one, ProxyError) for one in chain)
@@ -187,7 +188,9 @@ def result_of(
     answer = _parse(body)
     if answer is None:
         raise Failure(_unreadable(body, head))
-    if _code(answer.get("status")) == SHUT_OUT:  # this machine's public address is blocked (sheet 7)
+    code = answer.get("errcode" if host is Host.OAPI else "code")
+    # This machine's public address is blocked (sheet 7); beside a code, the code is what happened (sheet 14).
+    if _code(answer.get("status")) == SHUT_OUT and not _code(code):
         raise Failure(_gate_page(SHUT_OUT))
     verdict = _legacy(answer, head) if host is Host.OAPI else _new(answer, head)
     if verdict is not None:
@@ -242,7 +245,7 @@ def _legacy(answer: Mapping[str, Any], head: _Head) -> Verdict | None:
 def _unwrap(answer: Mapping[str, Any], message: object) -> tuple[str, object]:
     if code := _code(answer.get("sub_code")):
         return code, answer.get("sub_msg")
-    inside = re.search(r"subcode=([\w.-]+)", str(message))
+    inside = re.search(r"subcode=([\w.-]+)", printable(message, LONGEST_TEXT))
     return (inside[1] if inside else "88"), message
 
 
@@ -296,10 +299,10 @@ def _code(value: object) -> str:
 
 def _with_scopes(answer: Mapping[str, Any]) -> str:
     """Return the message with the missing permissions, which an admin looks for in the console."""
+    message = printable(answer.get("message"), LONGEST_TEXT)
     detail = answer.get("accessdenieddetail")
-    scopes = detail.get("requiredScopes") if isinstance(detail, dict) else None
-    named = f" [{', '.join(map(str, scopes))}]" if isinstance(scopes, list) and scopes else ""
-    return f"{answer.get('message') or ''}{named}"
+    scopes = texts(detail, "requiredScopes") if isinstance(detail, dict) else ()
+    return f"{message} [{', '.join(scopes)}]" if scopes else message
 
 
 def _meant(meaning: Meaning | None, cause: Cause, head: _Head) -> Verdict | None:
@@ -357,13 +360,8 @@ def _penalty(message: str, now: float) -> float | None:
 
 def _cause(code: str, message: object, request_id: object) -> Cause:
     return Cause(
-        _printable(code, 80),
-        _printable(message, LONGEST_TEXT),
+        printable(code, 80),
+        printable(message, LONGEST_TEXT),
         "UNKNOWN_CODE",
-        _printable(request_id, 80) or None,
+        printable(request_id, 80) or None,
     )
-
-
-def _printable(text: object, longest: int) -> str:
-    shown = "" if text is None else str(text)
-    return "".join(c if c.isprintable() else " " for c in shown[:longest])

@@ -53,7 +53,7 @@ class Legacy:
         """
         body = {"chatid": chat_id, "msg": message.body()}
         answer = self._session.post_legacy("/chat/send", API_CHAT, body, renew=renew)
-        return answers.text(answer, "messageId")
+        return answers.receipt(answer, "messageId")
 
     def send_to_conversation(
         self, *, sender: str, cid: str, message: LegacyMessage, renew: bool = True
@@ -69,4 +69,4 @@ class Legacy:
         body = {"sender": sender, "cid": cid, "msg": message.body()}
         path = "/message/send_to_conversation"
         answer = self._session.post_legacy(path, API_TO_CONVERSATION, body, renew=renew)
-        return tuple(one for one in str(answer.get("receiver") or "").split("|") if one)
+        return tuple(one for one in answers.optional_text(answer, "receiver").split("|") if one)

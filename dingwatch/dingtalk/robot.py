@@ -104,7 +104,7 @@ class GroupRobot:
         self._session = session
 
     def send(self, *, conversation_id: str, message: RobotMessage, renew: bool = True) -> str:
-        """Send a message to a group (KB:0716); return its processQueryKey.
+        """Send a message to a group (KB:0716); return its processQueryKey, empty if DingTalk's is unusable.
 
         Never repeated: DingTalk has no field that makes a second send harmless. With `renew=False` no token
         is fetched either: if none is fresh, or DingTalk refuses it, that is a TokenRejected.
@@ -114,7 +114,7 @@ class GroupRobot:
         """
         body = {**self._address(conversation_id), **message.body()}
         answer = self._session.post(f"{_PATH}/send", API_SEND, body, renew=renew)
-        return answers.text(answer, "processQueryKey")
+        return answers.receipt(answer, "processQueryKey")
 
     def read_status(self, *, conversation_id: str, process_query_key: str) -> ReadStatus:
         """Return a message's status and readers (KB:0722); repeated for some seconds."""
@@ -133,8 +133,8 @@ class GroupRobot:
         """Return the codes of the robots in a group (KB:0726); repeated for some seconds."""
         body = {"openConversationId": conversation_id}
         answer = self._session.ask("/v1.0/robot/groups/robots/query", API_ROBOTS, body)
-        listed = answer.get("chatbotInstanceVOList") or ()
-        return tuple(str(one.get("robotCode")) for one in listed if isinstance(one, dict))
+        listed = answers.objects(answer, "chatbotInstanceVOList")
+        return tuple(code for one in listed if (code := answers.optional_text(one, "robotCode")))
 
     def _address(self, conversation_id: str) -> dict[str, object]:
         return {"robotCode": self._session.account.robot_code, "openConversationId": conversation_id}
@@ -142,7 +142,7 @@ class GroupRobot:
 
 def _parse_recall(answer: Mapping[str, object]) -> Recalled:
     """Read the answer to a recall (KB:0723, KB:0725)."""
-    return Recalled(answers.texts(answer, "successResult"), answers.pairs(answer, "failedResult"))
+    return Recalled(answers.texts(answer, "successResult"), answers.labels(answer, "failedResult"))
 
 
 MOST_PERSONS: Final = 20
@@ -191,10 +191,10 @@ class PersonRobot:
         query = {**self._robot(), "processQueryKey": process_query_key}
         path = "/v1.0/robot/oToMessages/readStatus"
         answer = self._session.ask_after(lambda: self._session.get(path, API_READ_STATUS, query))
-        listed = answer.get("messageReadInfoList")
-        persons = [one for one in (listed if isinstance(listed, list) else ()) if isinstance(one, dict)]
-        read = tuple(str(one.get("userId")) for one in persons if one.get("readStatus") == "READ")
-        unread = tuple(str(one.get("userId")) for one in persons if one.get("readStatus") != "READ")
+        listed = answers.objects(answer, "messageReadInfoList")
+        persons = [(answers.optional_text(one, "userId"), one.get("readStatus") == "READ") for one in listed]
+        read = tuple(person for person, has_read in persons if person and has_read)
+        unread = tuple(person for person, has_read in persons if person and not has_read)
         # The document's own example is misspelt: "SUCESS".
         status = answers.text(answer, "sendStatus").replace("SUCESS", "SUCCESS")
         return ReadStatus(status, read, unread)
@@ -216,5 +216,5 @@ def _parse_sent(user_ids: Sequence[str], answer: Mapping[str, object]) -> SentTo
     left_out = {*invalid, *controlled, *filtered}
     reached = tuple(one for one in user_ids if one not in left_out)
     # If nobody was reached, DingTalk may leave out the key (unverified); else the answer must have one.
-    key = answers.text(answer, "processQueryKey") if reached else str(answer.get("processQueryKey") or "")
-    return SentToPersons(key, reached, invalid, controlled, filtered)
+    read_key = answers.receipt if reached else answers.optional_text
+    return SentToPersons(read_key(answer, "processQueryKey"), reached, invalid, controlled, filtered)

@@ -22,7 +22,7 @@ Members = Mapping[str, Any]
 RENEW_AHEAD: Final = 600.0
 """Seconds before its end at which a token is renewed, as DingTalk recommends (KB:0033)."""
 LONGEST_LIFE: Final = 86400.0
-"""Seconds; DingTalk says 7,200. A wild number in an answer must not make a token that is never renewed."""
+"""Seconds after which a token is renewed, however long DingTalk says that it lives (7,200)."""
 REMEMBERED: Final = 4
 """Tokens of each host that are still redacted after they were replaced."""
 
@@ -199,13 +199,13 @@ class Session:
         body = {"appKey": self.account.client_id, "appSecret": self.account.client_secret}
         url = self._url("/v1.0/oauth2/accessToken", None)
         answer = self.channel.ask(Host.API, Call(API_TOKEN[Host.API], "POST", url, JSON, json_body(body)))
-        return answers.token(answer, "accessToken"), answers.number(answer, "expireIn")
+        return answers.token(answer, "accessToken"), answers.life(answer, "expireIn")
 
     def _fetch_legacy(self) -> tuple[str, float]:
         query = {"appkey": self.account.client_id, "appsecret": self.account.client_secret}
         url = self.legacy_url("/gettoken", query)
         answer = self.channel.ask(Host.OAPI, Call(API_TOKEN[Host.OAPI], "GET", url))
-        return answers.token(answer, "access_token"), answers.number(answer, "expires_in")
+        return answers.token(answer, "access_token"), answers.life(answer, "expires_in")
 
     def with_token(self, host: Host, call: Callable[[str], T], *, renew: bool = True) -> T:
         """Call with a token; renew a refused one once, since the refused call had no effect."""

@@ -34,7 +34,7 @@ def robot_message(content: Content) -> RobotMessage:
 def _send(client: Client, order: Order) -> Receipt:
     (group,) = order.ids
     message = robot_message(order.content)
-    return Receipt(client.groups.send(conversation_id=group, message=message, renew=False))
+    return Receipt(client.groups.send(conversation_id=group, message=message, renew=False) or None)
 
 
 def send_entry_to_group(files: ConversationFiles, group: str, space: str, entry: str) -> SentEntry:
