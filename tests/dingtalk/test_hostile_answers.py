@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import product
 from typing import Any, Final
 
 import pytest
@@ -19,11 +21,10 @@ from dingwatch.dingtalk import (
 )
 from dingwatch.model import Failure, NoAnswer
 from tests.dingtalk.catalogue import CASES, SIGNED
-from tests.dingtalk.hostile import HOSTILE, Path, as_json, places, put, require_harmless
+from tests.dingtalk.hostile import HOSTILE, WORST, Path, as_json, places, put, require_harmless
 from tests.dingtalk.peers import TOKEN, Calls, Server, Wire
 from tests.dingtalk.verdicts import verdict
 
-Serve = Callable[..., Server]
 Call = Callable[[Client], object]
 
 
@@ -87,6 +88,14 @@ class Peer(Server):
 LIVES: Final = {"expires_in": 7200, "expireIn": 7200}
 
 
+@pytest.fixture
+def peer() -> Iterator[Peer]:
+    """A peer that has not been told anything yet."""
+    server = Peer(lambda wire, *_: wire.answer({}))
+    yield server
+    server.close()
+
+
 def outcome(client: Client, call: Call) -> object:
     """Make a call; require that what comes out of it is harmless, and return it."""
     try:
@@ -99,32 +108,40 @@ def outcome(client: Client, call: Call) -> object:
 
 
 @pytest.mark.parametrize("name", ANSWERS)
-def test_no_field_brings_more_than_its_value(serve: Serve, calls: Calls, name: str) -> None:
+def test_no_field_brings_more_than_its_value(peer: Peer, calls: Calls, name: str) -> None:
     """Whatever stands in a field of a good answer, nothing else than a verdict is raised."""
+    try_all(peer, calls, name, WORST)
+
+
+@pytest.mark.sweep
+@pytest.mark.parametrize("name", ANSWERS)
+def test_no_field_brings_more_with_any_value(peer: Peer, calls: Calls, name: str) -> None:
+    """The same with every value."""
+    try_all(peer, calls, name, HOSTILE.values())
+
+
+def try_all(peer: Peer, calls: Calls, name: str, values: Iterable[object]) -> None:
+    """Put each value in each place of an answer, and require that what comes out is harmless."""
     call, good = ANSWERS[name]
-    peer = serve(lambda wire, *_: wire.answer({}), kind=Peer)
     with calls.client(peer.url) as client:
         for host in Host:
             client.fetch_token(host)
-        for place in places(good):
-            for value in HOSTILE.values():
-                peer.told = as_json(put(good, place, value))
-                outcome(client, call)
+        for place, value in product(places(good), values):
+            peer.told = as_json(put(good, place, value))
+            outcome(client, call)
 
 
 @pytest.mark.parametrize("status", ["200 OK", "403 Forbidden"])
-def test_no_refusal_says_more_than_a_line(serve: Serve, calls: Calls, status: str) -> None:
+def test_no_refusal_says_more_than_a_line(peer: Peer, calls: Calls, status: str) -> None:
     """Codes, texts and ids of refusals come bounded and printable too."""
-    peer = serve(lambda wire, *_: wire.answer({}), kind=Peer)
     peer.head = status
     with calls.client(peer.url) as client:
         for host in Host:
             client.fetch_token(host)
         for call, _ in (ANSWERS[API_UPLOAD], OTHERS[API_WEBHOOK], (send_to_group, {})):
-            for place in places(REFUSAL):
-                for value in HOSTILE.values():
-                    peer.told = as_json(put(REFUSAL, place, value))
-                    outcome(client, call)
+            for place, value in product(places(REFUSAL), WORST):
+                peer.told = as_json(put(REFUSAL, place, value))
+                outcome(client, call)
 
 
 def send_to_group(client: Client) -> str:
@@ -148,41 +165,35 @@ ID_ODDITIES: Final = ("a surrogate", "a surrogate inside", "nul", "a newline", "
     ],
 )
 def test_an_id_that_cannot_be_kept_is_no_answer(
-    serve: Serve, calls: Calls, name: str, place: Path, value: str
+    peer: Peer, calls: Calls, name: str, place: Path, value: str
 ) -> None:
     """The ledger has no place for half of an emoji, and no request can carry a newline."""
     call, good = ANSWERS[name]
-    peer = serve(lambda wire, *_: wire.answer({}), kind=Peer)
     peer.told = as_json(put(good, place, HOSTILE[value]))
     with calls.client(peer.url) as client:
         assert type(verdict(lambda: call(client))) is NoAnswer
 
 
 @pytest.mark.parametrize("value", ID_ODDITIES)
-def test_an_odd_key_is_no_doubt_about_the_message(serve: Serve, calls: Calls, value: str) -> None:
+def test_an_odd_key_is_no_doubt_about_the_message(peer: Peer, calls: Calls, value: str) -> None:
     """DingTalk took the message and gave it a key: with a doubt it would be sent twice."""
-    peer = serve(lambda wire, *_: wire.answer({}), kind=Peer)
     peer.told = as_json({"processQueryKey": HOSTILE[value]})
     with calls.client(peer.url) as client:
         assert send_to_group(client) == ""
 
 
 @pytest.mark.parametrize("value", ["null", "true", "zero", "400 digits", "empty", "a list", "an object"])
-def test_what_is_no_key_is_no_answer(serve: Serve, calls: Calls, value: str) -> None:
+def test_what_is_no_key_is_no_answer(peer: Peer, calls: Calls, value: str) -> None:
     """An answer without a key may be a gateway's; it says nothing about the message."""
-    peer = serve(lambda wire, *_: wire.answer({}), kind=Peer)
     peer.told = as_json({"processQueryKey": HOSTILE[value]})
     with calls.client(peer.url) as client:
         assert type(verdict(lambda: send_to_group(client))) is NoAnswer
 
 
 @pytest.mark.parametrize("host", list(Host))
-@pytest.mark.parametrize(
-    "life", [1e-4, 0.5, 0, -1, -7200, 10**10, 10**400, 1e308, float("inf"), True, "7200"]
-)
-def test_a_life_that_makes_no_sense_is_no_token(serve: Serve, calls: Calls, host: Host, life: object) -> None:
+@pytest.mark.parametrize("life", [1e-4, 0.5, 0, -1, -7200, 10**10, 10**400, 1e308, math.inf, True, "7200"])
+def test_a_life_that_makes_no_sense_is_no_token(peer: Peer, calls: Calls, host: Host, life: object) -> None:
     """A token that lives 0.1 ms would be fetched again before every call."""
-    peer = serve(lambda wire, *_: wire.answer({}), kind=Peer)
     document = {
         "accessToken": TOKEN,
         "expireIn": life,
@@ -202,7 +213,7 @@ Address = Callable[[dict[str, Any]], SignedAddress]
 
 
 @pytest.fixture
-def address(serve: Serve, calls: Calls) -> Address:
+def address(serve: Callable[..., Server], calls: Calls) -> Address:
     """Ask for the address of an entry's bytes, with this signature in the answer."""
 
     def ask(signature: dict[str, Any]) -> SignedAddress:
