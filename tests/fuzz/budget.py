@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis.strategies import SearchStrategy
 
 SECONDS: Final = float(os.environ.get("FUZZ_SECONDS", "60"))
-"""For each of the three fuzzers, in a sweep."""
+"""For each of the fuzzers, in a sweep."""
 HANGS: Final = 60
 """Seconds after which one example is taken to hang; it needs some milliseconds."""
 FEW: Final = 25
