@@ -17,6 +17,7 @@ from typing import Final
 
 SOCKET: Final = "dingwatch.sock"
 _LONGEST_REQUEST: Final = 64 * 1024
+_LONGEST_ANSWER: Final = 64 << 20
 _MOST_CONNECTIONS: Final = 64
 _NO_DESCRIPTOR_WAIT: Final = 0.1
 _CHUNK: Final = 4096
@@ -241,4 +242,6 @@ def _read_line(connection: socket.socket, until: float) -> str:
         if not chunk:
             raise ConnectionResetError
         received += chunk
-    return received.decode().removesuffix("\n")
+        if len(received) > _LONGEST_ANSWER:
+            raise ConnectionAbortedError
+    return received.decode("utf-8", "replace").removesuffix("\n")

@@ -25,6 +25,8 @@ from dingwatch.texts import Log
 
 EXIT_BUG: Final = 70
 _HEX: Final = re.compile(r"(?:[0-9a-f]{2})+")
+_ID: Final = re.compile(r"[0-9]{1,18}")
+"""An id in the ledger. Anybody's request comes in here, and Python makes no number of 5,000 digits."""
 
 
 class Service:
@@ -120,7 +122,7 @@ class Service:
         match words:
             case ["status"]:
                 return self._status()
-            case ["settling", folder, path] if folder.isdecimal() and _HEX.fullmatch(path):
+            case ["settling", folder, path] if _ID.fullmatch(folder) and _HEX.fullmatch(path):
                 # In hex, because a path may hold blanks, newlines and bytes that are not UTF-8.
                 return self._settling(int(folder), bytes.fromhex(path))
         self._delivery.poke()  # a command has written to the ledger

@@ -1,3 +1,4 @@
+import json
 import os
 import shutil
 import sqlite3
@@ -555,3 +556,31 @@ def test_a_clock_that_was_set_back_keeps_nothing_waiting(one: Config, share: Pat
     sandbox.clear_faults()
     with running(one):
         eventually(sent(sandbox, 1))
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        f"settling {'9' * 5000} 61",
+        f"settling {'٣' * 3} 61",
+        "settling ² 61",
+        "settling -1 61",
+        "settling 1 6",
+        f"settling 1 {'61' * 30_000}",
+        "settling 1 00",
+        "settling 1",
+        "settling 1 61 62",
+        "settling  1 61",
+        "status now",
+        " status",
+        "",
+        "\0",
+        "😀",
+    ],
+)
+def test_no_request_ends_the_service(one: Config, request_: str) -> None:
+    """Whatever somebody writes to the control socket is answered with an object."""
+    with running(one) as service:
+        answer = ask(one.state_dir, request_, PATIENCE)
+        assert isinstance(json.loads(answer), dict)
+        assert not service.ended.is_set()
