@@ -11,6 +11,7 @@ from typing import Any, Final
 import click
 
 import dingwatch
+from dingwatch import host
 from dingwatch.cli.options import config_option
 from dingwatch.texts import Back, Cli, Text, environment_language
 
@@ -80,16 +81,29 @@ for _name, (_module, _text) in COMMANDS.items():
 
 def main() -> None:
     """Run the command line."""
-    for stream in (sys.stdout, sys.stderr):
-        # Without this, `history` in the C locale would end at the first Chinese name. A stream is None when
-        # the caller closed it before the start.
-        if stream is not None:
-            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    host.open_streams()
+    try:
+        code = _run()
+        sys.stdout.flush()
+    except host.OutputError as failure:
+        language = environment_language(os.environ)
+        sys.stderr.write(f"{Cli.OUTPUT_FAILED.render(language, reason=failure)}\n")
+        code = 1
+    sys.exit(code)
+
+
+def _run() -> int | str | None:
+    """Run a command; return its exit code."""
     try:
         cli(prog_name="dingwatch")
+    except SystemExit as ended:
+        return ended.code
+    except host.OutputError:
+        raise
     except Exception as error:  # noqa: BLE001 (logged without secrets, which Python's own traceback may show)
         from dingwatch.service import EXIT_BUG, log_bug, log_to_stderr  # noqa: PLC0415 (slow, rarely needed)
 
         log_to_stderr()
         log_bug(Cli.BUG.render(environment_language(os.environ)), error)
-        sys.exit(EXIT_BUG)
+        return EXIT_BUG
+    return 0

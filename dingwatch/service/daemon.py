@@ -178,7 +178,8 @@ class Service:
 def serve(config: Config, environ: Mapping[str, str]) -> int:
     """Run the service in the foreground until SIGTERM or SIGINT; return the exit code."""
     log_to_stderr()
-    service = Service(config)
+    log = make_log(config.language)
+    service = Service(config, log=log)
     asked = threading.Event()
 
     def stop() -> None:  # a signal may come while the service still starts: `ready` is not waited for then
@@ -186,12 +187,11 @@ def serve(config: Config, environ: Mapping[str, str]) -> int:
         service.ended.set()
         service.ready.set()
 
-    host.when_asked_to_stop(stop)
+    host.when_asked_to_stop(stop, lambda: log(Log.HANG_UP))
     service.start()
     service.ready.wait()
     if not asked.is_set() and service.failed is None:
-        sys.stdout.write(f"ready {Log.READY.render(config.language, count=len(config.folders))}\n")
-        sys.stdout.flush()
+        _print_ready(config, log)
         host.notify(environ, "READY=1")
     service.ended.wait()
     host.notify(environ, "STOPPING=1")
@@ -200,3 +200,12 @@ def serve(config: Config, environ: Mapping[str, str]) -> int:
         log_bug(Log.BUG.render(config.language), service.failed)
         return EXIT_BUG
     return 0
+
+
+def _print_ready(config: Config, log: Callable[..., None]) -> None:
+    """Print the line that a starting program may wait for; the service needs no reader."""
+    try:
+        sys.stdout.write(f"ready {Log.READY.render(config.language, count=len(config.folders))}\n")
+        sys.stdout.flush()
+    except host.OutputError as failure:
+        log(Log.NO_OUTPUT, reason=failure)

@@ -82,6 +82,10 @@ class Cli(Text):
         "没有权限访问 {path}；请用服务的用户或 root 运行此命令。",
         "permission denied: {path}. Run this command as the service's user or as root.",
     )
+    OUTPUT_FAILED = (
+        "无法写标准输出（{reason}）；命令在此之前完成的操作有效。",
+        "cannot write to standard output ({reason}); what the command had done by then stays done.",
+    )
     NO_PROC = (
         "没有挂载 /proc，dingwatch 要用它安全地打开文件。请执行 mount -t proc proc /proc，或检查容器设置。",
         (

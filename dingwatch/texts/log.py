@@ -122,6 +122,14 @@ class Log(Text):
     )
     QUEUED = ("已加入发送队列：{path}", "queued: {path}")
     READY = ("正在监视 {count} 个文件夹", "watching {count:folder|folders}")
+    HANG_UP = (
+        "收到 SIGHUP，不作处理；修改配置后请重启服务",
+        "SIGHUP is ignored; restart the service after changing the config",
+    )
+    NO_OUTPUT = (
+        "无法写标准输出（{reason}），服务继续运行",
+        "cannot write to standard output ({reason}); the service goes on",
+    )
     BUG = (
         "程序内部错误，服务停止；重启后继续未完成的发送",
         "internal error, the service stops; after a restart it continues the unfinished work",

@@ -19,7 +19,7 @@ from dingwatch.cli.app import cli
 from dingwatch.dingtalk import API_ROBOTS
 from dingwatch.sandbox import Fault, FaultKind, Sandbox
 from tests.integration.conftest import Machine
-from tests.support import PATIENCE, eventually, sha256
+from tests.support import PATIENCE, eventually, sent, sha256
 
 
 def run_once(machine: Machine) -> None:
@@ -422,6 +422,62 @@ def test_a_machine_without_proc_is_told_so(machine: Machine) -> None:
         pytest.skip(done.stderr)
     assert (done.returncode, done.stderr.count("\n")) == (78, 1), done.stderr
     assert "/proc" in done.stderr
+
+
+LOST: tuple[str, ...] = ("full", "closed", "gone")
+"""What becomes of what is printed: the disk is full, the stream is closed, or its reader has gone."""
+
+
+@contextmanager
+def lost_output(how: str) -> Iterator[IO[bytes]]:
+    """Yield a stream that takes nothing."""
+    if how == "gone":
+        reader, writer = os.pipe()
+        os.close(reader)
+        with os.fdopen(writer, "wb", closefd=True) as stream:
+            yield stream
+    else:
+        with Path("/dev/full" if how == "full" else os.devnull).open("wb") as stream:
+            yield stream
+
+
+def without_output(machine: Machine, how: str, *words: str) -> list[str]:
+    """Return a command line that closes stdin, and stdout as well if that is how the output is lost."""
+    close = "<&- >&-" if how == "closed" else "<&-"
+    return ["/bin/sh", "-c", f'exec "$@" {close}', "sh", *machine.command(*words)]
+
+
+@pytest.mark.parametrize("how", LOST)
+@pytest.mark.parametrize("words", [("status",), ("--help",)])
+def test_a_command_whose_output_is_lost_says_so_in_one_line(
+    machine: Machine, how: str, words: tuple[str, ...]
+) -> None:
+    """It ends with exit code 1 and without a traceback; with stderr lost too, nothing is left to say."""
+    command = without_output(machine, how, *words)
+    with lost_output(how) as stream:
+        done = subprocess.run(command, stdout=stream, stderr=subprocess.PIPE, text=True, check=False)
+        silent = subprocess.run(command, stdout=stream, stderr=stream, check=False)
+    assert (done.returncode, done.stderr.count("\n"), silent.returncode) == (1, 1, 1), done.stderr
+    assert "cannot write to standard output" in done.stderr
+
+
+@pytest.mark.parametrize("how", LOST)
+def test_the_service_needs_no_output(machine: Machine, share: Path, sandbox: Sandbox, how: str) -> None:
+    """It goes on, sends, and says in its log that nobody reads; SIGHUP costs one line of log."""
+    with lost_output(how) as stream:
+        process = subprocess.Popen(
+            without_output(machine, how, "run"), stdout=stream, stderr=subprocess.PIPE, text=True
+        )
+    machine.running.append(process)
+    eventually(lambda: machine.status()["folders"][0]["watch"] == "inotify")
+    process.send_signal(signal.SIGHUP)
+    (share / "a.txt").write_bytes(b"a")
+    eventually(sent(sandbox, 1))
+    process.terminate()
+    log = process.communicate(timeout=PATIENCE)[1]
+    assert process.returncode == 0, log
+    assert (log.count("cannot write to standard output"), log.count("SIGHUP is ignored")) == (1, 1)
+    assert "ledger" not in log
 
 
 def test_help_is_in_the_language_of_the_locale() -> None:
