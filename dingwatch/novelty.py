@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from dingwatch.lifecycle import IN_WORK, PERHAPS_SEEN, WITHDRAWABLE, State
 from dingwatch.model import Fingerprint
@@ -130,6 +131,53 @@ def _same_state(fingerprint: Fingerprint, digest: str | None, here: Sequence[Kno
             elif known.counts:
                 break
     return same
+
+
+# --- A mass change of times ------------------------------------------------------------------------
+
+_STEP: Final = 900 * 10**9
+"""Nanoseconds; time zones differ by whole quarters of an hour."""
+_SLACK: Final = 2 * 10**9
+"""Nanoseconds; FAT keeps times to two seconds."""
+_MOST_STEPS: Final = 96
+_LEAST_FILES: Final = 3
+
+
+def time_shift(before: int, after: int) -> int | None:
+    """Return by how many quarters of an hour a time (ns) was shifted, at most 24 h; None for another change.
+
+    A FAT disk keeps local times. When daylight saving begins or the time zone is set, all of its files seem
+    to have changed at once.
+    """
+    steps = round((after - before) / _STEP)
+    exact = abs(after - before - steps * _STEP) <= _SLACK
+    return steps if exact and 0 < abs(steps) <= _MOST_STEPS else None
+
+
+def shifted_together(changes: Sequence[tuple[tuple[int, int], Fingerprint]]) -> bool:
+    """Return whether all files of a directory had their times shifted by the same amount, and nothing else.
+
+    Args:
+        changes: the known (size, mtime_ns) of each baseline file, and what a scan saw of it.
+    """
+    shifts = {
+        time_shift(mtime_ns, seen.mtime_ns) if seen.size == size else None
+        for (size, mtime_ns), seen in changes
+    }
+    return len(changes) >= _LEAST_FILES and len(shifts) == 1 and None not in shifts
+
+
+def find_touched_baseline(fingerprint: Fingerprint, here: Sequence[Known]) -> Known | None:
+    """Return the baseline version from which a file differs in its mtime alone; None where there is none.
+
+    Args:
+        fingerprint: what it settled with.
+        here: the known versions of its path, oldest first.
+    """
+    newest = next((known for known in reversed(here) if known.counts), None)
+    if newest is None or not newest.baseline or newest.size != fingerprint.size:
+        return None
+    return None if newest.mtime_ns == fingerprint.mtime_ns else newest
 
 
 def _is(known: Known, fingerprint: Fingerprint, digest: str | None) -> bool:

@@ -31,6 +31,11 @@ LOCK_AGES: Final = 86400.0
 """Seconds; a lock older than this was left behind by an editor that died."""
 CEILING: Final = 86400.0
 """Seconds after which people are shown a file that is still settling."""
+TOUCHED_WAIT: Final = 60.0
+"""Seconds, beyond the quiet period, for an old file of which only the time has changed.
+
+A restore without times, or a `touch` of a whole tree, is told by how many files come with it.
+"""
 _AT_ONCE: Final = float("-inf")
 
 
@@ -41,7 +46,8 @@ class Candidate:
     `first` is when it got its first hint, `changed` when something last happened to it. `seen` is what the
     last look saw, None when something happened since. `quiet` is the quiet period in seconds that it needs.
     `must_read` asks for its digest even when size and mtime are those of a known version. `not_before` puts
-    off the look at a file that is in use, empty, unreadable or missing.
+    off the look at a file that is in use, empty, unreadable or missing. `shifted` is set while all that is
+    known of it is that a scan found its time shifted with those of all old files in its directory.
     """
 
     first: float
@@ -50,6 +56,7 @@ class Candidate:
     seen: Fingerprint | None = None
     must_read: bool = False
     not_before: float = _AT_ONCE
+    shifted: bool = False
 
 
 def hint(candidate: Candidate | None, now: float, quiet: float, *, must_read: bool = False) -> Candidate:
@@ -57,7 +64,12 @@ def hint(candidate: Candidate | None, now: float, quiet: float, *, must_read: bo
     if candidate is None:
         return Candidate(first=now, changed=now, quiet=quiet, must_read=must_read)
     must_read = candidate.must_read or must_read
-    return replace(candidate, changed=now, seen=None, must_read=must_read, not_before=_AT_ONCE)
+    return replace(candidate, changed=now, seen=None, must_read=must_read, not_before=_AT_ONCE, shifted=False)
+
+
+def shifted(now: float, quiet: float) -> Candidate:
+    """Return the candidate of a file whose time was shifted; an event that is on its way would show more."""
+    return Candidate(first=now, changed=now, quiet=quiet, shifted=True)
 
 
 def absent(now: float, quiet: float) -> Candidate:

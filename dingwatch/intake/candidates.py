@@ -192,8 +192,17 @@ class Candidates:
             record = self._records.get((found.folder, path))
             if record is None or record.phase not in UNDECIDED:
                 self.on_hint((found.folder, path), at)
+        for path in found.shifted:
+            self._shift((found.folder, path), at)
         for path in found.missing:
             self._miss((found.folder, path), at)
+
+    def _shift(self, key: Key, at: float) -> None:
+        """Follow an old file whose time was shifted; one that is being followed had an event."""
+        if key in self._records or not self._folders[key[0]].settings.filter.accepts(key[1]):
+            return
+        candidate = settle.shifted(at, settle.quiet_of(key[1], self._folders[key[0]].quiet))
+        self._advance(self._record(key, candidate), PathEvent.HINT, candidate)
 
     def _miss(self, key: Key, at: float) -> None:
         """Follow a path that a scan did not find where the ledger has it."""

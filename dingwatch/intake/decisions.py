@@ -94,6 +94,8 @@ class Decided:
     """Paths that were taken for moved versions, which have meanwhile been found elsewhere."""
     floods: list[Folder] = field(default_factory=list)
     """Folders in which more settled within an hour than may go without a person's word."""
+    touched: list[Folder] = field(default_factory=list)
+    """Folders in which so many old files have another time and nothing else that a person must decide."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,10 +166,17 @@ class Decisions:
                 self._enter(decided.writes, file, found, now)
                 continue
             recent = sum(one.noticed_at > now.wall - HOUR for one in file.known if not one.baseline)
+            touched = novelty.find_touched_baseline(one.fingerprint, file.known)
+            if touched is not None and one.candidate.shifted:
+                decided.finished.append(one)
+                self._enter(decided.writes, file, Touched(touched.id), now)
+                continue
             quiet = settle.quiet_for(self._folders[one.key[0]].quiet, recent)
+            if touched is not None:
+                quiet = max(quiet, settle.quiet_of(one.key[1], quiet)) + settle.TOUCHED_WAIT
             # An editor that saves every ten seconds would send every save: each further version of a path
             # within an hour must keep still for twice as long as the one before.
-            if quiet > one.candidate.quiet and recent:
+            if quiet > one.candidate.quiet and (recent or touched is not None):
                 decided.to_wait.append((one, quiet))
                 continue
             locks_since = settle.locks_since(one.candidate, now.monotonic, now.wall)
@@ -267,6 +276,7 @@ class Decisions:
             payload=choose_payload(name, file.fingerprint.size, digest, settings.code, self._refused),
             recipients=settings.conversations,
             skipped=skipped,
+            touched=novelty.find_touched_baseline(file.fingerprint, file.known) is not None,
         )
 
     def _baseline(self, connection: Connection, listed: Listed, now: Now) -> Baseline:
@@ -311,9 +321,22 @@ class Decisions:
         versions.withdraw(connection, writes.withdrawn, Cause("withdrawn", "", "FILE_GONE"), now.wall)
         versions.mark_missing(connection, writes.withdrawn, now.wall)
         versions.mark_present(connection, writes.present)
-        versions.add(self._store, connection, writes.new, now.wall)
+        versions.add(self._store, connection, [one for one in writes.new if not one.touched], now.wall)
+        self._add_touched(connection, decided, [one for one in writes.new if one.touched], now)
         for number in sorted({one.folder for one in writes.new if one.folder is not None}):
             self._hold_flood(connection, decided, self._folders[number], now)
+
+    def _add_touched(
+        self, connection: Connection, decided: Decided, touched: Sequence[NewVersion], now: Now
+    ) -> None:
+        by_folder = defaultdict(list)
+        for one in touched:
+            if one.folder is not None:
+                by_folder[one.folder].append(one)
+        for number, new in by_folder.items():
+            added = versions.add(self._store, connection, new, now.wall)
+            if bound.hold_touched(connection, number, added, now.wall):
+                decided.touched.append(self._folders[number])
 
     def _hold_flood(self, connection: Connection, decided: Decided, folder: Folder, now: Now) -> None:
         most = folder.settings.hold_over

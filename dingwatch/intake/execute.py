@@ -48,7 +48,7 @@ from dingwatch.model import (
     Verdict,
     WatchKind,
 )
-from dingwatch.novelty import Known
+from dingwatch.novelty import Known, shifted_together
 from dingwatch.watch import (
     Directory,
     Mount,
@@ -216,8 +216,12 @@ class Executor:
                 visited.add(directory.path)
                 listed = versions.read_directory(connection, job.folder, directory.path)
                 there = {entry.name for entry in directory.entries}
+                shifted = _find_shifted(directory, listed)
                 for path, seen in self._unknown(job.folder, directory, listed):
-                    batch.enter(path, seen, job.last)
+                    if versions.split(path)[1] in shifted:
+                        batch.shifted.append(path)
+                    else:
+                        batch.enter(path, seen, job.last)
                 batch.missing += [versions.join(directory.path, n) for n in listed.present if n not in there]
                 batch.irregular += self._filter(job.folder, directory.path, directory.others)
                 batch.flush(BATCH)
@@ -292,9 +296,14 @@ class _Batch:
     irregular: list[bytes] = field(default_factory=list)
     unlisted: list[tuple[bytes, Verdict]] = field(default_factory=list)
     left_out: list[tuple[bytes, Fingerprint]] = field(default_factory=list)
+    shifted: list[bytes] = field(default_factory=list)
     old: int = 0
     new: int = 0
     """How many of the files so far only the present filter lets in, by whether the last scan was before."""
+
+    @property
+    def _paths(self) -> tuple[list[bytes], ...]:
+        return self.unknown, self.missing, self.irregular, self.shifted
 
     def enter(self, path: bytes, seen: Fingerprint, last: LastScan | None) -> None:
         """Enter a file that the ledger does not know; `last` is the last scan under another filter."""
@@ -309,7 +318,7 @@ class _Batch:
 
     def flush(self, least: int) -> None:
         """Hand over the findings, once they are `least` paths or more."""
-        if len(self.unknown) + len(self.missing) + len(self.irregular) + len(self.left_out) < least:
+        if sum(len(paths) for paths in self._paths) + len(self.left_out) < least:
             return
         self.emit(
             Found(
@@ -319,11 +328,22 @@ class _Batch:
                 tuple(self.irregular),
                 tuple(self.unlisted),
                 tuple(self.left_out),
+                tuple(self.shifted),
             )
         )
-        for paths in (self.unknown, self.missing, self.irregular):  # `unlisted` is needed at the end
+        for paths in self._paths:  # `unlisted` is needed at the end
             paths.clear()
         self.left_out.clear()
+
+
+def _find_shifted(directory: Directory, listed: versions.KnownDirectory) -> frozenset[bytes]:
+    """Return the names of a directory's old files, if the times of all of them were shifted alike."""
+    changes = {
+        entry.name: (listed.baseline[entry.name], entry.fingerprint)
+        for entry in directory.entries
+        if entry.name in listed.baseline
+    }
+    return frozenset(changes) if shifted_together(list(changes.values())) else frozenset()
 
 
 def _observe(watched: _Watched, path: bytes) -> Fingerprint | Verdict:

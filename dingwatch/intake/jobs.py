@@ -131,7 +131,8 @@ class Found:
     """A part of what a scan found.
 
     These are paths in a state unknown to the ledger, paths that are missing, links and the like, which are
-    never sent, directories that cannot be listed, and files that the filter of the last scan left out.
+    never sent, directories that cannot be listed, files that the filter of the last scan left out, and old
+    files whose times were shifted together with those of all others in their directory.
     """
 
     folder: int
@@ -140,6 +141,7 @@ class Found:
     irregular: tuple[bytes, ...] = ()
     unlisted: tuple[tuple[bytes, Verdict], ...] = ()
     left_out: tuple[tuple[bytes, Fingerprint], ...] = ()
+    shifted: tuple[bytes, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

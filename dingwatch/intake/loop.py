@@ -312,6 +312,8 @@ class IntakeLoop:
                 self._log(Log.QUEUED, path=names.readable(new.path))
         for folder in decided.floods:
             self._log(Log.FLOOD, folder=folder.settings.name, most=folder.settings.hold_over)
+        for folder in decided.touched:
+            self._log(Log.TOUCHED, folder=folder.settings.name)
 
     # --- Pruning ---------------------------------------------------------------------------------
 

@@ -7,12 +7,25 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Row, delete, func, insert, literal, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    case,
+    delete,
+    exists,
+    func,
+    insert,
+    literal,
+    null,
+    select,
+    update,
+)
 
 from dingwatch.filters import FilterRules
 from dingwatch.ledger import transitions
-from dingwatch.ledger.schema import HELD, deliveries, folders, history, routes
-from dingwatch.ledger.store import Store
+from dingwatch.ledger.schema import HELD, HELD_TOUCHED, deliveries, folders, history, routes, versions
+from dingwatch.ledger.store import Store, chunks
 from dingwatch.ledger.transitions import Change
 from dingwatch.lifecycle import Event, State
 from dingwatch.model import Cause, Home
@@ -115,7 +128,8 @@ def save_homes(connection: Connection, homes: Mapping[int, Home]) -> None:
 
 # --- Flood holds ---------------------------------------------------------------------------------
 # More files than `hold_over` in a folder within an hour wait for a person: their deliveries are pending
-# rows whose due time never comes, until `release` or `discard`.
+# rows whose due time never comes, until `release` or `discard`. So do old files of which only the time has
+# changed, where there are many: somebody restored them without their times, or touched a whole tree.
 
 DISCARDED_AT_ONCE: Final = 500
 """Deliveries discarded in one transaction."""
@@ -127,35 +141,85 @@ def _is_held(folder: int) -> ColumnElement[bool]:
     return waits & (deliveries.c.state == State.PENDING) & (deliveries.c.due >= HELD)
 
 
+_IS_FREE: Final = (deliveries.c.state == State.PENDING) & (deliveries.c.due < HELD)
+
+
+def _is_recent(connection: Connection, folder: int, since: float, now: float) -> ColumnElement[bool]:
+    """Return the condition of deliveries noticed after `since` and the last `release` or `discard`."""
+    released = connection.scalar(select(folders.c.released_at).where(folders.c.id == folder)) or 0.0
+    # A time in the future was written before the clock was set back, and says nothing of the last hour.
+    after = max(since, released if released <= now else 0.0)
+    noticed = (deliveries.c.noticed_at > after) & (deliveries.c.noticed_at <= now)
+    return (deliveries.c.folder_id == folder) & noticed
+
+
 def hold_flood(connection: Connection, folder: int, since: float, most: int, now: float) -> bool:
     """Hold what is pending and was noticed after `since`, if more than `most` deliveries were.
 
     Return whether this begins a flood, that is, nothing was held before. What was noticed before the last
     `release` or `discard` does not count, or the same flood would be held again at once.
     """
-    released = connection.scalar(select(folders.c.released_at).where(folders.c.id == folder)) or 0.0
-    # A time in the future was written before the clock was set back, and says nothing of the last hour.
-    after = max(since, released if released <= now else 0.0)
-    recent = (deliveries.c.folder_id == folder) & (deliveries.c.noticed_at > after)
-    recent &= deliveries.c.noticed_at <= now
+    recent = _is_recent(connection, folder, since, now)
     # Counted up to the limit only: a folder may have a million rows of this hour.
     counted = select(deliveries.c.id).where(recent).limit(most + 1).subquery()
     if (connection.scalar(select(func.count()).select_from(counted)) or 0) <= most:
         return False
     begins = connection.scalar(select(deliveries.c.id).where(_is_held(folder)).limit(1)) is None
-    fresh = recent & (deliveries.c.state == State.PENDING) & (deliveries.c.due < HELD)
+    fresh = recent & _IS_FREE
     _write_history(connection, fresh, "held", now)
     connection.execute(update(deliveries).where(fresh).values(due=HELD))
     return begins
+
+
+MOST_TOUCHED: Final = 10
+TOUCHED_WINDOW: Final = 600.0
+"""More than so many old files that differ in their time alone, within so many seconds, are held."""
+TOUCHED: Final = Cause("touched", "", "TOUCHED")
+_CAUSE: Final = (deliveries.c.code, deliveries.c.advice)
+
+_OLD: Final = versions.alias("old")
+_IS_TOUCHED: Final = exists().where(
+    versions.c.id == deliveries.c.version_id,
+    _OLD.c.folder_id == versions.c.folder_id,
+    _OLD.c.directory == versions.c.directory,
+    _OLD.c.name == versions.c.name,
+    _OLD.c.baseline,
+    _OLD.c.size == versions.c.size,
+    _OLD.c.mtime_ns != versions.c.mtime_ns,
+)
+
+
+def hold_touched(connection: Connection, folder: int, added: Sequence[int], now: float) -> bool:
+    """Hold old files of which only the time has changed, once there are many; `added` are new deliveries.
+
+    Return whether this begins a hold. While it lasts, everything that is added joins it.
+    """
+    held = deliveries.c.due >= HELD_TOUCHED
+    if connection.scalar(select(deliveries.c.id).where(_is_held(folder), held).limit(1)) is not None:
+        for some in chunks(added):
+            _hold_touched(connection, deliveries.c.id.in_(some) & _IS_FREE, now)
+        return False
+    recent = _is_recent(connection, folder, now - TOUCHED_WINDOW, now) & _IS_TOUCHED
+    found = select(deliveries.c.version_id).where(recent).distinct().limit(MOST_TOUCHED + 1).subquery()
+    if (connection.scalar(select(func.count()).select_from(found)) or 0) <= MOST_TOUCHED:
+        return False
+    _hold_touched(connection, recent & _IS_FREE, now)
+    return True
+
+
+def _hold_touched(connection: Connection, which: ColumnElement[bool], now: float) -> None:
+    _write_history(connection, which, "held", now, TOUCHED.code)
+    values = {"due": HELD_TOUCHED, "code": TOUCHED.code, "advice": TOUCHED.advice}
+    connection.execute(update(deliveries).where(which).values(values))
 
 
 def release_flood(store: Store, folder: int, now: float) -> int:
     """Make everything due that is held in a folder; return how many deliveries that are."""
     with store.writing() as connection:
         _write_history(connection, _is_held(folder), "released", now)
-        changed = connection.execute(
-            update(deliveries).where(_is_held(folder)).values(due=now, due_after=0.0)
-        )
+        held = {c: case((deliveries.c.code == TOUCHED.code, null()), else_=c) for c in _CAUSE}
+        free = {deliveries.c.due: now, deliveries.c.due_after: 0.0}
+        changed = connection.execute(update(deliveries).where(_is_held(folder)).values(free | held))
         connection.execute(update(folders).where(folders.c.id == folder).values(released_at=now))
         return changed.rowcount
 
@@ -188,7 +252,9 @@ def count_held(connection: Connection) -> Counter[int]:
     return Counter({row.folder_id: row.held for row in connection.execute(query)})
 
 
-def _write_history(connection: Connection, which: ColumnElement[bool], event: str, now: float) -> None:
+def _write_history(
+    connection: Connection, which: ColumnElement[bool], event: str, now: float, code: str = "hold_over"
+) -> None:
     pending: Any = literal(State.PENDING.value)
     lines = select(
         deliveries.c.version_id,
@@ -197,7 +263,7 @@ def _write_history(connection: Connection, which: ColumnElement[bool], event: st
         literal(event),
         pending,
         pending,
-        literal("hold_over"),
+        literal(code),
         literal("HELD"),
     ).where(which)
     connection.execute(insert(history).from_select(_COLUMNS, lines))

@@ -38,6 +38,9 @@ SCHEMA: Final = 5
 HELD: Final = 1e15
 """The due time (seconds since the epoch) of a delivery under a flood hold: it never comes by itself."""
 
+HELD_TOUCHED: Final = 2e15
+"""The same for an old file of which only the time has changed, so that those that follow are held too."""
+
 metadata = MetaData()
 
 
@@ -136,7 +139,7 @@ deliveries = Table(
     Column("state", String, nullable=False),
     Column("form", String, nullable=False),
     Column("upload_key", String, nullable=False),
-    # Not claimed before; `HELD` under a flood hold.
+    # Not claimed before; `HELD` or later under a flood hold.
     Column("due", Double, nullable=False),
     # How many seconds `due` lay ahead when it was written. If the clock is set back, it lies further ahead.
     Column("due_after", Double, nullable=False, server_default=text("0")),

@@ -37,7 +37,8 @@ class NewVersion:
     """A version to be written with all its deliveries.
 
     With `skipped`, the deliveries are written as `skipped` for that cause. A baseline has no payload and no
-    deliveries; for what `send` was given, `folder` is None and `path` absolute.
+    deliveries; for what `send` was given, `folder` is None and `path` absolute. `touched` says that it
+    differs from a baseline version in its mtime alone.
     """
 
     folder: int | None
@@ -49,6 +50,7 @@ class NewVersion:
     payload: Payload | None = None
     recipients: tuple[str, ...] = ()
     skipped: Cause | None = None
+    touched: bool = False
 
     @property
     def baseline(self) -> bool:
@@ -172,12 +174,20 @@ class KnownDirectory:
     known: Mapping[bytes, frozenset[tuple[int, int]]]
     present: Mapping[bytes, tuple[int, ...]]
     """Ids by name of the versions whose file is not known to be gone."""
+    baseline: Mapping[bytes, tuple[int, int]]
+    """(size, mtime_ns) by name, where the newest version is baseline."""
 
 
 _GONE: Final = exists().where(deliveries.c.version_id == versions.c.id, deliveries.c.state == State.GONE)
 _OF_DIRECTORY: Final = Prepared(
     select(
-        versions.c.name, versions.c.size, versions.c.mtime_ns, versions.c.id, versions.c.missing_since, _GONE
+        versions.c.name,
+        versions.c.size,
+        versions.c.mtime_ns,
+        versions.c.id,
+        versions.c.missing_since,
+        versions.c.baseline,
+        _GONE,
     ).where(versions.c.folder_id == bindparam("folder"), versions.c.directory == bindparam("directory"))
 )
 _DIRECTORIES: Final = (
@@ -189,7 +199,9 @@ def read_directory(connection: Connection, folder: int, directory: bytes) -> Kno
     """Return what is known of one directory. A `gone` version makes nothing known: seen again, it is work."""
     known: dict[bytes, set[tuple[int, int]]] = defaultdict(set)
     present: dict[bytes, list[int]] = defaultdict(list)
-    for name, size, mtime_ns, version, missing, gone in _OF_DIRECTORY.rows(
+    newest: dict[bytes, int] = {}
+    baseline: dict[bytes, tuple[int, int]] = {}
+    for name, size, mtime_ns, version, missing, is_baseline, gone in _OF_DIRECTORY.rows(
         connection, {"folder": folder, "directory": directory}
     ):
         # A missing file that is back must look unknown to the scan, or nobody would notice its return.
@@ -197,9 +209,16 @@ def read_directory(connection: Connection, folder: int, directory: bytes) -> Kno
             known[name].add((size, mtime_ns))
         if missing is None:
             present[name].append(version)
+            if version > newest.get(name, 0):
+                newest[name] = version
+                if is_baseline:
+                    baseline[name] = (size, mtime_ns)
+                else:
+                    baseline.pop(name, None)
     return KnownDirectory(
         {name: frozenset(states) for name, states in known.items()},
         {name: tuple(ids) for name, ids in present.items()},
+        baseline,
     )
 
 

@@ -58,6 +58,10 @@ class Advice(Text):
         "请执行 dingwatch release 或 discard。",
         "Run dingwatch release or discard.",
     )
+    TOUCHED = (
+        "旧文件，只有修改时间变了（可能是恢复或复制造成的）：请执行 dingwatch release 或 discard。",
+        "An old file; only its time has changed (restored or copied?): run dingwatch release or discard.",
+    )
     LEDGER_LOCKED = (
         "另一个程序锁住了数据库；解锁后自动继续。",
         "Another program has locked the database; dingwatch continues once it is unlocked.",

@@ -175,12 +175,12 @@ class Cli(Text):
     )
     HELD = (
         (
-            "文件夹 {name}：一小时内新增过多，{count} 项暂缓发送；"
+            "文件夹 {name}：{count} 项暂缓发送（一小时内新增过多，或只有修改时间变了）；"
             "执行 dingwatch release '{name}' 继续发送，或 dingwatch discard '{name}' 放弃"
         ),
         (
-            "folder {name}: too many files within an hour, {count} on hold; run dingwatch release '{name}'"
-            " to send them, dingwatch discard '{name}' to drop them"
+            "folder {name}: {count} on hold (too many within an hour, or only their times have changed);"
+            " run dingwatch release '{name}' to send them, dingwatch discard '{name}' to drop them"
         ),
     )
     UNSETTLED = (

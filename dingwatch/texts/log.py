@@ -97,6 +97,17 @@ class Log(Text):
             " dingwatch release '{folder}' to send them, dingwatch discard '{folder}' to drop them"
         ),
     )
+    TOUCHED = (
+        (
+            "文件夹 {folder} 中 10 个以上的旧文件只有修改时间变了（恢复或复制造成的？），未发送的暂缓发送："
+            "执行 dingwatch release '{folder}' 发送，或 dingwatch discard '{folder}' 放弃"
+        ),
+        (
+            "folder {folder}: only the times of more than 10 old files have changed (restored or copied?);"
+            " unsent ones are on hold. Run dingwatch release '{folder}' to send them,"
+            " dingwatch discard '{folder}' to drop them"
+        ),
+    )
     FALLEN_BACK = (
         "文件夹 {folder} 无法接收全部 inotify 事件（{code}），改为轮询：{path}。{advice}",
         ("folder {folder}: inotify cannot cover the whole tree ({code}); polling instead: {path}. {advice}"),

@@ -69,6 +69,7 @@ class Root:
     tree: Tree
     identity: tuple[int, int]
     mounted: bool = False
+    steady: bool = True
 
     @property
     def path(self) -> bytes:
@@ -267,7 +268,7 @@ class Disk:
 
     # --- What stands for `dingwatch.files` and `dingwatch.watch` ----------------------------------
 
-    def open_root(self, path: bytes, *, steady: bool) -> Root:
+    def open_root(self, path: bytes, *, steady: bool = True) -> Root:
         """Open a root, as files.open_root."""
         assert steady
         tree = self.trees[path]

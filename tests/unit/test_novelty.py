@@ -1,5 +1,7 @@
 from dataclasses import replace
 
+import pytest
+
 from dingwatch import novelty
 from dingwatch.lifecycle import State
 from dingwatch.model import (
@@ -115,3 +117,45 @@ def test_an_older_content_is_a_change_when_a_newer_one_has_its_size_and_mtime() 
     assert decide([first, second], "d") == New()
     assert decide([first, second], "e") == Unchanged(2)
     assert decide([first, known({State.SKIPPED}, id=2, digest="e")], "d") == Unchanged(1)
+
+
+# --- A mass change of times ------------------------------------------------------------------------
+
+HOUR = 3600 * 10**9
+SECOND = 10**9
+
+
+@pytest.mark.parametrize(
+    ("change", "steps"),
+    [
+        (HOUR, 4),
+        (-HOUR, -4),
+        (HOUR + 2 * SECOND, 4),
+        (HOUR - 2 * SECOND, 4),
+        (HOUR + 2 * SECOND + 1, None),
+        (24 * HOUR, 96),
+        (24 * HOUR + HOUR // 4, None),
+        (5 * HOUR + 3 * HOUR // 4, 23),
+        (0, None),
+        (SECOND, None),
+        (HOUR // 2 + 60 * SECOND, None),
+    ],
+)
+def test_a_time_is_shifted_by_quarters_of_an_hour(change: int, steps: int | None) -> None:
+    """Daylight saving and time zones shift a time by up to a day, to the two seconds that FAT keeps."""
+    assert novelty.time_shift(1_700_000_000 * SECOND, 1_700_000_000 * SECOND + change) == steps
+
+
+def test_only_a_whole_directory_is_shifted() -> None:
+    """Three files at least, all by the same amount, and none with another size."""
+
+    def shifts(*changes: int, size: int = 7) -> bool:
+        return novelty.shifted_together(
+            [((7, i), Fingerprint(size, i + change, 0, 0, 0)) for i, change in enumerate(changes)]
+        )
+
+    assert shifts(HOUR, HOUR, HOUR + SECOND)
+    assert not shifts(HOUR, HOUR)
+    assert not shifts(HOUR, HOUR, 2 * HOUR)
+    assert not shifts(HOUR, HOUR, HOUR, 0)
+    assert not shifts(HOUR, HOUR, HOUR, size=8)
