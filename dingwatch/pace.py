@@ -81,6 +81,11 @@ class Pace:
         lesson = replace(self.lesson, refused_at=min(self.lesson.refused_at, now))
         return replace(self, slots=slots, meant=min(self.meant, now), lesson=lesson)
 
+    def most_within(self, seconds: float, now: float) -> int:
+        """Return how many fit into so many seconds at the present rate."""
+        # A hair more than the quotient: 120 s of 20 in 60 s are 40, not 39.999.
+        return int(self.limit.count * seconds / (self.limit.period * self.lesson.at(now, self.limit)) + 1e-9)
+
     def _window(self, now: float) -> float:
         return self.lesson.at(now, self.limit) * self.limit.period + RESERVE
 

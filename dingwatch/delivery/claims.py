@@ -7,18 +7,21 @@ branch that claims nothing has to say what it waits for.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Final
 
 from dingwatch import names, notice_text, policy
 from dingwatch.delivery import drives
-from dingwatch.delivery.jobs import FetchToken, Send, SendCaption, Upload
+from dingwatch.delivery.jobs import DriveJob, FetchToken, Send, SendCaption, Upload
 from dingwatch.delivery.limits import APP, Target, hosts_of, message_target
 from dingwatch.delivery.state import WHEN_WOKEN, TickContext
+from dingwatch.delivery.turns import Step, take_turns
 from dingwatch.dingtalk import API_UPLOAD, MEDIA_LIMIT, Host
 from dingwatch.ledger import queues
 from dingwatch.ledger.delivery import Delivery, find_deliveries, mark_caption_sent
+from dingwatch.ledger.queues import UploadQueue
 from dingwatch.ledger.transitions import Change
 from dingwatch.ledger.uploads import set_payload, set_upload_states
 from dingwatch.lifecycle import IN_WORK, Event, State
@@ -31,6 +34,10 @@ from dingwatch.texts import Log
 
 FEW: Final = 4
 """Rows that are read at first of a recipient's queue: mostly the first of them can go."""
+MESSAGES: Final = "messages"
+"""What recipients take turns for, besides the routes of uploads."""
+CANDIDATES: Final = 8
+"""Contents of one folder that are tried in one turn, where the first of them cannot go."""
 HOLD_FOR_UPLOAD: Final = 5.0
 """Seconds that a file waits for the first upload of one that settled earlier."""
 
@@ -43,7 +50,7 @@ def claim(tick: TickContext) -> float:
     if tick.state.crashed:
         again.append(_claim_crashed(tick))
     if not tick.state.crashed:
-        again += [_claim_messages(tick), _claim_uploads(tick), drives.continue_sessions(tick)]
+        again += [_claim_messages(tick), _claim_uploads(tick)]
     again += [tick.state.pauses.next_end(tick.now), queues.next_due(tick.connection, tick.now)]
     return min(again)
 
@@ -113,15 +120,15 @@ class _Ready:
 
 
 def _claim_messages(tick: TickContext) -> float:
-    """Claim the next message of every recipient: one at a time each, earliest settled first."""
+    """Claim the next message of every recipient in turn: one at a time each, earliest settled first."""
     again = WHEN_WOKEN
-    if tick.free_workers() <= 0 or tick.is_paused(Target(APP)):
+    if not tick.can_send() or tick.is_paused(Target(APP)):
         return again
-    for recipient in queues.recipients_to_send(tick.connection, tick.now):
+    for recipient in tick.state.turns.sort(queues.recipients_to_send(tick.connection, tick.now), MESSAGES):
         # Two messages to one group at the same time may arrive in either order.
         if recipient not in tick.recipients:
             again = min(again, _claim_for(tick, recipient))
-        if tick.free_workers() <= 0:
+        if not tick.can_send():
             break
     return again
 
@@ -223,6 +230,8 @@ def _claim_message(tick: TickContext, ready: _Ready) -> float:
     others = _others_ready(tick, ready, caption) if kind.batch > 1 and api == kind.message_api else ()
     rows = (row, *others)
     target = Target(api, tuple(one.recipient for one in rows))
+    for recipient in target.recipients:
+        tick.state.turns.take(MESSAGES, recipient)
     if caption is None:
         _issue_file(tick, rows, target, ready.payload)
     else:
@@ -285,30 +294,105 @@ def _others_ready(tick: TickContext, ready: _Ready, caption: Message | None) -> 
 
 
 def _claim_uploads(tick: TickContext) -> float:
-    """Claim what free workers can upload: as media, and to the drive."""
-    if not queues.has_due(tick.connection, State.PENDING, tick.now):
+    """Claim what can be uploaded, in turn: as media, and to the drive step by step."""
+    waits = queues.has_due(tick.connection, State.PENDING, tick.now)
+    if not waits and not tick.state.drives:
         return WHEN_WOKEN
     # Where no folder uses the drive, rows of that route are left over from an earlier configuration. They are
-    # read with all others, and given the payload that the present configuration wants.
-    contents = _contents(tick, _free_for_media(tick), Route.ROBOT if tick.settings.uses_drive else None)
+    # uploaded as all others, with the payload that the present configuration wants.
+    as_media = (Route.ROBOT,) if tick.settings.uses_drive else tuple(Route)
+    again = [_take_turns(tick, route, _upload_next) for route in as_media] if waits else []
     if tick.settings.uses_drive:
-        contents += _contents(tick, drives.AT_ONCE - len(tick.state.drives), Route.DRIVE)
-    return min((_claim_content(tick, rows) for rows in contents), default=WHEN_WOKEN)
+        again.append(_take_turns(tick, Route.DRIVE, _drive_next))
+    return min(again)
 
 
-def _contents(tick: TickContext, number: int, route: Route | None) -> list[list[Delivery]]:
-    if number <= 0:
-        return []
-    return queues.next_to_upload(tick.connection, tick.paused, tick.now, number, route)
+def _take_turns(tick: TickContext, route: Route, step: Callable[[TickContext, UploadQueue], Step]) -> float:
+    """Give turns to all who have something to upload by a route."""
+    sessions = [drives.queue_of(one) for one in tick.state.drives.values() if route is Route.DRIVE]
+
+    def folders_of(recipient: str) -> list[int | None]:
+        begun = [queue.folder for queue in sessions if queue.recipient == recipient]
+        return list(dict.fromkeys([*begun, *queues.folders_to_upload(tick.connection, route, recipient)]))
+
+    waiting = queues.recipients_to_upload(tick.connection, route)
+    recipients = dict.fromkeys([*(queue.recipient for queue in sessions), *waiting])
+    return take_turns(tick.state.turns, route, recipients, folders_of, partial(step, tick))
 
 
-def _free_for_media(tick: TickContext) -> int:
-    """Return how many contents may be uploaded as media now."""
-    if tick.is_paused(Target(API_UPLOAD)):
-        return 0
-    uploading = sum(target.api == API_UPLOAD for target in tick.targets)
-    # One worker is left for sends, or slow uploads would hold back what is ready to go.
-    return min(tick.free_workers(), max(tick.settings.workers - 1, 1) - uploading)
+def _upload_next(tick: TickContext, queue: UploadQueue) -> Step:
+    """Claim the next content of a queue, to be uploaded as media, if a worker may take it."""
+    if tick.free_workers() <= 0:
+        return Step(done=False, all_wait=True)
+    slot = tick.next_slot(Target(API_UPLOAD))
+    if slot > tick.now:
+        return Step(done=False, again=slot, all_wait=True)
+    # A custom robot gets notices alone, which need no upload.
+    if tick.is_paused(Target(API_UPLOAD)) and recipient_kind(queue.recipient).takes_files:
+        return Step(done=False)
+    uploads = [job for job in tick.in_hand if isinstance(job, Upload)]
+    # Three slow uploads of one folder leave a worker to another folder's file.
+    if len(uploads) >= max(tick.settings.workers - 1, 1) and any(
+        (job.source.recipient, job.source.folder) == (queue.recipient, queue.folder) for job in uploads
+    ):
+        return Step(done=False)
+    return _claim_next(tick, queue, Host.OAPI)
+
+
+def _drive_next(tick: TickContext, queue: UploadQueue) -> Step:
+    """Issue the next step of a queue's uploads to the drive: of one that is begun, or of another."""
+    out = [job for job in tick.in_hand if isinstance(job, DriveJob)]
+    if len(out) >= drives.THREADS:
+        return Step(done=False, all_wait=True)
+    # Two films of one folder leave a thread to another folder's file.
+    if len(out) >= drives.THREADS - 1 and any(drives.queue_of(job) == queue for job in out):
+        return Step(done=False)
+    begun = [one for one in tick.state.drives.values() if drives.queue_of(one) == queue]
+    again = WHEN_WOKEN
+    for claimed in begun:
+        issued, later = drives.issue_step(tick, claimed)
+        if issued:
+            return Step(done=True)
+        again = min(again, later)
+    if len(begun) >= drives.AT_ONCE:
+        return Step(done=False, again=again)
+    made = _claim_next(tick, queue, Host.API)
+    return replace(made, again=min(again, made.again))
+
+
+def _claim_next(tick: TickContext, queue: UploadQueue, host: Host) -> Step:
+    """Claim the first content of a queue that can be, unless enough is uploaded ahead for its recipient.
+
+    `host` is the one whose token the uploads need.
+    """
+    paused = tick.paused
+    if queue.folder in paused.folders or not _may_upload_ahead(tick, queue):
+        return Step(done=False)
+    again = WHEN_WOKEN
+    for rows in queues.first_contents(tick.connection, paused, tick.now, queue, CANDIDATES):
+        before = len(tick.targets)
+        again = min(again, _claim_content(tick, rows)) if rows else again
+        if len(tick.targets) > before or again <= tick.now:
+            return Step(done=True, again=again)
+    # A token that must be fetched first is everybody's: who waits behind it would be read for nothing.
+    waits_for_token = any(isinstance(job, FetchToken) and job.host is host for job in tick.in_hand)
+    return Step(done=False, again=again, all_wait=waits_for_token)
+
+
+def _may_upload_ahead(tick: TickContext, queue: UploadQueue) -> bool:
+    """Return whether another content may be uploaded ahead of what is sent to a queue's recipient."""
+    target = Target(recipient_kind(queue.recipient).api_by(queue.route), (queue.recipient,))
+    most = tick.most_ahead(target)
+    if most == 0:
+        return False
+    ahead = queues.uploaded_ahead(tick.connection, tick.now, queue.route, queue.recipient, most)
+    if len(ahead) < most:
+        return True
+    # Thousands of shared contents may have been uploaded in the turns of others. What settled before all of
+    # these is the next to be sent, so it is not uploaded ahead of anything.
+    first = queues.first_settled(tick.connection, tick.now, queue)
+    waiting = [settled_at for state, settled_at in ahead if state is not State.SENDING]
+    return first < min(waiting, default=LONG_AGO)
 
 
 def _claim_content(tick: TickContext, rows: Sequence[Delivery]) -> float:

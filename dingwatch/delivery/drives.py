@@ -28,6 +28,7 @@ from dingwatch.dingtalk import (
 )
 from dingwatch.ledger import queues, uploads
 from dingwatch.ledger.delivery import Delivery
+from dingwatch.ledger.queues import UploadQueue
 from dingwatch.ledger.transitions import Change
 from dingwatch.ledger.uploads import UploadSession, set_upload_states
 from dingwatch.lifecycle import Event, State
@@ -35,10 +36,11 @@ from dingwatch.model import MediaLost, Rejected, Vanished, Verdict
 from dingwatch.payload import Payload
 
 AT_ONCE: Final = 2
-"""Uploads to the drive at a time."""
+"""Uploads to the drive that are begun at a time, of one folder for one recipient."""
 PARTS_AT_ONCE: Final = 3
 """Parts of one upload at a time; each holds a fraction of a MiB in memory."""
 THREADS: Final = AT_ONCE * PARTS_AT_ONCE
+"""Steps of all uploads to the drive at a time, which go in turn."""
 WHOLE: Final = 64 << 20
 """Bytes up to which a file goes in one piece: one billed call less, and little to be put again."""
 
@@ -85,12 +87,11 @@ def claim(tick: TickContext, rows: Sequence[Delivery], payload: Payload) -> floa
     # After a crash one row of a content goes first and alone; the others find its upload claimed already.
     if (
         claimed.upload in drives
-        or len(drives) >= AT_ONCE
         or queues.is_name_uploading(*entry)
         or queues.is_name_sending(*entry, tick.paused, tick.now)
     ):
         return WHEN_WOKEN
-    issued, again = _issue_steps(tick, claimed)
+    issued, again = issue_step(tick, claimed)
     if issued:
         columns = {"claimed_at": tick.now}
         tick.apply(*(Change(row.id, Event.CLAIM, State.PENDING, None, columns, row.version) for row in rows))
@@ -99,31 +100,31 @@ def claim(tick: TickContext, rows: Sequence[Delivery], payload: Payload) -> floa
     return again
 
 
-def continue_sessions(tick: TickContext) -> float:
-    """Issue the next steps of what is claimed; return when to look again."""
-    again = [_issue_steps(tick, claimed)[1] for claimed in tick.state.drives.values()]
-    return min(again, default=WHEN_WOKEN)
+def queue_of(claimed: ClaimedContent) -> UploadQueue:
+    """Return the queue in whose turn an upload was begun; its steps use the same queue's turns."""
+    return UploadQueue(claimed.source.route, claimed.source.recipient, claimed.source.folder)
 
 
-def _issue_steps(tick: TickContext, claimed: ClaimedContent) -> tuple[int, float]:
-    """Issue the next steps of one upload; return how many, and when to look again."""
+def issue_step(tick: TickContext, claimed: ClaimedContent) -> tuple[bool, float]:
+    """Issue the next step of one upload, if it can go now; return whether, and when to look again."""
     out = [job for job in tick.in_hand if isinstance(job, DriveJob) and job.upload == claimed.upload]
     session = uploads.find_session(tick.connection, claimed.upload)
-    issued = 0
-    for job in next_steps(claimed, *session, out):
-        slot = tick.next_slot(job.target)
-        if slot > tick.now:
-            return issued, slot
-        if tick.is_paused(job.target) or tick.needs_token(Host.API):
-            return issued, WHEN_WOKEN
-        if isinstance(job, Commit):
-            # Last week's report.pdf was another content in the same entry. Once this commit has left, that
-            # content may be overwritten even if no answer comes, so it counts as lost from here on.
-            key = job.payload.key
-            uploads.forget_same_name(tick.connection, key.type, key.name, claimed.upload)
-        tick.issue(job)
-        issued += 1
-    return issued, WHEN_WOKEN
+    steps = next_steps(claimed, *session, out)
+    if not steps:
+        return False, WHEN_WOKEN
+    job = steps[0]
+    slot = tick.next_slot(job.target)
+    if slot > tick.now:
+        return False, slot
+    if tick.is_paused(job.target) or tick.needs_token(Host.API):
+        return False, WHEN_WOKEN
+    if isinstance(job, Commit):
+        # Last week's report.pdf was another content in the same entry. Once this commit has left, that
+        # content may be overwritten even if no answer comes, so it counts as lost from here on.
+        key = job.payload.key
+        uploads.forget_same_name(tick.connection, key.type, key.name, claimed.upload)
+    tick.issue(job)
+    return True, WHEN_WOKEN
 
 
 # --- Outcomes ------------------------------------------------------------------------------------

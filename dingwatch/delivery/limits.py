@@ -14,6 +14,11 @@ from dingwatch.pace import LONG_AGO, Lesson, Limit, Pace
 from dingwatch.recipients import KINDS, recipient_kind
 
 APP = "app"
+AHEAD_SECONDS: Final = 120.0
+"""No more is uploaded ahead for a recipient than can be sent within this time."""
+AHEAD_WITHOUT_PACE: Final = 40
+MOST_AHEAD: Final = 400
+"""However fast the pace: so many keep every worker busy, and are counted in no time."""
 _HOSTS: Final[Mapping[str, Host | None]] = {
     API_UPLOAD: Host.OAPI,
     API_PUT: None,
@@ -104,6 +109,16 @@ class Pauses:
         under = {(pause.scope, pause.key) for pause in found}
         return any(under.intersection(other.scopes()) for other in busy)
 
+    def most_ahead(self, target: Target, most: int, now: float) -> int:
+        """Return how many of `most` uploads may be made ahead for a target: none while it is paused.
+
+        When its pause is over, one is made: the file that is sent as the probe.
+        """
+        found = [self.known[key] for key in target.scopes() if key in self.known]
+        if any(pause.until > now for pause in found):
+            return 0
+        return min(most, 1) if found else most
+
     def hosts_to_prove(self, pause: Pause) -> tuple[Host, ...]:
         """Return the hosts whose token call must succeed before anything else is tried."""
         # While DingTalk is out of reach, an upload costs a billed call to learn nothing, and a send may be
@@ -161,6 +176,17 @@ class RateLimits:
         """Return the earliest instant at which a request keeps to every limit."""
         slots = (self._pace(key, limit).next_slot(now) for key, limit in self._limits(target).items())
         return max(slots, default=now)
+
+    def most_ahead(self, target: Target, now: float) -> int:
+        """Return how many uploads may be made ahead of the messages to a target's recipient: at least one.
+
+        More than can be sent soon would only hold back the uploads of others, and of files yet to come.
+        """
+        if self.per_conversation is None:
+            return AHEAD_WITHOUT_PACE
+        rates = (self._pace(key, limit) for key, limit in self._limits(target).items())
+        soon = min(pace.most_within(AHEAD_SECONDS, now) for pace in rates)
+        return min(max(soon, 1), MOST_AHEAD)
 
     def take(self, target: Target, now: float) -> None:
         """Use one slot."""

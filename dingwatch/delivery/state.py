@@ -15,8 +15,9 @@ from typing import Final
 from sqlalchemy import Connection
 
 from dingwatch import names
-from dingwatch.delivery.jobs import ClaimedContent, FetchToken, Job
+from dingwatch.delivery.jobs import ClaimedContent, FetchToken, Job, ToPeople
 from dingwatch.delivery.limits import APP, Pauses, RateLimits, Target
+from dingwatch.delivery.turns import Turns
 from dingwatch.dingtalk import (
     API_COMMIT,
     API_PARTS_BEGIN,
@@ -103,6 +104,7 @@ class LoopState:
     chance: Callable[[], float]
     rates: RateLimits
     pauses: Pauses = field(default_factory=Pauses)
+    turns: Turns = field(default_factory=Turns)
     refused: frozenset[str] = REFUSED_EXTENSIONS
     crashed: list[int] = field(default_factory=list)
     """Rows that were in hand at a crash: they go first and one at a time."""
@@ -125,6 +127,7 @@ class LoopState:
             self,
             rates=self.rates.copy(),
             pauses=self.pauses.copy(),
+            turns=self.turns.copy(),
             crashed=list(self.crashed),
             drives=dict(self.drives),
             captioned=dict(self.captioned),
@@ -211,6 +214,17 @@ class TickContext:
         """Return how many more uploads and sends may be out; the drive has threads of its own."""
         # A file of 100 GB is uploaded for hours. Were its parts to count, no PDF would be sent meanwhile.
         return self.settings.workers - sum(target.api not in DRIVE_APIS for target in self.targets)
+
+    def can_send(self) -> bool:
+        """Return whether a message may be out in addition to what is."""
+        # Uploads may use every worker. What is ready to go must not wait for them, for a slow line may take
+        # minutes: so one message is out whatever the workers do.
+        return self.free_workers() > 0 or not any(isinstance(job, ToPeople) for job in self.in_hand)
+
+    def most_ahead(self, target: Target) -> int:
+        """Return how many uploads may be made ahead of what is sent to a target's recipient."""
+        most = self.state.rates.most_ahead(target, self.now)
+        return self.state.pauses.most_ahead(target, most, self.now)
 
     def is_paused(self, target: Target) -> bool:
         """Return whether a pause keeps a job from beginning; its end or its probe wakes the loop."""

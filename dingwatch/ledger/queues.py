@@ -6,7 +6,7 @@ holds the recipient or the folder. The earliest settled goes first.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
 from typing import Any, Final
@@ -19,13 +19,12 @@ from sqlalchemy import (
     and_,
     bindparam,
     exists,
-    func,
     or_,
     select,
 )
 
 from dingwatch.ledger.delivery import WHOLE, Delivery, delivery_of
-from dingwatch.ledger.schema import HAS_NAME, HELD, deliveries, routes, uploads, versions
+from dingwatch.ledger.schema import HAS_NAME, HELD, IS_WAITING, deliveries, routes, uploads, versions
 from dingwatch.ledger.store import Prepared
 from dingwatch.lifecycle import IN_WORK, PERHAPS_SEEN, State
 from dingwatch.model import Route
@@ -118,36 +117,129 @@ def next_due(connection: Connection, now: float) -> float:
 
 # --- Uploads -------------------------------------------------------------------------------------
 
-_KEYS: Final = (
-    select(deliveries.c.upload_key)
-    .join(uploads, uploads.c.key == deliveries.c.upload_key)
-    .where(_is_due(State.PENDING), uploads.c.state != "busy")
-    .order_by(deliveries.c.settled_at, deliveries.c.id)
-    .limit(bindparam("limit"))
+# Uploads take turns: by recipient, then by folder, then by age. Here are the questions that the loop asks to
+# give them; each is answered by the partial index `TO_UPLOAD`, however many rows wait.
+
+
+@dataclass(frozen=True, slots=True)
+class UploadQueue:
+    """What waits to be uploaded by one route for one recipient from one folder; the oldest goes first."""
+
+    route: Route
+    recipient: str
+    folder: int | None
+
+
+def _each_value(column: ColumnElement[Any], index: str, *condition: ColumnElement[bool]) -> Prepared:
+    """Return the query for the different values of a column, each found from the one before by an index.
+
+    A `DISTINCT` would read all rows, which for a backlog or a paused recipient may be tens of thousands.
+    """
+    first = select(column).where(*condition, column.is_not(None)).order_by(column).limit(1)
+    found = select(first.scalar_subquery().label("value")).cte("found", recursive=True)
+    following = first.where(column > found.c.value).scalar_subquery()
+    each = found.union_all(select(following).where(found.c.value.is_not(None)))
+    return Prepared(select(each.c.value).where(each.c.value.is_not(None)), index=index)
+
+
+TO_UPLOAD: Final = "deliveries_to_upload"
+_BY_ROUTE: Final = (IS_WAITING, deliveries.c.route == bindparam("route"))
+_FOR_RECIPIENT: Final = (*_BY_ROUTE, deliveries.c.recipient == bindparam("recipient"))
+_TO_UPLOAD_FOR: Final = _each_value(deliveries.c.recipient, TO_UPLOAD, *_BY_ROUTE)
+_FOLDERS_TO_UPLOAD: Final = _each_value(deliveries.c.folder_id, TO_UPLOAD, *_FOR_RECIPIENT)
+_FROM_NO_FOLDER: Final = Prepared(
+    select(deliveries.c.id).where(*_FOR_RECIPIENT, deliveries.c.folder_id.is_(None)).limit(1), index=TO_UPLOAD
 )
-_FIRST_KEYS: Final[dict[Route | None, _FreeQuery]] = {
-    None: _FreeQuery(_KEYS),
-    **{route: _FreeQuery(_KEYS.where(deliveries.c.route == route)) for route in Route},
-}
+_ROUTE: Final = Prepared(
+    select(routes.c.folder_id).where(
+        routes.c.folder_id == bindparam("folder"), routes.c.recipient == bindparam("recipient")
+    )
+)
+
+
+def recipients_to_upload(connection: Connection, route: Route) -> list[str]:
+    """Return the recipients for whom something waits to be uploaded by this route, due or not."""
+    return [row[0] for row in _TO_UPLOAD_FOR.rows(connection, {"route": route})]
+
+
+def folders_to_upload(connection: Connection, route: Route, recipient: str) -> list[int | None]:
+    """Return the folders from which something waits for a recipient, and that the configuration maps to it.
+
+    None stands for the files that `send` was given.
+    """
+    where = {"route": route, "recipient": recipient}
+    none: list[int | None] = [None] if _FROM_NO_FOLDER.rows(connection, where) else []
+    folders = [row[0] for row in _FOLDERS_TO_UPLOAD.rows(connection, where)]
+    mapped = [one for one in folders if _ROUTE.rows(connection, {"folder": one, "recipient": recipient})]
+    return none + mapped
+
+
+_FIRST_CONTENTS: Final = Prepared(
+    select(deliveries.c.upload_key, deliveries.c.settled_at)
+    .join(uploads, uploads.c.key == deliveries.c.upload_key)
+    .where(
+        *_FOR_RECIPIENT,
+        deliveries.c.folder_id.is_not_distinct_from(bindparam("folder")),
+        deliveries.c.due + 0 <= bindparam("now"),
+        uploads.c.state != "busy",
+    )
+    .order_by(deliveries.c.settled_at, deliveries.c.id)
+    .limit(bindparam("limit")),
+    index=TO_UPLOAD,
+)
 _OF_UPLOAD: Final = _FreeQuery(
     WHOLE.where(_is_due(State.PENDING), deliveries.c.upload_key == bindparam("upload"))
 )
 
 
-def next_to_upload(
-    connection: Connection, paused: Paused, now: float, limit: int, route: Route | None = None
-) -> list[list[Delivery]]:
-    """Return up to `limit` contents to be uploaded, each with all its due rows, earliest settled first."""
-    # One content may have many rows (a file for ten recipients), so more rows than contents are read.
-    first = _FIRST_KEYS[route].rows(connection, paused, {"now": now, "limit": 4 * limit})
-    keys = list(dict.fromkeys(row[0] for row in first))[:limit]
-    return [_rows_of_upload(connection, paused, now, key) for key in keys]
+def first_contents(
+    connection: Connection, paused: Paused, now: float, queue: UploadQueue, limit: int
+) -> Iterator[list[Delivery]]:
+    """Yield the first contents of a queue, each with all its due rows: first the queue's own, then by age.
+
+    A content that ten recipients wait for is uploaded once, for all of them.
+    """
+    for key in dict.fromkeys(row[0] for row in _first_rows(connection, now, queue, limit)):
+        rows = map(delivery_of, _OF_UPLOAD.rows(connection, paused, {"now": now, "upload": key}))
+        # Sorted here: to sort, SQLite would walk all pending rows in that order instead of using the key.
+        by_age = sorted(rows, key=lambda row: (row.settled_at, row.id))
+        own = [row for row in by_age if (row.recipient, row.folder) == (queue.recipient, queue.folder)][:1]
+        yield own + [row for row in by_age if row not in own]
 
 
-def _rows_of_upload(connection: Connection, paused: Paused, now: float, key: str) -> list[Delivery]:
-    # Sorted here: asked to sort, SQLite would walk all pending rows in that order instead of using the key.
-    rows = map(delivery_of, _OF_UPLOAD.rows(connection, paused, {"now": now, "upload": key}))
-    return sorted(rows, key=lambda one: (one.settled_at, one.id))
+def first_settled(connection: Connection, now: float, queue: UploadQueue) -> float:
+    """Return when the first of a queue settled; infinity when nothing in it is due."""
+    rows = _first_rows(connection, now, queue, 1)
+    return float(rows[0][1]) if rows else inf
+
+
+def _first_rows(connection: Connection, now: float, queue: UploadQueue, limit: int) -> list[tuple[Any, ...]]:
+    where = {"route": queue.route, "recipient": queue.recipient, "folder": queue.folder}
+    return _FIRST_CONTENTS.rows(connection, {**where, "now": now, "limit": limit})
+
+
+_AHEAD: Final = Prepared(
+    select(deliveries.c.state, deliveries.c.settled_at)
+    .where(
+        _is_in(deliveries, State.UPLOADING, State.UPLOADED, State.SENDING),
+        deliveries.c.recipient == bindparam("recipient"),
+        deliveries.c.route == bindparam("route"),
+        deliveries.c.due + 0 <= bindparam("now"),
+        _IS_MAPPED,
+    )
+    .limit(bindparam("limit"))
+)
+
+
+def uploaded_ahead(
+    connection: Connection, now: float, route: Route, recipient: str, limit: int
+) -> list[tuple[State, float]]:
+    """Return of what is, or will soon be, uploaded for a recipient and not sent: its state, when it settled.
+
+    At most `limit` rows; one that waits for a time of its own is left out, because it delays nobody.
+    """
+    values = {"now": now, "route": route, "recipient": recipient, "limit": limit}
+    return [(State(state), settled_at) for state, settled_at in _AHEAD.rows(connection, values)]
 
 
 # A commit to the drive overwrites the entry of that name. So while one content of a name is being sent,
@@ -187,25 +279,13 @@ def is_name_sending(
 
 # --- Messages ------------------------------------------------------------------------------------
 
-_FIRST_RECIPIENT: Final = select(func.min(deliveries.c.recipient).label("recipient")).where(
-    deliveries.c.state == State.UPLOADED
-)
-_RECIPIENTS: Final = _FIRST_RECIPIENT.cte("recipients", recursive=True)
-_NEXT_RECIPIENT: Final = _FIRST_RECIPIENT.where(deliveries.c.recipient > _RECIPIENTS.c.recipient)
-_EACH_RECIPIENT: Final = _RECIPIENTS.union_all(
-    select(_NEXT_RECIPIENT.scalar_subquery()).where(_RECIPIENTS.c.recipient.is_not(None))
-)
-_TO_SEND_TO: Final = Prepared(
-    select(_EACH_RECIPIENT.c.recipient).where(_EACH_RECIPIENT.c.recipient.is_not(None))
+_TO_SEND_TO: Final = _each_value(
+    deliveries.c.recipient, "deliveries_to_send", deliveries.c.state == State.UPLOADED
 )
 
 
 def recipients_to_send(connection: Connection, now: float) -> list[str]:
-    """Return the recipients for whom something is uploaded; none when none of it is due.
-
-    Each is found from the one before by the index. A `DISTINCT` would read all that is uploaded, which for a
-    paused recipient may be thousands of rows.
-    """
+    """Return the recipients for whom something is uploaded; none when none of it is due."""
     if not has_due(connection, State.UPLOADED, now):
         return []
     return [row[0] for row in _TO_SEND_TO.rows(connection, {})]

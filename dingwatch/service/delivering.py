@@ -31,6 +31,8 @@ from dingwatch.service.ledgers import LOCK_FILE, open_ledger
 from dingwatch.service.log import log_to_stderr, make_log
 from dingwatch.watch import Hint
 
+EXTRA_THREADS: Final = 3
+"""Besides the workers: one for the token of each host, and one for a message while all workers upload."""
 STOP_SECONDS: Final = 9.0
 """What is in flight may take this long after a stop; systemd and people were promised ten."""
 
@@ -57,7 +59,7 @@ class DeliverySide:
             sleep=self._sleep,
             clock=time.time,
             monotonic=time.monotonic,
-            pool=config.delivery.workers + 2 + DRIVE_THREADS,
+            pool=config.delivery.workers + EXTRA_THREADS + DRIVE_THREADS,
         )
         self.loop = DeliveryLoop(
             store,
@@ -82,7 +84,7 @@ class DeliverySide:
             self._client, self._reader, sender, self._drive_uploader(config, store)
         )
         self.inbox = Inbox()
-        self._pool = ThreadPoolExecutor(config.delivery.workers + 2, "delivery")
+        self._pool = ThreadPoolExecutor(config.delivery.workers + EXTRA_THREADS, "delivery")
         self._drive_pool = ThreadPoolExecutor(DRIVE_THREADS, "drive")
         self.hint: Callable[[Hint], None] = lambda _: None
 

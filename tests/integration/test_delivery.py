@@ -239,8 +239,7 @@ def test_a_refused_kind_is_sent_zipped_and_remembered(desk: Desk) -> None:
     """One refused call in all: the row goes zipped, and so does the next one."""
     (row,) = desk.drop("a.xyz")
     upload = only(desk.tick(), Upload)
-    desk.tick(Outcome(upload, TypeRefused(Cause("40005", "", "TYPE_REFUSED"))))
-    again = only(desk.tick(), Upload)
+    again = only(desk.tick(Outcome(upload, TypeRefused(Cause("40005", "", "TYPE_REFUSED")))), Upload)
     assert isinstance(again, Upload)
     assert (again.payload.name, desk.state(row)) == ("a.xyz.zip", "uploading")
     desk.restart()

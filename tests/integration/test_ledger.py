@@ -161,6 +161,10 @@ NEW_IN = {
         "ALTER TABLE pauses DROP COLUMN lasts",
     ),
     3: tuple(f"ALTER TABLE folders DROP COLUMN {name}" for name in ("filter", "scanned_at")),
+    5: (
+        "DROP INDEX deliveries_to_upload",
+        "CREATE INDEX deliveries_to_upload ON deliveries (state, settled_at, id)",
+    ),
 }
 """By schema, what undoes the step to the next one."""
 
