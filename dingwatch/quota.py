@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, timezone
 from typing import Final
 
+from dingwatch.model import Pause
 from dingwatch.texts import Calls
 
 SHANGHAI: Final = timezone(timedelta(hours=8))
@@ -13,6 +16,7 @@ SHANGHAI: Final = timezone(timedelta(hours=8))
 WARNINGS: Final = (80, 100)
 """Per cent of the month's calls, at each of which people are warned once."""
 LONGEST_MONTH: Final = 31
+_STATED: Final = re.compile(r"调用量\D{0,3}([0-9]{1,12})\s*次\D{0,9}额度\D{0,3}([0-9]{1,12})\s*次", re.ASCII)
 WEBHOOK_LIMIT: Final = 3000
 """Webhook & Stream calls a month of a standard organisation, a quota of their own (KB:1431)."""
 
@@ -57,6 +61,36 @@ def use(used: int, limit: int | None, now: float) -> Use:
     """Judge how many calls have been used."""
     left = None if limit is None else max(limit - used, 0)
     return Use(month(now), used, limit, left, _runs_out_on(used, left, _day(now)))
+
+
+@dataclass(frozen=True, slots=True)
+class Stated:
+    """The calls that DingTalk says the organisation has used of its quota."""
+
+    used: int
+    limit: int
+
+
+def stated(message: str) -> Stated | None:
+    """Read the figures of a refusal (90020), `…,调用量:10001次,额度:10000次,…`; None if it has none."""
+    found = _STATED.search(message)
+    return Stated(int(found[1]), int(found[2])) if found else None
+
+
+def refused(pause: Pause, now: float) -> bool:
+    """Return whether DingTalk refuses calls for now because the month's are used up."""
+    return pause.cause.advice == "QUOTA" and pause.until > now
+
+
+def use_of_all(used: int, limit: int | None, pauses: Iterable[Pause], now: float) -> Use:
+    """Judge the calls that were counted here, and those that DingTalk stated when it refused more.
+
+    The quota is the organisation's: other apps use it too, and its plan may not be the configured one.
+    """
+    for pause in pauses:
+        if refused(pause, now) and (figures := stated(pause.cause.message)):
+            used, limit = max(used, figures.used), figures.limit
+    return use(used, limit, now)
 
 
 def _runs_out_on(used: int, left: int | None, today: date) -> date | None:

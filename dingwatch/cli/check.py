@@ -20,8 +20,8 @@ from dingwatch.cli.online import address_of, describe_failure, open_client
 from dingwatch.config import ConfigError, DingTalk, Folder
 from dingwatch.dingtalk import BILLED, Client, Host, proxy_of
 from dingwatch.host import lock_holder
-from dingwatch.ledger import LedgerError, Store, calls, report
-from dingwatch.model import Failure, Scope, Verdict
+from dingwatch.ledger import LedgerError, Store, calls, pauses, report
+from dingwatch.model import Failure, Pause, Scope, Verdict
 from dingwatch.recipients import billed_calls, recipient_kind
 from dingwatch.service import LOCK_FILE, ledger_url, open_ledger
 from dingwatch.texts import Checks, Cli
@@ -63,10 +63,11 @@ class Tree:
 
 @dataclass(frozen=True, slots=True)
 class EarlierRuns:
-    """The names of the folders that have had their first look, and the API calls of this month."""
+    """The names of the folders that have had their first look, and this month's API calls and pauses."""
 
     looked_at: frozenset[str]
     used: int
+    pauses: tuple[Pause, ...] = ()
 
 
 @command(secret_needed=True)
@@ -108,7 +109,7 @@ def _check(session: Session, *, offline: bool) -> Iterator[Finding]:
         for folder, tree in trees
         if folder.existing == "send" and folder.name not in earlier.looked_at
     )
-    yield _check_quota(session, calls, earlier.used)
+    yield _check_quota(session, calls, earlier)
     if not offline:
         yield from _check_online(session)
 
@@ -154,10 +155,11 @@ def _read_earlier_runs(session: Session) -> EarlierRuns:
         with closing(Store.open(ledger_url(session.config))) as store, store.reading() as connection:
             looked = report.folders_with_first_look(connection)
             used = calls.total(connection, quota.month(time.time()), BILLED)
+            paused = tuple(pauses.list_pauses(connection))
             ids = session.scope(store).ids
     except LedgerError:
         return nothing
-    return EarlierRuns(frozenset(name for name, number in ids.items() if number in looked), used)
+    return EarlierRuns(frozenset(name for name, number in ids.items() if number in looked), used, paused)
 
 
 def _walk(folder: Folder) -> Tree:
@@ -239,15 +241,16 @@ def _describe_process(session: Session, pid: int) -> str:
     return session.render(Checks.PROCESS, pid=pid, program=program)
 
 
-def _check_quota(session: Session, needed: int, used: int) -> Finding:
-    limit = session.config.dingtalk.monthly_calls
-    enough = limit is None or used + needed <= limit
+def _check_quota(session: Session, needed: int, earlier: EarlierRuns) -> Finding:
+    now = time.time()
+    use = quota.use_of_all(earlier.used, session.config.dingtalk.monthly_calls, earlier.pauses, now)
+    enough = use.limit is None or use.used + needed <= use.limit
     text = session.render(
         Checks.QUOTA if enough else Checks.QUOTA_SHORT,
         calls=needed,
-        used=used,
-        limit="∞" if limit is None else limit,
-        month=quota.month(time.time()),
+        used=use.used,
+        limit="∞" if use.limit is None else use.limit,
+        month=use.month,
     )
     return Finding(Mark.OK if enough else Mark.WARN, text)
 

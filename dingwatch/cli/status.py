@@ -113,7 +113,9 @@ def read_status(session: Session) -> Status:
         pauses=paused_now,
         held={name: held[number] for name, number in ids.items() if held[number]},
         unsettled=tuple((path, age) for _, path, age in live.get("unsettled", [])),
-        use=quota.use(sum(by_api[api] for api in BILLED), config.dingtalk.monthly_calls, now),
+        use=quota.use_of_all(
+            sum(by_api[api] for api in BILLED), config.dingtalk.monthly_calls, paused_now, now
+        ),
         by_api=by_api,
     )
 
@@ -243,10 +245,10 @@ def _notes(session: Session, status: Status) -> Iterator[Markup]:
 def _calls_notes(session: Session, status: Status) -> Iterator[Markup]:
     use = status.use
     text, values = quota.describe(use)
-    refused = any(pause.cause.advice == "QUOTA" and pause.until > time.time() for pause in status.pauses)
+    refused = any(quota.refused(pause, time.time()) for pause in status.pauses)
     # The quota is the organisation's: other apps may have used it up while the count here is low.
     if refused:
-        text = Calls.REFUSED
+        text = Calls.REFUSED if use.limit is None else Calls.REFUSED_OF
     serious = refused or quota.crossed(0, use.used, use.limit) is not None
     yield cell(session.render(text, **values), "bold red" if serious else "")
     if count := status.webhook_calls:

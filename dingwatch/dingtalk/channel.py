@@ -25,7 +25,9 @@ LONGEST_MESSAGE: Final = 300
 SHORTEST_SECRET: Final = 6
 """Characters; redacting a shorter secret would tear ordinary words out of every message."""
 BACKOFF: Final = wait_random_exponential(multiplier=0.2, max=2)
-JSON: Final[Mapping[str, str]] = {"Content-Type": "application/json"}
+ACCEPT: Final[Mapping[str, str]] = {"Accept": "application/json"}
+JSON: Final[Mapping[str, str]] = {"Content-Type": "application/json", **ACCEPT}
+"""Headers of a call whose answer is JSON, and of one whose body is as well; DingTalk's SDKs send them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -136,11 +136,12 @@ NEW: Final[Table] = (
     ),
     *_each("illegal.receivers receivers.exceed illegal.excludes invalidParameter.userId.empty", _RECIPIENT),
     *_each("session.notExisted session.expired paramError.conversationId", _RECIPIENT),
-    *_each("illegal.openconevrsation.id", _RECIPIENT),  # (sic)
+    *_each("illegal.openconevrsation.id conversation.org.dismatch", _RECIPIENT),  # (sic)
+    *_each("openConversationId.notExisted reject", _RECIPIENT),
     *_each("keywords.not.match sign.not.match token.notExisted", _WEBHOOK),
     *_each("contain.*", _CONTENT),
     *_each(
-        "send.forbidden bot.forbidden.sendMessage",
+        "send.forbidden bot.forbidden.sendMessage only.groupAdmin.canAtAll",
         Meaning(Misconfigured, Scope.CONVERSATION, "SENDING_FORBIDDEN"),
     ),
     # Deliberately a doubt: DingTalk itself says that it does not know whether it sent (KB:0716).
@@ -157,7 +158,9 @@ NEW: Final[Table] = (
     *_each("*QuotaInsufficient spaceNotExist documentNotExist", _SPACE),
     *_each("dentryName* dentryFormatNotSupport dentryUploadForbidden folderNotSupport", _CONTENT),
     *_each("dentryDownloadProtocolNotSupport dentryUploadProtocolNotSupport operationNotSupported", _BUG),
-    *_each("sendMessage.model.notMatch", _BUG),
+    *_each("sendMessage.model.notMatch recycleBinNotSupportForSpace", _BUG),
+    *_each("dentryPreviewNotSupport dentryEditNotSupport dentryExtensionNotSupport", _CONTENT),
+    *_each("fileViral fileMalicious", _CONTENT),
 )
 """Codes of api.dingtalk.com."""
 
@@ -170,7 +173,7 @@ _RIGHTS: Final = (
     *_each("permissionDenied", Meaning(Misconfigured, Scope.API, "OPERATOR")),
 )
 # Somebody deleted the space: an upload begins anew, in a new one.
-_OF_STORAGE: Final = (*_each("spaceNotExist", _LOST), *_RIGHTS)
+_OF_STORAGE: Final = (*_each("spaceNotExist paramError.spaceId", _LOST), *_RIGHTS)
 _OF_CONVERSATION: Final = (
     *_OPERATOR,
     *_each("paramError.dentryId paramError.spaceId", _LOST),
@@ -179,7 +182,10 @@ _OF_CONVERSATION: Final = (
         Meaning(Misconfigured, Scope.CONVERSATION, "OPERATOR_IN_GROUP"),
     ),
 )
-_OF_DOWNLOAD: Final = (*_each("dentryNotExist spaceNotExist", _GONE), *_RIGHTS)
+_OF_DOWNLOAD: Final = (
+    *_each("dentryNotExist spaceNotExist paramError.dentryId paramError.spaceId", _GONE),
+    *_RIGHTS,
+)
 _OF_MEDIA: Final = (*_each("40004 40007", _GONE),)  # (API sheet 2.2)
 _OF_PERSON: Final = (*_each("50002 50004", _RECIPIENT),)  # this one is out of sight, and nobody else
 

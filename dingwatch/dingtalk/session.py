@@ -13,7 +13,7 @@ from tenacity import wait_fixed
 
 from dingwatch.dingtalk import answers
 from dingwatch.dingtalk.apis import API_TOKEN, Host
-from dingwatch.dingtalk.channel import JSON, Call, Channel, json_body
+from dingwatch.dingtalk.channel import ACCEPT, JSON, Call, Channel, json_body
 from dingwatch.dingtalk.codes import NotGenerated
 from dingwatch.model import Cause, Failure, Misconfigured, NoAnswer, NotReached, Scope, TokenRejected, Verdict
 
@@ -161,7 +161,7 @@ class Session:
         url = self._url(path, query)
 
         def call(token: str) -> Members:
-            headers = {"x-acs-dingtalk-access-token": token}
+            headers = {**ACCEPT, "x-acs-dingtalk-access-token": token}
             return self.channel.ask(Host.API, Call(api, "GET", url, headers))
 
         return self.channel.repeat(lambda: self.with_token(Host.API, call), NotReached, NoAnswer)
@@ -204,7 +204,7 @@ class Session:
     def _fetch_legacy(self) -> tuple[str, float]:
         query = {"appkey": self.account.client_id, "appsecret": self.account.client_secret}
         url = self.legacy_url("/gettoken", query)
-        answer = self.channel.ask(Host.OAPI, Call(API_TOKEN[Host.OAPI], "GET", url))
+        answer = self.channel.ask(Host.OAPI, Call(API_TOKEN[Host.OAPI], "GET", url, ACCEPT))
         return answers.token(answer, "access_token"), answers.life(answer, "expires_in")
 
     def with_token(self, host: Host, call: Callable[[str], T], *, renew: bool = True) -> T:

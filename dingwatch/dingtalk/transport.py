@@ -18,10 +18,12 @@ from urllib.parse import urlsplit
 import requests
 from urllib3.exceptions import HTTPError
 
+from dingwatch import __version__
 from dingwatch.dingtalk.errors import verdict_of_exception
 from dingwatch.dingtalk.wire import LARGEST_ANSWER, Adapter, Body, Bound, Limits, LocalError, Stream
 from dingwatch.model import Cause, Failure, Misconfigured, Scope
 
+USER_AGENT: Final = f"dingwatch/{__version__}"
 BLOCK: Final = 1 << 16
 SLOWEST: Final = 1 << 16
 """Bytes per second below which a download is given up."""
@@ -59,13 +61,23 @@ class Sink(Protocol):
         """Write all of a block."""
 
 
-def multipart(field: str, name: str, content: bytes | memoryview, boundary: str) -> Body:
-    """Return a multipart body around one buffer, which is not copied.
+def multipart(
+    field: str,
+    name: str,
+    content: bytes | memoryview,
+    boundary: str,
+    fields: Mapping[str, str] | None = None,
+) -> Body:
+    """Return a multipart body of form fields and one buffer, which is not copied.
 
     The filename is raw UTF-8, as DingTalk's own clients send it (API sheet 12); DingTalk may not read
     `filename*`. Characters that could end the header or name a directory are replaced.
     """
-    head = (
+    head = "".join(
+        f'--{boundary}\r\nContent-Disposition: form-data; name="{one}"\r\n\r\n{value}\r\n'
+        for one, value in (fields or {}).items()
+    )
+    head += (
         f"--{boundary}\r\n"
         f'Content-Disposition: form-data; name="{field}"; filename="{name.translate(_HARMLESS)}"\r\n'
         "Content-Type: application/octet-stream\r\n\r\n"
@@ -161,7 +173,8 @@ class Transport:
     ) -> requests.Response:
         try:
             # `or None`: requests would send an empty body with chunked encoding.
-            prepared = requests.Request(method, url, headers=headers, data=body or None).prepare()
+            named = {"User-Agent": USER_AGENT, **headers}
+            prepared = requests.Request(method, url, headers=named, data=body or None).prepare()
             response: requests.Response = self._adapter.send(
                 prepared,
                 stream=True,

@@ -37,6 +37,10 @@ class Calls(Text):
         "{month} 已用 API 调用 {used} 次；钉钉提示本月额度已用完",
         "API calls in {month}: {used}; DingTalk reports that the month's quota is used up",
     )
+    REFUSED_OF = (
+        "{month} 已用 API 调用 {used} 次，额度 {limit} 次；钉钉提示本月额度已用完",
+        ("API calls in {month}: {used}, quota {limit}; DingTalk reports that the month's quota is used up"),
+    )
     WEBHOOK = (
         "{month} 已用 Webhook 调用 {used} / {limit} 次（额度单独计算）",
         "webhook calls in {month}: {used} of {limit} (a separate quota)",

@@ -88,6 +88,26 @@ def test_status_1111_is_the_gates(host: Host) -> None:
     assert verdict_on(body, 200, host).cause.code == "gate_page"
 
 
+@pytest.mark.parametrize(
+    ("host", "body", "code"),
+    [
+        (Host.OAPI, b'{"status":1111,"errcode":310000,"errmsg":"keywords not in content"}', "310000"),
+        (Host.OAPI, b'{"status":1111,"wait":5,"errcode":130101,"errmsg":"send too fast"}', "130101"),
+        (Host.API, b'{"status":1111,"code":"send.too.fast"}', "send.too.fast"),
+        (Host.OAPI, b'{"status":1111,"errcode":null}', "gate_page"),
+        (Host.API, b'{"status":"1111","errcode":40005}', "gate_page"),
+    ],
+)
+def test_a_code_beside_status_1111_is_what_happened(host: Host, body: bytes, code: str) -> None:
+    """Webhooks answer with both; the code says what to do."""
+    assert verdict_on(body, 200, host).cause.code == code
+
+
+def test_a_success_beside_status_1111_is_one() -> None:
+    """The errcode is what happened (API sheet 14)."""
+    assert result_of(Host.OAPI, 200, {}, b'{"status":1111,"errcode":0}', 0.0)
+
+
 @pytest.mark.parametrize("body", [b"<html>413 Request Entity Too Large</html>", b"", b'{"x":1}'])
 def test_413_is_about_the_file(body: bytes) -> None:
     """A gateway that finds a file too large says so by the status alone."""

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
+from dingwatch import __version__
 from dingwatch.dingtalk import (
     API_COMMIT,
     API_GET,
@@ -78,6 +79,8 @@ def test_a_call_is_what_the_sheet_says(serve: Serve, calls: Calls, case: Case) -
     headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines[1:])}
     assert headers.get("x-acs-dingtalk-access-token") == (TOKEN if case.host is Host.API else None)
     assert ("content-type" in headers) == (case.sent is not None)
+    assert headers["accept"] == "application/json"
+    assert headers["user-agent"] == f"dingwatch/{__version__}"
     assert b"\\u" not in body
     assert (json.loads(body) if body else None) == case.sent
 

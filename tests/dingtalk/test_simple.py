@@ -32,7 +32,8 @@ def dingtalk(serve: Callable[..., Server]) -> Server:
 
     def react(wire: Wire, head: bytes, body: bytes) -> None:
         if b"/media/upload" in head:
-            kept.append(body.partition(b"\r\n\r\n")[2].rpartition(b"\r\n--")[0])
+            part = body.partition(b'name="media"')[2]
+            kept.append(part.partition(b"\r\n\r\n")[2].rpartition(b"\r\n--")[0])
             wire.answer({"errcode": 0, "media_id": "@lAzP"})
         elif b"/media/downloadFile" in head and b"media_id=%40lAzP" in head:
             wire.answer_bytes(kept[-1], headers=NAMED)

@@ -81,6 +81,7 @@ def test_only_the_signed_headers_go_with_the_bytes(serve: Serve, calls: Calls, s
     }
     assert headers.pop("content-length") == "5"
     assert set(headers) <= OWN
+    assert headers["user-agent"].startswith("dingwatch/")
     assert body == b"bytes"
     assert calls.gated == calls.counted == [API_PUT]
 

@@ -35,7 +35,7 @@ def upload(client: Client, content: bytes = b"%PDF") -> str:
 
 
 def test_an_upload_is_a_multipart_with_a_raw_name(serve: Serve, calls: Calls) -> None:
-    """The part is called media, its name is raw UTF-8, the token and type stand in the address."""
+    """The part is called media, its name is raw UTF-8; the type stands in the address and in the form."""
     seen: list[tuple[bytes, bytes]] = []
 
     def react(wire: Wire, head: bytes, body: bytes) -> None:
@@ -48,6 +48,8 @@ def test_an_upload_is_a_multipart_with_a_raw_name(serve: Serve, calls: Calls) ->
     assert f"access_token={TOKEN}&type=file".encode() in head
     boundary = head.partition(b"boundary=")[2].partition(b"\r\n")[0]
     assert body == (
+        b"--" + boundary + b"\r\n"
+        b'Content-Disposition: form-data; name="type"\r\n\r\nfile\r\n'
         b"--" + boundary + b"\r\n"
         b'Content-Disposition: form-data; name="media"; filename="' + "报告 2024.pdf".encode() + b'"\r\n'
         b"Content-Type: application/octet-stream\r\n\r\ncontent\r\n--" + boundary + b"--\r\n"

@@ -37,6 +37,8 @@ def test_a_month_without_calls_waits_for_a_persons_word(
     (pause,) = machine.status()["pauses"]
     assert (pause["scope"], "dingwatch resume" in pause["reason"]) == ("app", True)
     assert "DingTalk reports that the month's quota is used up" in machine.do("status").stdout
+    stated = machine.status()["api_calls"]  # by DingTalk's own text, not by the plan of the config
+    assert (stated["used"] >= 2, stated["limit"]) == (True, 2)
     asked = billed(sandbox)
     assert asked <= 2 + 3  # what was under way together
     first.send_signal(signal.SIGTERM)

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dingwatch import quota
+from dingwatch.model import Cause, Pause, Scope
 from dingwatch.texts import Calls
 
 
@@ -71,3 +72,55 @@ def test_what_is_told_depends_on_what_is_left() -> None:
     """They last, they run out, or they are used up."""
     told = [quota.describe(quota.use(used, 5000, noon(10)))[0] for used in (10, 4000, 5000)]
     assert told == [Calls.LAST, Calls.RUN_OUT, Calls.USED_UP]
+
+
+STATED = "您的企业本月api调用量已超过限制,调用量:10001次,额度:10000次,请登录开发者后台-资源管理-查看用量明细"
+
+
+def refusal(message: str, until: float = 100.0, advice: str = "QUOTA") -> Pause:
+    """Return the pause that a refusal for the quota began."""
+    return Pause(Scope.APP, "app", until, Cause("90020", message, advice), 1, 0.0, fixed=True)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "",
+        "webhook over limit",
+        "调用量:1次",
+        "额度:10000次",
+        "调用量:次,额度:次",
+        "调用量:-1次",
+        f"调用量:{'9' * 400}次,额度:1次",
+        "调用量:١次,额度:٢次",
+    ],
+)
+def test_a_message_without_figures_states_nothing(message: str) -> None:
+    """Only whole figures are believed."""
+    assert quota.stated(message) is None
+
+
+@pytest.mark.parametrize(
+    "message", [STATED, "调用量：10001 次，额度：10000 次", f"ding talk error[{STATED}]"]
+)
+def test_the_figures_of_a_refusal_are_read(message: str) -> None:
+    """DingTalk's text names what the organisation has used, and what it may use."""
+    assert quota.stated(message) == quota.Stated(10001, 10000)
+
+
+def test_what_dingtalk_states_counts_before_what_was_counted() -> None:
+    """Other apps use the quota too: 12 calls of ours were the last of 10,001."""
+    now = noon(10)
+    use = quota.use_of_all(12, 5000, [refusal("", now + 1), refusal(STATED, now + 1)], now)
+    assert (use.used, use.limit, use.left) == (10001, 10000, 0)
+    assert quota.use_of_all(12, None, [refusal(STATED, now + 1)], now).limit == 10000
+    assert quota.use_of_all(10500, 5000, [refusal(STATED, now + 1)], now).used == 10500
+
+
+@pytest.mark.parametrize(
+    "pause", [refusal(STATED, 0.0), refusal(STATED, advice="WEBHOOK_QUOTA"), refusal("")]
+)
+def test_what_no_longer_holds_states_nothing(pause: Pause) -> None:
+    """After `resume` the organisation may have bought more; a webhook's quota is another one."""
+    use = quota.use_of_all(12, 5000, [pause], 50.0)
+    assert (use.used, use.limit) == (12, 5000)
