@@ -17,6 +17,7 @@ import click
 from dingwatch import files, filters, names, quota
 from dingwatch.cli.context import Session, command, option
 from dingwatch.cli.online import address_of, describe_failure, open_client
+from dingwatch.cli.running import of_file
 from dingwatch.config import ConfigError, DingTalk, Folder
 from dingwatch.dingtalk import BILLED, Client, Host, proxy_of
 from dingwatch.host import lock_holder
@@ -156,7 +157,7 @@ def _read_earlier_runs(session: Session) -> EarlierRuns:
             looked = report.folders_with_first_look(connection)
             used = calls.total(connection, quota.month(time.time()), BILLED)
             paused = tuple(pauses.list_pauses(connection))
-            ids = session.scope(store).ids
+            ids = session.scope(store, of_file(session.config)).ids
     except LedgerError:
         return nothing
     return EarlierRuns(frozenset(name for name, number in ids.items() if number in looked), used, paused)

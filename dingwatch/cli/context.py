@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import functools
+import json
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -17,12 +19,13 @@ from sqlalchemy import make_url
 from dingwatch import host
 from dingwatch.cli.options import chosen_config, config_option
 from dingwatch.cli.output import local_time, printable
+from dingwatch.cli.running import InForce, ShownFolder, not_loaded, of_file, of_service
 from dingwatch.config import Config, ConfigError, Problem, find, load
 from dingwatch.ledger import LedgerError, Store, report
 from dingwatch.ledger.folders import MappedFolder
 from dingwatch.ledger.report import Scope
 from dingwatch.model import Cause, Pause
-from dingwatch.service import ledger_url, require_present
+from dingwatch.service import ledger_url, require_present, sqlite_file
 from dingwatch.texts import Advice, Cli, Language, Text, describe_word, environment_language
 
 P = ParamSpec("P")
@@ -41,6 +44,7 @@ class Session:
     secret_needed: bool = True
     """Whether the command talks to DingTalk: a systemd credential is readable by the service alone."""
     _config: Config | None = None
+    _in_force: InForce | None = None
 
     # --- Sentences ---------------------------------------------------------------------------------
 
@@ -128,8 +132,23 @@ class Session:
 
     @property
     def folder_names(self) -> list[str]:
-        """The names of the configured folders."""
-        return [folder.name for folder in self.config.folders]
+        """The names of the folders that the running service has, and of those in the config file."""
+        return list(dict.fromkeys(folder.name for folder in self.folders))
+
+    @property
+    def in_force(self) -> InForce:
+        """What the running service works with; without one, what the config file says."""
+        if self._in_force is None:
+            told = json.loads(self.ask("config") or "{}")
+            # A service of an older version does not know the question, and answers with nothing.
+            self._in_force = of_service(told) if "folders" in told else of_file(self.config)
+        return self._in_force
+
+    @property
+    def folders(self) -> list[ShownFolder]:
+        """The folders in force, and those of the file that the running service has not loaded."""
+        folders = self.in_force.folders
+        return [*folders, *not_loaded(folders, of_file(self.config).folders)]
 
     # --- The ledger --------------------------------------------------------------------------------
 
@@ -153,6 +172,9 @@ class Session:
     def store(self) -> Iterator[Store]:
         """Open the ledger; one that cannot be used ends the command."""
         self.require_ledger()
+        path = sqlite_file(self.config)
+        if path is not None and path.exists() and not os.access(path, os.R_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
         try:
             # `send` may run before the service ever has.
             self.config.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -176,9 +198,10 @@ class Session:
         advice = self.advice("LEDGER_UNWRITABLE")
         self.fail(Cli.LEDGER_FAILED, exit_code=exit_code, path=path, reason=reason, advice=advice)
 
-    def scope(self, store: Store) -> Scope:
-        """Return what the configuration maps, in the ledger's numbers."""
-        mapped = [MappedFolder(f.root, f.name, f.recipients) for f in self.config.folders]
+    def scope(self, store: Store, in_force: InForce | None = None) -> Scope:
+        """Return what a configuration maps, in the ledger's numbers: the one in force, or another."""
+        folders = (in_force or self.in_force).folders
+        mapped = [MappedFolder(one.root, one.name, one.recipients) for one in folders]
         with store.reading() as connection:
             return report.scope(connection, mapped)
 

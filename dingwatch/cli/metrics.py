@@ -27,9 +27,8 @@ class _StatusCollector(Collector):
 
     def collect(self) -> Iterable[Metric]:
         """Yield every metric."""
-        yield Gauge(
-            "dingwatch_daemon_running", "Whether the service is running.", self._status.pid is not None
-        )
+        # Without a value where nobody can tell.
+        yield Gauge("dingwatch_daemon_running", "Whether the service is running.", self._status.running)
         yield from _folder_metrics(self._status)
         yield from _call_metrics(self._status)
 
@@ -56,7 +55,8 @@ def _folder_metrics(status: Status) -> Iterator[Metric]:
             deliveries.add_metric((name, state), counts[state])
         waiting += sum(counts[state] for state in IN_WORK)
     for folder, watch, counts in status.folders:
-        watched.add_metric((folder.name,), watch != "down")
+        if watch != "unknown":
+            watched.add_metric((folder.name,), watch in {"inotify", "poll"})
         settling.add_metric((folder.name,), counts["settling"])
     pauses = Gauge("dingwatch_pauses", "Pauses in force, or waiting for a probe.", labels=("scope", "code"))
     for (scope, code), count in Counter((one.scope, one.cause.code) for one in status.pauses).items():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -17,22 +16,26 @@ from rich.text import Text as Markup
 from dingwatch import host, quota
 from dingwatch.cli.context import Session, command, option
 from dingwatch.cli.output import STYLES, cell, console, iso_time, print_line
-from dingwatch.config import Folder
+from dingwatch.cli.running import ShownFolder, of_file
 from dingwatch.dingtalk import BILLED, WEBHOOK_BILLED
 from dingwatch.ledger import calls, pauses, report
 from dingwatch.ledger.folders import count_held
 from dingwatch.lifecycle import State
-from dingwatch.model import Pause, Scope
+from dingwatch.model import Cause, Pause, Scope
 from dingwatch.service import LOCK_FILE
-from dingwatch.texts import Calls, Cli
+from dingwatch.texts import Calls, Cli, Log
 
 _COUNTED = (*(str(state) for state in State), "settling", "baseline")
 
 
 class FolderStatus(NamedTuple):
-    """A folder, how it is watched (`inotify`, `poll` or `down`), and its deliveries by state."""
+    """A folder, how it is watched, and its deliveries by state.
 
-    folder: Folder
+    Besides `inotify`, `poll` and `down`, `watch` is `unknown` when the service cannot be asked, and `new` for
+    a folder that was added to the config since the service started.
+    """
+
+    folder: ShownFolder
     watch: str
     counts: Counter[str]
 
@@ -41,6 +44,8 @@ class FolderStatus(NamedTuple):
 class Status:
     """Everything that `status` shows."""
 
+    running: bool | None
+    """None: nobody can tell, because the service does not answer or may not be asked."""
     pid: int | None
     folders: tuple[FolderStatus, ...]
     direct: Counter[str]
@@ -56,6 +61,10 @@ class Status:
     """The month's calls against its quota."""
     by_api: Counter[str]
     """How often each API was called this month, billed or not."""
+    ledger_error: Cause | None
+    """Why the running service cannot write its ledger."""
+    edited: bool
+    """Whether the config file is no longer what the service runs with."""
 
     @property
     def webhook_calls(self) -> int:
@@ -85,7 +94,7 @@ def status(session: Session, *, as_json: bool, as_metrics: bool) -> int:
 def read_status(session: Session) -> Status:
     """Gather the status from the ledger and the running service."""
     config, now = session.config, time.time()
-    pid = host.lock_holder(config.state_dir / LOCK_FILE)
+    running, pid = _find_service(session)
     counted: dict[int | None, Counter[str]] = {}
     ids: dict[str, int] = {}
     paused_now: tuple[Pause, ...] = ()
@@ -99,13 +108,16 @@ def read_status(session: Session) -> Status:
             paused_now = tuple(pauses.list_pauses(connection))
             held = count_held(connection)
             by_api = calls.by_api(connection, quota.month(now))
-    # The socket may outlive a killed service; only the lock tells whether one runs.
-    live = json.loads(session.ask("status") or "{}") if pid is not None else {}
+    live = json.loads(session.ask("status") or "{}") if running else {}
     watching = live.get("folders", {})
-    folders = tuple(_folder(folder, ids.get(folder.name), counted, watching) for folder in config.folders)
+    folders = tuple(
+        _folder(folder, ids.get(folder.name), counted, watching, running=running)
+        for folder in session.folders
+    )
     direct = counted.pop(None, Counter())
     unmapped = sum(counts[State.FAILED] for number, counts in counted.items() if number not in ids.values())
     return Status(
+        running=running,
         pid=pid,
         folders=folders,
         direct=direct,
@@ -114,33 +126,50 @@ def read_status(session: Session) -> Status:
         held={name: held[number] for name, number in ids.items() if held[number]},
         unsettled=tuple((path, age) for _, path, age in live.get("unsettled", [])),
         use=quota.use_of_all(
-            sum(by_api[api] for api in BILLED), config.dingtalk.monthly_calls, paused_now, now
+            sum(by_api[api] for api in BILLED), session.in_force.monthly_calls, paused_now, now
         ),
         by_api=by_api,
+        ledger_error=Cause(**live["ledger"]) if live.get("ledger") else None,
+        edited=session.in_force.by_service and not session.in_force.equals(of_file(config)),
     )
 
 
+def _find_service(session: Session) -> tuple[bool | None, int | None]:
+    """Return whether a service runs (None: nobody can tell), and its process."""
+    try:
+        pid = host.lock_holder(session.config.state_dir / LOCK_FILE)
+    except PermissionError:
+        return None, None
+    # The socket may outlive a killed service; only the lock tells whether one runs.
+    if pid is None:
+        return False, None
+    return (True, pid) if session.in_force.by_service else (None, None)
+
+
 def _folder(
-    folder: Folder,
+    folder: ShownFolder,
     number: int | None,
     counted: dict[int | None, Counter[str]],
     live: dict[str, dict[str, object]],
+    *,
+    running: bool | None,
 ) -> FolderStatus:
     # JSON has no numbers as keys.
     now = live.get(str(number), {})
     counts = Counter(counted.get(number, Counter())) if number is not None else Counter[str]()
     counts["settling"] = int(str(now.get("settling", 0)))
-    return FolderStatus(folder, str(now.get("watch", "down")), counts)
+    watch = "unknown" if running is None else "down" if folder.loaded else "new"
+    return FolderStatus(folder, str(now.get("watch", watch)), counts)
 
 
 def _json(session: Session, status: Status) -> dict[str, object]:
     totals = sum((counts for _, _, counts in status.folders), Counter(status.direct))
     return {
-        "daemon": {"running": status.pid is not None, "pid": status.pid},
+        "daemon": {"running": status.running, "pid": status.pid},
         "folders": [
             {
                 "name": folder.name,
-                "path": os.fspath(folder.path),
+                "path": folder.path,
                 "conversation_ids": list(folder.recipients),
                 "watch": watch,
                 "counts": {state: counts[state] for state in _COUNTED},
@@ -162,6 +191,7 @@ def _json(session: Session, status: Status) -> dict[str, object]:
             {"scope": Scope.FOLDER, "until": None, "reason": session.render(Cli.HELD, name=name, count=count)}
             for name, count in status.held.items()
         ],
+        "ledger_error": None if status.ledger_error is None else _describe(session, status.ledger_error),
         "api_calls": _calls(status),
         "webhook_calls": {
             "month": status.use.month,
@@ -169,6 +199,10 @@ def _json(session: Session, status: Status) -> dict[str, object]:
             "limit": quota.WEBHOOK_LIMIT,
         },
     }
+
+
+def _describe(session: Session, cause: Cause) -> dict[str, str]:
+    return {"code": cause.code, "message": cause.message, "advice": session.advice(cause.advice)}
 
 
 def _calls(status: Status) -> dict[str, object]:
@@ -185,9 +219,9 @@ def _calls(status: Status) -> dict[str, object]:
 
 def _print_table(session: Session, status: Status) -> None:
     out = console()
-    running = status.pid is not None
-    heading = session.render(Cli.RUNNING if running else Cli.NOT_RUNNING, pid=status.pid)
-    out.print(cell(heading, "green" if running else "bold red"))
+    text = Cli.CANNOT_ASK if status.running is None else Cli.RUNNING if status.running else Cli.NOT_RUNNING
+    heading = session.render(text, pid=status.pid, path=str(session.config.state_dir))
+    out.print(cell(heading, "green" if status.running else "bold red"))
     out.print(_table(session, status))
     for line in _notes(session, status):
         out.print(line)
@@ -202,7 +236,7 @@ def _table(session: Session, status: Status) -> Table:
     for heading in (Cli.COL_TROUBLE, Cli.COL_PATH):
         table.add_column(session.render(heading), overflow="fold")
     for folder, watch, counts in status.folders:
-        _add(table, folder.name, watch, counts, os.fspath(folder.path))
+        _add(table, folder.name, watch, counts, folder.path)
     if status.direct:
         _add(table, session.render(Cli.DIRECT), "–", status.direct, "–")
     return table
@@ -228,6 +262,12 @@ def _trouble(counts: Counter[str]) -> Markup:
 
 
 def _notes(session: Session, status: Status) -> Iterator[Markup]:
+    if not session.config.state_dir.exists():
+        yield cell(session.render(Cli.NO_STATE_DIR, path=str(session.config.state_dir)), "bold red")
+    if status.ledger_error is not None:
+        yield cell(session.render(Log.LEDGER_DOWN, status.ledger_error), "bold red")
+    if status.edited:
+        yield cell(session.render(Cli.CONFIG_EDITED), "yellow")
     if noticed := sum(counts[report.NOTICED] for _, _, counts in status.folders):
         yield cell(session.render(Cli.TOLD, count=noticed))
     if status.unmapped:

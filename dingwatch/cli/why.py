@@ -16,7 +16,7 @@ import click
 from dingwatch import files, filters, host, names
 from dingwatch.cli.context import Session, command
 from dingwatch.cli.output import local_time, printable
-from dingwatch.config import Folder
+from dingwatch.cli.running import ShownFolder
 from dingwatch.config.links import real_paths
 from dingwatch.delivery.limits import Target, message_target
 from dingwatch.dingtalk import API_UPLOAD
@@ -41,7 +41,7 @@ class _Known:
     `number` is the folder's in the ledger; None if the service has not watched it yet.
     """
 
-    folder: Folder | None
+    folder: ShownFolder | None
     path: bytes
     number: int | None
     story: tuple[Decision, ...]
@@ -49,7 +49,7 @@ class _Known:
     pauses: tuple[Pause, ...] = ()
 
 
-_Lookup = Callable[[Folder | None, bytes], _Known]
+_Lookup = Callable[[ShownFolder | None, bytes], _Known]
 
 
 @command()
@@ -61,9 +61,9 @@ def why(session: Session, *, file: str) -> int:
     if b"\\x" in path and not os.path.lexists(path):
         path = re.sub(rb"\\x([0-9a-f]{2})", lambda found: bytes.fromhex(found[1].decode()), path)
     with _lookup(session) as look_up:
-        places = _places(session.config.folders, path, look_up) if file else []
+        places = _places(session.folders, path, look_up) if file else []
     if not places:
-        folders = ", ".join(f"{one.name} ({one.path})" for one in session.config.folders)
+        folders = ", ".join(f"{one.name} ({one.path})" for one in session.folders)
         session.fail(Cli.WHY_NOWHERE, path=file, names=folders)
     known = [_print(session, place) for place in places]
     return 0 if any(known) else 1
@@ -79,7 +79,7 @@ def _lookup(session: Session) -> Iterator[_Lookup]:
         yield partial(_read, store, session.scope(store))
 
 
-def _read(store: Store, scope: Scope, folder: Folder | None, path: bytes) -> _Known:
+def _read(store: Store, scope: Scope, folder: ShownFolder | None, path: bytes) -> _Known:
     number = None if folder is None else scope.ids.get(folder.name)
     if folder is not None and number is None:
         return _Known(folder, path, None, ())
@@ -88,7 +88,7 @@ def _read(store: Store, scope: Scope, folder: Folder | None, path: bytes) -> _Kn
         return _Known(folder, path, number, story, scope, tuple(pauses.list_pauses(connection)))
 
 
-def _places(folders: Sequence[Folder], path: bytes, look_up: _Lookup) -> list[_Known]:
+def _places(folders: Sequence[ShownFolder], path: bytes, look_up: _Lookup) -> list[_Known]:
     """Return what is known of a path in each folder; a relative one may be meant from a folder's root."""
     directory, name = os.path.split(os.path.abspath(path))
     # Only the directory is resolved: `why` explains that a link itself is not sent.
@@ -142,7 +142,7 @@ def _line(session: Session, one: Decision) -> str:
     return printable(line.rstrip())
 
 
-def _facts(session: Session, known: _Known, folder: Folder) -> Iterator[str]:
+def _facts(session: Session, known: _Known, folder: ShownFolder) -> Iterator[str]:
     """Yield what the file is now, as far as that explains why it is not sent."""
     chosen = filters.path_filter(folder.include, folder.exclude, recursive=folder.recursive)
     pattern = chosen.excluding(known.path)
@@ -167,7 +167,7 @@ def _settling(session: Session, number: int, path: bytes) -> Iterator[str]:
             )
 
 
-def _present(session: Session, known: _Known, folder: Folder, *, chosen: bool) -> Iterator[str]:
+def _present(session: Session, known: _Known, folder: ShownFolder, *, chosen: bool) -> Iterator[str]:
     """Yield what lies at the path now."""
     try:
         size = files.in_time(partial(_size, folder.root, known.path))

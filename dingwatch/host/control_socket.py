@@ -20,7 +20,9 @@ _LONGEST_REQUEST: Final = 64 * 1024
 _LONGEST_ANSWER: Final = 64 << 20
 _MOST_CONNECTIONS: Final = 64
 _NO_DESCRIPTOR_WAIT: Final = 0.1
-_CHUNK: Final = 4096
+_CHUNK: Final = 64 * 1024
+_MOST_UNSENT: Final = 16 << 20
+"""Bytes of answers that a connection may leave unread; those of ten thousand folders take less."""
 
 
 class NotRunningError(Exception):
@@ -43,11 +45,15 @@ def _address(state_dir: Path) -> Iterator[tuple[str, int]]:
 
 @dataclass(slots=True)
 class _Connection:
-    """A command's connection: its unfinished request, and when it is closed for silence (monotonic)."""
+    """A command's connection: its unfinished request, the rest of its answers, and when it is closed.
+
+    `until` (monotonic) moves on with each request, and with each piece of an answer that the command takes.
+    """
 
     peer: socket.socket
     until: float
     received: bytearray = field(default_factory=bytearray)
+    unsent: bytearray = field(default_factory=bytearray)
 
 
 class ControlServer:
@@ -147,13 +153,13 @@ class _ServerLoop:
         """Wait for an event and handle it; return whether to go on."""
         nearest = min((connection.until for connection in self._connections), default=None)
         wait = None if nearest is None else max(nearest - time.monotonic(), 0.0)
-        for key, _ in self._selector.select(wait):
+        for key, events in self._selector.select(wait):
             if key.fileobj is self._stopped:
                 return False
             if key.fileobj is self._listener:
                 self._accept()
             else:
-                self._read(key.data)
+                self._serve(key.data, events)
         now = time.monotonic()
         for connection in [connection for connection in self._connections if connection.until <= now]:
             self._dismiss(connection)
@@ -176,9 +182,13 @@ class _ServerLoop:
         if len(self._connections) > _MOST_CONNECTIONS:
             self._dismiss(self._connections[0])  # the one that has been silent longest
 
+    def _serve(self, connection: _Connection, events: int) -> None:
+        if events & selectors.EVENT_WRITE and connection in self._connections:
+            self._send(connection)
+        if events & selectors.EVENT_READ and connection in self._connections:  # else dismissed in this turn
+            self._read(connection)
+
     def _read(self, connection: _Connection) -> None:
-        if connection not in self._connections:
-            return  # dismissed earlier in this turn
         try:
             chunk = connection.peer.recv(_CHUNK)
         except OSError:
@@ -186,20 +196,33 @@ class _ServerLoop:
         connection.received += chunk
         while b"\n" in connection.received:
             line, _, connection.received = connection.received.partition(b"\n")
-            if not self._answer(connection, line.decode("utf-8", "replace")):
-                chunk = b""
+            connection.unsent += f"{self._on_request(line.decode('utf-8', 'replace'))}\n".encode()
+            if len(connection.unsent) > _MOST_UNSENT:
                 break
-        if not chunk or len(connection.received) > _LONGEST_REQUEST:
+        too_much = len(connection.received) > _LONGEST_REQUEST or len(connection.unsent) > _MOST_UNSENT
+        if not chunk or too_much:
             self._dismiss(connection)
+        elif connection.unsent:
+            self._send(connection)
 
-    def _answer(self, connection: _Connection, request: str) -> bool:
-        """Send the answer; return False if the command does not read it, for nobody waits for that."""
-        answer = f"{self._on_request(request)}\n".encode()
-        connection.until = time.monotonic() + self._patience
+    def _send(self, connection: _Connection) -> None:
+        """Send as much of the answers as the command takes now; a command that has gone is dismissed.
+
+        The answer of a service with many folders is larger than the kernel's buffer. Nobody waits for a
+        command to read it: the rest goes when there is room.
+        """
         try:
-            return connection.peer.send(answer) == len(answer)
+            count = connection.peer.send(connection.unsent)
+        except BlockingIOError:
+            count = 0
         except OSError:
-            return False
+            self._dismiss(connection)
+            return
+        del connection.unsent[:count]
+        if count:
+            connection.until = time.monotonic() + self._patience
+        wanted = selectors.EVENT_READ | (selectors.EVENT_WRITE if connection.unsent else 0)
+        self._selector.modify(connection.peer, wanted, connection)
 
     def _dismiss(self, connection: _Connection) -> None:
         self._selector.unregister(connection.peer)

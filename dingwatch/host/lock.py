@@ -51,6 +51,17 @@ class Lock:
         self._descriptor = descriptor
         _locked_here[_identity(os.fstat(descriptor))] = os.getpid()
 
+    def in_place(self) -> bool:
+        """Return whether the locked file still has its name: else another service may lock one of its own."""
+        assert self._descriptor is not None  # noqa: S101 (asked by whoever holds the lock)
+        try:
+            found = os.stat(self._path, follow_symlinks=False)
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        except OSError:  # a disk that fails for a moment says nothing of the file
+            return True
+        return _identity(found) == _identity(os.fstat(self._descriptor))
+
     def release(self) -> None:
         """Release the lock; do nothing if it was not taken."""
         if self._descriptor is not None:

@@ -380,6 +380,8 @@ class Outage:
         self._log = log
         self._lock = threading.Lock()
         self._met: set[object] = set()
+        self.error: LedgerError | None = None
+        """Why the ledger cannot be used now."""
 
     def begin(self, who: object, error: LedgerError) -> None:
         """Note that `who` could not use the ledger."""
@@ -388,6 +390,7 @@ class Outage:
                 cause = error.cause
                 self._log(Log.LEDGER_DOWN, **cause.log_values())
             self._met.add(who)
+            self.error = error
 
     def end(self, who: object) -> None:
         """Note that `who` has used the ledger."""
@@ -395,6 +398,8 @@ class Outage:
             if self._met == {who}:
                 self._log(Log.LEDGER_BACK)
             self._met.discard(who)
+            if not self._met:
+                self.error = None
 
     def affects(self, who: object) -> bool:
         """Return whether the last attempt of `who` failed."""

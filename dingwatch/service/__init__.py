@@ -9,7 +9,14 @@ from dingwatch.service.daemon import EXIT_BUG, Service, serve
 from dingwatch.service.delivering import deliver, finished
 from dingwatch.service.folders import account_of, payload_policy
 from dingwatch.service.gate import Gate
-from dingwatch.service.ledgers import LEDGER_FILE, LOCK_FILE, ledger_url, open_ledger, require_present
+from dingwatch.service.ledgers import (
+    LEDGER_FILE,
+    LOCK_FILE,
+    ledger_url,
+    open_ledger,
+    require_present,
+    sqlite_file,
+)
 from dingwatch.service.log import log_bug, log_to_stderr
 
 __all__ = [
@@ -28,4 +35,5 @@ __all__ = [
     "payload_policy",
     "require_present",
     "serve",
+    "sqlite_file",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import re
 import sys
@@ -17,16 +18,22 @@ from dingwatch.config import Config
 from dingwatch.ledger import LedgerError, Outage, Store
 from dingwatch.model import WatchKind
 from dingwatch.service.delivering import DeliverySide
-from dingwatch.service.folders import bind_folders
+from dingwatch.service.folders import bind_folders, describe_config
 from dingwatch.service.intaking import IntakeSide
 from dingwatch.service.ledgers import LOCK_FILE, Backups, open_ledger
 from dingwatch.service.log import log_bug, log_to_stderr, make_log
 from dingwatch.texts import Log
 
 EXIT_BUG: Final = 70
+STATE_DIR_SECONDS: Final = 5.0
+"""How soon a service without folders notices that its state directory is gone."""
 _HEX: Final = re.compile(r"(?:[0-9a-f]{2})+")
 _ID: Final = re.compile(r"[0-9]{1,18}")
 """An id in the ledger. Anybody's request comes in here, and Python makes no number of 5,000 digits."""
+
+
+class StateDirGoneError(Exception):
+    """The state directory was removed or replaced while the service ran."""
 
 
 class Service:
@@ -66,7 +73,7 @@ class Service:
         store = self._store = open_ledger(self._config)
         self._backups = Backups(self._config, self._log)
         folders = bind_folders(store, self._config)
-        outage = Outage(self._log)
+        outage = self._outage = Outage(self._log)
         self._delivery = DeliverySide(self._config, store, folders.roots, self._log, outage)
         self._intake = IntakeSide(self._config, store, folders, self._delivery.poke, self._log, outage)
         # The loops know nothing of each other. These two calls, and the ledger, are all that connects them:
@@ -76,9 +83,13 @@ class Service:
         # Before the loops run: a command that finds the lock taken may then ask the daemon.
         self._control = host.ControlServer(self._config.state_dir, self._answer)
         self._control.start()
+        loops = {
+            "delivery": self._delivery.run,
+            "intake": self._intake.run,
+            "state directory": self._watch_state_dir,
+        }
         self._threads = [
-            threading.Thread(target=self._guard, args=(side.run,), name=name)
-            for name, side in (("delivery", self._delivery), ("intake", self._intake))
+            threading.Thread(target=self._guard, args=(run,), name=name) for name, run in loops.items()
         ]
 
     def _become_ready(self) -> None:
@@ -101,6 +112,18 @@ class Service:
         else:
             self._end(None)
 
+    def _watch_state_dir(self, stop: threading.Event) -> None:
+        """End the service when its state directory is removed: what it did then could not be recorded.
+
+        The ledger's own file is guarded by `Store`, which writes nothing while it is away.
+        """
+        # Half of the interval, so that it is noticed within a whole one.
+        seconds = min((one.poll_interval for one in self._config.folders), default=STATE_DIR_SECONDS) / 2
+        while not stop.wait(seconds):
+            if not self._lock.in_place():
+                self._log(Log.STATE_DIR_GONE, path=str(self._config.state_dir))
+                raise StateDirGoneError
+
     def _end(self, error: BaseException | None) -> None:
         self.failed = self.failed or error
         self._stop.set()
@@ -118,8 +141,10 @@ class Service:
             return "{}"
 
     def _reply(self, words: list[str]) -> dict[str, object]:
-        """Return how folders are watched, or since when a path settles; any other request wakes the loops."""
+        """Return what a command asks for; any request that is no question wakes the loops."""
         match words:
+            case ["config"]:
+                return describe_config(self._config)
             case ["status"]:
                 return self._status()
             case ["settling", folder, path] if _ID.fullmatch(folder) and _HEX.fullmatch(path):
@@ -130,12 +155,14 @@ class Service:
         return {}
 
     def _status(self) -> dict[str, object]:
+        """Return how folders are watched, which files do not settle, and why the ledger cannot be written."""
         watching = self.watching().items()
         past = self._intake.loop.past_ceiling
-        now = time.monotonic()
+        now, error = time.monotonic(), self._outage.error
         return {
             "folders": {str(i): {"watch": kind, "settling": n} for i, (kind, n) in watching},
             "unsettled": [[one.folder, names.readable(one.path), now - one.since] for one in past],
+            "ledger": None if error is None else dataclasses.asdict(error.cause),
         }
 
     def _settling(self, folder: int, path: bytes) -> dict[str, object]:
@@ -196,6 +223,8 @@ def serve(config: Config, environ: Mapping[str, str]) -> int:
     service.ended.wait()
     host.notify(environ, "STOPPING=1")
     service.stop()
+    if isinstance(service.failed, StateDirGoneError):
+        return 1
     if service.failed is not None:
         log_bug(Log.BUG.render(config.language), service.failed)
         return EXIT_BUG

@@ -78,6 +78,23 @@ def addresses(config: Config) -> dict[str, Address]:
     return {number: Address(robot.address, robot.secret) for number, robot in robots}
 
 
+def describe_config(config: Config) -> dict[str, object]:
+    """Return what commands have to know of the running configuration, as JSON; it holds no secret."""
+    folders = [
+        {
+            "name": one.name,
+            "path": str(one.path),
+            "root": one.root.hex(),  # it may hold bytes that are not UTF-8
+            "recipients": one.recipients,
+            "recursive": one.recursive,
+            "include": one.include,
+            "exclude": one.exclude,
+        }
+        for one in config.folders
+    ]
+    return {"folders": folders, "monthly_calls": config.dingtalk.monthly_calls}
+
+
 def bind_folders(store: Store, config: Config) -> Folders:
     """Bind the folders of the configuration to the ledger."""
     mapped = [MappedFolder(f.root, f.name, f.recipients) for f in config.folders]

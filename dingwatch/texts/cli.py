@@ -98,6 +98,24 @@ class Cli(Text):
         "another dingwatch (process {pid}) is using {path}; only one service may run per ledger.",
     )
     RUNNING = ("服务正在运行（进程 {pid}）", "the service is running (process {pid})")
+    CANNOT_ASK = (
+        "无法得知服务的状态：{path} 属于其他用户，或服务没有应答。请用服务的用户或 root 运行此命令",
+        (
+            "the service cannot be asked: {path} is another user's, or it does not answer. Run this command"
+            " as the service's user or as root"
+        ),
+    )
+    CONFIG_EDITED = (
+        "服务启动之后配置有改动；以上是服务正在使用的配置，重启服务后新配置才生效",
+        (
+            "the config was edited since the service started; the above is what it runs with until it is"
+            " restarted"
+        ),
+    )
+    NO_STATE_DIR = (
+        "目录 {path} 不存在：服务还没有运行过，或目录已被删除",
+        "there is no directory {path}: the service has never run, or the directory was removed",
+    )
     NOT_RUNNING = ("服务没有运行", "the service is not running")
     PAUSE = ("暂停：{scope}，下次重试 {until}。{reason}", "paused: {scope}, next try {until}. {reason}")
     PAUSE_REASON = ("{cause}：{key}。{advice}", "{cause}: {key}. {advice}")

@@ -66,6 +66,13 @@ class Log(Text):
         "发送记录数据库暂时不可用（{reason}），暂停发送。{advice}",
         "the ledger is unavailable ({reason}); nothing is sent meanwhile. {advice}",
     )
+    STATE_DIR_GONE = (
+        "运行期间 {path} 被删除或替换，服务停止：无法记录的文件不会发送",
+        (
+            "{path} was removed or replaced while in use; the service stops: nothing is sent that cannot be"
+            " recorded"
+        ),
+    )
     BACKUP_FAILED = (
         "发送记录数据库备份失败（{reason}）。{advice}",
         "ledger backup failed ({reason}). {advice}",

@@ -235,6 +235,16 @@ def test_several_requests(tmp_path: Path) -> None:
         assert answers.readline() == '{"heard": "two"}\n'
 
 
+def test_a_large_answer_arrives_whole(tmp_path: Path) -> None:
+    """The answer of a service with a thousand folders is larger than the kernel's buffer."""
+    server = ControlServer(tmp_path, lambda request: request * 1_000_000)
+    server.start()
+    try:
+        assert ask(tmp_path, "abc", 10) == "abc" * 1_000_000
+    finally:
+        server.stop()
+
+
 def test_rude_callers(tmp_path: Path) -> None:
     """Silence, half a request, noise and a sudden close keep nobody else waiting."""
     with serving(tmp_path), caller(tmp_path), caller(tmp_path) as half, caller(tmp_path) as noise:

@@ -1,0 +1,96 @@
+"""What commands say is true of the service that runs, whatever was written into the config since."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+
+from dingwatch.sandbox import Fault, FaultKind, Sandbox
+from tests.integration.conftest import Machine
+from tests.support import PATIENCE, eventually, sent
+
+REFUSED = Fault("robot/groupMessages/send", FaultKind.ERROR, code="bot.stopped", status=400, times=None)
+NOBODY = 65534
+
+
+def test_an_edited_config_contradicts_no_running_service(
+    machine: Machine, share: Path, sandbox: Sandbox
+) -> None:
+    """The file's new conversation is shown when the service sends to it, and not before."""
+    sandbox.inject(REFUSED)
+    machine.start()
+    (share / "a.txt").write_text("a")
+    eventually(lambda: machine.status()["pauses"])
+    old = sandbox.conversations[0].id
+    machine.set_folder(conversation_id=sandbox.conversations[1].id, exclude=["*.txt"])
+    assert machine.status()["folders"][0]["conversation_ids"] == [old]
+    assert [(line["state"], line["conversation_id"]) for line in machine.history()] == [("uploaded", old)]
+    said = machine.call("why", str(share / "a.txt")).stdout
+    assert ("*.txt" in said, "no longer in the config" in said) == (False, False)
+    assert "edited" in machine.call("status").stdout
+    sandbox.clear_faults()
+    machine.call("resume")
+    eventually(sent(sandbox, 1))
+    assert machine.history()[0]["state"] == "sent"
+
+
+def test_a_folder_is_new_until_the_service_has_read_the_config(
+    machine: Machine, tmp_path: Path, sandbox: Sandbox
+) -> None:
+    """A folder just added is not down, and one that left the file is watched until the restart."""
+    process = machine.start()
+    (tmp_path / "another").mkdir()
+    conversation = sandbox.conversations[1].id
+    first = machine.settings["folders"][0]
+    machine.settings["folders"] = [{"path": str(tmp_path / "another"), "conversation_id": conversation}]
+    machine.write()
+    watch = {one["name"]: one["watch"] for one in machine.status()["folders"]}
+    assert watch == {"share": "inotify", "another": "new"}
+    machine.stop(process)
+    machine.settings["folders"].append(first)
+    machine.write()
+    machine.start()
+    watch = {one["name"]: one["watch"] for one in machine.status()["folders"]}
+    assert watch == {"share": "inotify", "another": "inotify"}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+def test_a_service_that_cannot_be_asked_is_unknown(machine: Machine) -> None:
+    """Somebody who may read the ledger but not ask the service is not told that nothing is watched."""
+    with TemporaryDirectory() as made:
+        os.chmod(made, 0o711)  # noqa: S103 (somebody else must be able to pass through)
+        machine.path, machine.settings["state_dir"] = Path(made) / "config.yaml", f"{made}/state"
+        machine.write()
+        process = machine.start()
+        assert "is running" in machine.call("status").stdout  # imports what somebody else may not read
+        machine.state_dir.chmod(0o755)
+        for file in (machine.path, *machine.state_dir.glob("l*")):
+            file.chmod(0o666)
+        os.seteuid(NOBODY)
+        try:
+            found, said = machine.status(), machine.call("status").stdout
+        finally:
+            os.seteuid(0)
+        machine.stop(process)
+    assert found["daemon"] == {"running": None, "pid": None}
+    assert [one["watch"] for one in found["folders"]] == ["unknown"]
+    assert "cannot be asked" in said
+
+
+def test_a_service_whose_state_directory_is_removed_ends(
+    machine: Machine, share: Path, sandbox: Sandbox
+) -> None:
+    """It says so in one line, sends nothing that it cannot record, and exits 1."""
+    process = machine.start()
+    shutil.rmtree(machine.state_dir)
+    (share / "a.txt").write_text("a")
+    _, said = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 1
+    assert ("was removed" in said, "Traceback" in said) == (True, False)
+    assert sandbox.messages(sandbox.conversations[0].id) == ()
+    assert "there is no directory" in machine.call("status").stdout
+    assert not machine.state_dir.exists()
