@@ -12,6 +12,7 @@ import click
 from dingwatch.cli.context import Session, command, option
 from dingwatch.cli.output import print_line
 from dingwatch.config import Config, Delivery, DingTalk, Folder, Pace
+from dingwatch.config.checks import is_loopback
 from dingwatch.host import when_asked_to_stop
 from dingwatch.sandbox import Sandbox, config_block, conversation_lines
 from dingwatch.service import Service, log_to_stderr
@@ -36,6 +37,8 @@ def sandbox(session: Session, *, host: str, port: int) -> int:
         for line in conversation_lines(running):
             print_line(line)
         click.echo(session.render(Cli.SANDBOX_HINT), err=True)
+        if not is_loopback(f"//[{host}]" if ":" in host else f"//{host}"):
+            click.echo(session.render(Cli.SANDBOX_OPEN, host=host or "*", port=running.port), err=True)
         stop.wait()
     finally:
         running.stop()

@@ -14,6 +14,7 @@ from dingwatch.config.checks import (
     PartialFolder,
     find_around_state,
     find_clashes,
+    find_foreign_webhooks,
     find_missing,
     is_loopback,
 )
@@ -115,6 +116,8 @@ def assemble(document: Document, context: LoadContext) -> Config:
         *(f for f in wrong if f.key_path not in reported),
         *find_missing(document.tree),
     ]
+    reported = {finding.key_path for finding in findings}
+    findings += [f for f in find_foreign_webhooks(document.tree) if f.key_path not in reported]
 
     client_secret = _secret(document, shape.dingtalk, context, findings)
     state_dir, *locations = _resolve(_paths(shape, context.environ), context.environ, findings)

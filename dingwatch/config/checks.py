@@ -141,7 +141,8 @@ def check_webhook(address: str) -> str:
         tokens = parse_qs(parts.query).get("access_token", [])
     except ValueError:
         raise make_error(Problems.WEBHOOK) from None
-    if parts.scheme not in {"https", "http"} or not parts.hostname or len(tokens) != 1:
+    plain = parts.hostname and "@" not in parts.netloc and address.isprintable() and " " not in address
+    if parts.scheme not in {"https", "http"} or not plain or len(tokens) != 1:
         raise make_error(Problems.WEBHOOK)
     if parts.scheme == "http" and not is_loopback(address):
         raise make_error(Problems.CLEAR_TEXT)
@@ -299,6 +300,30 @@ def _missing_in_folder(index: int, folder: Mapping[str, Any]) -> Iterator[Findin
             yield Finding(("folders", index, key), Problems.WEBHOOK_FILES)
     if folder.get("webhook_secret") is not None and folder.get("webhook") is None:
         yield Finding(("folders", index, "webhook_secret"), Problems.WEBHOOK_NONE)
+
+
+DINGTALK_ROBOTS: Final = "oapi.dingtalk.com"
+"""The host of custom robots' addresses (KB:0717)."""
+
+
+def find_foreign_webhooks(tree: Mapping[str, Any]) -> Iterator[Finding]:
+    """Yield custom robots at a foreign host: their tokens and the names of all files would go there."""
+    dingtalk, folders = tree.get("dingtalk"), tree.get("folders")
+    own = {DINGTALK_ROBOTS, _host_of(dingtalk.get("oapi_url")) if isinstance(dingtalk, dict) else None}
+    for index, folder in enumerate(folders if isinstance(folders, list) else ()):
+        for key in ADDRESS_KEYS if isinstance(folder, dict) else ():
+            address = folder.get(key)
+            host = _host_of(address)
+            if host is not None and host not in own and not is_loopback(address):
+                yield Finding(("folders", index, key), Problems.WEBHOOK_HOST)
+
+
+def _host_of(written: object) -> str | None:
+    """Return the host of an address; None for what is none."""
+    try:
+        return urlsplit(written).hostname if isinstance(written, str) else None
+    except ValueError:
+        return None
 
 
 def find_clashes(folders: Sequence[PartialFolder], lines: Mapping[KeyPath, int]) -> Iterator[Finding]:

@@ -30,10 +30,14 @@ class Webhook:
         Raises:
             ValueError: for an address without one token; its message does not repeat the address.
         """
-        parts = urlsplit(address.strip())
-        tokens = parse_qs(parts.query).get("access_token", [])
-        if parts.scheme not in {"https", "http"} or not parts.netloc or len(tokens) != 1:
-            raise ValueError("no webhook address: it holds one access_token")
+        try:
+            parts = urlsplit(address.strip())
+            tokens = parse_qs(parts.query).get("access_token", [])
+        except ValueError:
+            raise ValueError("no webhook address: it cannot be read") from None
+        plain = parts.hostname and "@" not in parts.netloc
+        if parts.scheme not in {"https", "http"} or not plain or len(tokens) != 1:
+            raise ValueError("no webhook address: it holds one access_token, and no user name")
         return cls(tokens[0], secret, urlunsplit((parts.scheme, parts.netloc, parts.path, "", "")))
 
 

@@ -96,6 +96,11 @@ class Sandbox:
         return f"http://[{host}]:{self._port}" if ":" in host else f"http://{host}:{self._port}"
 
     @property
+    def port(self) -> int:
+        """The port that it listens on; 0 before the first start if any would do."""
+        return self._port
+
+    @property
     def page_url(self) -> str:
         """The chat page."""
         return f"{self.url}/"

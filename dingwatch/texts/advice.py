@@ -32,12 +32,12 @@ class Advice(Text):
     )
     FOLDER_IN_USE = (
         (
-            "另一个 dingwatch 正在监视这个文件夹，它停止后自动接管；执行 dingwatch check 可以看到是哪个进程。"
+            "另一个 dingwatch 正在监视这个文件夹，它停止后自动接管（dingwatch check 会显示是哪个进程）。"
             "如果确实要多个同时监视，请设置 exclusive: false。"
         ),
         (
-            "Another dingwatch watches this folder; this one takes over once it stops. dingwatch check names"
-            " the process. If both are meant to watch it, set exclusive: false."
+            "Another dingwatch watches this folder (dingwatch check names the process); this one takes over"
+            " once it stops. If both are meant to watch it, set exclusive: false."
         ),
     )
     TOO_DEEP = (

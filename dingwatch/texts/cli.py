@@ -279,6 +279,17 @@ class Cli(Text):
         "把上面的内容复制到配置文件；按 Ctrl-C 结束。",
         "Copy this into a config file. Press Ctrl-C to stop.",
     )
+    SANDBOX_OPEN = (
+        (
+            "注意：模拟服务监听 {host}，对网络开放且没有密码：能连到 {port} 端口的人都可以"
+            "查看其中的消息和文件、调用接口、设置故障。只供可信网络中的测试使用；仅本机使用时请去掉 --host。"
+        ),
+        (
+            "Warning: the sandbox listens on {host}, open to the network and without a password: whoever"
+            " reaches port {port} can read its messages and files, call its APIs and order faults. Use it for"
+            " tests on a trusted network; for this machine alone, leave out --host."
+        ),
+    )
     PORT_TAKEN = (
         "无法监听 {host}:{port}（{reason}）；请改用其他 --port 或 --host。",
         "cannot listen on {host}:{port}: {reason}; choose another --port or --host.",

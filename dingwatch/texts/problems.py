@@ -270,6 +270,16 @@ class Problems(Text):
             " settings in the group: https://oapi.dingtalk.com/robot/send?access_token=…"
         ),
     )
+    WEBHOOK_HOST = (
+        (
+            "自定义机器人的地址必须在 oapi.dingtalk.com（或 oapi_url 的主机）上：令牌和通知都会发到那里。"
+            "请从群机器人设置里重新复制。"
+        ),
+        (
+            "A custom robot's address must be at oapi.dingtalk.com (or the host of oapi_url): its token and"
+            " all notices go there. Copy the address again from the robot's settings in the group."
+        ),
+    )
     WEBHOOK_FILES = (
         "自定义机器人（webhook）只能发送通知，不能发送文件。请设置 send_as: notice，或改用 conversation_id。",
         (

@@ -162,6 +162,9 @@ def test_nobody_there_is_told_without_the_address(client: Client, dead_url: str)
         f"oapi.dingtalk.com/robot/send?access_token={HOOK}",
         f"https:///robot/send?access_token={HOOK}",
         f"https://a/b?access_token={HOOK}&access_token=x",
+        f"https://somebody@oapi.dingtalk.com/robot/send?access_token={HOOK}",
+        f"https://oapi.dingtalk.com@evil.example/robot/send?access_token={HOOK}",
+        f"https://[{HOOK}/robot/send?access_token={HOOK}",
     ],
 )
 def test_an_address_that_is_none_is_refused_without_being_told(address: str) -> None:

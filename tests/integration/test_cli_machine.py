@@ -404,6 +404,17 @@ def test_the_sandbox_prints_a_config_that_works(machine: Machine, share: Path) -
         assert running.wait(PATIENCE) == 0
 
 
+@pytest.mark.shows_secret("the config is made to be copied, and its secret opens only the sandbox")
+@pytest.mark.parametrize(("host", "warned"), [("", True), ("127.0.0.1", False)])
+def test_the_sandbox_says_what_it_opens_to_the_network(host: str, *, warned: bool) -> None:
+    """It has no password: who lets others reach it learns what they can do there."""
+    with begin("sandbox", "--host", host, "--port", "0") as running:
+        until(running, "conversation_id: ")
+        running.terminate()
+        _, said = running.communicate(timeout=PATIENCE)
+    assert ("open to the network" in said and "without a password" in said) == warned
+
+
 def test_the_config_may_be_named_before_the_command(machine: Machine, tmp_path: Path) -> None:
     """`dingwatch -c FILE status` is `dingwatch status -c FILE`; of two files, the one after it counts."""
     runner, path, other = CliRunner(), str(machine.path), str(tmp_path / "other.yaml")

@@ -796,6 +796,22 @@ HOOK = "https://oapi.dingtalk.com/robot/send?access_token=t0k3n-that-nobody-sees
         (f"webhook: {HOOK}\n    send_as: image", "webhook", Problems.WEBHOOK_FILES),
         (f"webhook: {HOOK.replace('access_', '')}\n    send_as: notice", "webhook", Problems.WEBHOOK),
         (f"webhook: {HOOK.replace('https', 'http')}\n    send_as: notice", "webhook", Problems.CLEAR_TEXT),
+        *(
+            (f"webhook: '{HOOK.replace('oapi.dingtalk.com', host)}'\n    send_as: notice", "webhook", problem)
+            for host, problem in {
+                "somebody@oapi.dingtalk.com": Problems.WEBHOOK,
+                "somebody:word@oapi.dingtalk.com": Problems.WEBHOOK,
+                "oapi.dingtalk.com@evil.example": Problems.WEBHOOK,
+                "oapi.dingtalk.com:443@evil.example": Problems.WEBHOOK,
+                "oapi.dingtalk.com .evil.example": Problems.WEBHOOK,
+                "evil.example": Problems.WEBHOOK_HOST,
+                "oapi.dingtalk.com.evil.example": Problems.WEBHOOK_HOST,
+                "evil-oapi.dingtalk.com": Problems.WEBHOOK_HOST,
+                "api.dingtalk.com": Problems.WEBHOOK_HOST,
+                "10.0.0.1": Problems.WEBHOOK_HOST,
+                "evil.example\\\\.oapi.dingtalk.com": Problems.WEBHOOK_HOST,
+            }.items()
+        ),
         ("webhook_secret: SECt0k3n-that-nobody-sees", "webhook_secret", Problems.WEBHOOK_NONE),
         ("message: '{name} {colour}'", "message", Problems.TEMPLATE),
         ("message: '{name:>9}'", "message", Problems.TEMPLATE),
@@ -813,6 +829,22 @@ def test_what_recipients_cannot_do_is_told(
     assert found.key == f"folders[0].{key}"
     assert found.text == problem.render(language, fields="name, size, folder, path, change")
     assert "t0k3n" not in found.text
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        HOOK,
+        HOOK.replace("oapi.dingtalk.com", "OAPI.DingTalk.com:443"),
+        HOOK.replace("https://oapi.dingtalk.com", "http://127.0.0.1:8765"),
+        HOOK.replace("oapi.dingtalk.com", "ding.company.example"),
+    ],
+)
+def test_a_custom_robot_may_be_where_the_app_is(write: Writer, address: str) -> None:
+    """At DingTalk, at the host that `oapi_url` names, or in the sandbox on this machine."""
+    text = folder(f"webhook: {address}\n    send_as: notice")
+    text = text.replace("dingtalk:\n", "dingtalk:\n  oapi_url: https://ding.company.example\n")
+    assert values(write(text)).folders[0].webhook is not None
 
 
 @pytest.mark.parametrize("lines", ["user_ids: []", "chat_id: []", "user_ids: []\n    chat_id: []"])
