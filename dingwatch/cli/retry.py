@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing
@@ -13,9 +14,9 @@ from dingwatch import files, names
 from dingwatch.cli.context import Session, command, option
 from dingwatch.config import Folder
 from dingwatch.dingtalk import REFUSED_EXTENSIONS
-from dingwatch.ledger import Store, commands, pauses
-from dingwatch.ledger.commands import BaselineToSend, NotApplicableError
-from dingwatch.ledger.report import UNMAPPED
+from dingwatch.ledger import Store, commands, pauses, report
+from dingwatch.ledger.commands import BaselineToSend, NotApplicableError, UnmappedError
+from dingwatch.ledger.report import UNMAPPED, Scope
 from dingwatch.model import Cause, Failure, Version
 from dingwatch.payload import choose_payload
 from dingwatch.service import payload_policy
@@ -60,11 +61,16 @@ def _retry_ids(session: Session, ids: tuple[int, ...]) -> int:
 
 
 def _retry_all(session: Session) -> int:
-    count = 0
-    if session.ledger_exists:
-        with session.store() as store:
-            count = commands.retry_all(store, time.time())
-    return _finish(session, count)
+    if not session.ledger_exists:
+        return _finish(session, 0)
+    with session.store() as store:
+        scope = session.scope(store)
+        count = commands.retry_all(store, time.time(), scope)
+        with store.reading() as connection:
+            missing = report.missing_mappings(connection, scope)
+    _finish(session, count)
+    _report_missing(session, scope, missing)
+    return 1 if missing else 0
 
 
 def _retry_baseline(session: Session, name: str) -> int:
@@ -90,10 +96,21 @@ def _finish(session: Session, count: int) -> int:
 
 
 def _write(session: Session, store: Store, ids: Sequence[int], chosen: Sequence[BaselineToSend]) -> None:
+    scope = session.scope(store)
     try:
-        commands.retry(store, ids, chosen, time.time())
+        commands.retry(store, ids, chosen, time.time(), scope)
     except NotApplicableError as error:
         session.fail(Cli.RETRY_NOT, ids=error)
+    except UnmappedError as error:
+        _report_missing(session, scope, error.missing)
+        sys.exit(1)
+
+
+def _report_missing(session: Session, scope: Scope, missing: Sequence[tuple[int, str]]) -> None:
+    """Say which mappings the configuration lacks; without them a service would leave the files alone."""
+    for folder, recipient in missing:
+        name = scope.names.get(folder, str(folder))
+        click.echo(session.render(Cli.RETRY_UNMAPPED, name=name, conversation=recipient), err=True)
 
 
 # --- The files of baseline versions -----------------------------------------------------------------

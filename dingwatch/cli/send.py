@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import sys
 import time
 from collections.abc import Callable
@@ -23,7 +24,7 @@ from dingwatch.ledger import Store, pauses, versions
 from dingwatch.ledger.delivery import Delivery, find_causes, find_deliveries
 from dingwatch.ledger.versions import NewVersion
 from dingwatch.lifecycle import State
-from dingwatch.model import Failure, Fingerprint, Scope
+from dingwatch.model import Cause, Failure, Fingerprint, Rejected, Scope
 from dingwatch.payload import choose_payload
 from dingwatch.recipients import can_receive_files
 from dingwatch.service import deliver, finished, payload_policy
@@ -88,12 +89,29 @@ def _read_all(session: Session, paths: tuple[Path, ...]) -> list[Given]:
 
 
 def _read(path: Path) -> Given:
-    # The service runs in another directory, so the ledger needs the absolute path.
-    whole = os.fsencode(os.path.realpath(path))
-    directory, name = os.path.split(whole)
+    # The service runs in another directory, so the ledger needs the absolute path. Only the directory is
+    # resolved: a link itself is not sent.
+    above, name = os.path.split(os.path.abspath(os.fsencode(path)))
+    directory = os.path.realpath(above)
+    whole = os.path.join(directory, name)
+    _require_no_link(whole)
     with closing(files.open_root(directory, steady=is_steady(directory))) as root:
         fingerprint = files.observe(root, name)
+        if fingerprint.size == 0:
+            raise Failure(Rejected(Cause("empty", "", "EMPTY_GIVEN")))
         return Given(whole, fingerprint, files.digest(root, name, fingerprint))
+
+
+def _require_no_link(path: bytes) -> None:
+    """Raise Failure for a link, and where nothing is; reading tells of what else may be wrong."""
+    try:
+        is_link = stat.S_ISLNK(os.lstat(path).st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        raise Failure(Rejected(Cause("absent", "", "NOTHING_GIVEN"))) from None
+    except OSError:
+        return
+    if is_link:
+        raise Failure(Rejected(Cause("link", "", "LINK_GIVEN")))
 
 
 def _write(session: Session, store: Store, given: list[Given], recipients: tuple[str, ...]) -> list[int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import secrets
@@ -10,11 +11,14 @@ import tempfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, Final
 
 BLOCK: Final = 1 << 18
+_PART: Final = (".dingwatch-", ".part")
+"""The beginning and the end of the name of a file that is being written."""
+_LOOK: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _NO_ARCHIVE: Final = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError)
 """What `zipfile` raises for bytes that are no archive, or none that dingwatch packed."""
 
@@ -103,15 +107,36 @@ def beside(target: Path, *, force: bool) -> Iterator[BinaryIO]:
         OSError: it cannot be written.
     """
     _require_free(target, force=force)
-    temporary = target.parent / f".dingwatch-{secrets.token_hex(8)}.part"
+    _remove_left_over(target.parent)
+    temporary, file = _create_part(target.parent)
     try:
-        with open(temporary, "xb") as file:
+        with file:
             yield file
             file.flush()
             os.fsync(file.fileno())
         _rename(temporary, target, force=force)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _create_part(directory: Path) -> tuple[Path, BinaryIO]:
+    """Create and lock a file to write to; raise OSError if that cannot be done."""
+    while True:
+        path = directory / f"{_PART[0]}{secrets.token_hex(8)}{_PART[1]}"
+        file = open(path, "xb")  # noqa: SIM115 (the caller closes it)
+        with suppress(OSError):  # a network share without locks, where what is left over stays
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if path.exists():
+            return path, file
+        file.close()  # another `fetch` took it for left over in the instant before it was locked
+
+
+def _remove_left_over(directory: Path) -> None:
+    """Remove what a `fetch` that was killed has left behind: one that runs holds a lock on its file."""
+    for left in directory.glob("*".join(_PART)):
+        with suppress(OSError), open(os.open(left, _LOOK), "rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            left.unlink()
 
 
 def _rename(temporary: Path, target: Path, *, force: bool) -> None:

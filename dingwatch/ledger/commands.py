@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Row, insert, select, update
 
 from dingwatch.ledger import pauses, transitions
 from dingwatch.ledger.delivery import find_deliveries
+from dingwatch.ledger.report import EVERYTHING, Scope
 from dingwatch.ledger.schema import IS_BASELINE, deliveries, history, uploads, versions
 from dingwatch.ledger.store import Store, chunks
 from dingwatch.ledger.transitions import AFRESH, NO_CAUSE, Change
@@ -66,28 +67,48 @@ class BaselineToSend:
     recipients: tuple[str, ...]
 
 
-def retry(store: Store, ids: Sequence[int], chosen: Sequence[BaselineToSend], now: float) -> None:
-    """Make deliveries pending again, and insert those of baseline versions.
+class UnmappedError(Exception):
+    """The configuration does not map these folders (as the ledger numbers them) to these recipients."""
+
+    def __init__(self, missing: Sequence[tuple[int, str]]) -> None:
+        super().__init__(", ".join(map(str, missing)))
+        self.missing = tuple(missing)
+
+
+def retry(
+    store: Store,
+    ids: Sequence[int],
+    chosen: Sequence[BaselineToSend],
+    now: float,
+    scope: Scope = EVERYTHING,
+) -> None:
+    """Make deliveries pending again, and insert those of baseline versions; nothing is changed on an error.
 
     Raises:
-        NotApplicableError: names every id that cannot be retried; nothing was changed.
+        NotApplicableError: names every id that cannot be retried.
+        UnmappedError: all can, but the configuration does not map some, which the service would leave alone.
     """
     with store.writing() as connection:
         # Read here and not by the caller: the service may have sent or forgotten a row meanwhile.
-        found = _states(connection, ids)
+        found, missing = _states(connection, ids, scope)
         old = {version.id for version in list_baseline(connection, [one.version.id for one in chosen], None)}
-        wrong = [i for i in ids if found.get(i) not in RETRIED]
+        wrong = [i for i in ids if found.get(i) not in RETRIED and i not in missing]
         wrong += [one.version.id for one in chosen if one.version.id not in old]
         if wrong:
             raise NotApplicableError(wrong)
+        if missing:
+            raise UnmappedError(sorted(set(missing.values())))
         _send(store, connection, chosen, now)
         _requeue(connection, ids, now)
 
 
-def retry_all(store: Store, now: float) -> int:
-    """Make every failed delivery pending again; return how many there were."""
+def retry_all(store: Store, now: float, scope: Scope = EVERYTHING) -> int:
+    """Make every failed delivery that the configuration maps pending again; return how many there were."""
     with store.writing() as connection:
-        ids = list(connection.scalars(select(deliveries.c.id).where(deliveries.c.state == State.FAILED)))
+        failed = select(deliveries.c.id, deliveries.c.folder_id, deliveries.c.recipient).where(
+            deliveries.c.state == State.FAILED
+        )
+        ids = [number for number, *mapping in connection.execute(failed) if scope.maps(*mapping)]
         _requeue(connection, ids, now)
     return len(ids)
 
@@ -112,14 +133,22 @@ def resolve(store: Store, delivery: int, *, sent: bool, now: float) -> None:
         transitions.apply(connection, now, [change])
 
 
-def _states(connection: Connection, ids: Sequence[int]) -> dict[int, State]:
-    return {
-        delivery: State(state)
+def _states(
+    connection: Connection, ids: Sequence[int], scope: Scope
+) -> tuple[dict[int, State], dict[int, tuple[int, str]]]:
+    """Return the states of rows, and of those that are unsent and not mapped the folder and recipient."""
+    columns = (deliveries.c.id, deliveries.c.state, deliveries.c.folder_id, deliveries.c.recipient)
+    rows = [
+        row
         for some in chunks([i for i in ids if i <= LARGEST_ID])
-        for delivery, state in connection.execute(
-            select(deliveries.c.id, deliveries.c.state).where(deliveries.c.id.in_(some))
-        )
+        for row in connection.execute(select(*columns).where(deliveries.c.id.in_(some)))
+    ]
+    missing = {
+        number: (folder, recipient)
+        for number, state, folder, recipient in rows
+        if state != State.SENT and not scope.maps(folder, recipient)
     }
+    return {number: State(state) for number, state, *_ in rows}, missing
 
 
 def _requeue(connection: Connection, ids: Sequence[int], now: float) -> None:

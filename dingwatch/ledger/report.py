@@ -58,6 +58,24 @@ class Scope:
         return self.ids[name] if name in self.ids else max(left, default=None)
 
 
+class _Everything(Scope):
+    """Maps whatever it is asked for."""
+
+    def maps(self, folder: int | None, recipient: str) -> bool:  # noqa: ARG002 (as the base class has it)
+        return True
+
+
+EVERYTHING: Final = _Everything(frozenset(), {}, {})
+"""The scope of whoever does not care about the configuration."""
+
+
+def missing_mappings(connection: Connection, scope: Scope) -> list[tuple[int, str]]:
+    """Return the folder and recipient of whatever is shown as failed because it is no longer mapped."""
+    unsent = select(deliveries.c.folder_id, deliveries.c.recipient).where(deliveries.c.state.in_(_UNSENT))
+    found = connection.execute(unsent.distinct()).all()
+    return sorted((folder, recipient) for folder, recipient in found if not scope.maps(folder, recipient))
+
+
 def scope(connection: Connection, mapped: Sequence[MappedFolder]) -> Scope:
     """Find the configured folders as `folders.bind` does, but write nothing."""
     rows = connection.execute(select(folders).order_by(folders.c.id)).all()

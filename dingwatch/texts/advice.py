@@ -92,6 +92,12 @@ class Advice(Text):
         "文件是空的；写入内容后会自动发送。",
         "The file is empty; it is sent automatically once it has content.",
     )
+    EMPTY_GIVEN = ("文件是空的，钉钉不接受空文件。", "The file is empty, and DingTalk takes no empty files.")
+    LINK_GIVEN = (
+        "不跟随链接；请指定链接指向的文件。",
+        "Links are not followed: give the file that it points to.",
+    )
+    NOTHING_GIVEN = ("没有这个文件；请检查路径。", "There is no such file: check the path.")
     UNSUPPORTED = (
         "钉钉不接受这种文件；把该文件夹的 unsupported 设为 zip，就会压缩后发送。",
         "DingTalk refuses this kind of file; set the folder's unsupported to zip to send it zipped.",

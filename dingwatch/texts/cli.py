@@ -179,6 +179,13 @@ class Cli(Text):
         "未做任何改动；这些编号不存在，或当前状态不能重试：{ids}",
         "nothing was changed; these IDs are unknown, or their state does not allow a retry: {ids}",
     )
+    RETRY_UNMAPPED = (
+        "未重试：配置中没有把文件夹 {name} 发送到 {conversation}；加回配置并重启服务后会自动继续",
+        (
+            "not retried: the config does not map folder {name} to {conversation}; once that is added back"
+            " and the service restarted, it continues by itself"
+        ),
+    )
     RESOLVE_WHAT = ("请指定 --sent 或 --resend。", "give --sent or --resend.")
     RESOLVE_NOT = (
         "未做任何改动；编号 {id} 不存在，或状态不是 uncertain",

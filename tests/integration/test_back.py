@@ -1,6 +1,7 @@
 """What was sent, back: addresses, bytes and messages, by commands against the sandbox over HTTP."""
 
 import errno
+import fcntl
 import json
 import os
 import random
@@ -387,6 +388,18 @@ def test_a_download_that_fails_leaves_nothing(past: Past, out: Path, kind: Fault
     past.sandbox.inject(Fault("media/downloadFile", kind, times=None))
     assert failed(past.machine.call("fetch", str(number), "-o", str(out)), f"{number} was not fetched")
     assert os.listdir(out.parent) == []
+
+
+def test_what_a_killed_fetch_left_is_removed_by_the_next(past: Past, out: Path) -> None:
+    """A file that another `fetch` still writes stays, and so does whatever has another name."""
+    number = past.send()
+    names = [".dingwatch-0123456789abcdef.part", ".dingwatch-live.part", "other.part"]
+    for name in names:
+        (out.parent / name).write_bytes(b"half")
+    with (out.parent / names[1]).open("rb") as live:
+        fcntl.flock(live, fcntl.LOCK_EX)
+        assert past.machine.call("fetch", str(number), "-o", str(out)).exit_code == 0
+    assert sorted(one.name for one in out.parent.iterdir()) == sorted([*names[1:], out.name])
 
 
 def test_what_dingtalk_forgot_cannot_be_fetched(past: Past, out: Path) -> None:

@@ -166,6 +166,25 @@ def test_what_left_the_config_is_shown_as_failed_and_comes_back(
 # --- retry and send ------------------------------------------------------------------------------
 
 
+def test_retry_names_the_mapping_that_is_missing(machine: Machine, share: Path, sandbox: Sandbox) -> None:
+    """What no service would send is not queued again; the command says what to add to the config."""
+    sandbox.inject(Fault("media/upload", FaultKind.ERROR, code=40004, times=None))
+    process = machine.start()
+    (share / "a.txt").write_text("a")
+    eventually(lambda: machine.history("--state", "failed"))
+    machine.stop(process)
+    (line,) = machine.history()
+    old = machine.settings["folders"][0]["conversation_id"]
+    machine.set_folder(conversation_id=sandbox.conversations[1].id)
+    for words in ([str(line["id"])], ["--all"]):
+        done = machine.do("retry", *words)
+        assert (done.returncode, f"share to {old}" in done.stderr) == (1, True), done.stderr
+    machine.set_folder(conversation_id=old)
+    assert machine.history()[0]["attempts"] == line["attempts"]
+    assert machine.do("retry", "--all").returncode == 0
+    assert machine.history()[0]["state"] == "pending"
+
+
 def test_retry_puts_a_failure_to_work_at_once(machine: Machine, share: Path, sandbox: Sandbox) -> None:
     """A command writes the ledger and pokes the daemon, which acts."""
     sandbox.inject(Fault(api="media/upload", kind=FaultKind.ERROR, times=1, code=40038, status=200))
@@ -256,7 +275,23 @@ def test_send_refuses_bad_files_before_anything_is_written(machine: Machine, tmp
     done = machine.do("send", str(tmp_path / "absent"), str(tmp_path), "--to", "share")
     assert done.returncode == 1
     assert len(done.stderr.splitlines()) == 2
+    assert "check the path" in done.stderr.splitlines()[0]
     assert machine.history() == []
+
+
+def test_send_refuses_links_and_empty_files(machine: Machine, tmp_path: Path, sandbox: Sandbox) -> None:
+    """Each is told why, and nothing waits for content or goes out under another name."""
+    (tmp_path / "target.txt").write_text("target")
+    (tmp_path / "link.txt").symlink_to("target.txt")
+    (tmp_path / "empty.txt").touch()
+    done = machine.do("send", str(tmp_path / "link.txt"), str(tmp_path / "empty.txt"), "--to", "share")
+    assert done.returncode == 1
+    said = done.stderr.splitlines()
+    assert ["not followed" in said[0], "empty" in said[1], len(said)] == [True, True, 2]
+    assert machine.history() == []
+    (tmp_path / "directory").symlink_to(tmp_path)
+    assert machine.do("send", str(tmp_path / "directory" / "target.txt"), "--to", "share").returncode == 0
+    assert sandbox.messages(sandbox.conversations[0].id)[0].file_name == "target.txt"
 
 
 # --- check ---------------------------------------------------------------------------------------
