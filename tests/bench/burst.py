@@ -7,15 +7,16 @@ import resource
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
 from typing import Final
 
+from tests.bench.benchmark import Benchmark, Figures, Measure, Rounds, Scale
+from tests.bench.code import Code
 from tests.bench.process import cpu, until
-from tests.bench.table import show
 from tests.bench.world import CONVERSATIONS, SEND, UPLOAD, Bare, Dropped, Far, Share, check, configure, daemon
 from tests.bench.world import drop as drop_into
 from tests.bench.world import far as other_end
@@ -61,7 +62,7 @@ class Run:
 def _finish(other: Far, dropped: Dropped, used: float, other_before: float) -> Run:
     check(other, dropped)
     arrived, count, calls = other.arrived(), dropped.digests.total(), other.calls()
-    took = arrived[-1]["at"] - dropped.session
+    took = arrived[-1]["at"] - dropped.began
     return Run(
         count / took,
         used / count * 1000,
@@ -70,21 +71,46 @@ def _finish(other: Far, dropped: Dropped, used: float, other_before: float) -> R
     )
 
 
-def dingwatch(count: int, conversations: int, *, delay: float = 0.0, workers: int = WORKERS) -> Run:
-    """Run the daemon with everything on; each conversation has a folder."""
-    with other_end(delay) as other, tempfile.TemporaryDirectory() as made:
+@contextmanager
+def _watching(
+    code: Code, other: Far, conversations: int, workers: int = WORKERS
+) -> Iterator[tuple[int, list[Path]]]:
+    """Run the daemon with everything on; each conversation has a folder. Yield its pid and the folders."""
+    with tempfile.TemporaryDirectory() as made:
         target = Path(made)
         shares = [Share(target / f"share{n:02}", CONVERSATIONS[n : n + 1]) for n in range(conversations)]
         for share in shares:
             share.path.mkdir()
         config = configure(target, other.url, shares, {"delivery": {"workers": workers}})
-        with daemon(config) as pid:
+        with daemon(code, config) as pid:
+            yield pid, [share.path for share in shares]
+
+
+def dingwatch(code: Code, count: int, conversations: int, delay: float = 0.0, workers: int = WORKERS) -> Run:
+    """Drop a burst for the daemon."""
+    with other_end(delay) as other:
+        with _watching(code, other, conversations, workers) as (pid, folders):
             before, other_before = cpu(pid), cpu(other.pid)
-            dropped = drop_into([share.path for share in shares], count, SIZE)
+            dropped = drop_into(folders, count, SIZE)
             until(lambda: other.sent() >= count)
             time.sleep(0.3)  # the last outcomes are still to be written
             used = cpu(pid) - before
         return _finish(other, dropped, used, other_before)
+
+
+def known(code: Code, count: int) -> float:
+    """Return the billed calls for each file whose content was sent before, under another name."""
+    with other_end() as other:
+        with _watching(code, other, 1) as (_, (folder,)):
+            dropped = drop_into([folder], count, SIZE, "{}.pdf")
+            until(lambda: other.sent() >= count)
+            before = other.calls()
+            for file in sorted(folder.iterdir()):
+                (folder / f"copy of {file.name}").write_bytes(file.read_bytes())
+            until(lambda: other.sent() >= 2 * count)
+            calls = other.calls() - before
+        check(other, Dropped(dropped.began, dropped.digests + dropped.digests))
+    return (calls[UPLOAD] + calls[SEND]) / count
 
 
 def script(count: int, consumer: str) -> Run:
@@ -118,60 +144,72 @@ def bare(count: int, *, trust_env: bool) -> Run:
         dropped = drop_into([Path(made)], count, SIZE)
         contents = [(file.name, file.read_bytes()) for file in Path(made).iterdir()]
         deliver = Bare(other.url, trust_env=trust_env)
-        used, other_before, session = time.process_time(), cpu(other.pid), time.monotonic()
+        used, other_before, began = time.process_time(), cpu(other.pid), time.monotonic()
         with ThreadPoolExecutor(WORKERS) as pool:
             list(pool.map(lambda one: deliver(*one), contents))
         used = time.process_time() - used
-        return _finish(other, Dropped(session, dropped.digests), used, other_before)
+        return _finish(other, Dropped(began, dropped.digests), used, other_before)
 
 
-def measure(*, quick: bool) -> None:
-    """Run every contender in turn, some rounds, and print medians and ratios."""
-    count, few, rounds = (300, 40, 1) if quick else (2000, 300, 3)
-    session = f"requests.Session, {WORKERS} threads"
-    contenders: dict[str, Callable[[], Run]] = {
-        "inotifywait \\| while read; curl; curl": lambda: script(few, LOOP),
-        "inotifywait \\| xargs -P8 curl": lambda: script(2 * few, XARGS),
-        session: lambda: bare(count, trust_env=True),
-        f"{session}, trust_env off": lambda: bare(count, trust_env=False),
-        "dingwatch, 1 conversation": lambda: dingwatch(count, 1),
-        "dingwatch, 16 conversations": lambda: dingwatch(count, 16),
-    }
-    runs: dict[str, list[Run]] = {name: [] for name in contenders}
-    for _ in range(rounds):
-        for name, contender in contenders.items():
-            runs[name].append(contender())
-    rates = {name: median(run.rate for run in done) for name, done in runs.items()}
-    script_rate = max(rate for name, rate in rates.items() if "curl" in name)
-    heading = (
-        "contender", "files/s", "× better script", "× requests.Session", "CPU ms/file", "billed calls/file",
-        "other end, cores",
-    )  # fmt: skip
-    rows = [
-        (
-            name,
-            f"{rates[name]:.0f}",
-            f"{rates[name] / script_rate:.1f}",
-            f"{rates[name] / rates[session]:.2f}",
-            f"{median(run.cpu_ms for run in done):.1f}",
-            f"{median(run.calls for run in done):.2f}",
-            f"{median(run.other_share for run in done):.2f}",
-        )
-        for name, done in runs.items()
-    ]
-    title = f"Burst of {count:,} files of {SIZE:,} bytes, end to end (medians of {rounds}, every digest once)"
-    show(title, heading, *rows)
-    _measure_slow(count, rounds)
+_LOOP_RATE: Final = "inotifywait \\| while read; curl; curl: files/s"
+_XARGS_RATE: Final = "inotifywait \\| xargs -P8 curl: files/s"
+_SESSION_RATE: Final = f"requests.Session, {WORKERS} threads: files/s"
+_CONTENDERS: Final = tuple(
+    Measure(name, 0) for name in (_LOOP_RATE, _XARGS_RATE, _SESSION_RATE, f"{_SESSION_RATE}, trust_env off")
+)
+_ONE: Final = Measure("dingwatch, 1 conversation: files/s", 0)
+_ONE_CPU: Final = Measure("dingwatch, 1 conversation: CPU ms/file", 1)
+_MANY: Final = Measure("dingwatch, 16 conversations: files/s", 0)
+_BY_SCRIPT: Final = Measure("16 conversations ÷ the better script", 1, least=3.3)
+_BY_SESSION: Final = Measure(f"16 conversations ÷ requests.Session, {WORKERS} threads", 2, least=0.7)
+_CPU: Final = Measure("16 conversations: CPU ms/file", 1, most=3.5)
+_NEW: Final = Measure("billed calls/file, new content", 2, most=2.0)
+_KNOWN: Final = Measure("billed calls/file, known content", 2, most=1.0)
+_OTHER: Final = Measure("other end: cores", 2)
+_SLOW: Final = Measure(
+    f"answers after {SLOW * 1000:.0f} ms, {SLOW_WORKERS} workers: calls/s ÷ (workers ÷ latency)",
+    2,
+    least=0.95,
+)
+_SLOW_CPU: Final = Measure(f"answers after {SLOW * 1000:.0f} ms, {SLOW_WORKERS} workers: CPU ms/file", 1)
 
 
-def _measure_slow(count: int, rounds: int) -> None:
-    """With answers that take their time, what counts is that all workers are always busy."""
-    done = [dingwatch(count // 2, 16, delay=SLOW, workers=SLOW_WORKERS) for _ in range(rounds)]
-    calls = median(run.rate * run.calls for run in done)
-    most = SLOW_WORKERS / SLOW
-    after = f"answers after {SLOW * 1000:.0f} ms, {SLOW_WORKERS} workers"
-    show(
-        f"{count // 2:,} files into 16 conversations, {after}",
-        ("calls/s", "workers ÷ latency", "ratio", "CPU ms/file"),
-        (f"{calls:.0f}", f"{most:.0f}", f"{calls / most:.2f}", f"{median(r.cpu_ms for r in done):.1f}"),
+def _count(scale: Scale) -> int:
+    return scale.pick(200, 2000)
+
+
+def rounds(code: Code, scale: Scale) -> Rounds:
+    """Run every contender in turn; nothing is prepared."""
+    while True:
+        yield _round(code, _count(scale), few=scale.pick(30, 300))
+
+
+def _round(code: Code, count: int, *, few: int) -> Figures:
+    contenders = (
+        script(few, LOOP),
+        script(2 * few, XARGS),
+        bare(count, trust_env=True),
+        bare(count, trust_env=False),
     )
+    one, many = dingwatch(code, count, 1), dingwatch(code, count, 16)
+    slow = dingwatch(code, count // 2, 16, SLOW, SLOW_WORKERS)
+    loop, xargs, session, _ = contenders
+    return {
+        **{measure: run.rate for measure, run in zip(_CONTENDERS, contenders, strict=True)},
+        _ONE: one.rate,
+        _ONE_CPU: one.cpu_ms,
+        _MANY: many.rate,
+        _BY_SCRIPT: many.rate / max(loop.rate, xargs.rate),
+        _BY_SESSION: many.rate / session.rate,
+        _CPU: many.cpu_ms,
+        _NEW: many.calls,
+        _KNOWN: known(code, count // 4),
+        _OTHER: many.other_share,
+        _SLOW: slow.rate * slow.calls / (SLOW_WORKERS / SLOW),
+        _SLOW_CPU: slow.cpu_ms,
+    }
+
+
+BENCHMARK: Final = Benchmark(
+    lambda scale: f"Burst of {_count(scale):,} files of {SIZE:,} bytes, end to end, every digest once", rounds
+)

@@ -14,7 +14,7 @@ from typing import Any
 import requests
 import yaml
 
-from tests.bench.world import ROOT
+from tests.bench.code import ROOT
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,9 @@ from pathlib import Path
 from statistics import median, quantiles
 from typing import Final
 
+from tests.bench.benchmark import Benchmark, Measure, Rounds, Scale
+from tests.bench.code import Code
 from tests.bench.process import until
-from tests.bench.table import show
 from tests.bench.world import QUIET, Bare, Share, configure, daemon
 from tests.bench.world import far as other_end
 
@@ -32,13 +33,13 @@ def _two_calls(count: int) -> list[float]:
         return [message["at"] - began[message["name"]] for message in other.arrived()]
 
 
-def _whole_way(count: int) -> list[float]:
+def _whole_way(code: Code, count: int) -> list[float]:
     """Return the seconds from each close to its message, through the daemon."""
     closed: dict[str, float] = {}
     with other_end() as other, tempfile.TemporaryDirectory() as made:
         share = Path(made) / "share"
         share.mkdir()
-        with daemon(configure(Path(made), other.url, [Share(share)])):
+        with daemon(code, configure(Path(made), other.url, [Share(share)])):
             for number in range(count):
                 (share / f"{number}.pdf").write_bytes(os.urandom(SIZE))
                 closed[f"{number}.pdf"] = time.monotonic()
@@ -47,14 +48,26 @@ def _whole_way(count: int) -> list[float]:
             return [message["at"] - closed[message["name"]] for message in other.arrived()]
 
 
-def measure(*, quick: bool) -> None:
-    """Drop a file every 200 ms and print what is beyond the quiet period and the calls."""
-    count, rounds = (20, 1) if quick else (150, 2)
-    calls = median(median(_two_calls(40)) for _ in range(rounds))
-    beyond = [(took - QUIET - calls) * 1000 for _ in range(rounds) for took in _whole_way(count)]
-    cuts = quantiles(beyond, n=100)
-    show(
-        f"Close to message, beyond quiet period and calls ({len(beyond)} drops, {EVERY * 1000:.0f} ms apart)",
-        ("p50 ms", "p90 ms", "p99 ms", "the two calls, ms"),
-        (f"{cuts[49]:.1f}", f"{cuts[89]:.1f}", f"{cuts[98]:.1f}", f"{calls * 1000:.1f}"),
-    )
+_P50: Final = Measure("beyond quiet period and calls: p50 ms", 1, most=8)
+_P90: Final = Measure("beyond quiet period and calls: p90 ms", 1)
+_P99: Final = Measure("beyond quiet period and calls: p99 ms", 1, most=40)
+_CALLS: Final = Measure("the two calls: ms", 1)
+
+
+def _count(scale: Scale) -> int:
+    return scale.pick(20, 300)
+
+
+def rounds(code: Code, scale: Scale) -> Rounds:
+    """Time the two calls alone, then drop a file every 200 ms; nothing is prepared."""
+    while True:
+        calls = median(_two_calls(scale.pick(10, 40)))
+        beyond = [(took - QUIET - calls) * 1000 for took in _whole_way(code, _count(scale))]
+        cuts = quantiles(beyond, n=100, method="inclusive")
+        yield {_P50: cuts[49], _P90: cuts[89], _P99: cuts[98], _CALLS: calls * 1000}
+
+
+BENCHMARK: Final = Benchmark(
+    lambda scale: f"From close to message ({_count(scale)} drops a round, {EVERY * 1000:.0f} ms apart)",
+    rounds,
+)

@@ -6,7 +6,10 @@ import sqlite3
 import time
 from contextlib import closing
 from pathlib import Path
+from typing import Final
 
+ROWS: Final = 8
+"""Rows of each delivery: its version, its upload, itself, and five lines of history."""
 _STATEMENTS = """
 INSERT INTO versions (id, folder_id, directory, name, size, mtime_ns, ctime_ns, inode, device, sha256,
     baseline, noticed_at, missing_since)
@@ -32,6 +35,11 @@ FROM numbered JOIN (
 ) AS step
 """
 _NUMBERED = "WITH RECURSIVE numbered(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbered WHERE n < :count) "
+
+
+def path_of(number: int) -> str:
+    """Return the path, in its folder, of one of the files that were sent."""
+    return f"old/{number // 1000}/{number}.pdf"
 
 
 def invent(ledger: Path, count: int, conversation: str) -> None:

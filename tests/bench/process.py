@@ -1,10 +1,11 @@
-"""What /proc says of a process: CPU, memory."""
+"""What /proc says of a process: CPU, memory, threads; and how long a command takes."""
 
 from __future__ import annotations
 
 import os
+import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -33,25 +34,46 @@ def resident(pid: int, *, peak: bool = False) -> float:
     return int(status.partition("VmHWM:" if peak else "VmRSS:")[2].split()[0]) / 1024
 
 
-def until(done: Callable[[], bool], pause: float = 0.05) -> None:
+def forget_peak(pid: int) -> None:
+    """Let the most memory that a process had so far be what it has now."""
+    Path(f"/proc/{pid}/clear_refs").write_text("5", encoding="utf-8")
+
+
+def threads(pid: int) -> int:
+    """Return how many threads a process has."""
+    return len(list(Path(f"/proc/{pid}/task").iterdir()))
+
+
+def elapsed(command: Sequence[str], tree: Path, environ: Mapping[str, str] | None = None) -> float:
+    """Return the seconds that a command takes in a directory; what it prints is thrown away."""
+    began = time.monotonic()
+    env = {**os.environ, **(environ or {})}
+    subprocess.run(command, cwd=tree, env=env, stdout=subprocess.DEVNULL, check=True)
+    return time.monotonic() - began
+
+
+def until(done: Callable[[], bool], pause: float = 0.05, deadline: float = DEADLINE) -> None:
     """Wait for a condition; give up at the deadline."""
-    end = time.monotonic() + DEADLINE
+    end = time.monotonic() + deadline
     while not done():
         if time.monotonic() > end:
             raise TimeoutError("the benchmark did not come to its end")
         time.sleep(pause)
 
 
-def settle(pid: int) -> float:
+def settle(pid: int, patience: float = DEADLINE) -> float:
     """Wait until a process has had next to nothing to do for some seconds; return the CPU seconds it used.
 
-    One second would not do: where others take the cores, a busy process may get none for that long.
+    One second would not do: where others take the cores, a busy process may get none for that long. A
+    process that never rests is not waited for longer than `patience` seconds.
     """
+    end = time.monotonic() + patience
     seen = [cpu(pid)]
 
     def still() -> bool:
         seen.append(cpu(pid))
-        return len(seen) > REST and seen[-1] - seen[-1 - REST] < 0.03  # three ticks of the kernel's clock
+        rests = len(seen) > REST and seen[-1] - seen[-1 - REST] < 0.03  # three ticks of the kernel's clock
+        return rests or time.monotonic() > end
 
-    until(still, 1.0)
+    until(still, 1.0, patience + DEADLINE)
     return seen[-1]

@@ -4,87 +4,73 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
-from statistics import median
 from typing import Any, Final
 
+from tests.bench.benchmark import FLAT, Benchmark, Figures, Measure, Rounds, Scale
+from tests.bench.code import Code
 from tests.bench.process import fine_cpu, resident, settle
-from tests.bench.table import show
-from tests.bench.world import ROOT, Share, configure, daemon
+from tests.bench.world import Share, configure, daemon, find, plant
 from tests.bench.world import far as other_end
 
 DIRECTORIES: Final = 1000
+_FIND: Final = Measure("find -printf: s", 2)
+_SCAN: Final = Measure("start-up scan: s", 2)
+_RATIO: Final = Measure("start-up scan ÷ find", 1, most=2.5)
+_SCAN_CPU: Final = Measure("start-up scan: CPU s", 2)
+_GROWTH: Final = Measure("start-up scan: memory growth, MB", 1, most=FLAT)
+_CORE: Final = Measure("idle: % of a core", 2, most=0.1)
+_RESIDENT: Final = Measure("idle: resident MB", 0, most=60)
+_PEAK: Final = Measure("idle: peak since start, MB", 0)
 
 
-def _plant(share: Path, count: int) -> None:
-    for number in range(DIRECTORIES):
-        directory = share / f"{number:04}"
-        directory.mkdir(parents=True)
-        for one in range(count // DIRECTORIES):
-            (directory / f"{one}.pdf").write_bytes(b"x")
-
-
-def _find(share: Path) -> float:
-    session = time.monotonic()
-    command = ["/usr/bin/find", str(share), "-printf", "%p %s %T@\n"]
-    subprocess.run(command, stdout=subprocess.DEVNULL, check=True)
-    return time.monotonic() - session
-
-
-def _scan(ledger: Path, share: Path) -> dict[str, Any]:
-    command = [sys.executable, "-m", "tests.bench.scan", str(ledger), str(share)]
-    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
+def _scan(code: Code, ledger: Path, share: Path) -> dict[str, Any]:
+    """Run the scan that belongs to the code, in a process of its own."""
+    command = [code.python, "-m", "tests.bench.scan", str(ledger), str(share)]
+    done = subprocess.run(command, cwd=code.tree, stdout=subprocess.PIPE, text=True, check=True)
     figures: dict[str, Any] = json.loads(done.stdout)
     if figures["found"]:
         raise RuntimeError(f"the scan found {figures['found']} paths in a tree that is known")
     return figures
 
 
-def _compare(title: str, ledger: Path, share: Path, rounds: int) -> None:
-    pairs = [(_find(share), _scan(ledger, share)) for _ in range(rounds)]
-    find = median(seconds for seconds, _ in pairs)
-    scan, used, grown = (median(done[key] for _, done in pairs) for key in ("seconds", "cpu", "grown"))
-    show(
-        f"Start-up scan of {title} (medians of {rounds})",
-        ("find -printf, s", "scan, s", "scan ÷ find", "scan CPU, s", "memory growth, MB"),
-        (f"{find:.2f}", f"{scan:.2f}", f"{median(d['seconds'] / f for f, d in pairs):.1f}", f"{used:.2f}",
-         f"{grown:.1f}"),
-    )  # fmt: skip
-
-
-def _first_look(config: Path) -> tuple[float, float]:
-    """Let the daemon take its baseline; return the seconds to `ready` and the most memory it had."""
-    session = time.monotonic()
-    with daemon(config) as pid:
-        return time.monotonic() - session, resident(pid, peak=True)
-
-
-def _rest(config: Path, span: float) -> tuple[float, float, float]:
-    """Start again, wait until the scan is over; return resident MB, the peak, and the share of a core."""
-    with daemon(config) as pid:
+def _rest(code: Code, config: Path, span: float) -> Figures:
+    """Start again, wait until the scan is over, and look on for some seconds."""
+    with daemon(code, config) as pid:
         settle(pid)
-        used, session = fine_cpu(pid), time.monotonic()
+        used, began = fine_cpu(pid), time.monotonic()
         time.sleep(span)
-        share = (fine_cpu(pid) - used) / (time.monotonic() - session)
-        return resident(pid), resident(pid, peak=True), share
+        share = (fine_cpu(pid) - used) / (time.monotonic() - began)
+        return {_CORE: share * 100, _RESIDENT: resident(pid), _PEAK: resident(pid, peak=True)}
 
 
-def measure(*, quick: bool, large: bool = False) -> None:
-    """Plant a tree, let the daemon know it, and look on."""
-    count, rounds, span = (10_000, 1, 5.0) if quick else (1_000_000, 3, 20.0) if large else (100_000, 5, 20.0)
+def _count(scale: Scale) -> int:
+    return scale.pick(5_000, 100_000, 1_000_000)
+
+
+def rounds(code: Code, scale: Scale) -> Rounds:
+    """Plant a tree and let the daemon know it; then scan it and look on in every round."""
     with other_end() as other, tempfile.TemporaryDirectory() as made:
         target, share = Path(made), Path(made) / "share"
-        _plant(share, count)
+        plant(share, _count(scale), DIRECTORIES)
         config = configure(target, other.url, [Share(share)])
-        title = f"{count:,} known files in {DIRECTORIES:,} directories"
-        ready, first_peak = _first_look(config)
-        _compare(title, target / "state" / "ledger.db", share, rounds)
-        now, peak, core = _rest(config, span)
-    show(
-        f"{title}, idle for {span:.0f} s",
-        ("% of a core", "resident MB", "peak since start, MB", "first look, s", "first look's peak, MB"),
-        (f"{core * 100:.2f}", f"{now:.0f}", f"{peak:.0f}", f"{ready:.1f}", f"{first_peak:.0f}"),
-    )
+        with daemon(code, config):
+            pass  # ready: the first look is over
+        while True:
+            find_seconds = find(share)
+            scan = _scan(code, target / "state" / "ledger.db", share)
+            yield {
+                _FIND: find_seconds,
+                _SCAN: scan["seconds"],
+                _RATIO: scan["seconds"] / find_seconds,
+                _SCAN_CPU: scan["cpu"],
+                _GROWTH: scan["grown"],
+                **_rest(code, config, scale.pick(5.0, 20.0)),
+            }
+
+
+BENCHMARK: Final = Benchmark(
+    lambda scale: f"{_count(scale):,} known files in {DIRECTORIES:,} directories", rounds
+)

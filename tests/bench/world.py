@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -17,11 +18,12 @@ from typing import Any, Final
 import requests
 import yaml
 
+from tests.bench.code import ROOT, Code
+from tests.bench.process import elapsed
 from tests.bench.standin import TOKEN
 
-ROOT: Final = Path(__file__).parents[2]
 QUIET: Final = 0.2
-"""Seconds; the quiet period of every watched folder here."""
+"""Seconds; the quiet period of a watched folder, where nothing else is said."""
 CONVERSATIONS: Final = tuple(f"cidBench{n:02}==" for n in range(16))
 SEND: Final = "/v1.0/robot/groupMessages/send"
 UPLOAD: Final = "/media/upload"
@@ -34,9 +36,14 @@ class Far:
     url: str
     pid: int
 
-    def arrived(self) -> list[dict[str, Any]]:
-        """Return every message: conversation, name, sha256, and when it came (monotonic)."""
-        messages: list[dict[str, Any]] = self._get("/bench/messages")
+    def arrived(self, conversation: str | None = None) -> list[dict[str, Any]]:
+        """Return every message, or those to one conversation.
+
+        Each has `conversation`, `name`, `sha256` (one through the drive: `size`), and `at`, when it came
+        (monotonic).
+        """
+        query = {} if conversation is None else {"conversation": conversation}
+        messages: list[dict[str, Any]] = self._get("/bench/messages", **query)
         return messages
 
     def calls(self) -> Counter[str]:
@@ -47,10 +54,15 @@ class Far:
         """Return how many messages came."""
         return self.calls()[SEND]
 
-    def _get(self, path: str) -> Any:  # noqa: ANN401 (JSON)
+    def puts(self) -> list[dict[str, float]]:
+        """Return every body put into the store: its size, and when it began and ended (monotonic)."""
+        puts: list[dict[str, float]] = self._get("/bench/puts")
+        return puts
+
+    def _get(self, path: str, **query: str) -> Any:  # noqa: ANN401 (JSON)
         with requests.Session() as session:
             session.trust_env = False
-            return session.get(self.url + path, timeout=60).json()
+            return session.get(self.url + path, params=query, timeout=60).json()
 
 
 @contextmanager
@@ -73,6 +85,9 @@ class Share:
 
     path: Path
     conversations: Sequence[str] = CONVERSATIONS[:1]
+    quiet: float = QUIET
+    """Seconds."""
+    rescan: str = "10m"
 
 
 def configure(target: Path, url: str, shares: Sequence[Share], more: Mapping[str, Any] | None = None) -> Path:
@@ -92,7 +107,8 @@ def configure(target: Path, url: str, shares: Sequence[Share], more: Mapping[str
                 "path": str(share.path),
                 "name": share.path.name,
                 "conversation_id": list(share.conversations),
-                "settle": f"{QUIET * 1000:.0f}ms",
+                "settle": f"{share.quiet * 1000:.0f}ms",
+                "rescan": share.rescan,
                 "hold_over": None,
             }
             for share in shares
@@ -105,47 +121,106 @@ def configure(target: Path, url: str, shares: Sequence[Share], more: Mapping[str
     return file
 
 
+@dataclass(frozen=True)
+class Daemon:
+    """A running `dingwatch run`."""
+
+    process: subprocess.Popen[str]
+    began: float
+    """When it was started (monotonic)."""
+    log: Path
+
+    @property
+    def pid(self) -> int:
+        """The number of its process."""
+        return self.process.pid
+
+    def wait_until_ready(self) -> float:
+        """Wait for its line `ready`; return the seconds since it was started."""
+        assert self.process.stdout is not None
+        if not self.process.stdout.readline().startswith("ready"):
+            raise RuntimeError(self.log.read_text(encoding="utf-8")[-2000:])
+        return time.monotonic() - self.began
+
+
 @contextmanager
-def daemon(config: Path) -> Iterator[int]:
-    """Run `dingwatch run`; yield its pid when it is ready."""
+def starting(code: Code, config: Path) -> Iterator[Daemon]:
+    """Start `dingwatch run`; it ends with the block."""
     log = config.with_name("log.txt")
+    began = time.monotonic()
     with (
         log.open("w", encoding="utf-8") as errors,
         subprocess.Popen(
-            [sys.executable, "-m", "dingwatch", "run", "-c", str(config)],
+            code.dingwatch("run", "-c", str(config)),
             stdout=subprocess.PIPE,
             stderr=errors,
             text=True,
-            cwd=ROOT,
+            cwd=code.tree,
             env={**os.environ, "NO_PROXY": "127.0.0.1"},
         ) as process,
     ):
-        assert process.stdout is not None
-        if not process.stdout.readline().startswith("ready"):
-            raise RuntimeError(log.read_text(encoding="utf-8")[-2000:])
         try:
-            yield process.pid
+            yield Daemon(process, began, log)
         finally:
             process.terminate()
+
+
+@contextmanager
+def daemon(code: Code, config: Path) -> Iterator[int]:
+    """Run `dingwatch run`; yield its pid when it is ready."""
+    with starting(code, config) as started:
+        started.wait_until_ready()
+        yield started.pid
+
+
+def ask(code: Code, config: Path, *arguments: str) -> str:
+    """Run a command of `dingwatch` and return what it prints."""
+    done = subprocess.run(
+        code.dingwatch(*arguments, "-c", str(config)),
+        cwd=code.tree,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    return done.stdout
+
+
+def totals(code: Code, config: Path) -> Counter[str]:
+    """Return what `dingwatch status` counts, over all folders."""
+    return Counter(json.loads(ask(code, config, "status", "--json"))["totals"])
 
 
 @dataclass(frozen=True)
 class Dropped:
     """Files that were dropped: when the first was begun, and what must arrive."""
 
-    session: float
+    began: float
     digests: Counter[str]
 
 
 def drop(folders: Sequence[Path], count: int, size: int, name: str = "报表 {}.pdf") -> Dropped:
     """Write files of random content into the folders in turn."""
-    session = time.monotonic()
+    began = time.monotonic()
     digests: Counter[str] = Counter()
     for number in range(count):
         content = os.urandom(size)
         digests[sha256(content).hexdigest()] += 1
         (folders[number % len(folders)] / name.format(number)).write_bytes(content)
-    return Dropped(session, digests)
+    return Dropped(began, digests)
+
+
+def plant(folder: Path, count: int, directories: int) -> None:
+    """Write so many small files, evenly into so many directories."""
+    for number in range(directories):
+        directory = folder / f"{number:04}"
+        directory.mkdir(parents=True)
+        for one in range(count // directories):
+            (directory / f"{one}.pdf").write_bytes(b"x")
+
+
+def find(folder: Path) -> float:
+    """Return the seconds that `find` needs to print each file below a folder with size and mtime."""
+    return elapsed(["/usr/bin/find", str(folder), "-printf", "%p %s %T@\n"], ROOT)
 
 
 def check(other: Far, dropped: Dropped) -> None:
