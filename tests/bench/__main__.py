@@ -13,6 +13,7 @@ from typing import Any, Final
 import click
 
 from tests.bench import (
+    backlog,
     burst,
     large,
     latency,
@@ -27,6 +28,7 @@ BENCHMARKS: Final[dict[str, Benchmark]] = {
     "burst": burst.BENCHMARK,
     "latency": latency.BENCHMARK,
     "pace": pace.BENCHMARK,
+    "backlog": backlog.BENCHMARK,
     "tree": tree.BENCHMARK,
     "ledger": ledger.BENCHMARK,
     "large": large.BENCHMARK,
