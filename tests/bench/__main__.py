@@ -15,6 +15,7 @@ import click
 from tests.bench import (
     backlog,
     burst,
+    folders,
     large,
     latency,
     ledger,
@@ -29,6 +30,7 @@ BENCHMARKS: Final[dict[str, Benchmark]] = {
     "latency": latency.BENCHMARK,
     "pace": pace.BENCHMARK,
     "backlog": backlog.BENCHMARK,
+    "folders": folders.BENCHMARK,
     "tree": tree.BENCHMARK,
     "ledger": ledger.BENCHMARK,
     "large": large.BENCHMARK,
