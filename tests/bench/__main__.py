@@ -15,11 +15,13 @@ import click
 from tests.bench import (
     backlog,
     burst,
+    first_look,
     folders,
     large,
     latency,
     ledger,
     pace,
+    removal,
     tree,
 )
 from tests.bench.benchmark import Benchmark, Scale, run, show_comparison, show_figures
@@ -32,6 +34,8 @@ BENCHMARKS: Final[dict[str, Benchmark]] = {
     "backlog": backlog.BENCHMARK,
     "folders": folders.BENCHMARK,
     "tree": tree.BENCHMARK,
+    "first-look": first_look.BENCHMARK,
+    "removal": removal.BENCHMARK,
     "ledger": ledger.BENCHMARK,
     "large": large.BENCHMARK,
 }
