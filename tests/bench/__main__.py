@@ -21,7 +21,9 @@ from tests.bench import (
     latency,
     ledger,
     pace,
+    questions,
     removal,
+    start,
     tree,
 )
 from tests.bench.benchmark import Benchmark, Scale, run, show_comparison, show_figures
@@ -37,7 +39,9 @@ BENCHMARKS: Final[dict[str, Benchmark]] = {
     "first-look": first_look.BENCHMARK,
     "removal": removal.BENCHMARK,
     "ledger": ledger.BENCHMARK,
+    "questions": questions.BENCHMARK,
     "large": large.BENCHMARK,
+    "start": start.BENCHMARK,
 }
 
 
