@@ -54,14 +54,15 @@ def _compare(few: Cost, most: Cost, rows: int) -> Figures:
 
 
 def rounds(code: Code, scale: Scale) -> Rounds:
-    """Write both pasts; then drop a burst into each in every round."""
+    """Write both pasts; then drop a burst into each in every round, in another order than before."""
     count, number = scale.pick(100, 500), 0
     with tempfile.TemporaryDirectory() as made:
         pasts = [long_past.make(code, Path(made) / str(rows), rows) for rows in (FEW, many(scale))]
         while True:
             number += 1
-            few, most = (_burst(code, past, count, str(number)) for past in pasts)
-            yield _compare(few, most, many(scale))
+            order = pasts if number % 2 else pasts[::-1]
+            costs = {past.rows: _burst(code, past, count, str(number)) for past in order}
+            yield _compare(costs[FEW], costs[many(scale)], many(scale))
 
 
 BENCHMARK: Final = Benchmark(lambda scale: f"A burst on a ledger of {many(scale):,} rows", rounds)
