@@ -34,6 +34,13 @@ class Fingerprint:
         """Compare with the ledger: a remount or `chown -R` changes all but these two."""
         return self.size == size and self.mtime_ns == mtime_ns
 
+    def changed_at(self, *, steady: bool) -> float:
+        """Return when it was last changed (wall clock), by its mtime where a ctime proves nothing.
+
+        A file that is moved into a folder keeps its mtime, however old; its ctime is new.
+        """
+        return (self.ctime_ns if steady else self.mtime_ns) / 1e9
+
     def unchanged_from(self, before: Fingerprint, *, steady: bool) -> bool:
         """Compare two looks at one file, a moment apart: all five fields on a `steady` file system.
 

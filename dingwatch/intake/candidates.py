@@ -137,9 +137,14 @@ class Candidates:
         settled = islice(self._by_phase[PathPhase.SETTLED].values(), max(limit, 0))
         return [Settled(one.key, one.candidate, one.candidate.seen) for one in settled if one.candidate.seen]
 
-    def list_gone(self) -> list[Key]:
-        """Return the missing paths whose absence has been confirmed."""
-        return sorted(self._by_phase[PathPhase.GONE])
+    @property
+    def any_gone(self) -> bool:
+        """Whether the absence of any path is confirmed and waits to be written down."""
+        return bool(self._by_phase[PathPhase.GONE])
+
+    def next_gone(self, limit: int) -> list[Key]:
+        """Return the first missing paths whose absence has been confirmed."""
+        return sorted(islice(self._by_phase[PathPhase.GONE], limit))
 
     def is_outdated(self, one: Examined) -> bool:
         """Return whether a path got a hint while it was being read."""

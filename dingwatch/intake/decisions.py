@@ -15,8 +15,8 @@ from sqlalchemy import Connection
 
 from dingwatch import novelty, settle
 from dingwatch.intake.candidates import Key, Settled
-from dingwatch.intake.folder import Folder
-from dingwatch.intake.jobs import Examine, Examined, Listed
+from dingwatch.intake.folder import Folder, LookStep
+from dingwatch.intake.jobs import Examine, Examined
 from dingwatch.ledger import folders as bound
 from dingwatch.ledger import pauses, versions
 from dingwatch.ledger.folders import ScanMark
@@ -34,7 +34,7 @@ HOUR: Final = 3600.0
 class Batch:
     """All that one tick has to decide on."""
 
-    listed: Sequence[Listed]
+    steps: Sequence[LookStep]
     settled: Sequence[Settled]
     examined: Sequence[Examined]
     gone: Sequence[Key]
@@ -43,14 +43,15 @@ class Batch:
     @property
     def empty(self) -> bool:
         """Whether there is nothing to decide."""
-        return not (self.listed or self.settled or self.examined or self.gone or self.left_out)
+        return not (self.steps or self.settled or self.examined or self.gone or self.left_out)
 
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
-    """The old files that a folder's first look found; `blank_device` as the ledger's mark has it."""
+    """Old files of a step of a folder's first look; `blank_device` as the ledger's mark has it."""
 
     folder: Folder
+    step: LookStep
     old: Sequence[NewVersion]
     blank_device: str | None
     scan: ScanMark
@@ -132,7 +133,7 @@ class Decisions:
     def decide(self, connection: Connection, batch: Batch, now: Now) -> Decided:
         """Decide on everything in a batch, without writing anything."""
         decided = Decided()
-        for one in batch.listed:
+        for one in batch.steps:
             decided.writes.baselines.append(self._baseline(connection, one, now))
         decided.writes.left_out = self._list_old(connection, batch.left_out, now)
         self._decide_settled(connection, decided, batch.settled, now)
@@ -279,14 +280,14 @@ class Decisions:
             touched=novelty.find_touched_baseline(file.fingerprint, file.known) is not None,
         )
 
-    def _baseline(self, connection: Connection, listed: Listed, now: Now) -> Baseline:
-        folder = self._folders[listed.folder]
-        old = self._old(connection, folder, listed, now) if folder.settings.existing == "skip" else []
-        return Baseline(folder, old, folder.blank_device(listed), folder.mark_scan(now))
+    def _baseline(self, connection: Connection, step: LookStep, now: Now) -> Baseline:
+        folder = self._folders[step.listing.folder]
+        old = self._old(connection, folder, step, now) if folder.settings.existing == "skip" else []
+        return Baseline(folder, step, old, folder.blank_device(step.listing), folder.mark_scan(now))
 
-    def _old(self, connection: Connection, folder: Folder, listed: Listed, now: Now) -> list[NewVersion]:
+    def _old(self, connection: Connection, folder: Folder, step: LookStep, now: Now) -> list[NewVersion]:
         """Return what was there before; a file with a hint came while it was listed, and is new."""
-        there = {(folder.id, path): seen for path, seen in listed.files if path not in folder.hinted}
+        there = {(folder.id, path): seen for path, seen in step.files if path not in folder.hinted}
         return self._list_old(connection, there, now)
 
     def _list_old(
@@ -312,8 +313,9 @@ class Decisions:
         writes = decided.writes
         for one in writes.baselines:
             versions.add(self._store, connection, one.old, now.wall)
-            bound.mark_first_look(connection, one.folder.id, now.wall, one.blank_device)
-            bound.save_scans(connection, {one.folder.id: one.scan})
+            if one.step.last:
+                bound.mark_first_look(connection, one.folder.id, now.wall, one.blank_device)
+                bound.save_scans(connection, {one.folder.id: one.scan})
         versions.add(self._store, connection, writes.left_out, now.wall)
         versions.withdraw(connection, writes.superseded, Cause("superseded", "", "SUPERSEDED"), now.wall)
         versions.renew(connection, writes.renewed, now.wall)

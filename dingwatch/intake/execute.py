@@ -8,13 +8,14 @@ from typing import Final
 
 from dingwatch import files, settle
 from dingwatch.files import Root
-from dingwatch.filters import LastScan
 from dingwatch.intake.folder import FolderSettings
 from dingwatch.intake.jobs import (
     Arm,
     Armed,
     Check,
     Checked,
+    Compare,
+    Compared,
     Down,
     Examine,
     Examined,
@@ -97,7 +98,7 @@ class Executor:
                 return FoundPrunable((), job, None)  # the folder is down; it is asked again another day
             return Down(job.folder, failure.verdict)
         except LedgerError as error:
-            assert isinstance(job, Scan | FindPrunable)  # noqa: S101 (no other job reads the ledger)
+            assert isinstance(job, Compare | Scan | FindPrunable)  # noqa: S101 (no other job reads the ledger)
             return LedgerFailed(job, error)
 
     def close(self) -> None:
@@ -108,8 +109,10 @@ class Executor:
 
     def _do(self, job: Job) -> Input:
         match job:
-            case TakeBaseline(folder):
-                return Listed(folder, tuple(self._list(folder)))
+            case TakeBaseline():
+                return Listed(job.folder, tuple(self._list(job)))
+            case Compare():
+                return self._compare(job)
             case Arm() | Check() | Scan():
                 return self._watch(job)
         return self._file(job)
@@ -168,7 +171,7 @@ class Executor:
         kind = WatchKind.POLL if polls or refused else WatchKind.INOTIFY
         self.watched[job.folder] = _Watched(root, kind, network, within)
         root.verify()  # it may have been replaced before the watch was set
-        return Armed(job.folder, kind, network, now, root.mounted, refused, root.steady)
+        return Armed(job.folder, kind, network, now, root.mounted, refused, root.steady, root.identity)
 
     def _arm_observer(self, settings: FolderSettings) -> Cause | None:
         """Ask the kernel for events; return why there are none, where it has no watch left."""
@@ -191,13 +194,28 @@ class Executor:
             raise Failure(FolderDown(Cause("watch_died", "", "FOLDER_DOWN"), Scope.FOLDER))
         return Checked(job.folder)
 
-    def _list(self, folder: int) -> Iterator[tuple[bytes, Fingerprint]]:
-        accepts = self.folders[folder].filter.accepts
-        for directory in walk(self._watched(folder).root, self.folders[folder].filter.prunes):
+    def _list(self, job: TakeBaseline) -> Iterator[tuple[bytes, Fingerprint]]:
+        chosen, root = self.folders[job.folder].filter, self._watched(job.folder).root
+        since = float("inf") if job.since is None else job.since
+        for directory in walk(root, chosen.prunes):
             for entry in directory.entries:
-                path = versions.join(directory.path, entry.name)
-                if accepts(path):
-                    yield path, entry.fingerprint
+                path, seen = versions.join(directory.path, entry.name), entry.fingerprint
+                if chosen.accepts(path) and seen.changed_at(steady=root.steady) <= since:
+                    yield path, seen
+
+    def _compare(self, job: Compare) -> Compared:
+        """Count known files until half of them are found; nothing says that an empty folder is the same."""
+        there, root = 0, self._watched(job.folder).root
+        with self.store.reading() as connection:
+            known = versions.count_present(connection, job.folder)
+            for directory in walk(root, self.folders[job.folder].filter.prunes):
+                listed = versions.read_directory(connection, job.folder, directory.path).known
+                for entry in directory.entries:
+                    state = entry.fingerprint.size, entry.fingerprint.mtime_ns
+                    there += state in listed.get(entry.name, ())
+                if known and 2 * there >= known:
+                    return Compared(job.folder, replaced=False)
+        return Compared(job.folder, replaced=known > 0 or root.steady)
 
     def _scan(self, job: Scan) -> Scanned:
         """Compare a folder with the ledger, directory by directory.
@@ -205,7 +223,7 @@ class Executor:
         One query for each, and memory that does not grow with the number of files.
         """
         visited: set[bytes] = set()
-        batch = _Batch(job.folder, self.emit)
+        batch = _Batch(job, self.emit, steady=self._watched(job.folder).root.steady)
         with self.store.reading() as connection:
             for directory in walk(self._watched(job.folder).root, self.folders[job.folder].filter.prunes):
                 if directory.unreadable is not None:
@@ -221,7 +239,7 @@ class Executor:
                     if versions.split(path)[1] in shifted:
                         batch.shifted.append(path)
                     else:
-                        batch.enter(path, seen, job.last)
+                        batch.enter(path, seen)
                 batch.missing += [versions.join(directory.path, n) for n in listed.present if n not in there]
                 batch.irregular += self._filter(job.folder, directory.path, directory.others)
                 batch.flush(BATCH)
@@ -289,8 +307,9 @@ class Executor:
 class _Batch:
     """Findings of a scan that are not yet handed over."""
 
-    folder: int
+    job: Scan
     emit: Callable[[Input], None]
+    steady: bool
     unknown: list[bytes] = field(default_factory=list)
     missing: list[bytes] = field(default_factory=list)
     irregular: list[bytes] = field(default_factory=list)
@@ -299,22 +318,23 @@ class _Batch:
     shifted: list[bytes] = field(default_factory=list)
     old: int = 0
     new: int = 0
-    """How many of the files so far only the present filter lets in, by whether the last scan was before."""
+    """How many files so far a wider filter or another root brought, by whether they are new."""
 
     @property
     def _paths(self) -> tuple[list[bytes], ...]:
         return self.unknown, self.missing, self.irregular, self.shifted
 
-    def enter(self, path: bytes, seen: Fingerprint, last: LastScan | None) -> None:
-        """Enter a file that the ledger does not know; `last` is the last scan under another filter."""
-        if last is None or last.filter.accepts(path):
-            self.unknown.append(path)
-        elif last.left_out(path, seen.ctime_ns):
+    def enter(self, path: bytes, seen: Fingerprint) -> None:
+        """Enter a file that the ledger does not know."""
+        last, old_before = self.job.last, self.job.old_before
+        brought = old_before is not None or (last is not None and not last.filter.accepts(path))
+        old = old_before is not None and seen.changed_at(steady=self.steady) < old_before
+        if old or (last is not None and last.left_out(path, seen.ctime_ns)):
             self.left_out.append((path, seen))
             self.old += 1
         else:
             self.unknown.append(path)
-            self.new += 1
+            self.new += brought
 
     def flush(self, least: int) -> None:
         """Hand over the findings, once they are `least` paths or more."""
@@ -322,7 +342,7 @@ class _Batch:
             return
         self.emit(
             Found(
-                self.folder,
+                self.job.folder,
                 tuple(self.unknown),
                 tuple(self.missing),
                 tuple(self.irregular),

@@ -14,7 +14,19 @@ from typing import Final
 
 from dingwatch import names
 from dingwatch.filters import Filter, LastScan, compile_rules
-from dingwatch.intake.jobs import Arm, Armed, Check, Job, Listed, Scan, Scanned, TakeBaseline, Widened
+from dingwatch.intake.jobs import (
+    Arm,
+    Armed,
+    Check,
+    Compare,
+    Compared,
+    Job,
+    Listed,
+    Scan,
+    Scanned,
+    TakeBaseline,
+    Widened,
+)
 from dingwatch.intake.phases import (
     COVERAGE,
     WATCHES,
@@ -24,8 +36,8 @@ from dingwatch.intake.phases import (
     WatchPhase,
     advance,
 )
-from dingwatch.ledger.folders import FolderMark, ScanMark
-from dingwatch.model import Cause, FolderDown, Now, Scope, Verdict, WatchKind
+from dingwatch.ledger.folders import FolderMark, LookMark, RootMark, ScanMark
+from dingwatch.model import Cause, Fingerprint, FolderDown, Now, Scope, Verdict, WatchKind
 from dingwatch.payload import PayloadPolicy
 from dingwatch.texts import Log
 
@@ -36,6 +48,10 @@ HUNG: Final = 30.0
 """Seconds after which a look at a root that has not come back counts as a share that hangs."""
 SAVE_INTERVAL: Final = 600.0
 """Seconds for which the ledger need not know of a folder's later scans."""
+ROWS_AT_ONCE: Final = 5000
+"""Rows that a first look or a scan writes in one transaction; a share may hold a million old files."""
+MISSED: Final = 600.0
+"""Seconds by which a file may be older than the last look at a root that was replaced, and still be new."""
 _HANGS: Final = FolderDown(Cause("hangs", "", "FOLDER_DOWN"), Scope.FOLDER)
 
 
@@ -58,6 +74,15 @@ class FolderSettings:
     hold_over: int | None = None
     exclusive: bool = True
     """Whether no other install may watch the same root."""
+
+
+@dataclass(frozen=True, slots=True)
+class LookStep:
+    """A part of what a first look found, to be written in one transaction; with the `last`, so is its end."""
+
+    listing: Listed
+    files: tuple[tuple[bytes, Fingerprint], ...]
+    last: bool
 
 
 def _scan_under_other_rules(settings: FolderSettings, mark: FolderMark) -> LastScan | None:
@@ -83,7 +108,16 @@ class Folder:
         self.hinted: set[bytes] = set()
         """Paths with a hint since before the first look: they are new, and no baseline."""
         self._log = log
+        self._look = self._saved_look = mark.look
         self._looked = mark.looked_at is not None
+        self._listed = 0
+        """How many files of the listing are written down."""
+        self._old = 0
+        """How many of them are old."""
+        self._since: float | None = None
+        """Since when a first look that was cut off goes on."""
+        self._compares = False
+        """Whether another directory may lie where the root was."""
         self._blank_device = mark.blank_device
         self._armed: Armed | None = None
         self._down_code = ""
@@ -161,10 +195,11 @@ class Folder:
         elif self.phase in {WatchPhase.FIRST_LOOK, WatchPhase.UP}:
             if self._scan_began is None and self.phase is WatchPhase.FIRST_LOOK:
                 self._scan_began = at
-                yield TakeBaseline(self.id)
+                yield TakeBaseline(self.id, self._since)
             elif self._scan_began is None and self._next_scan <= at:
                 self._scan_began, self._next_scan = at, NEVER
-                yield Scan(self.id, self._last)
+                compare = Compare(self.id)
+                yield compare if self._compares else Scan(self.id, self._last, self._look.old_before)
             if self._next_check <= at:
                 self._root_asked = at
                 yield Check(self.id)
@@ -193,9 +228,9 @@ class Folder:
         if self.phase is not WatchPhase.UP:
             self.hinted.add(path)
 
-    def on_armed(self, one: Armed, at: float) -> None:
+    def on_armed(self, one: Armed, now: Now) -> None:
         """Enter that the folder is watched (again); the scan that follows finds what came meanwhile."""
-        self._armed = one
+        self._armed, at = one, now.monotonic
         # A new device number alone proves nothing: after a reboot, devices are numbered afresh.
         mounted_since = one.mounted and self._blank_device not in {None, one.home.device}
         known = self._looked and not mounted_since
@@ -203,6 +238,7 @@ class Folder:
         if self.home is None or not known:
             self.home = one.home  # what is mounted over it later may go again
         self._root_asked, self._scan_began, self.listing = None, None, None
+        self._meet_root(one, now, known=known)
         self._next_check = at + self.settings.poll_interval
         self._next_scan = at
         self._unwatched = frozenset()
@@ -214,12 +250,26 @@ class Folder:
             self._down_code = ""
             self._log_folder(Log.FOLDER_BACK)
 
-    def on_checked(self, at: float) -> None:
+    def _meet_root(self, one: Armed, now: Now, *, known: bool) -> None:
+        """Compare the root with the one that was watched before, and note when a first look begins."""
+        before = None if self._look.root is None else self._look.root.identity
+        self._compares = known and None not in {before, one.root} and before != one.root
+        if not known:
+            # What was changed since a look began that was cut off, perhaps a week ago, is new.
+            self._since = self._look.began
+            began = now.wall if self._since is None else self._since
+            self._look = LookMark(began, root=None if one.root is None else RootMark(*one.root, now.wall))
+        elif not self._compares and one.root is not None:
+            self._look = replace(self._look, root=RootMark(*one.root, now.wall))
+
+    def on_checked(self, now: Now) -> None:
         """Enter that the root is as it was."""
         self._advance(WatchEvent.ANSWER)
         if self.phase is not WatchPhase.ARMING:  # there the arming is still out
             self._root_asked = None
-            self._next_check = at + self.settings.poll_interval
+            self._next_check = now.monotonic + self.settings.poll_interval
+            if self._look.root is not None and not self._compares:
+                self._look = replace(self._look, root=replace(self._look.root, seen_at=now.wall))
 
     def on_failed(self, verdict: Verdict, at: float) -> None:
         """Enter that the folder cannot be watched; it is tried again and again."""
@@ -242,16 +292,32 @@ class Folder:
     def on_listed(self, listing: Listed) -> None:
         """Enter the listing of a first look; one of a watch that has ended counts for nothing."""
         if self.phase is WatchPhase.FIRST_LOOK:
-            self.listing = listing
+            self.listing, self._listed, self._old = listing, 0, 0
+
+    def next_step(self) -> LookStep | None:
+        """Return the next part of a first look that is to be written down; None where there is none."""
+        if self.listing is None:
+            return None
+        end = self._listed + ROWS_AT_ONCE
+        files = self.listing.files
+        return LookStep(self.listing, files[self._listed : end], last=end >= len(files))
 
     def mark_scan(self, now: Now) -> ScanMark:
         """Return the mark of the scan or first look that is out, as if it came to its end now."""
         began = now.monotonic if self._scan_began is None else self._scan_began
         return ScanMark(self.settings.filter.rules, now.wall - (now.monotonic - began))
 
-    def on_baseline_written(self, count: int, scan: ScanMark) -> None:
-        """Enter that what was there before is written down."""
+    def on_step_written(self, step: LookStep, old: int, scan: ScanMark) -> None:
+        """Enter that a part of what was there before is written down; `old` counts the old files in it."""
+        self._listed += len(step.files)
+        self._old += old
+        if step.last:
+            self._on_baseline_written(self._old, scan)
+
+    def _on_baseline_written(self, count: int, scan: ScanMark) -> None:
         self._saved_scan, self._last = scan, None
+        self._look = replace(self._look, began=None)
+        self._saved_look = replace(self._saved_look, began=None)
         self._advance(WatchEvent.BASELINE)
         self._looked, self._blank_device = True, None
         self._scan_began = self.listing = None
@@ -260,6 +326,32 @@ class Folder:
             self._log(Log.BASELINE, folder=self.settings.name, count=count)
 
     # --- Scans ---------------------------------------------------------------------------------
+
+    def on_compared(self, one: Compared, now: Now) -> None:
+        """Enter whether the root was replaced; the scan that follows looks at its files accordingly."""
+        self._scan_began = None
+        if self.phase is not WatchPhase.UP or not self._compares:  # it went down meanwhile
+            return
+        before, armed = self._look.root, self._armed
+        if before is not None and armed is not None and armed.root is not None:
+            old_before = before.seen_at - MISSED if one.replaced else self._look.old_before
+            self._look = replace(self._look, root=RootMark(*armed.root, now.wall), old_before=old_before)
+        self._compares = False
+        self._scan = None  # that of the former root must not pass for a scan of this one
+        self._next_scan = now.monotonic
+
+    def look_to_save(self, *, with_scan: bool = False) -> LookMark | None:
+        """Return what the ledger has to know of the looks at the root; None where it need not."""
+        look, saved = self._look, self._saved_look
+        if look.root is None or saved.root is None or with_scan:
+            return None if look == saved else look
+        # When the root was last seen need not be written every few seconds.
+        seen_alike = replace(look, root=replace(look.root, seen_at=saved.root.seen_at))
+        return None if seen_alike == saved else look
+
+    def on_look_saved(self, look: LookMark) -> None:
+        """Enter that the ledger knows of a look."""
+        self._saved_look = look
 
     def on_scan_failed(self, at: float) -> None:
         """Ask for another scan at `at`: the ledger could not be read for this one."""
@@ -305,7 +397,7 @@ class Folder:
         scan, saved = self._scan, self._saved_scan
         if scan is None or scan == saved:
             return None
-        if saved is None or scan.rules != saved.rules or stopping:
+        if saved is None or scan.rules != saved.rules or stopping or self._look.old_before is not None:
             return scan
         # The wall clock may have been set back: a mark in the future would make new files old.
         return scan if abs(scan.at - saved.at) >= SAVE_INTERVAL else None
@@ -314,9 +406,11 @@ class Folder:
         """Enter that the ledger knows of a scan: the filter before it decides nothing any more."""
         widened, self._widened = self._widened, Widened()
         self._saved_scan, self._last = scan, None
+        text = Log.WIDENED if self._look.old_before is None else Log.REPLACED
+        self._look = replace(self._look, old_before=None)
         if widened.old or widened.new:
             existing = self.settings.existing
-            self._log_folder(Log.WIDENED, old=widened.old, new=widened.new, existing=existing)
+            self._log_folder(text, old=widened.old, new=widened.new, existing=existing)
 
     def _rest_until(self, now: float, duration: float) -> float:
         """Return when the next scan is due after one that took `duration` seconds."""

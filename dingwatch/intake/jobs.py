@@ -33,17 +33,29 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class TakeBaseline:
-    """List everything, for the first look."""
+    """List everything, for the first look; what was changed after `since` (wall clock) is new."""
+
+    folder: int
+    since: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Compare:
+    """Find out whether another directory lies where the root was, or the same files in another mount."""
 
     folder: int
 
 
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """Compare everything that lies there with the ledger; `last` is given where it had another filter."""
+    """Compare everything that lies there with the ledger; `last` is given where it had another filter.
+
+    What the ledger does not know and was changed before `old_before` (wall clock) is not new.
+    """
 
     folder: int
     last: LastScan | None = None
+    old_before: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +95,7 @@ class FindPrunable:
     after: int = 0
 
 
-Job = Arm | Check | TakeBaseline | Scan | Look | Examine | FindPrunable
+Job = Arm | Check | TakeBaseline | Compare | Scan | Look | Examine | FindPrunable
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +113,8 @@ class Armed:
     mounted: bool
     refused: Cause | None = None
     steady: bool = True
+    root: tuple[int, int] | None = None
+    """The device and inode of the directory that is watched."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,10 +134,18 @@ class Down:
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """All files in the folder that pass its filter."""
+    """All files in the folder that pass its filter, without those that came after its first look began."""
 
     folder: int
     files: tuple[tuple[bytes, Fingerprint], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """Whether the root was replaced: fewer than half of the known files are there."""
+
+    folder: int
+    replaced: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +168,7 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Widened:
-    """How many files a filter newly lets in: those that the last scan left out, and those that are new."""
+    """How many files a wider filter or another root brought: those that are old, and those that are new."""
 
     old: int = 0
     new: int = 0
@@ -165,7 +187,7 @@ class Scanned:
 class LedgerFailed:
     """The ledger could not be read for a job, which is to be asked for again."""
 
-    job: Scan | FindPrunable
+    job: Compare | Scan | FindPrunable
     error: LedgerError
 
 
@@ -210,6 +232,7 @@ Input = (
     | Checked
     | Down
     | Listed
+    | Compared
     | Found
     | Scanned
     | FoundPrunable

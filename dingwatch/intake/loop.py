@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Final
 
 from dingwatch import names
 from dingwatch.intake.candidates import Candidates, Key, PastCeiling, Settling
 from dingwatch.intake.decisions import Batch, Decided, Decisions
-from dingwatch.intake.folder import Folder, FolderSettings
+from dingwatch.intake.folder import ROWS_AT_ONCE, Folder, FolderSettings
 from dingwatch.intake.jobs import (
     Armed,
     Checked,
+    Compare,
+    Compared,
     Down,
     Examined,
     ExamineFailed,
@@ -29,7 +32,7 @@ from dingwatch.intake.jobs import (
 )
 from dingwatch.intake.phases import WatchPhase
 from dingwatch.ledger import versions
-from dingwatch.ledger.folders import FolderMark, save_homes, save_scans
+from dingwatch.ledger.folders import FolderMark, save_homes, save_looks, save_scans
 from dingwatch.ledger.store import RETRY_SECONDS, LedgerError, Outage, Store
 from dingwatch.model import Fingerprint, FolderDown, Home, Now, Verdict, WatchKind
 from dingwatch.texts import Log
@@ -37,6 +40,8 @@ from dingwatch.watch import Hint, Overflow
 
 EXAMINE_AT_ONCE: Final = 64
 """Files that are being read at one time; the others wait, settled."""
+GONE_AT_ONCE: Final = 1000
+"""Missing files that are written down in one transaction."""
 CLOCK_JUMP: Final = 60.0
 DAY: Final = 86400.0
 FOREVER: Final = 1e12
@@ -135,9 +140,11 @@ class IntakeLoop:
         that the last scan left out.
         """
         scans = {f.id: scan for f in self._folders.values() if (scan := f.scan_to_save(stopping=True))}
-        if scans:
+        looks = {f.id: look for f in self._folders.values() if (look := f.look_to_save(with_scan=True))}
+        if scans or looks:
             with self._store.writing() as connection:
                 save_scans(connection, scans)
+                save_looks(connection, looks)
 
     def _watch_the_clock(self, now: Now) -> None:
         """Scan everything after the wall clock jumped: the machine may have slept, and missed events."""
@@ -157,7 +164,12 @@ class IntakeLoop:
             wakes.append(look)
         if self._outage.affects(self):
             wakes.append(now.monotonic + RETRY_SECONDS)
-        elif self._candidates.any_settled and self._candidates.reading < EXAMINE_AT_ONCE:
+        elif (
+            (self._candidates.any_settled and self._candidates.reading < EXAMINE_AT_ONCE)
+            or self._candidates.any_gone
+            or self._left_out
+            or any(one.listing is not None for one in self._folders.values())
+        ):
             wakes.append(now.monotonic)
         return min(wakes, default=None)
 
@@ -174,31 +186,33 @@ class IntakeLoop:
             case LedgerFailed(job, error):
                 self._outage.begin(self, error)
                 self._ask_again(job, now.monotonic)
-            case Armed() | Checked() | Listed() | Scanned() | Down():
+            case Armed() | Checked() | Listed() | Compared() | Scanned() | Down():
                 self._enter_folder(one, now)
             case Hint() | Found() | Looked() | ExamineFailed():
                 self._enter_path(one, now.monotonic)
 
-    def _ask_again(self, job: Scan | FindPrunable, at: float) -> None:
+    def _ask_again(self, job: Compare | Scan | FindPrunable, at: float) -> None:
         match job:
-            case Scan(folder):
-                self._folders[folder].on_scan_failed(at + RETRY_SECONDS)
+            case Compare() | Scan():
+                self._folders[job.folder].on_scan_failed(at + RETRY_SECONDS)
             case FindPrunable():
                 self._find_prunable.append(job)
 
-    def _enter_folder(self, one: Armed | Checked | Listed | Scanned | Down, now: Now) -> None:
+    def _enter_folder(self, one: Armed | Checked | Listed | Compared | Scanned | Down, now: Now) -> None:
         at, folder = now.monotonic, self._folders[one.folder]
         match one:
             case Armed():
-                folder.on_armed(one, at)
+                folder.on_armed(one, now)
                 if folder.home is one.home:  # it was taken for the folder's home just now
                     self._homes[folder.id] = one.home
                 if folder.phase is WatchPhase.UP:
                     self._candidates.on_folder_up(folder.id)
             case Checked():
-                folder.on_checked(at)
+                folder.on_checked(now)
             case Listed():
                 folder.on_listed(one)
+            case Compared():
+                folder.on_compared(one, now)
             case Scanned():
                 self._outage.end(self)  # the scan has read the ledger
                 folder.on_scanned(one, now)
@@ -245,9 +259,13 @@ class IntakeLoop:
         delivery may have written meanwhile.
         """
         batch = self._batch()
-        scans = {one.id: scan for one in self._folders.values() if (scan := one.scan_to_save())}
+        # A scan's old files come first: should the service be killed in between, the rest would be new.
+        unwritten = {key[0] for key in islice(self._left_out, ROWS_AT_ONCE, None)}
+        folders = [one for one in self._folders.values() if one.id not in unwritten]
+        scans = {one.id: scan for one in folders if (scan := one.scan_to_save())}
+        looks = {one.id: look for one in folders if (look := one.look_to_save(with_scan=one.id in scans))}
         decided = Decided()
-        certain = bool(scans) or self._is_certain(batch)
+        certain = bool(scans or looks) or self._is_certain(batch)
         if not certain and not batch.empty:
             with self._store.reading() as connection:
                 decided = self._decisions.decide(connection, batch, now)
@@ -256,11 +274,14 @@ class IntakeLoop:
                 decided = self._decisions.decide(connection, batch, now)
                 self._decisions.write(connection, decided, now)
                 save_homes(connection, self._homes)
+                save_looks(connection, looks)
                 save_scans(connection, scans)
                 for one in self._prunable:
                     versions.prune(connection, one.job.folder, one.job.before, one.ids)
             self._outage.end(self)
         self._take_over(batch, decided, now.monotonic)
+        for folder, look in looks.items():
+            self._folders[folder].on_look_saved(look)
         for folder, scan in scans.items():
             self._folders[folder].on_scan_saved(scan)
         return decided
@@ -268,19 +289,23 @@ class IntakeLoop:
     def _batch(self) -> Batch:
         candidates = self._candidates
         return Batch(
-            listed=[one.listing for one in self._folders.values() if one.listing is not None],
+            steps=[step for one in self._folders.values() if (step := one.next_step())][:1],
             settled=candidates.next_settled(EXAMINE_AT_ONCE - candidates.reading),
             examined=[one for one in self._examined if not candidates.is_outdated(one)],
-            gone=candidates.list_gone(),
+            gone=candidates.next_gone(GONE_AT_ONCE),
             # A file to which something has happened since is not what it was at the last scan.
-            left_out={key: seen for key, seen in self._left_out.items() if not candidates.describe(key)},
+            left_out={
+                key: seen
+                for key, seen in islice(self._left_out.items(), ROWS_AT_ONCE)
+                if not candidates.describe(key)
+            },
         )
 
     def _is_certain(self, batch: Batch) -> bool:
         """Return whether something is certain to be written; in an outage, whether writing is to be tried."""
         new = any(not one.job.known for one in batch.examined)
         tried = self._outage.affects(self) and not batch.empty
-        return bool(new or batch.listed or self._homes or self._prunable or tried)
+        return bool(new or batch.steps or self._homes or self._prunable or tried)
 
     def _take_over(self, batch: Batch, decided: Decided, at: float) -> None:
         """Act by what was decided and is on disk, and log it."""
@@ -298,12 +323,14 @@ class IntakeLoop:
         for key in decided.to_look:
             candidates.on_hint(key, at)
         for baseline in decided.writes.baselines:
-            baseline.folder.on_baseline_written(len(baseline.old), baseline.scan)
-            candidates.on_folder_up(baseline.folder.id)
+            baseline.folder.on_step_written(baseline.step, len(baseline.old), baseline.scan)
+            if baseline.step.last:
+                candidates.on_folder_up(baseline.folder.id)
         self._examined.clear()
         self._prunable.clear()
         self._homes.clear()
-        self._left_out.clear()
+        for key in list(islice(self._left_out, ROWS_AT_ONCE)):
+            del self._left_out[key]
         self._log_decided(decided)
 
     def _log_decided(self, decided: Decided) -> None:

@@ -49,6 +49,34 @@ class ScanMark:
 
 
 @dataclass(frozen=True, slots=True)
+class RootMark:
+    """The directory that a folder's root was when it was last looked at, and when (wall clock)."""
+
+    device: int
+    inode: int
+    seen_at: float
+
+    @property
+    def identity(self) -> tuple[int, int]:
+        """What tells it from another directory at the same path."""
+        return self.device, self.inode
+
+
+@dataclass(frozen=True, slots=True)
+class LookMark:
+    """What decides which unknown files of a folder are new.
+
+    `began` is when a first look began that is not complete: what was changed later is new. `old_before` is
+    set until the next complete scan: what was changed earlier is not new. `root` is None before the first
+    look, and in a ledger that did not record it.
+    """
+
+    began: float | None = None
+    old_before: float | None = None
+    root: RootMark | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class FolderMark:
     """A folder's row; `blank_device` is explained at `schema.folders`."""
 
@@ -59,6 +87,7 @@ class FolderMark:
     """Where its root lay at the first look."""
     scan: ScanMark | None = None
     """None before the first look, and in a ledger of dingwatch 0.1."""
+    look: LookMark = LookMark()
 
 
 def bind(connection: Connection, mapped: Sequence[MappedFolder]) -> list[FolderMark]:
@@ -99,16 +128,27 @@ def _bind_one(
         scan = (
             None if free[0].filter is None else ScanMark(FilterRules.load(free[0].filter), free[0].scanned_at)
         )
-        return FolderMark(free[0].id, free[0].looked_at, free[0].blank_device, home, scan)
+        return FolderMark(
+            free[0].id, free[0].looked_at, free[0].blank_device, home, scan, _look_mark(free[0])
+        )
     made = connection.execute(insert(folders).values(root=one.root, name=one.name)).inserted_primary_key
     assert made is not None  # noqa: S101 (an insert of one row always has one)
     return FolderMark(int(made[0]), None, None)
 
 
+def _look_mark(row: Row[Any]) -> LookMark:
+    root = None
+    if row.root_inode is not None:
+        root = RootMark(int(row.root_device), int(row.root_inode), row.root_seen_at)
+    return LookMark(row.look_began, row.old_before, root)
+
+
 def mark_first_look(connection: Connection, folder: int, now: float, blank_device: str | None) -> None:
     """Record that the baseline of a folder was taken."""
     connection.execute(
-        update(folders).where(folders.c.id == folder).values(looked_at=now, blank_device=blank_device)
+        update(folders)
+        .where(folders.c.id == folder)
+        .values(looked_at=now, blank_device=blank_device, look_began=None)
     )
 
 
@@ -116,6 +156,16 @@ def save_scans(connection: Connection, scans: Mapping[int, ScanMark]) -> None:
     """Record the last complete scans of folders."""
     for folder, scan in scans.items():
         values = {"filter": scan.rules.dump(), "scanned_at": scan.at}
+        connection.execute(update(folders).where(folders.c.id == folder).values(values))
+
+
+def save_looks(connection: Connection, looks: Mapping[int, LookMark]) -> None:
+    """Record what decides which unknown files of folders are new."""
+    for folder, look in looks.items():
+        values: dict[str, Any] = {"look_began": look.began, "old_before": look.old_before}
+        if look.root is not None:
+            values |= {"root_device": str(look.root.device), "root_inode": str(look.root.inode)}
+            values["root_seen_at"] = look.root.seen_at
         connection.execute(update(folders).where(folders.c.id == folder).values(values))
 
 

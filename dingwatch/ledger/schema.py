@@ -34,7 +34,7 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 from dingwatch.lifecycle import State
 from dingwatch.model import Form, Route, Scope
 
-SCHEMA: Final = 6
+SCHEMA: Final = 7
 """The number of this schema; a ledger with a higher one was written by a newer dingwatch."""
 HELD: Final = 1e15
 """The due time (seconds since the epoch) of a delivery under a flood hold: it never comes by itself."""
@@ -78,6 +78,18 @@ folders = Table(
     # filter is widened, files that lay there by then are not new. Null in a ledger of dingwatch 0.1.
     Column("filter", String),
     Column("scanned_at", Double),
+    # The path in the config, which may contain a link; where that leads elsewhere, the rows with other roots
+    # are its former targets. `left_at` is when a former target was done with.
+    Column("path", LargeBinary),
+    Column("left_at", Double),
+    # When a first look began whose baseline is not all written: what changed later is new.
+    Column("look_began", Double),
+    # Until the next complete scan, unknown files that were last changed before this are not new.
+    Column("old_before", Double),
+    # The directory that the root was when it was last looked at, and when that was.
+    Column("root_device", String),
+    Column("root_inode", String),
+    Column("root_seen_at", Double),
     UniqueConstraint("root", "name"),
 )
 """Folders that are or were configured."""
@@ -344,5 +356,14 @@ MIGRATIONS: Final[Mapping[int, tuple[Executable, ...]]] = {
         text("UPDATE pauses SET lasts = until - since WHERE until > since"),
     ),
     5: (text("DROP INDEX deliveries_to_upload"), CreateIndex(deliveries_to_upload)),
+    6: (
+        text("ALTER TABLE folders ADD COLUMN path BLOB"),
+        text("ALTER TABLE folders ADD COLUMN left_at DOUBLE PRECISION"),
+        text("ALTER TABLE folders ADD COLUMN look_began DOUBLE PRECISION"),
+        text("ALTER TABLE folders ADD COLUMN old_before DOUBLE PRECISION"),
+        text("ALTER TABLE folders ADD COLUMN root_device VARCHAR"),
+        text("ALTER TABLE folders ADD COLUMN root_inode VARCHAR"),
+        text("ALTER TABLE folders ADD COLUMN root_seen_at DOUBLE PRECISION"),
+    ),
 }
 """The statements that lead from each schema to the next. Schema 1 existed in SQLite alone."""

@@ -15,6 +15,7 @@ from sqlalchemy import (
     case,
     delete,
     exists,
+    func,
     insert,
     select,
     update,
@@ -220,6 +221,14 @@ def read_directory(connection: Connection, folder: int, directory: bytes) -> Kno
         {name: tuple(ids) for name, ids in present.items()},
         baseline,
     )
+
+
+def count_present(connection: Connection, folder: int) -> int:
+    """Count the paths of the folder at which the ledger knows a file that is not missing."""
+    paths = select(versions.c.directory, versions.c.name).where(
+        versions.c.folder_id == folder, versions.c.missing_since.is_(None)
+    )
+    return connection.scalar(select(func.count()).select_from(paths.distinct().subquery())) or 0
 
 
 def list_directories(connection: Connection, folder: int) -> Iterator[bytes]:

@@ -138,6 +138,16 @@ class Log(Text):
             " (existing: {existing}) and {new:new file|new files} to be sent"
         ),
     )
+    REPLACED = (
+        (
+            "文件夹 {folder} 换成了另一个目录：{path}；其中 {old} 个旧文件按 existing: {existing} 处理，"
+            "{new} 个文件是新的，将发送"
+        ),
+        (
+            "folder {folder}: another directory lies at {path}; it holds {old:old file|old files}"
+            " (existing: {existing}) and {new:new file|new files} to be sent"
+        ),
+    )
     QUEUED = ("已加入发送队列：{path}", "queued: {path}")
     READY = ("正在监视 {count} 个文件夹", "watching {count:folder|folders}")
     HANG_UP = (

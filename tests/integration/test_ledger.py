@@ -165,6 +165,13 @@ NEW_IN = {
         "DROP INDEX deliveries_to_upload",
         "CREATE INDEX deliveries_to_upload ON deliveries (state, settled_at, id)",
     ),
+    6: tuple(
+        f"ALTER TABLE folders DROP COLUMN {name}"
+        for name in (
+            *("path", "left_at", "look_began", "old_before"),
+            *("root_device", "root_inode", "root_seen_at"),
+        )
+    ),
 }
 """By schema, what undoes the step to the next one."""
 

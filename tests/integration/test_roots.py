@@ -1,0 +1,176 @@
+"""What lies where a folder's root was, and first looks that are written in steps."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from dingwatch.intake import folder as intake_folder
+from dingwatch.intake.folder import MISSED
+from dingwatch.intake.jobs import Compare, Listed, TakeBaseline
+from dingwatch.texts import Log
+from tests.integration.test_intake import Watcher
+
+WALL = 1e9
+"""What a watcher's wall clock is ahead of its monotonic one."""
+
+
+def write(directory: Path, *names: str) -> None:
+    """Write files, each with a content of its own."""
+    directory.mkdir(exist_ok=True)
+    for name in names:
+        (directory / name).write_text(f"{directory} {name}")
+
+
+def baseline(watcher: Watcher) -> set[str]:
+    """Return the names of the baseline versions."""
+    with watcher.store.reading() as connection:
+        names = connection.exec_driver_sql("SELECT name FROM versions WHERE baseline").scalars().all()
+    return {os.fsdecode(name) for name in names}
+
+
+def sent(watcher: Watcher) -> set[str]:
+    """Return the names that are to be sent."""
+    return {name for name, state, _ in watcher.rows() if state == "pending"}
+
+
+def replaced(watcher: Watcher) -> list[dict[str, object]]:
+    """Return what the log said of roots that were replaced."""
+    return [values for text, values in watcher.heard.said if text is Log.REPLACED]
+
+
+@pytest.fixture
+def old(tmp_path: Path, blank_ledger: Path) -> Watcher:
+    """A folder with four old files, whose clock is ahead of their times by less than counts as new."""
+    watcher = Watcher(tmp_path, blank_ledger)
+    write(watcher.share, "1.pdf", "2.pdf", "3.pdf", "4.pdf")
+    watcher.now = (watcher.share / "4.pdf").stat().st_ctime - WALL + 1.0
+    watcher.go(10.0)
+    assert baseline(watcher) == {"1.pdf", "2.pdf", "3.pdf", "4.pdf"}
+    return watcher
+
+
+def swap(watcher: Watcher, other: Path) -> None:
+    """Let another directory take the place of the folder's."""
+    watcher.share.rename(watcher.path / "former")
+    other.rename(watcher.share)
+
+
+def test_old_files_of_a_directory_in_the_roots_place_are_not_sent(old: Watcher) -> None:
+    """Two folders swap names: what was changed long before the last look at the former root is not new."""
+    write(old.path / "other", "a.pdf", "b.pdf", "c.pdf")
+    old.go(MISSED + 20.0)
+    swap(old, old.path / "other")
+    old.go(60.0)
+    assert (sent(old), baseline(old) >= {"a.pdf", "b.pdf", "c.pdf"}) == (set(), True)
+    (line,) = replaced(old)
+    assert (line["old"], line["new"], line["existing"]) == (3, 0, "skip")
+    old.drop("new.pdf")
+    old.go(10.0)
+    assert sent(old) == {"new.pdf"}
+
+
+def test_recent_files_of_a_directory_in_the_roots_place_are_sent(old: Watcher) -> None:
+    """What was changed at most ten minutes before the last look may have been meant for the folder."""
+    write(old.path / "other", "a.pdf", "b.pdf")
+    swap(old, old.path / "other")
+    old.go(60.0)
+    assert sent(old) == {"a.pdf", "b.pdf"}
+    (line,) = replaced(old)
+    assert (line["old"], line["new"]) == (0, 2)
+
+
+def test_old_files_in_the_roots_place_follow_existing(tmp_path: Path, blank_ledger: Path) -> None:
+    """With `existing: send` they are sent, and counted as old."""
+    watcher = Watcher(tmp_path, blank_ledger, existing="send")
+    watcher.go(10.0)
+    write(watcher.path / "other", "a.pdf")
+    watcher.now = (watcher.path / "other" / "a.pdf").stat().st_ctime - WALL + MISSED + 20.0
+    watcher.go(10.0)
+    swap(watcher, watcher.path / "other")
+    watcher.go(60.0)
+    assert sent(watcher) == {"a.pdf"}
+    assert [(line["old"], line["new"]) for line in replaced(watcher)] == [(1, 0)]
+
+
+def test_a_remount_is_no_other_directory(old: Watcher) -> None:
+    """Half of the known files are there: whatever else lies there is new, however old."""
+    write(old.path / "other", "new.pdf")
+    old.go(MISSED + 20.0)
+    for name in ("1.pdf", "2.pdf"):
+        (old.share / name).rename(old.path / "other" / name)
+    swap(old, old.path / "other")
+    old.go(60.0)
+    assert (sent(old), replaced(old)) == ({"new.pdf"}, [])
+    assert len([job for job in old.jobs if isinstance(job, Compare)]) == 1
+
+
+def test_a_root_that_was_replaced_while_the_service_was_stopped(old: Watcher) -> None:
+    """The ledger tells which directory it was, and when it was last seen; a crash forgets nothing of that."""
+    old.go(60.0)
+    old.loop.save_scans()
+    write(old.path / "other", "a.pdf", "b.pdf")
+    swap(old, old.path / "other")
+    old.now += 7 * 86400.0
+    old.begin()
+    old.go(60.0)
+    assert sent(old) == {"a.pdf", "b.pdf"}
+
+
+# --- First looks -----------------------------------------------------------------------------------
+
+
+def begin(path: Path, blank: Path, count: int) -> Watcher:
+    """Return a watcher whose first look has listed so many old files, and has written nothing."""
+    watcher = Watcher(path, blank)
+    write(watcher.share, *(f"{i}.pdf" for i in range(count)))
+    watcher.now = (watcher.share / "0.pdf").stat().st_ctime - WALL + 5.0
+    while not any(isinstance(one, Listed) for one in watcher.inputs):
+        watcher.inputs += [watcher.execute(job) for job in watcher.step()]
+    return watcher
+
+
+def looked(watcher: Watcher) -> tuple[bool, bool]:
+    """Return whether the ledger says that the first look began, and that it is complete."""
+    with watcher.store.reading() as connection:
+        row = connection.exec_driver_sql("SELECT look_began, looked_at FROM folders").one()
+    return row[0] is not None, row[1] is not None
+
+
+def test_a_first_look_is_written_in_steps(
+    tmp_path: Path, blank_ledger: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its beginning first, some rows in each transaction, and the folder's mark with the last of them."""
+    monkeypatch.setattr(intake_folder, "ROWS_AT_ONCE", 4)
+    watcher = begin(tmp_path, blank_ledger, 10)
+    assert looked(watcher) == (True, False)
+    steps = []
+    while not looked(watcher)[1]:
+        watcher.step()
+        steps.append(len(baseline(watcher)))
+    assert steps == [4, 8, 10]
+    assert looked(watcher) == (False, True)
+    assert [values["count"] for text, values in watcher.heard.said if text is Log.BASELINE] == [10]
+    watcher.go(60.0)
+    assert watcher.rows() == []
+
+
+def test_a_first_look_that_was_cut_off_starts_over(
+    tmp_path: Path, blank_ledger: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A crash in its midst, and a week later: what came after its beginning is new, the rest is old."""
+    monkeypatch.setattr(intake_folder, "ROWS_AT_ONCE", 4)
+    watcher = begin(tmp_path, blank_ledger, 10)
+    with watcher.store.writing() as connection:  # as if it had begun before these two were written
+        began = (watcher.share / "7.pdf").stat().st_ctime
+        connection.exec_driver_sql("UPDATE folders SET look_began = ?", (began,))
+    watcher.step()
+    watcher.begin()
+    watcher.go(60.0)
+    assert [job.since for job in watcher.jobs if isinstance(job, TakeBaseline)] == [began]
+    names = {f"{i}.pdf" for i in range(10)}
+    newer = {name for name in names if (watcher.share / name).stat().st_ctime > began}
+    assert {"8.pdf", "9.pdf"} <= newer
+    assert baseline(watcher) >= names - newer
+    assert sent(watcher) == newer - baseline(watcher)
+    assert looked(watcher) == (False, True)
