@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from enum import StrEnum
@@ -16,7 +16,13 @@ import click
 
 from dingwatch import files, filters, names, quota
 from dingwatch.cli.context import Session, command, option
-from dingwatch.cli.online import address_of, describe_failure, open_client
+from dingwatch.cli.online import (
+    ROBOTS_PERMISSION,
+    SPACE_PERMISSION,
+    address_of,
+    describe_failure,
+    open_client,
+)
 from dingwatch.cli.running import of_file
 from dingwatch.config import ConfigError, DingTalk, Folder
 from dingwatch.dingtalk import BILLED, Client, Host, proxy_of
@@ -281,14 +287,49 @@ def _check_dingtalk(session: Session, client: Client, dingtalk: DingTalk) -> Ite
         yield from refused
         return
     yield Finding(Mark.OK, session.render(Checks.TOKEN))
-    for conversation in _inspectable(session.config.folders):
-        try:
-            yield check_robot(session, client, conversation, dingtalk.robot_code)
-        except Failure as failure:
-            yield _describe_refusal(session, Checks.ROBOT_UNKNOWN, failure, conversation, dingtalk)
-            if failure.verdict.scope in {Scope.APP, Scope.API}:
-                return  # every other conversation would be refused for the same reason
+    yield from _check_robots(session, client, dingtalk)
     yield from _check_operator(session, client, dingtalk)
+
+
+def _check_robots(session: Session, client: Client, dingtalk: DingTalk) -> Iterator[Finding]:
+    """Check whether the robot is in each conversation."""
+
+    def check_one(conversation: str) -> Finding:
+        return check_robot(session, client, conversation, dingtalk.robot_code)
+
+    def refuse(failure: Failure, conversation: str) -> Finding:
+        return Finding(Mark.FAIL, describe_robot_refusal(session, failure, conversation, dingtalk.api_url))
+
+    yield from _check_each(session, _inspectable(session.config.folders), check_one, refuse)
+
+
+def _check_each(
+    session: Session,
+    conversations: Sequence[str],
+    check_one: Callable[[str], Finding],
+    refuse: Callable[[Failure, str], Finding],
+) -> Iterator[Finding]:
+    """Check conversations one by one; stop where the rest would be refused as well.
+
+    A refusal may concern one group, whatever its code says (API sheet 14). The same one for a second group in
+    a row concerns all, and calls are billed.
+    """
+    before: str | None = None
+    for index, conversation in enumerate(conversations):
+        try:
+            yield check_one(conversation)
+        except Failure as failure:
+            finding, cause = refuse(failure, conversation), failure.verdict.cause
+            yield finding
+            rest = conversations[index + 1 :]
+            if failure.verdict.scope in {Scope.APP, Scope.API} and cause.code == before:
+                if rest:
+                    text = session.render(Checks.NOT_ASKED, conversations=", ".join(rest))
+                    yield Finding(finding.mark, text)
+                return
+            before = cause.code
+        else:
+            before = None
 
 
 def _inspectable(folders: Iterable[Folder]) -> list[str]:
@@ -324,6 +365,18 @@ def check_robot(session: Session, client: Client, conversation: str, robot_code:
     return Finding(Mark.FAIL, session.render(Checks.ROBOT_BAD, conversation=conversation, advice=advice))
 
 
+def describe_robot_refusal(session: Session, failure: Failure, conversation: str, url: str) -> str:
+    """Return a sentence on a group whose robots DingTalk does not list."""
+    return describe_failure(
+        session,
+        Checks.ROBOT_UNKNOWN,
+        failure.verdict,
+        url,
+        permission=ROBOTS_PERMISSION,
+        conversation=conversation,
+    )
+
+
 def _check_operator(session: Session, client: Client, dingtalk: DingTalk) -> Iterator[Finding]:
     """Ask for each conversation's file space as the operator; each is a billed call that changes nothing.
 
@@ -334,25 +387,23 @@ def _check_operator(session: Session, client: Client, dingtalk: DingTalk) -> Ite
     operator = dingtalk.operator_union_id
     if operator is None:
         return
-    for conversation in _inspectable(one for one in session.config.folders if one.large_files == "drive"):
-        try:
-            client.conversation_files(operator).space(conversation)
-        except Failure as failure:
-            mark = Mark.WARN if failure.verdict.cause.advice == "PERMISSION" else Mark.FAIL
-            yield _describe_refusal(session, Checks.OPERATOR_BAD, failure, conversation, dingtalk, mark)
-            if failure.verdict.scope in {Scope.APP, Scope.API}:
-                return
-        else:
-            yield Finding(Mark.OK, session.render(Checks.OPERATOR, conversation=conversation))
+    files = client.conversation_files(operator)
 
+    def check_one(conversation: str) -> Finding:
+        files.space(conversation)
+        return Finding(Mark.OK, session.render(Checks.OPERATOR, conversation=conversation))
 
-def _describe_refusal(
-    session: Session,
-    text: Checks,
-    failure: Failure,
-    conversation: str,
-    dingtalk: DingTalk,
-    mark: Mark = Mark.FAIL,
-) -> Finding:
-    described = describe_failure(session, text, failure.verdict, dingtalk.api_url, conversation=conversation)
-    return Finding(mark, described)
+    def refuse(failure: Failure, conversation: str) -> Finding:
+        verdict = failure.verdict
+        text = describe_failure(
+            session,
+            Checks.OPERATOR_BAD,
+            verdict,
+            dingtalk.api_url,
+            permission=SPACE_PERMISSION,
+            conversation=conversation,
+        )
+        return Finding(Mark.WARN if verdict.cause.advice == "PERMISSION" else Mark.FAIL, text)
+
+    by_drive = _inspectable(one for one in session.config.folders if one.large_files == "drive")
+    yield from _check_each(session, by_drive, check_one, refuse)

@@ -13,7 +13,7 @@ from typing import Final
 import click
 
 from dingwatch.cli import stream
-from dingwatch.cli.check import Finding, Mark, check_clock, check_robot
+from dingwatch.cli.check import Finding, Mark, check_clock, check_robot, describe_robot_refusal
 from dingwatch.cli.context import Session, command, option
 from dingwatch.cli.dialogue import Dialogue
 from dingwatch.cli.init_config import Choices, config_text, find_problems, write_all
@@ -224,10 +224,16 @@ def _conversation(talk: Dialogue, client: Client, account: Account, wait: int) -
 
 
 def _wait_for_robot(talk: Dialogue, client: Client, account: Account, conversation: str) -> bool:
-    """Look for the robot in the group, again and again as long as the person wants."""
-    while not (there := _check_robot(talk, client, account, conversation)) and talk.confirm(Setup.AGAIN):
-        pass
-    return there
+    """Look for the robot in the group, again and again as long as the person wants.
+
+    Without the permission to look, the test file will show whether it is there.
+    """
+    while (mark := _check_robot(talk, client, account, conversation)) is Mark.FAIL:
+        if not talk.confirm(Setup.AGAIN):
+            return False
+    if mark is Mark.WARN:
+        talk.echo(Setup.ROBOT_UNSEEN)
+    return True
 
 
 def _offer_test_file(talk: Dialogue, client: Client, account: Account, conversation: str) -> None:
@@ -237,20 +243,15 @@ def _offer_test_file(talk: Dialogue, client: Client, account: Account, conversat
                 return
 
 
-def _check_robot(talk: Dialogue, client: Client, account: Account, conversation: str) -> bool:
+def _check_robot(talk: Dialogue, client: Client, account: Account, conversation: str) -> Mark:
     try:
         finding = check_robot(talk.session, client, conversation, account.robot_code)
     except Failure as failure:
-        text = describe_failure(
-            talk.session,
-            Checks.ROBOT_UNKNOWN,
-            failure.verdict,
-            account.api_url,
-            conversation=conversation,
-        )
-        finding = Finding(Mark.FAIL, text)
+        text = describe_robot_refusal(talk.session, failure, conversation, account.api_url)
+        unseen = failure.verdict.cause.advice == "PERMISSION"
+        finding = Finding(Mark.WARN if unseen else Mark.FAIL, text)
     _show(talk, finding)
-    return finding.mark is Mark.OK
+    return finding.mark
 
 
 def _send_test_file(talk: Dialogue, client: Client, account: Account, conversation: str) -> bool:

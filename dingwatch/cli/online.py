@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from typing import Final
 
@@ -18,7 +18,7 @@ from dingwatch.dingtalk import BILLED, Account, Client, Host, proxy_of
 from dingwatch.ledger import LedgerError, Store, calls
 from dingwatch.model import Cause, Verdict
 from dingwatch.service import account_of, ledger_url
-from dingwatch.texts import Diagnosis, Text
+from dingwatch.texts import Diagnosis, Purpose, Text
 
 
 class Meter:
@@ -81,28 +81,47 @@ def open_client(session: Session) -> Iterator[Client]:
         meter.write()
 
 
+ROBOTS_PERMISSION: Final = "qyapi_chat_manage"
+"""The permission to see which robots are in a group (KB:0726)."""
+SPACE_PERMISSION: Final = "ConvFile.Space.Read"
+"""The permission to see a group's file space (KB:0640)."""
 _PERMISSION: Final = re.compile(r"\bqyapi_\w+|\b[A-Z]\w+(?:\.[A-Z]\w+){1,3}")
 """DingTalk's names of permissions: `qyapi_robot_sendmsg`, `Storage.File.Write`."""
+_PURPOSES: Final[Mapping[str, Purpose]] = {
+    "qyapi_robot_sendmsg": Purpose.SEND,
+    ROBOTS_PERMISSION: Purpose.ROBOTS,
+    "qyapi_chat_read": Purpose.CONVERT,
+    "qyapi_get_member": Purpose.PERSONS,
+    "Storage.DownloadInfo.Read": Purpose.FETCH,
+    SPACE_PERMISSION: Purpose.OPERATOR,
+    "Storage.": Purpose.DRIVE,
+    "ConvFile.": Purpose.DRIVE,
+}
+"""What permissions are for, by their names or beginnings, the most specific first."""
 _IP_ADDRESS: Final = re.compile(r"(?<![\d.])\d{1,3}(?:\.\d{1,3}){3}(?![\d.])")
 _MAYBE_PROXY: Final = {"UNREACHABLE", "NO_ANSWER", "GATE_PAGE", "ADDRESS"}
 """Advice of failures that a proxy may cause."""
 
 
-def describe_failure(session: Session, text: Text, verdict: Verdict, url: str, **values: object) -> str:
+def describe_failure(
+    session: Session, text: Text, verdict: Verdict, url: str, *, permission: str = "", **values: object
+) -> str:
     """Return a sentence on a call to an address that failed, with its cause and what a person can do."""
-    return session.render(text, verdict.cause, advice=advice(session, verdict.cause, url), **values)
+    told = advice(session, verdict.cause, url, permission)
+    return session.render(text, verdict.cause, advice=told, **values)
 
 
-def advice(session: Session, cause: Cause, url: str) -> str:
+def advice(session: Session, cause: Cause, url: str, permission: str = "") -> str:
     """Return what a person can do about the cause of a failed call, as far as it can be known from here.
 
-    It names the missing permission, the IP address to allow, or the proxy in between.
+    It names the missing permission (`permission` if DingTalk does not say which), the IP address to allow, or
+    the proxy in between.
     """
     proxy = proxy_of(url)
-    scopes = ", ".join(dict.fromkeys(_PERMISSION.findall(cause.message)))
+    scopes = tuple(dict.fromkeys(_PERMISSION.findall(cause.message))) or (permission,) * bool(permission)
     address = _IP_ADDRESS.search(cause.message)
     if cause.advice == "PERMISSION" and scopes:
-        return session.render(Diagnosis.SCOPE, scopes=scopes)
+        return _missing(session, scopes)
     if cause.advice == "IP_LIST" and address:
         return session.render(Diagnosis.IP, address=address[0])
     if cause.advice == "CERTIFICATE":
@@ -113,6 +132,16 @@ def advice(session: Session, cause: Cause, url: str) -> str:
     if cause.advice == "GATE_PAGE":
         return session.render(Diagnosis.GATE_PAGE)
     return session.advice(cause.advice)
+
+
+def _missing(session: Session, scopes: Sequence[str]) -> str:
+    """Name permissions, what each is for, and where to request them."""
+    purposes = (
+        next((text for name, text in _PURPOSES.items() if scope.startswith(name)), None) for scope in scopes
+    )
+    known = [session.render(text) for text in dict.fromkeys(purposes) if text is not None]
+    purpose = session.render(Purpose.FOR, purposes="; ".join(known)) if known else ""
+    return session.render(Diagnosis.SCOPE, scopes=", ".join(scopes), purpose=purpose)
 
 
 def _certificate(session: Session, cause: Cause) -> str:

@@ -9,7 +9,7 @@ from dingwatch.texts.back import Back
 from dingwatch.texts.calls import Calls
 from dingwatch.texts.checks import Checks
 from dingwatch.texts.cli import Cli
-from dingwatch.texts.diagnosis import Diagnosis
+from dingwatch.texts.diagnosis import Diagnosis, Purpose
 from dingwatch.texts.keys import Keys
 from dingwatch.texts.language import Language, Text, choose_language, environment_language, locale_name
 from dingwatch.texts.log import Log
@@ -30,6 +30,7 @@ __all__ = [
     "Log",
     "Notices",
     "Problems",
+    "Purpose",
     "Setup",
     "Text",
     "Words",

@@ -155,7 +155,7 @@ class Advice(Text):
     )
     LEDGER_EMPTY = (
         (
-            "ledger.db 中没有任何数据表，通常是因为缺少与它配套的 ledger.db-wal。请把 ledger.db-wal 放回，"
+            "ledger.db 中没有任何数据表，通常是因为缺少与它配套的 ledger.db-wal：请把它放回，"
             "或把 state_dir/backups 中最新的备份复制为 ledger.db。"
             "如需重新开始（已有文件不发送），请移走 ledger.db 和 backups 目录。"
         ),

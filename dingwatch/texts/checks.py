@@ -98,6 +98,10 @@ class Checks(Text):
         "无法查询会话 {conversation} 中的机器人（{reason}）。{advice}",
         "cannot list the robots of conversation {conversation} ({reason}). {advice}",
     )
+    NOT_ASKED = (
+        "以同样的原因，没有再查询会话 {conversations}",
+        "for the same reason nothing was asked about {conversations}",
+    )
     OPERATOR = (
         "operator_union_id 对应的成员可以使用会话 {conversation} 的群文件",
         "the person of operator_union_id can use the files of conversation {conversation}",

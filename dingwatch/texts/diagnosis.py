@@ -5,17 +5,40 @@ from __future__ import annotations
 from dingwatch.texts.language import Text
 
 
+class Purpose(Text):
+    """What a permission is for."""
+
+    FOR = ("（{purposes}）", " ({purposes})")
+    SEND = ("用于发送消息和文件", "it is needed to send messages and files")
+    ROBOTS = (
+        "只用于 check 和 init 查询机器人是否在群里，发送文件不需要它",
+        "only check and init need it, to see whether the robot is in the group, not sending",
+    )
+    CONVERT = ("用于把 chatId 转换为会话 ID", "it is needed to convert a chatId")
+    PERSONS = (
+        "用于向个人发送超过 20 MiB 的文件",
+        "it is needed to send files over 20 MiB to persons",
+    )
+    FETCH = ("用于 fetch 和 link 取回大文件", "it is needed to download large files with fetch and link")
+    OPERATOR = (
+        "只用于 check 查询操作人能否使用群文件，发送文件不需要它",
+        "only check needs it, to see whether the operator can use the group's files, not sending",
+    )
+    DRIVE = ("用于经钉盘发送超过 20 MiB 的文件", "it is needed to send files over 20 MiB through the drive")
+
+
 class Diagnosis(Text):
     """Advice where more is known than the name of the cause."""
 
     SCOPE = (
         (
-            "应用缺少权限 {scopes}：开发者后台 → 应用 → 权限管理，搜索 {scopes} 并申请；"
+            "应用缺少权限 {scopes}{purpose}：开发者后台 → 应用 → 权限管理，搜索 {scopes} 并申请；"
             "再到 版本管理与发布 发布新版本，发布后才生效。"
         ),
         (
-            "The app lacks the permission {scopes}: developer console → app → 权限管理 (permissions), search"
-            " {scopes} and request it; then publish a new version (版本管理与发布), or it has no effect."
+            "The app lacks the permission {scopes}{purpose}: developer console → app → 权限管理"
+            " (permissions), search {scopes} and request it; then publish a new version (版本管理与发布), or"
+            " it has no effect."
         ),
     )
     IP = (

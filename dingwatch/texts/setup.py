@@ -18,12 +18,12 @@ class Setup(Text):
     BEFORE = (
         (
             "请先在开发者后台 https://open-dev.dingtalk.com 创建企业内部应用、添加机器人（消息接收模式选"
-            " Stream）、申请权限 qyapi_robot_sendmsg 并发布版本，再把机器人加入群。"
+            " Stream）、申请权限 qyapi_robot_sendmsg 和 qyapi_chat_manage 并发布版本，再把机器人加入群。"
         ),
         (
             "You need, from the developer console https://open-dev.dingtalk.com: an internal app with a robot"
-            " (message mode Stream), the permission qyapi_robot_sendmsg, and a published version. The robot"
-            " must be in the group."
+            " (message mode Stream), the permissions qyapi_robot_sendmsg and qyapi_chat_manage, and a"
+            " published version. The robot must be in the group."
         ),
     )
     EXISTS = (
@@ -91,6 +91,10 @@ class Setup(Text):
     OTHER_GROUP = (
         "换一个群？（否则仍把这个群写入配置）",
         "Choose another group? (Otherwise this one is kept.)",
+    )
+    ROBOT_UNSEEN = (
+        "测试文件会说明机器人是否在群里。",
+        "The test file will show whether the robot is in the group.",
     )
     SEND_TEST = (
         "向群里发送一个小的测试文件？（2 次 API 调用）",

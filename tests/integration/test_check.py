@@ -71,12 +71,64 @@ def test_a_missing_permission_is_named_in_chinese(machine: Machine, sandbox: San
     assert "发布新版本" in line
 
 
-def test_what_concerns_the_whole_app_is_said_once(machine: Machine, sandbox: Sandbox) -> None:
-    """A refusal that the next call would meet too is not asked for again: calls are billed."""
+def groups(machine: Machine, sandbox: Sandbox, count: int) -> list[str]:
+    """Map the folder to some groups; return their ids in the order in which they are checked."""
+    found = sorted(one.id for one in sandbox.conversations if one.robot_inside)[:count]
+    machine.set_folder(conversation_id=found)
+    return found
+
+
+def test_what_concerns_the_whole_app_is_asked_twice(machine: Machine, sandbox: Sandbox) -> None:
+    """A refusal that a second group meets too is not asked for again: calls are billed."""
+    with_operator(machine, Settings().operator_union_id)
+    found = groups(machine, sandbox, 3)
     sandbox.inject(Fault(API_ROBOTS, FaultKind.NO_PERMISSION, times=None))
-    machine.set_folder(conversation_id=[one.id for one in sandbox.conversations[:3]])
-    failure(machine)
-    assert sandbox.calls()[API_ROBOTS] == 1
+    done = machine.do("check")
+    assert (done.returncode, sandbox.calls()[API_ROBOTS]) == (1, 2)
+    lines = [line for line in done.stdout.splitlines() if line.startswith("FAIL")]
+    assert [[one in line for one in found] for line in lines] == [
+        [True, False, False],
+        [False, True, False],
+        [False, False, True],
+    ]
+    assert done.stdout.count("operator_union_id can use") == 3
+
+
+@pytest.mark.parametrize("code", ["resource.not.found", "auth.error", "brand.new", None])
+def test_the_other_groups_are_checked_all_the_same(
+    machine: Machine, sandbox: Sandbox, code: str | None
+) -> None:
+    """Whatever DingTalk refuses for the first group, the second and third may be well."""
+    _first, *others = groups(machine, sandbox, 3)
+    kind = FaultKind.NO_PERMISSION if code is None else FaultKind.ERROR
+    sandbox.inject(Fault(API_ROBOTS, kind, code=code, status=None if code is None else 400))
+    done = machine.do("check")
+    assert done.returncode == 1
+    for one in others:
+        assert f"ok    the robot is in conversation {one}" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("answer", "named"),
+    [
+        (Fault(API_ROBOTS, FaultKind.NO_PERMISSION), "qyapi_chat_manage"),
+        (Fault(API_ROBOTS, FaultKind.NO_PERMISSION, message="没有权限"), "qyapi_chat_manage"),
+        (
+            Fault(
+                API_ROBOTS, FaultKind.ERROR, code="Forbidden.AccessDenied.Other", status=403, message="denied"
+            ),
+            "qyapi_chat_manage",
+        ),
+    ],
+)
+def test_a_missing_permission_is_named_with_its_purpose(
+    machine: Machine, sandbox: Sandbox, answer: Fault, named: str
+) -> None:
+    """Also where DingTalk does not say which one is missing."""
+    sandbox.inject(answer)
+    line = failure(machine)
+    assert f"search {named}" in line
+    assert "only check and init need it" in line
 
 
 # --- Proxies and clocks ----------------------------------------------------------------------------

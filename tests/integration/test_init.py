@@ -25,7 +25,7 @@ from dingwatch.cli.init import SERVICE, choose_target
 from dingwatch.cli.init_config import Choices, config_text, find_problems, write_all
 from dingwatch.config import load
 from dingwatch.config.schema import SECTIONS
-from dingwatch.dingtalk import API_UPLOAD
+from dingwatch.dingtalk import API_ROBOTS, API_UPLOAD
 from dingwatch.sandbox import Fault, FaultKind, Sandbox
 from dingwatch.texts import Keys, Language
 from tests.integration.conftest import Machine
@@ -279,6 +279,17 @@ def test_without_the_package_there_are_other_ways(newcomer: Newcomer) -> None:
     group = newcomer.sandbox.conversations[0].id
     code, said = newcomer.answer(*newcomer.credentials, str(newcomer.share), "1", "3", group, "n")
     assert (code, "-m pip install dingtalk-stream" in said) == (0, True), said
+
+
+def test_without_the_permission_to_look_the_test_file_tells(newcomer: Newcomer) -> None:
+    """Which one is missing is said; nothing that sends needs it, so the set-up goes on."""
+    newcomer.sandbox.inject(Fault(API_ROBOTS, FaultKind.NO_PERMISSION, times=None))
+    group = newcomer.sandbox.conversations[0].id
+    code, said = newcomer.answer(*newcomer.credentials, str(newcomer.share), "3", group, "y")
+    assert code == 0, said
+    assert "search qyapi_chat_manage" in said
+    assert "The test file will show" in said
+    assert [message.file_name for message in newcomer.sandbox.messages(group)] == ["dingwatch test.txt"]
 
 
 # --- Answers that do not do ------------------------------------------------------------------------
@@ -581,9 +592,9 @@ def test_the_services_config_holds_no_secret(tmp_path: Path) -> None:
     assert find_problems(choices(), os.environ) == ()
     path = tmp_path / "config.yaml"
     path.write_text(config_text(choices()), encoding="utf-8")
-    (tmp_path / "client_secret").write_text("of the credential")
+    (tmp_path / "client_secret").write_text("of-the-credential")
     environ = {**os.environ, "CREDENTIALS_DIRECTORY": str(tmp_path)}
-    assert load(path, environ=environ).dingtalk.client_secret == "of the credential"
+    assert load(path, environ=environ).dingtalk.client_secret == "of-the-credential"
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root sets the system's service up")
