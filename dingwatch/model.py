@@ -123,8 +123,12 @@ class QuotaExhausted(Verdict):
     """The organisation's calls of this month are used up."""
 
 
+@dataclass(frozen=True, slots=True)
 class Misconfigured(Verdict):
     """Only a person can end this: credentials, permission, robot, conversation, IP list."""
+
+    ambiguous: bool = False
+    """Whether it may concern more than its scope: the API, if other recipients get the same."""
 
 
 class Vanished(Verdict):

@@ -34,6 +34,8 @@ from dingwatch.texts import Log
 
 FEW: Final = 4
 """Rows that are read at first of a recipient's queue: mostly the first of them can go."""
+HOLD_FOR_OTHERS: Final = 60.0
+"""Seconds that the probe of an API waits for the upload of a recipient that was not refused."""
 MESSAGES: Final = "messages"
 """What recipients take turns for, besides the routes of uploads."""
 CANDIDATES: Final = 8
@@ -124,7 +126,9 @@ def _claim_messages(tick: TickContext) -> float:
     again = WHEN_WOKEN
     if not tick.can_send() or tick.is_paused(Target(APP)):
         return again
-    for recipient in tick.state.turns.sort(queues.recipients_to_send(tick.connection, tick.now), MESSAGES):
+    waiting = tick.state.turns.sort(queues.recipients_to_send(tick.connection, tick.now), MESSAGES)
+    # When the pause of a whole API is probed, the probe is for somebody who was not refused.
+    for recipient in sorted(waiting, key=tick.state.pauses.is_refused):
         # Two messages to one group at the same time may arrive in either order.
         if recipient not in tick.recipients:
             again = min(again, _claim_for(tick, recipient))
@@ -135,7 +139,7 @@ def _claim_messages(tick: TickContext) -> float:
 
 def _claim_for(tick: TickContext, recipient: str) -> float:
     target = message_target(recipient)
-    slot = tick.next_slot(target)
+    slot = max(tick.next_slot(target), _free_for_refused(tick, target))
     if slot > tick.now:
         return slot
     if not tick.is_paused(target):
@@ -145,6 +149,22 @@ def _claim_for(tick: TickContext, recipient: str) -> float:
         return WHEN_WOKEN
     rows = queues.next_entry_to_send(tick.connection, tick.paused, tick.now, recipient)
     return _claim_first(tick, rows)
+
+
+def _free_for_refused(tick: TickContext, target: Target) -> float:
+    """Return when a refused recipient may be the probe of its whole API: others go first, if they can soon.
+
+    Two groups without the robot were refused, so all groups wait. Were one of these two the probe each time,
+    the others would wait until somebody adds the robot there.
+    """
+    pauses = tick.state.pauses
+    since = pauses.probing_since(target.api, tick.now)
+    if since is None or not all(map(pauses.is_refused, target.recipients)):
+        return tick.now
+    uploading = (row.recipient for job in tick.in_hand if isinstance(job, Upload) for row in job.rows)
+    soon = {*uploading, *queues.recipients_to_upload(tick.connection, Route.ROBOT)}
+    others = any(recipient_kind(one).message_api == target.api and not pauses.is_refused(one) for one in soon)
+    return since + HOLD_FOR_OTHERS if others else tick.now
 
 
 def _ready_rows(tick: TickContext, recipient: str) -> Iterator[Delivery]:

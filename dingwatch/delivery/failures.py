@@ -24,7 +24,7 @@ from dingwatch.delivery.limits import Target, hosts_of
 from dingwatch.delivery.state import DRIVE_APIS, TickContext
 from dingwatch.dingtalk import API_SEND, API_UPLOAD, Host, SignatureExpired
 from dingwatch.ledger import pauses
-from dingwatch.ledger.delivery import Delivery, clear_caption, find_deliveries
+from dingwatch.ledger.delivery import Delivery, clear_caption, find_deliveries, list_sent_since
 from dingwatch.ledger.transitions import ONE_MORE, Change
 from dingwatch.ledger.uploads import forget_media, set_upload_states
 from dingwatch.lifecycle import Event, State
@@ -64,6 +64,9 @@ def fail(tick: TickContext, job: Job, raw: Verdict) -> None:
         _part(tick, job, verdict)
         return
     _pause(tick, target, verdict)
+    if isinstance(verdict, Misconfigured) and verdict.ambiguous and _concerns_all(tick, target, verdict):
+        everywhere = replace(verdict.cause, advice="ROBOT_CODE")
+        _pause(tick, target, Misconfigured(everywhere, Scope.API))
     if isinstance(verdict, Throttled):
         lessons = tick.state.rates.learn_refusal(target, verdict.scope, tick.now)
         pauses.save_learned_rates(tick.state.store, tick.connection, lessons)
@@ -124,6 +127,31 @@ def _pause(tick: TickContext, target: Target, verdict: Verdict) -> None:
     """Begin or prolong the pauses that a verdict asks for: of a call for several persons, one for each."""
     for key in target.keys(verdict.scope):
         _pause_one(tick, key, verdict)
+
+
+def _concerns_all(tick: TickContext, target: Target, verdict: Verdict) -> bool:
+    """Return whether a second recipient is refused alike, and nobody was served since the first was."""
+    # The latest of the others: one group may have been wrong for days while all others were served.
+    first = max(
+        (
+            pause.since
+            for (scope, key), pause in tick.state.pauses.known.items()
+            if scope is Scope.CONVERSATION
+            and key not in target.recipients
+            and pause.cause.code == verdict.cause.code
+            and target.api in recipient_kind(key).apis
+        ),
+        default=None,
+    )
+    if first is None or not target.recipients:
+        return False
+    if tick.state.served_at.get(target.api, LONG_AGO) >= first:
+        return False
+    # A restart has forgotten when the API last served.
+    return not any(
+        recipient_kind(recipient).api_by(route) == target.api
+        for recipient, route in list_sent_since(tick.connection, first)
+    )
 
 
 def _pause_one(tick: TickContext, key: str, verdict: Verdict) -> None:

@@ -109,6 +109,15 @@ class Pauses:
         under = {(pause.scope, pause.key) for pause in found}
         return any(under.intersection(other.scopes()) for other in busy)
 
+    def is_refused(self, recipient: str) -> bool:
+        """Return whether a recipient has a pause of its own."""
+        return (Scope.CONVERSATION, recipient) in self.known
+
+    def probing_since(self, api: str, now: float) -> float | None:
+        """Return since when an API's pause is over and waits for its probe; None when there is none."""
+        pause = self.known.get((Scope.API, api))
+        return pause.until if pause is not None and pause.until <= now else None
+
     def most_ahead(self, target: Target, most: int, now: float) -> int:
         """Return how many of `most` uploads may be made ahead for a target: none while it is paused.
 

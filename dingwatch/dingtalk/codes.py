@@ -32,12 +32,16 @@ class NotGenerated(Rejected):
 
 @dataclass(frozen=True, slots=True)
 class Meaning:
-    """The verdict, scope and advice for a code; `retry_after` in seconds counts for Throttled alone."""
+    """The verdict, scope and advice for a code.
+
+    `retry_after` in seconds counts for Throttled alone, `ambiguous` for Misconfigured.
+    """
 
     kind: type[Verdict]
     scope: Scope
     advice: str
     retry_after: float = 1.0
+    ambiguous: bool = False
 
 
 Table = tuple[tuple[str, Meaning], ...]
@@ -56,7 +60,9 @@ _TOKEN: Final = Meaning(TokenRejected, Scope.APP, "CREDENTIALS")
 _CREDENTIALS: Final = Meaning(Misconfigured, Scope.APP, "CREDENTIALS")
 _PERMISSION: Final = Meaning(Misconfigured, Scope.API, "PERMISSION")
 _RECIPIENT: Final = Meaning(Misconfigured, Scope.CONVERSATION, "CONVERSATION")
-_ROBOT: Final = Meaning(Misconfigured, Scope.APP, "ROBOT_CODE")
+# Each of these was seen for one group alone, which lacked the robot, and for a robot that is wrong everywhere
+# (API sheet, section 14). One bad group must not stop the others.
+_ROBOT: Final = Meaning(Misconfigured, Scope.CONVERSATION, "ROBOT_OR_GROUP", ambiguous=True)
 _ROBOT_IN_GROUP: Final = Meaning(Misconfigured, Scope.CONVERSATION, "ROBOT_IN_GROUP")
 _CONTENT: Final = Meaning(Rejected, Scope.ROW, "CONTENT")
 _TOO_BIG: Final = Meaning(Rejected, Scope.ROW, "TOO_BIG")

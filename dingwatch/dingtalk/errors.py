@@ -311,6 +311,8 @@ def _meant(meaning: Meaning | None, cause: Cause, head: _Head) -> Verdict | None
     told = replace(cause, advice=meaning.advice)
     if meaning.kind is Throttled:
         return Throttled(told, meaning.scope, _wait(head, cause.message, meaning.retry_after))
+    if meaning.kind is Misconfigured:
+        return Misconfigured(told, meaning.scope, meaning.ambiguous)
     return meaning.kind(told, meaning.scope)
 
 

@@ -189,6 +189,22 @@ def last_captions(connection: Connection) -> dict[str, int]:
     return {row[0]: row[1] for row in connection.execute(_LAST_CAPTIONS)}
 
 
+# --- What was sent -------------------------------------------------------------------------------
+
+_SENT_SINCE: Final = Prepared(
+    select(deliveries.c.recipient, deliveries.c.route)
+    .join(history, history.c.delivery_id == deliveries.c.id)
+    .where(history.c.after == State.SENT, history.c.at >= bindparam("since"))
+    .order_by(history.c.at.desc())
+    .limit(1000)
+)
+
+
+def list_sent_since(connection: Connection, since: float) -> list[tuple[str, Route]]:
+    """Return the recipient and route of what was sent since then, the latest 1,000 first."""
+    return [(recipient, Route(route)) for recipient, route in _SENT_SINCE.rows(connection, {"since": since})]
+
+
 # --- Recovery ------------------------------------------------------------------------------------
 
 

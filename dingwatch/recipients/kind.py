@@ -102,6 +102,11 @@ class Kind:
     recall: Recall | None
     """None where DingTalk has no call for it."""
 
+    @property
+    def apis(self) -> frozenset[str]:
+        """The APIs that this kind is sent to by."""
+        return frozenset(self.api_by(route) for route in Route)
+
     def api_by(self, route: Route) -> str:
         """Return the API that a delivery of this route goes by."""
         return self.entries.api if self.entries and route is Route.DRIVE else self.message_api

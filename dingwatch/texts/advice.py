@@ -252,6 +252,13 @@ class Advice(Text):
         "机器人不可用：robot_code 应为应用的 Client ID，并且机器人已启用、已发布。",
         "The robot is unavailable: robot_code must be the app's Client ID; enable and publish the robot.",
     )
+    ROBOT_OR_GROUP = (
+        "请确认机器人在该会话中（群设置 → 机器人）；若其他会话也报此错误，请检查 robot_code 和机器人的发布。",
+        (
+            "Check that the robot is in this conversation (group settings → 机器人); if others get the same,"
+            " check robot_code and that the robot is published."
+        ),
+    )
     ROBOT_IN_GROUP = (
         "请把机器人加入该群：群设置 → 机器人 → 添加机器人。",
         "Add the robot to the group: group settings → 机器人 → 添加机器人.",

@@ -504,6 +504,27 @@ def test_a_conversation_that_fails_delays_no_other(tmp_path: Path, share: Path, 
     assert states(setting)["failed"] == 0
 
 
+@pytest.mark.parametrize(
+    "code", ["invalidParameter.robotCode.empty", "invalidParameter.robotCode.notExsit", "auth.error"]
+)
+def test_a_refusal_that_may_concern_one_group_stops_only_that(
+    tmp_path: Path, share: Path, sandbox: Sandbox, code: str
+) -> None:
+    """DingTalk blames the robot, and means that one group lacks it: the other group gets its files."""
+    other = tmp_path / "other"
+    other.mkdir()
+    cids = [one.id for one in sandbox.conversations[:2]]
+    setting = config(tmp_path / "state", sandbox, folder(share, cids[0]), folder(other, cids[1]))
+    sandbox.inject(Fault("robot/groupMessages/send", FaultKind.ERROR, times=1, code=code, status=400))
+    with running(setting):
+        (share / "bad.txt").write_text("bad")
+        eventually(lambda: pauses(setting) == [("conversation", cids[0], code)])
+        for number in range(5):
+            (other / f"{number}.txt").write_text(f"good {number}")
+        eventually(sent(sandbox, 5, 1))
+    assert pauses(setting) == [("conversation", cids[0], code)]
+
+
 # --- What strangers found ------------------------------------------------------------------------
 
 REFUSED = Fault("robot/groupMessages/send", FaultKind.ERROR, code="bot.stopped", status=400, times=None)
