@@ -6,9 +6,10 @@ import os
 import stat
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from math import inf
 from pathlib import Path
 from threading import Event
 from typing import Final
@@ -19,12 +20,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from dingwatch import files, host, names
 from dingwatch.cli.context import Session, command, option
+from dingwatch.cli.options import DURATION
+from dingwatch.delivery import list_blocking, needs_a_person
 from dingwatch.dingtalk import REFUSED_EXTENSIONS
-from dingwatch.ledger import Store, pauses, versions
+from dingwatch.ledger import Store, commands, pauses, versions
 from dingwatch.ledger.delivery import Delivery, find_causes, find_deliveries
 from dingwatch.ledger.versions import NewVersion
-from dingwatch.lifecycle import State
-from dingwatch.model import Cause, Failure, Fingerprint, Rejected, Scope
+from dingwatch.lifecycle import IN_WORK, State
+from dingwatch.model import Cause, Failure, Fingerprint, Pause, Rejected, Scope
 from dingwatch.payload import choose_payload
 from dingwatch.recipients import can_receive_files
 from dingwatch.service import deliver, finished, payload_policy
@@ -47,7 +50,8 @@ class Given:
 @command(secret_needed=True)
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
 @option(Cli.OPT_TO, "--to", "target", required=True, metavar="CONVERSATION|FOLDER")
-def send(session: Session, *, files: tuple[Path, ...], target: str) -> int:
+@option(Cli.OPT_TIMEOUT, "--timeout", type=DURATION, default=inf, metavar="DURATION")
+def send(session: Session, *, files: tuple[Path, ...], target: str, timeout: float) -> int:
     """Send the files; return 0 when all of them were sent."""
     recipients = _recipients(session, target)
     given = _read_all(session, files)
@@ -55,7 +59,7 @@ def send(session: Session, *, files: tuple[Path, ...], target: str) -> int:
         ids = _write(session, store, given, recipients)
         try:
             session.poke()
-            rows = _await(session, store, ids)
+            rows = _await(session, store, ids, timeout)
         except KeyboardInterrupt:
             session.fail(Cli.SEND_ENDED)
         return _report(session, store, rows)
@@ -79,13 +83,21 @@ def _read_all(session: Session, paths: tuple[Path, ...]) -> list[Given]:
         try:
             given.append(_read(path))
         except Failure as failure:
-            cause = failure.verdict.cause
+            cause = _for_a_sender(failure.verdict.cause)
             shown = names.readable(os.fsencode(path))
             bad.append(session.render(Cli.FILE_BAD, cause, path=shown, reason=cause.code))
     if bad:
         click.echo("\n".join(bad), err=True)
         sys.exit(1)
     return given
+
+
+_OF_WATCHED_FILES: Final = frozenset({"FILE_GONE", "FILE_CHANGED", "FOLDER_DOWN"})
+"""Advice that promises that a file is sent by itself later, which holds in watched folders alone."""
+
+
+def _for_a_sender(cause: Cause) -> Cause:
+    return replace(cause, advice="SEND_AGAIN") if cause.advice in _OF_WATCHED_FILES else cause
 
 
 def _read(path: Path) -> Given:
@@ -135,68 +147,128 @@ def _write(session: Session, store: Store, given: list[Given], recipients: tuple
             )
             for one in given
         ]
-        return versions.add(store, connection, new, now)
+        ids = versions.add(store, connection, new, now)
+        rows, paused = find_deliveries(connection, ids).values(), pauses.list_pauses(connection)
+        # Somebody may have removed the cause since the last refusal, and asks for a try now.
+        held = [pause for pause in paused if any(list_blocking(row, [pause]) for row in rows)]
+        pauses.probe_some(connection, [pause for pause in held if needs_a_person(pause)])
+        return ids
 
 
-def _await(session: Session, store: Store, ids: list[int]) -> list[Delivery]:
+def _await(session: Session, store: Store, ids: list[int], timeout: float) -> list[Delivery]:
     """Wait until the running service has delivered them; deliver them here if none runs."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     out = Console(stderr=True)
     with Progress(*columns, console=out, disable=not out.is_terminal, transient=True) as progress:
         task = progress.add_task(session.render(Cli.SENDING), total=len(ids))
-
-        def done(count: int) -> None:
-            progress.update(task, completed=count)
-
-        reporter = PauseReporter(session)
+        wait = Wait(
+            session,
+            store,
+            ids,
+            time.monotonic() + timeout,
+            lambda done: progress.update(task, completed=done),
+        )
         # The service may start or end while `send` waits: whoever gets the lock delivers.
-        while True:
-            reporter.report(store)
+        while wait.look() is not None:
             try:
-                deliver(session.config, ids, done)
+                deliver(session.config, wait.look)
             except host.LockedError:
-                _watch(session, store, ids, done, reporter)
-            rows = _rows(store, ids)
-            if all(finished(session.config, row) for row in rows):
-                return rows
+                _watch(session, wait)
+    return wait.rows()
 
 
-def _watch(
-    session: Session, store: Store, ids: list[int], done: Callable[[int], None], reporter: PauseReporter
-) -> None:
+def _watch(session: Session, wait: Wait) -> None:
     """Watch the service deliver; return when all is done, or when the service has ended."""
     pause = Event()
-    while session.ask("wake") is not None:
-        reporter.report(store)
-        rows = _rows(store, ids)
-        count = sum(finished(session.config, row) for row in rows)
-        done(count)
-        if count == len(rows):
-            return
+    while session.ask("wake") is not None and wait.look() is not None:
         pause.wait(LOOK_SECONDS)
 
 
-class PauseReporter:
-    """Prints each pause once, so that a `send` that waits for hours says what it waits for."""
+@dataclass(slots=True)
+class Wait:
+    """A person's wait for deliveries, which ends early where only another person could go on."""
 
-    def __init__(self, session: Session) -> None:
-        self._session = session
-        self._reported: set[tuple[Scope, str]] = set()
+    session: Session
+    store: Store
+    ids: list[int]
+    until: float
+    """The monotonic time at which it is over; infinity if it may take as long as it takes."""
+    show: Callable[[int], None]
+    """Hears how many deliveries are done."""
+    reported: set[tuple[Scope, str]] = field(default_factory=set)
 
-    def report(self, store: Store) -> None:
-        """Print the pauses that have begun since the last call."""
-        with store.reading() as connection:
-            found = pauses.list_pauses(connection)
-        for pause in found:
-            if (pause.scope, pause.key) not in self._reported:
-                self._reported.add((pause.scope, pause.key))
-                click.echo(self._session.describe_pause(pause, time.time()), err=True)
+    def look(self) -> float | None:
+        """Give up what is not worth waiting for; return seconds until the next look, None if all is done."""
+        over = time.monotonic() >= self.until
+        with self.store.reading() as connection:
+            paused = pauses.list_pauses(connection)
+            causes = find_causes(connection, self.ids)
+        rows = self.rows()
+        self._report(rows, paused)
+        now = time.time()
+        given_up = {
+            row.id: cause
+            for row in rows
+            if row.state in commands.NOT_LEFT
+            and (cause := reason_to_give_up(list_blocking(row, paused), causes.get(row.id), now, over=over))
+        }
+        if given_up:
+            commands.give_up(self.store, given_up, now)
+            rows = self.rows()
+        waiting = [row for row in rows if not self._is_done(row, over=over)]
+        self.show(len(rows) - len(waiting))
+        if not waiting:
+            return None
+        return inf if over else self.until - time.monotonic()
+
+    def rows(self) -> list[Delivery]:
+        """Return the deliveries as they are now."""
+        with self.store.reading() as connection:
+            found = find_deliveries(connection, self.ids)
+        return [found[i] for i in self.ids]
+
+    def _is_done(self, row: Delivery, *, over: bool) -> bool:
+        # The service will resend an uncertain one, in half a minute or when DingTalk answers again.
+        return finished(self.session.config, row) or (over and row.state is State.UNCERTAIN)
+
+    def _report(self, rows: Sequence[Delivery], paused: Sequence[Pause]) -> None:
+        """Print each pause once that holds something back: a `send` may wait for hours."""
+        held = [row for row in rows if row.state in IN_WORK]
+        for pause in paused:
+            if (pause.scope, pause.key) not in self.reported and any(
+                list_blocking(row, [pause]) for row in held
+            ):
+                self.reported.add((pause.scope, pause.key))
+                click.echo(self.session.describe_pause(pause, time.time()), err=True)
 
 
-def _rows(store: Store, ids: list[int]) -> list[Delivery]:
-    with store.reading() as connection:
-        found = find_deliveries(connection, ids)
-    return [found[i] for i in ids]
+_FOR_A_PERSON: Final = frozenset({"FILE_FORBIDDEN"})
+"""Advice of causes that hold a single row back until a person acts."""
+
+
+def reason_to_give_up(
+    blocking: Sequence[Pause], cause: Cause | None, now: float, *, over: bool
+) -> Cause | None:
+    """Return why a delivery is given up that has not begun to leave; None if it is worth waiting for.
+
+    Args:
+        blocking: the pauses that hold it back.
+        cause: what it was last refused for.
+        now: the wall-clock time.
+        over: whether the person waits no longer.
+    """
+    lasting = [pause.cause for pause in blocking if pause.until > now and needs_a_person(pause)]
+    if cause is not None and cause.advice in _FOR_A_PERSON:
+        lasting.append(cause)
+    if not lasting and not over:
+        return None
+    known = [*lasting, *(pause.cause for pause in blocking), *([cause] if cause is not None else [])]
+    if not known:
+        return Cause("gave_up", "", "GAVE_UP")
+    reason = known[0]
+    return Cause(
+        "gave_up", f"{reason.code} {reason.message}".strip(), reason.advice or "GAVE_UP", reason.request_id
+    )
 
 
 _RESULTS: dict[State, Text] = {State.SENT: Cli.FILE_SENT, State.UNCERTAIN: Cli.FILE_UNCERTAIN}
@@ -206,7 +278,7 @@ def _report(session: Session, store: Store, rows: list[Delivery]) -> int:
     with store.reading() as connection:
         found = find_causes(connection, [row.id for row in rows])
     for row in rows:
-        cause = found.get(row.id)
+        cause = _for_a_sender(found[row.id]) if row.id in found else None
         # A delivery that was withdrawn, say, has no cause: its state is the reason.
         values = {} if cause else {"reason": str(row.state), "advice": ""}
         text = _RESULTS.get(row.state, Cli.FILE_NOT_SENT)

@@ -1,5 +1,6 @@
 """From the ledger to the conversation: claims, uploads, sends, and what their outcomes mean."""
 
+from dingwatch.delivery.blocking import list_blocking, needs_a_person
 from dingwatch.delivery.drive_upload import DriveUploader, Operator
 from dingwatch.delivery.execute import Executor
 from dingwatch.delivery.jobs import (
@@ -46,4 +47,6 @@ __all__ = [
     "Target",
     "Upload",
     "UploadDone",
+    "list_blocking",
+    "needs_a_person",
 ]

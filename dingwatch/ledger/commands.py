@@ -1,8 +1,8 @@
-"""The writes of `retry`, `resolve` and `recall`, each in one transaction; and a delivery that was sent."""
+"""The writes of commands (`retry`, `resolve`, `send`, `recall`), each in one transaction; what was sent."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -16,10 +16,12 @@ from dingwatch.ledger.store import Store, chunks
 from dingwatch.ledger.transitions import AFRESH, NO_CAUSE, Change
 from dingwatch.ledger.versions import NewVersion, add_deliveries, join
 from dingwatch.lifecycle import TABLE, Event, State
-from dingwatch.model import Fingerprint, Form, Recipient, Route, Version
+from dingwatch.model import Cause, Fingerprint, Form, Recipient, Route, Version
 from dingwatch.payload import Payload
 
 RETRIED: Final = (State.FAILED, State.SKIPPED, State.GONE)
+NOT_LEFT: Final = (State.PENDING, State.UPLOADING, State.UPLOADED)
+"""States in which no byte of the message can have left."""
 LARGEST_ID: Final = 2**63 - 1
 """A person may type a longer number; no column holds it, and the driver would raise."""
 
@@ -131,6 +133,17 @@ def resolve(store: Store, delivery: int, *, sent: bool, now: float) -> None:
             columns = {"due": now, "uncertain_resent": True}
             change = Change(delivery, Event.REQUEUE, State.UNCERTAIN, None, columns)
         transitions.apply(connection, now, [change])
+
+
+def give_up(store: Store, causes: Mapping[int, Cause], now: float) -> None:
+    """Fail the deliveries whose message has not begun to leave; one that is `sending` is not touched."""
+    with store.writing() as connection:
+        # Read here: the service may have begun to send a row since the caller looked.
+        rows = find_deliveries(connection, list(causes)).values()
+        changes = [
+            Change(row.id, Event.REJECT, None, causes[row.id]) for row in rows if row.state in NOT_LEFT
+        ]
+        transitions.apply(connection, now, changes)
 
 
 def _states(

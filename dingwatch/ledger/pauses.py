@@ -62,6 +62,13 @@ def probe_pauses(connection: Connection) -> None:
     connection.execute(update(pauses).where(~pauses.c.fixed).values(until=0.0, failures=0))
 
 
+def probe_some(connection: Connection, chosen: Iterable[Pause]) -> None:
+    """Let these pauses be probed at once; their waits grow on, should the probe be refused."""
+    for one in chosen:
+        of_it = (pauses.c.scope == one.scope, pauses.c.key == one.key, ~pauses.c.fixed)
+        connection.execute(update(pauses).where(*of_it).values(until=0.0))
+
+
 def resume_pauses(connection: Connection) -> list[Pause]:
     """Let every pause be probed at once, for `resume`; return them as they were."""
     found = list_pauses(connection)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from functools import partial
+from math import inf
 from typing import Final
 
 from dingwatch import delivery, host
@@ -18,7 +19,7 @@ from dingwatch.delivery import DeliveryLoop, Outcome
 from dingwatch.delivery.drives import THREADS as DRIVE_THREADS
 from dingwatch.dingtalk import Client
 from dingwatch.ledger import LedgerError, Outage, Store
-from dingwatch.ledger.delivery import Delivery, find_deliveries
+from dingwatch.ledger.delivery import Delivery
 from dingwatch.ledger.store import RETRY_SECONDS
 from dingwatch.lifecycle import IN_WORK, State
 from dingwatch.model import Now, Vanished
@@ -177,11 +178,14 @@ class DeliverySide:
         self._client.close()
 
 
-def deliver(config: Config, ids: Sequence[int], progress: Callable[[int], None]) -> None:
-    """Run delivery alone, under the lock, until none of these deliveries is in work; for `send`.
+def deliver(config: Config, look: Callable[[], float | None]) -> None:
+    """Run delivery alone, under the lock, as long as somebody waits for something; for `send`.
+
+    `look` is called after each tick. It returns the seconds until it wants to be called again, infinity if
+    only an outcome is of interest, and None when nothing is waited for any more.
 
     Raises:
-        host.LockedError: a daemon runs, which delivers them itself.
+        host.LockedError: a daemon runs, which delivers itself.
         LedgerError: the ledger cannot be opened.
     """
     log_to_stderr(logging.WARNING)
@@ -189,25 +193,24 @@ def deliver(config: Config, ids: Sequence[int], progress: Callable[[int], None])
     lock.acquire()
     try:
         with closing(open_ledger(config)) as store:
-            _deliver(config, store, ids, progress)
+            _deliver(config, store, look)
     finally:
         lock.release()
 
 
-def _deliver(config: Config, store: Store, ids: Sequence[int], progress: Callable[[int], None]) -> None:
+def _deliver(config: Config, store: Store, look: Callable[[], float | None]) -> None:
     stop = threading.Event()
     log = make_log(config.language)
     side = DeliverySide(config, store, bind_folders(store, config).roots, log, Outage(log))
 
     def tick(now: Now, outcomes: Sequence[Outcome]) -> float | None:
         wait = side.tick(now, outcomes)
-        with store.reading() as connection:
-            rows = find_deliveries(connection, ids).values()
-        done = sum(finished(config, row) for row in rows)
-        progress(done)
-        if done == len(rows):
+        again = look()
+        if again is None:
             stop.set()
-        return wait
+            return 0.0
+        sooner = min(again, inf if wait is None else wait)
+        return None if sooner == inf else sooner
 
     side.recover(stop)
     looping.run(stop, side.inbox, tick)

@@ -17,6 +17,14 @@ class Advice(Text):
         "文件在发送前被移走或删除；放回原处就会发送。",
         "The file was moved or deleted before it was sent; put it back to send it.",
     )
+    SEND_AGAIN = (
+        "请检查路径，然后重新执行 dingwatch send。",
+        "Check the path, and run dingwatch send again.",
+    )
+    GAVE_UP = (
+        "等待时间已到，不再发送；如需发送，请执行 dingwatch retry 编号。",
+        "The time to wait was over, so it is not sent any more; dingwatch retry ID sends it after all.",
+    )
     IN_USE = (
         "有程序或编辑器正在使用它，关闭后会自动发送。",
         "A program or editor has it open; it is sent automatically once closed.",

@@ -60,6 +60,10 @@ class Cli(Text):
         "会话 ID、user:userId、chat:chatId，或配置中的文件夹名称。",
         "A conversation ID, user:ID, chat:ID, or the name of a folder in the config.",
     )
+    OPT_TIMEOUT = (
+        "最多等待多久，例如 30s、5m；到时未发送的文件记为失败（gave_up）。",
+        "How long to wait, such as 30s or 5m; what is not sent by then is failed (gave_up).",
+    )
     OPT_HOST = ("监听地址。", "The address to listen on.")
     OPT_PORT = ("监听端口，0 为任意端口。", "The port to listen on; 0 picks a free one.")
     OPT_OVERWRITE = ("覆盖已有的配置文件。", "Overwrite an existing config file.")
