@@ -23,8 +23,14 @@ class Known:
     baseline: bool
     states: frozenset[State]
     noticed_at: float
-    missing: bool = False
-    """Whether its file was not there when it was last looked for."""
+    ctime_ns: int = 0
+    missing_since: float | None = None
+    """When its path was first seen without it (wall clock); None while it is there, as far as is known."""
+
+    @property
+    def missing(self) -> bool:
+        """Whether its file was not there when it was last looked for."""
+        return self.missing_since is not None
 
     @property
     def counts(self) -> bool:
@@ -34,6 +40,34 @@ class Known:
     def same_as(self, fingerprint: Fingerprint) -> bool:
         """Compare by what the ledger holds to: size and mtime."""
         return fingerprint.known_as(self.size, self.mtime_ns)
+
+    def was_there(self, since: float) -> bool:
+        """Return whether its file was still there at an instant (wall clock), as far as is known."""
+        return self.missing_since is None or self.missing_since >= since
+
+    def is_in_place(self, there: Fingerprint, found: Fingerprint, *, steady: bool) -> bool:
+        """Return whether this is the file `there` at its own path, and not the one that was found elsewhere.
+
+        After `touch a; cp a b`, a lies where it did. A rotated log has given its name to another file, which
+        may have its size and mtime.
+        """
+        if steady and self.inode in {there.inode, found.inode}:
+            return self.inode == there.inode
+        return self.same_as(there)
+
+    def is_moved_unread(self, fingerprint: Fingerprint, *, steady: bool) -> bool:
+        """Return whether a file is known to be this one, moved, without a look at its content.
+
+        An inode is used again within seconds of a removal, so size, mtime and inode prove little. With the
+        ctime they prove all: it stays when a directory above was renamed, and no new file can have it. A
+        version without a digest has nothing better. Where files are not `steady`, inodes prove nothing.
+        """
+        if not self.same_as(fingerprint):
+            return False
+        if not steady:
+            return self.digest is None
+        same_inode = self.inode == fingerprint.inode
+        return same_inode and (self.digest is None or self.ctime_ns == fingerprint.ctime_ns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +122,7 @@ def classify(
     movable: Sequence[Known],
     *,
     on_change: str,
+    steady: bool = True,
 ) -> Novelty:
     """Decide what a settled file is.
 
@@ -95,24 +130,26 @@ def classify(
         fingerprint: what it settled with.
         digest: its sha256, or None when it has not been read.
         here: the known versions of its path, oldest first.
-        movable: known versions elsewhere in the folder whose own path no longer holds them.
+        movable: known versions elsewhere in the folder that were there when this path was first seen, and
+            whose own path no longer holds them.
         on_change: the folder's `send` or `ignore`.
+        steady: whether files keep their inodes and ctimes here.
     """
     same = _same_state(fingerprint, digest, here)
     there = next((known for known in same if State.GONE not in known.states), None)
     if there is not None:
         return Unchanged(there.id)
+    newest = next((known for known in reversed(here) if known.counts), None)
+    if not same and digest is not None and newest is not None and newest.digest == digest:
+        return Touched(newest.id)
     older = tuple(known.id for known in here if known.states & WITHDRAWABLE)
     for known in reversed(movable):
-        if known.counts and known.same_as(fingerprint) and _is(known, fingerprint, digest):
+        if known.counts and _has_moved(known, fingerprint, digest, steady=steady):
             return Moved(known.id, older)
     if same:
         return Returned(same[0].id)
     if digest is None:
         return Read()
-    newest = next((known for known in reversed(here) if known.counts), None)
-    if newest is not None and newest.digest == digest:
-        return Touched(newest.id)
     seen_before = any(known.baseline or known.states & PERHAPS_SEEN for known in here)
     return New(older, ignored=seen_before and on_change == "ignore")
 
@@ -131,6 +168,13 @@ def _same_state(fingerprint: Fingerprint, digest: str | None, here: Sequence[Kno
             elif known.counts:
                 break
     return same
+
+
+def _has_moved(known: Known, fingerprint: Fingerprint, digest: str | None, *, steady: bool) -> bool:
+    """Return whether a file is this version, moved: the same content, whatever its mtime is now."""
+    if digest is None or known.digest is None:
+        return known.is_moved_unread(fingerprint, steady=steady)
+    return known.digest == digest
 
 
 # --- A mass change of times ------------------------------------------------------------------------
@@ -178,7 +222,3 @@ def find_touched_baseline(fingerprint: Fingerprint, here: Sequence[Known]) -> Kn
     if newest is None or not newest.baseline or newest.size != fingerprint.size:
         return None
     return None if newest.mtime_ns == fingerprint.mtime_ns else newest
-
-
-def _is(known: Known, fingerprint: Fingerprint, digest: str | None) -> bool:
-    return known.inode == fingerprint.inode or (digest is not None and known.digest == digest)

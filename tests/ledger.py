@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections import Counter
 from contextlib import closing
@@ -38,3 +39,12 @@ def states(at: Installation) -> Counter[str]:
 def pauses(at: Installation) -> list[tuple[str, str, str]]:
     """Return (scope, key, code) of every pause."""
     return execute(at, "SELECT scope, key, code FROM pauses")
+
+
+def missing(at: Installation) -> set[str]:
+    """Return the paths of which every version is known to be gone."""
+    found = execute(
+        at,
+        "SELECT directory, name FROM versions GROUP BY directory, name HAVING min(missing_since IS NOT NULL)",
+    )
+    return {os.fsdecode(os.path.join(directory, name)) for directory, name in found}

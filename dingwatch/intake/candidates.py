@@ -14,7 +14,7 @@ from typing import Final
 
 from dingwatch import names, settle
 from dingwatch.intake.folder import Folder
-from dingwatch.intake.jobs import Examined, ExamineFailed, Found, Look, Looked
+from dingwatch.intake.jobs import Examine, Examined, ExamineFailed, Found, Look, Looked
 from dingwatch.intake.phases import (
     AWAITING_LOOK,
     LOOK_OUT,
@@ -46,6 +46,8 @@ class Settled:
     key: Key
     candidate: Candidate
     fingerprint: Fingerprint
+    since: float
+    """When nobody had seen it yet (monotonic): what was moved to it was still elsewhere then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,8 @@ class _Record:
     key: Key
     candidate: Candidate
     phase: PathPhase = PathPhase.IDLE
+    since: float = 0.0
+    """When nobody had seen it yet."""
     asked: float = 0.0
     """When the look that is out was asked for."""
     reason: Cause | None = None
@@ -135,7 +139,11 @@ class Candidates:
     def next_settled(self, limit: int) -> list[Settled]:
         """Return the first files that have settled and wait for a decision."""
         settled = islice(self._by_phase[PathPhase.SETTLED].values(), max(limit, 0))
-        return [Settled(one.key, one.candidate, one.candidate.seen) for one in settled if one.candidate.seen]
+        return [
+            Settled(one.key, one.candidate, one.candidate.seen, one.since)
+            for one in settled
+            if one.candidate.seen
+        ]
 
     @property
     def any_gone(self) -> bool:
@@ -178,8 +186,8 @@ class Candidates:
 
     # --- Hints -------------------------------------------------------------------------------
 
-    def on_hint(self, key: Key, at: float, *, must_read: bool = False) -> None:
-        """Follow a path to which something may have happened."""
+    def on_hint(self, key: Key, at: float, *, must_read: bool = False, since: float | None = None) -> None:
+        """Follow a path to which something may have happened, now or at any time after `since`."""
         self._end_lock(key, at)
         folder = self._folders.get(key[0])
         if folder is None or not folder.settings.filter.accepts(key[1]):
@@ -189,14 +197,20 @@ class Candidates:
         settling = record.candidate if record is not None and record.phase in UNDECIDED else None
         quiet = settle.quiet_of(key[1], folder.quiet)
         candidate = settle.hint(settling, at, quiet, must_read=must_read)
-        self._advance(self._record(key, candidate), PathEvent.HINT, candidate)
+        record = self._record(key, candidate)
+        if settling is None:
+            record.since = at if since is None else since
+        self._advance(record, PathEvent.HINT, candidate)
 
     def on_found(self, found: Found, at: float) -> None:
         """Follow the paths that a scan found in a state unknown to the ledger, or missing."""
         for path in found.unknown:
             record = self._records.get((found.folder, path))
             if record is None or record.phase not in UNDECIDED:
-                self.on_hint((found.folder, path), at)
+                # It came after the scan before. A file that was moved during that scan, from a directory that
+                # it read later into one that it had read, was missing for a whole interval.
+                since = self._folders[found.folder].last_scan_began
+                self.on_hint((found.folder, path), at, since=since)
         for path in found.shifted:
             self._shift((found.folder, path), at)
         for path in found.missing:
@@ -336,6 +350,12 @@ class Candidates:
         record = self._records[one.job.folder, one.job.path]
         self._clear_reason(record)
         self._advance(record, PathEvent.UNSETTLE if self.is_outdated(one) else PathEvent.FINISH)
+
+    def read_again(self, job: Examine, at: float) -> None:
+        """Let a file settle again whose reading came to nothing, through no fault of the file."""
+        record = self._records[job.folder, job.path]
+        again = settle.hint(record.candidate, at, record.candidate.quiet)
+        self._advance(record, PathEvent.UNSETTLE, again if record.candidate.seen else None)
 
     def on_examine_failed(self, one: ExamineFailed, at: float) -> None:
         """Let a file settle again that could not be read as it had settled."""

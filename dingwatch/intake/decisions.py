@@ -66,6 +66,8 @@ class Writes:
     new: list[NewVersion] = field(default_factory=list)
     renewed: list[Renewal] = field(default_factory=list)
     present: list[int] = field(default_factory=list)
+    replaced: list[int] = field(default_factory=list)
+    """Versions that their paths no longer hold, because they hold another."""
     superseded: list[int] = field(default_factory=list)
     withdrawn: list[int] = field(default_factory=list)
     returned: list[int] = field(default_factory=list)
@@ -156,10 +158,14 @@ class Decisions:
         alike = self._alike(connection, settled)
         for one in settled:
             file = _File(one.key, one.fingerprint, here[one.key])
-            # A version of this size and mtime under another path may be this file before it was moved.
-            # Whether it has left that path is seen when this file is read.
-            rivals = alike.get((one.key[0], one.fingerprint.size, one.fingerprint.mtime_ns), [])
-            others = tuple(rival for rival in rivals if rival.path != one.key[1] and rival.counts)
+            since = now.wall - (now.monotonic - one.since)
+            # A version like it under another path may be this file before it was moved. Whether it has left
+            # that path is seen when this file is read.
+            others = tuple(
+                rival
+                for rival in alike[one.key]
+                if rival.path != one.key[1] and rival.counts and rival.was_there(since)
+            )
             found = self._classify(file, ())
             known = isinstance(found, Unchanged) or (isinstance(found, Returned) and not others)
             if known and not (one.candidate.must_read and _has_digest(file, found)):
@@ -181,12 +187,19 @@ class Decisions:
                 decided.to_wait.append((one, quiet))
                 continue
             locks_since = settle.locks_since(one.candidate, now.monotonic, now.wall)
-            job = Examine(*one.key, one.fingerprint, others, locks_since, known)
+            job = Examine(*one.key, one.fingerprint, others, locks_since, known, since)
             decided.to_read.append((one, job))
 
     def _classify(self, file: _File, movable: Sequence[Known]) -> Novelty:
-        on_change = self._folders[file.key[0]].settings.on_change
-        return novelty.classify(file.fingerprint, file.digest, file.known, movable, on_change=on_change)
+        folder = self._folders[file.key[0]]
+        return novelty.classify(
+            file.fingerprint,
+            file.digest,
+            file.known,
+            movable,
+            on_change=folder.settings.on_change,
+            steady=folder.steady,
+        )
 
     # --- What was read ---------------------------------------------------------------------------
 
@@ -224,23 +237,33 @@ class Decisions:
             for path, known in versions.find_by_path(connection, folder, listed).items()
         }
 
-    def _alike(
-        self, connection: Connection, settled: Sequence[Settled]
-    ) -> dict[tuple[int, int, int], list[Known]]:
-        fingerprints = defaultdict(list)
+    def _alike(self, connection: Connection, settled: Sequence[Settled]) -> dict[Key, list[Known]]:
+        """Return the versions with the size, mtime and inode of each file; where inodes change, with any."""
+        by_folder = defaultdict(list)
         for one in settled:
-            fingerprints[one.key[0]].append(one.fingerprint)
-        return {
-            (folder, *state): known
-            for folder, listed in fingerprints.items()
-            for state, known in versions.find_by_size_and_mtime(connection, folder, listed).items()
-        }
+            by_folder[one.key[0]].append(one)
+        found: dict[Key, list[Known]] = {}
+        for folder, listed in by_folder.items():
+            fingerprints = [one.fingerprint for one in listed]
+            if self._folders[folder].steady:
+                inodes = versions.find_by_inode(connection, folder, [one.inode for one in fingerprints])
+                alike = [inodes.get(one.inode, []) for one in fingerprints]
+            else:
+                states = versions.find_by_size_and_mtime(connection, folder, fingerprints)
+                alike = [states.get((one.size, one.mtime_ns), []) for one in fingerprints]
+            for one, known in zip(listed, alike, strict=True):
+                found[one.key] = [like for like in known if like.same_as(one.fingerprint)]
+        return found
 
     # --- What is to be written -------------------------------------------------------------------
 
     def _enter(self, writes: Writes, file: _File, found: Novelty, now: Now) -> None:
         """Enter what is to be written of one file."""
         path, fingerprint = file.key[1], file.fingerprint
+        current = None if isinstance(found, New | Read) else found.version
+        if not any(one.id == current and not one.missing for one in file.known):
+            # What a name held before this is not there any more: found elsewhere, it has not just moved.
+            writes.replaced += [one.id for one in file.known if one.id != current and not one.missing]
         match found:
             case Unchanged(version):
                 writes.present += [one.id for one in file.known if one.id == version and one.missing]
@@ -317,6 +340,7 @@ class Decisions:
                 bound.mark_first_look(connection, one.folder.id, now.wall, one.blank_device)
                 bound.save_scans(connection, {one.folder.id: one.scan})
         versions.add(self._store, connection, writes.left_out, now.wall)
+        versions.mark_missing(connection, writes.replaced, now.wall)
         versions.withdraw(connection, writes.superseded, Cause("superseded", "", "SUPERSEDED"), now.wall)
         versions.renew(connection, writes.renewed, now.wall)
         versions.revive(connection, writes.returned, now.wall)

@@ -98,7 +98,7 @@ class Executor:
                 return FoundPrunable((), job, None)  # the folder is down; it is asked again another day
             return Down(job.folder, failure.verdict)
         except LedgerError as error:
-            assert isinstance(job, Compare | Scan | FindPrunable)  # noqa: S101 (no other job reads the ledger)
+            assert isinstance(job, Compare | Scan | FindPrunable | Examine)  # noqa: S101
             return LedgerFailed(job, error)
 
     def close(self) -> None:
@@ -281,16 +281,20 @@ class Executor:
         return Looked(job, tuple((path, _observe(watched, path)) for path in job.paths))
 
     def _examine(self, job: Examine) -> Examined:
-        watched = self._watched(job.folder)
-        movable = tuple(rival for rival in job.rivals if not _is_in_place(watched, rival))
-        if any(rival.inode == job.fingerprint.inode for rival in movable):
+        watched, seen = self._watched(job.folder), job.fingerprint
+        movable = [rival for rival in job.rivals if not _is_in_place(watched, rival, seen)]
+        if any(rival.is_moved_unread(seen, steady=watched.root.steady) for rival in movable):
             # A renamed directory of films is recognised without reading them all.
-            return Examined(job, None, movable)
+            return Examined(job, None, tuple(movable))
         if job.locks_since is not None:
             locks = settle.lock_names(job.path.rpartition(b"/")[2])
             files.require_unlocked(watched.root, job.path, locks, job.locks_since)
-        digest = files.digest(watched.root, job.path, job.fingerprint, lease=not watched.network)
-        return Examined(job, digest, movable)
+        digest = files.digest(watched.root, job.path, seen, lease=not watched.network)
+        with self.store.reading() as connection:
+            alike = versions.find_by_content(connection, job.folder, digest, seen.inode, job.since)
+        others = (one for one in alike if one.path != job.path and one not in job.rivals)
+        movable += [one for one in others if not _is_in_place(watched, one, seen)]
+        return Examined(job, digest, tuple(movable))
 
     def _find_prunable(self, job: FindPrunable) -> FoundPrunable:
         """Look once more before a version is forgotten: while its file is there, it never is."""
@@ -382,15 +386,17 @@ def _is_absent(watched: _Watched, path: bytes) -> bool:
     return isinstance(seen, Vanished) and seen.cause.code == "absent"
 
 
-def _is_in_place(watched: _Watched, known: Known) -> bool:
-    """Return whether a version still lies at its own path; raise Failure while nobody can tell.
+def _is_in_place(watched: _Watched, known: Known, found: Fingerprint) -> bool:
+    """Return whether a version still lies at its own path, and was not found elsewhere.
+
+    Raises Failure while nobody can tell.
 
     A directory is renamed, and its old path answers EBUSY for a moment: if its files counted as still there,
     those beneath the new path would be new, and sent a second time.
     """
     seen = _observe(watched, known.path)
     if isinstance(seen, Fingerprint):
-        return known.same_as(seen)
+        return known.is_in_place(seen, found, steady=watched.root.steady)
     if isinstance(seen, NotReached):
         raise Failure(seen)
     return not isinstance(seen, Vanished)  # a directory that nobody may enter would hold the file up for good

@@ -128,6 +128,7 @@ class Folder:
         self._scan_began: float | None = None
         """Since when a scan or a first look is out."""
         self._next_scan = 0.0
+        self._last_scan_began: float | None = None
         self._scan: ScanMark | None = None
         """The last complete scan of this run."""
         self._saved_scan = mark.scan
@@ -170,6 +171,11 @@ class Folder:
     def steady(self) -> bool:
         """Whether its files keep their inodes' numbers, and their ctimes until somebody changes them."""
         return self._armed is None or self._armed.steady
+
+    @property
+    def last_scan_began(self) -> float | None:
+        """When the last complete scan of this run began; None where there was none."""
+        return self._last_scan_began
 
     def blank_device(self, listing: Listed) -> str | None:
         """Return the device of a root that is empty and no mount point; None for any other.
@@ -367,6 +373,7 @@ class Folder:
         began = at if self._scan_began is None else self._scan_began
         if self._scan_began is not None:  # else it was of the watch before
             self._scan, self._widened = self.mark_scan(now), one.widened
+            self._last_scan_began = began
         self._scan_began = None
         # Another scan may have been asked for meanwhile, because events were lost.
         self._next_scan = min(self._next_scan, self._rest_until(at, at - began))

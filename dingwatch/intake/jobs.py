@@ -73,6 +73,7 @@ class Examine:
 
     An editor's lock beside it keeps it waiting when the lock changed at `locks_since` (wall clock) or later;
     None when no lock does. `known` says that its size and mtime are those of a known version of its path.
+    Only what was there at `since` (wall clock), before the path was first seen, can have been moved to it.
     """
 
     folder: int
@@ -81,6 +82,7 @@ class Examine:
     rivals: tuple[Known, ...]
     locks_since: float | None = None
     known: bool = False
+    since: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +189,7 @@ class Scanned:
 class LedgerFailed:
     """The ledger could not be read for a job, which is to be asked for again."""
 
-    job: Compare | Scan | FindPrunable
+    job: Compare | Scan | FindPrunable | Examine
     error: LedgerError
 
 

@@ -17,6 +17,7 @@ from dingwatch.intake.jobs import (
     Compare,
     Compared,
     Down,
+    Examine,
     Examined,
     ExamineFailed,
     FindPrunable,
@@ -191,8 +192,10 @@ class IntakeLoop:
             case Hint() | Found() | Looked() | ExamineFailed():
                 self._enter_path(one, now.monotonic)
 
-    def _ask_again(self, job: Compare | Scan | FindPrunable, at: float) -> None:
+    def _ask_again(self, job: Compare | Scan | FindPrunable | Examine, at: float) -> None:
         match job:
+            case Examine():
+                self._candidates.read_again(job, at)
             case Compare() | Scan():
                 self._folders[job.folder].on_scan_failed(at + RETRY_SECONDS)
             case FindPrunable():

@@ -34,7 +34,7 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 from dingwatch.lifecycle import State
 from dingwatch.model import Form, Route, Scope
 
-SCHEMA: Final = 7
+SCHEMA: Final = 8
 """The number of this schema; a ledger with a higher one was written by a newer dingwatch."""
 HELD: Final = 1e15
 """The due time (seconds since the epoch) of a delivery under a flood hold: it never comes by itself."""
@@ -117,9 +117,13 @@ versions = Table(
     Column("sha256", String),  # null where nothing was read: a baseline, or a file that only got a notice
     Column("baseline", Boolean, nullable=False),
     Column("noticed_at", Double, nullable=False),
+    # When its path was first seen without it: empty, or with another version. Null while it is there.
     Column("missing_since", Double),
     Index("versions_by_path", "folder_id", "directory", "name"),
     Index("versions_by_state_of_file", "folder_id", "size", "mtime_ns"),
+    # A file that was moved is found again by its inode or, touched or copied besides, by its content.
+    Index("versions_by_inode", "folder_id", "inode"),
+    Index("versions_by_content", "folder_id", "sha256"),
 )
 
 IS_BASELINE: Final = versions.c.baseline.is_(other=True)
@@ -322,6 +326,7 @@ refused_extensions = Table(
 )
 
 _NEW_IN_2: Final = {"deliveries_by_due", "deliveries_of_folder_by_time"}
+_NEW_IN_8: Final = {"versions_by_inode", "versions_by_content"}
 
 MIGRATIONS: Final[Mapping[int, tuple[Executable, ...]]] = {
     1: (
@@ -364,6 +369,16 @@ MIGRATIONS: Final[Mapping[int, tuple[Executable, ...]]] = {
         text("ALTER TABLE folders ADD COLUMN root_device VARCHAR"),
         text("ALTER TABLE folders ADD COLUMN root_inode VARCHAR"),
         text("ALTER TABLE folders ADD COLUMN root_seen_at DOUBLE PRECISION"),
+    ),
+    7: (
+        *(CreateIndex(index) for index in versions.indexes if index.name in _NEW_IN_8),
+        # Of the versions of one path, the newest is the one that is there.
+        text(
+            "UPDATE versions SET missing_since = noticed_at WHERE missing_since IS NULL AND EXISTS ("
+            "SELECT 1 FROM versions newer WHERE newer.folder_id = versions.folder_id"
+            " AND newer.directory = versions.directory AND newer.name = versions.name"
+            " AND newer.id > versions.id)"
+        ),
     ),
 }
 """The statements that lead from each schema to the next. Schema 1 existed in SQLite alone."""

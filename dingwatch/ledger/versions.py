@@ -17,6 +17,7 @@ from sqlalchemy import (
     exists,
     func,
     insert,
+    or_,
     select,
     update,
 )
@@ -78,6 +79,7 @@ _KNOWN: Final = (
     versions.c.name,
     versions.c.size,
     versions.c.mtime_ns,
+    versions.c.ctime_ns,
     versions.c.inode,
     versions.c.sha256,
     versions.c.baseline,
@@ -101,6 +103,22 @@ _BY_SIZE_AND_MTIME: Final = (
         versions.c.mtime_ns.in_(bindparam("mtimes", expanding=True)),
     )
     .order_by(versions.c.id)
+)
+_BY_INODE: Final = select(*_KNOWN).where(
+    versions.c.folder_id == bindparam("folder"),
+    versions.c.inode.in_(bindparam("inodes", expanding=True)),
+)
+ALIKE_AT_ONCE: Final = 16
+"""Versions of one content that are looked at to find the one that was moved."""
+_BY_CONTENT: Final = (
+    select(*_KNOWN)
+    .where(
+        versions.c.folder_id == bindparam("folder"),
+        versions.c.sha256 == bindparam("digest"),
+        or_(versions.c.missing_since.is_(None), versions.c.missing_since >= bindparam("since")),
+    )
+    .order_by(versions.c.id.desc())
+    .limit(ALIKE_AT_ONCE)
 )
 _STATES: Final = select(deliveries.c.version_id, deliveries.c.state).where(
     deliveries.c.version_id.in_(bindparam("versions", expanding=True))
@@ -142,6 +160,35 @@ def find_by_size_and_mtime(
     return dict(found)
 
 
+def find_by_inode(connection: Connection, folder: int, inodes: Sequence[int]) -> dict[int, list[Known]]:
+    """Return the versions of the folder that had one of these inodes, oldest first."""
+    rows = [
+        row
+        for some in chunks(sorted({str(one) for one in inodes}))
+        for row in connection.execute(_BY_INODE, {"folder": folder, "inodes": some})
+    ]
+    found = defaultdict(list)
+    for known in _with_states(connection, sorted(rows, key=lambda row: row.id)):
+        found[known.inode].append(known)
+    return dict(found)
+
+
+def find_by_content(
+    connection: Connection, folder: int, digest: str, inode: int, since: float
+) -> list[Known]:
+    """Return versions of a content whose file was there at `since` (wall clock) or later, oldest first.
+
+    Those of the inode, and of all others the newest: a thousand copies of one form may lie in a folder.
+    """
+    rows = list(connection.execute(_BY_CONTENT, {"folder": folder, "digest": digest, "since": since}))
+    if len(rows) == ALIKE_AT_ONCE:
+        same_inode = connection.execute(_BY_INODE, {"folder": folder, "inodes": [str(inode)]})
+        rows += [row for row in same_inode if row.sha256 == digest]
+    by_id = {row.id: row for row in rows}
+    known = _with_states(connection, [by_id[number] for number in sorted(by_id)])
+    return [one for one in known if one.was_there(since)]
+
+
 def _sizes_and_mtimes(folder: int, states: Sequence[tuple[int, int]]) -> dict[str, Any]:
     # SQLite uses the index for two lists. For a list of pairs it reads every version of the folder, so the
     # caller filters the few that combine the size of one with the mtime of another.
@@ -164,7 +211,8 @@ def _with_states(connection: Connection, rows: Sequence[Any]) -> Iterator[Known]
             baseline=row.baseline,
             states=frozenset(states[row.id]),
             noticed_at=row.noticed_at,
-            missing=row.missing_since is not None,
+            ctime_ns=row.ctime_ns,
+            missing_since=row.missing_since,
         )
 
 

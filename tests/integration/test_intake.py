@@ -260,6 +260,111 @@ def test_a_moved_file_takes_its_version_along(watcher: Watcher) -> None:
     assert watcher.rows() == [("b.pdf", "pending", None)]
 
 
+def test_a_content_dropped_again_after_its_file_was_gone_is_a_new_file(watcher: Watcher) -> None:
+    """Its owner removed it, and drops it again under another name when nobody expects it any more."""
+    path = watcher.drop("a.pdf")
+    watcher.go(3.0)
+    watcher.set_states("sent")
+    os.utime(path, (5, 5))
+    path.rename(watcher.path / "away.pdf")
+    watcher.hint("a.pdf")
+    watcher.go(10.0)
+    (watcher.path / "away.pdf").rename(watcher.share / "b.pdf")
+    watcher.hint("b.pdf")
+    watcher.go(10.0)
+    assert watcher.rows() == [("a.pdf", "sent", None), ("b.pdf", "pending", None)]
+
+
+def test_an_older_content_dropped_under_another_name_is_a_new_file(watcher: Watcher) -> None:
+    """Its own name has long held another one: it is not there any more, and has not moved."""
+    path = watcher.drop("a.pdf", b"old")
+    watcher.go(3.0)
+    (watcher.share / ".saving").write_bytes(b"newer")
+    (watcher.share / ".saving").rename(path)
+    watcher.hint("a.pdf")
+    watcher.go(10.0)
+    watcher.drop("b.pdf", b"old")
+    watcher.go(10.0)
+    assert [name for name, _, _ in watcher.rows()] == ["a.pdf", "a.pdf", "b.pdf"]
+
+
+def test_an_older_version_that_was_put_back_moves_like_any_other(watcher: Watcher) -> None:
+    """It is what its name holds again, and the newer one is not."""
+    path = watcher.drop("a.pdf", b"old")
+    watcher.go(3.0)
+    watcher.set_states("sent")
+    os.link(path, watcher.path / "backup")
+    path.unlink()
+    watcher.drop("a.pdf", b"newer")
+    watcher.go(10.0)
+    watcher.set_states("sent")
+    (watcher.path / "backup").rename(path)
+    watcher.hint("a.pdf")
+    watcher.go(10.0)
+    path.rename(watcher.share / "b.pdf")
+    watcher.hint("a.pdf")
+    watcher.hint("b.pdf")
+    watcher.go(10.0)
+    assert watcher.rows() == [("b.pdf", "sent", None), ("a.pdf", "sent", None)]
+    watcher.drop("c.pdf", b"newer")
+    watcher.go(10.0)
+    assert watcher.rows()[-1] == ("c.pdf", "pending", None)
+
+
+def test_a_removed_file_whose_copy_takes_long_to_settle_was_moved(watcher: Watcher) -> None:
+    """It was there when the copy was first seen, and a program kept the copy open for a minute."""
+    path = watcher.drop("a.pdf")
+    watcher.go(3.0)
+    watcher.set_states("sent")
+    with (watcher.share / "b.pdf").open("wb") as copy:
+        copy.write(path.read_bytes())
+        copy.flush()
+        watcher.hint("b.pdf")
+        watcher.go(1.0)
+        path.unlink()
+        watcher.hint("a.pdf")
+        watcher.go(60.0)
+    watcher.hint("b.pdf")
+    watcher.go(10.0)
+    assert watcher.rows() == [("b.pdf", "sent", None)]
+
+
+def test_a_touched_file_and_its_copy_are_not_taken_for_each_other(watcher: Watcher) -> None:
+    """The copy is a new file under its own name; the other lies where it did."""
+    path = watcher.drop("a.pdf")
+    watcher.go(3.0)
+    watcher.set_states("sent")
+    shutil.copy(path, watcher.share / "b.pdf")
+    os.utime(path, (5, 5))
+    watcher.hint("b.pdf")
+    watcher.hint("a.pdf")
+    watcher.go(10.0)
+    assert watcher.rows() == [("a.pdf", "sent", None), ("b.pdf", "pending", None)]
+
+
+def test_a_rotated_log_is_not_sent_again(watcher: Watcher) -> None:
+    """Its old name is taken at once by another file; that one is new."""
+    path = watcher.drop("day.log", b"one")
+    watcher.go(3.0)
+    watcher.set_states("sent")
+    path.rename(watcher.share / "day.log.1")
+    watcher.drop("day.log", b"two")
+    watcher.hint("day.log.1")
+    watcher.go(10.0)
+    assert watcher.rows() == [("day.log.1", "sent", None), ("day.log", "pending", None)]
+
+
+def test_a_ledger_that_cannot_be_read_puts_off_a_decision(watcher: Watcher) -> None:
+    """Whether a file that was read has moved is asked again when the ledger is back."""
+    watcher.drop("a.pdf")
+    (watcher.path / "ledger.db").rename(watcher.path / "away.db")
+    watcher.go(2.5)
+    assert watcher.heard.count(Log.LEDGER_DOWN) == 1
+    (watcher.path / "away.db").rename(watcher.path / "ledger.db")
+    watcher.go(20.0)
+    assert watcher.rows() == [("a.pdf", "pending", None)]
+
+
 def test_a_hard_link_is_a_new_file(watcher: Watcher) -> None:
     """The same content under another name that is also there is sent."""
     path = watcher.drop("a.pdf")
@@ -971,10 +1076,10 @@ def _jobs_until(watcher: Watcher, kind: type[Job]) -> list[Job]:
 
 
 def test_a_file_waits_while_nobody_can_tell_whether_it_moved(watcher: Watcher) -> None:
-    """A copy with the same mtime is read again later: it is neither new nor takes the other's version."""
+    """A second name is looked at again later: it is neither new nor takes the other's version."""
     path = watcher.drop("a.pdf")
     watcher.go(3.0)
-    shutil.copy2(path, watcher.share / "b.pdf")
+    (watcher.share / "b.pdf").hardlink_to(path)
     watcher.hint("b.pdf")
     (examine,) = [job for job in _jobs_until(watcher, Examine) if isinstance(job, Examine)]
     too_long = tuple(replace(rival, path=b"n" * 300) for rival in examine.rivals)

@@ -172,6 +172,7 @@ NEW_IN = {
             *("root_device", "root_inode", "root_seen_at"),
         )
     ),
+    7: ("DROP INDEX versions_by_inode", "DROP INDEX versions_by_content"),
 }
 """By schema, what undoes the step to the next one."""
 
@@ -191,6 +192,27 @@ def test_a_ledger_of_an_older_dingwatch_is_brought_up_to_date(tmp_path: Path, sc
     fresh = tmp_path / "fresh.db"
     Store.open(sqlite_url(fresh)).close()
     assert shape(path) == shape(fresh)
+
+
+def test_of_an_older_ledger_only_the_newest_version_of_a_path_is_there(tmp_path: Path) -> None:
+    """Else the content that a name held years ago would count as moved when it turns up elsewhere."""
+    path = tmp_path / "ledger.db"
+    Store.open(sqlite_url(path)).close()
+    with closing(sqlite3.connect(path)) as connection:
+        for statement in NEW_IN[7]:
+            connection.execute(statement)
+        connection.execute("INSERT INTO folders (id, root, name) VALUES (1, x'2f', 'share')")
+        for number, name in enumerate((b"a", b"b", b"a", b"a")):
+            connection.execute(
+                "INSERT INTO versions VALUES (?, 1, x'', ?, 1, 1, 1, '1', '1', 'd', 0, ?, NULL)",
+                (number, name, 100.0 + number),
+            )
+        connection.execute("UPDATE numbers SET value = 7 WHERE name = 'schema'")
+        connection.commit()
+    Store.open(sqlite_url(path)).close()
+    with closing(sqlite3.connect(path)) as connection:
+        found = connection.execute("SELECT missing_since FROM versions ORDER BY id").fetchall()
+    assert found == [(100.0,), (None,), (102.0,), (None,)]
 
 
 def shape(path: Path) -> dict[str, object]:

@@ -28,6 +28,7 @@ from hypothesis.stateful import (
 )
 
 from dingwatch.service import Service
+from tests.ledger import missing
 from tests.reality.stage import CONTROL, in_work, stage
 from tests.support import PATIENCE, Heard, eventually, sha256
 
@@ -55,6 +56,8 @@ class Version:
     mtime_ns: int
     inode: int
     digest: str | None
+    missing: bool = False
+    """Whether the ledger has it that its file is gone."""
 
 
 @dataclass
@@ -67,6 +70,8 @@ class Rules:
     """Names and digests that must have arrived, each once."""
     allowed: list[tuple[str, str]] = field(default_factory=list)
     """Names and digests that may have arrived besides."""
+    replaced: list[Version] = field(default_factory=list)
+    """What was in the place of what has settled since the last rest."""
 
     def baseline(self, path: str) -> None:
         """A file that was there before the first start."""
@@ -82,18 +87,37 @@ class Rules:
             return
         now = self._state(path, sha256((self.share / path).read_bytes()))
         here = [one for one in self.known if one.path == path]
-        if any(self._same(one, now) and one.digest in {None, now.digest} for one in here):
-            return
-        for one in reversed(self.known):
-            is_it = one.inode == now.inode or one.digest == now.digest
-            if one.path != path and self._same(one, now) and is_it and not self._there(one):
-                one.path = path
-                return
+        found = self._known_as(path, now, here)
+        if found is None:
+            self.known.append(now)
+            self.wanted.append((os.path.basename(path), str(now.digest)))
+        else:
+            found.missing = False
+        self.replaced += [one for one in here if one is not found]
+
+    def _known_as(self, path: str, now: Version, here: list[Version]) -> Version | None:
+        for one in here:
+            if self._same(one, now) and one.digest in {None, now.digest}:
+                return one
         if here and here[-1].digest == now.digest:
-            here[-1].mtime_ns = now.mtime_ns
-            return
-        self.known.append(now)
-        self.wanted.append((os.path.basename(path), str(now.digest)))
+            here[-1].mtime_ns, here[-1].inode = now.mtime_ns, now.inode
+            return here[-1]
+        for one in reversed(self.known):
+            if one.path != path and self._has_moved(one, now):
+                one.path, one.mtime_ns, one.inode = path, now.mtime_ns, now.inode
+                return one
+        return None
+
+    def rested(self) -> None:
+        """All has settled: what was replaced by then has not moved to where it turns up later."""
+        for one in self.replaced:
+            one.missing = one.missing or not self._holds(one)
+        self.replaced.clear()
+
+    def _holds(self, one: Version) -> bool:
+        """Return whether a version that was replaced was found elsewhere, and lies there."""
+        path = self.share / one.path
+        return path.is_file() and one.digest == sha256(path.read_bytes())
 
     def _state(self, path: str, digest: str | None) -> Version:
         status = (self.share / path).stat()
@@ -102,9 +126,25 @@ class Rules:
     def _same(self, one: Version, other: Version) -> bool:
         return (one.size, one.mtime_ns) == (other.size, other.mtime_ns)
 
-    def _there(self, one: Version) -> bool:
-        path = self.share / one.path
-        return path.is_file() and self._same(one, self._state(one.path, None))
+    def _has_moved(self, one: Version, now: Version) -> bool:
+        """Return whether a version that was there is gone from its path, and is what lies here now."""
+        if one.digest is None:
+            is_it = self._same(one, now) and one.inode == now.inode
+        else:
+            is_it = one.digest == now.digest
+        return is_it and not one.missing and not self._there(one, now)
+
+    def _there(self, one: Version, found: Version) -> bool:
+        if not (self.share / one.path).is_file():
+            return False
+        there = self._state(one.path, None)
+        if one.inode in {there.inode, found.inode}:
+            return one.inode == there.inode
+        return self._same(one, there)
+
+    def gone(self) -> list[Version]:
+        """Return the versions whose file is gone, though the ledger may not know it yet."""
+        return [one for one in self.known if not one.missing and not (self.share / one.path).is_file()]
 
     def arrived(self, sent: list[tuple[str, str]]) -> bool:
         """Return whether everything that must have arrived has."""
@@ -194,6 +234,17 @@ class FileOperations(RuleBasedStateMachine):
         self.model.compare(self.spot.sent())
         assert control(), "the control file was not sent"
         assert self.idle(), "something settles, or is in work, for ever"
+        self.model.rested()
+
+    def believe_absences(self, content: bytes) -> None:
+        """Have it known that a content's files are gone: dropped before, it has moved; later, it is new."""
+        digest = sha256(content)
+        if self.dirty or any(one.digest == digest for one in self.model.gone()):
+            self.checkpoint()
+        gone = [one for one in self.model.gone() if one.digest == digest]
+        eventually(lambda: {one.path for one in gone} <= missing(self.scene.setting))
+        for one in gone:
+            one.missing = True
 
     def idle(self) -> bool:
         """Return whether only files that are empty are waited for."""
@@ -238,6 +289,8 @@ class FileOperations(RuleBasedStateMachine):
     def content(self, content: bytes | None) -> bytes:
         """Return a content, by default one that no other file has."""
         self.unique += 1
+        if content is not None:
+            self.believe_absences(content)
         return content or b"unique %d" % self.unique
 
     def touching(self, touched: Iterable[str]) -> None:
@@ -288,11 +341,12 @@ class FileOperations(RuleBasedStateMachine):
         """Make a file, or overwrite it in place."""
         if not self.fresh(path):
             return
+        written = self.content(content)
         if (self.share / path).exists():
             self.touching_content(path)
         else:
             self.touching([path])
-        self.put(path, self.content(content))
+        self.put(path, written)
 
     def some_files(self) -> bool:
         """Return whether there is any file."""
@@ -320,10 +374,10 @@ class FileOperations(RuleBasedStateMachine):
     @rule(pick=picks, content=contents)
     def replace(self, pick: int, content: bytes | None) -> None:
         """Write beside and rename over it."""
-        path = self.pick(pick)
+        path, written = self.pick(pick), self.content(content)
         self.touching([path])
         temporary = (self.share / path).with_name(".temporary")
-        temporary.write_bytes(self.content(content))
+        temporary.write_bytes(written)
         temporary.replace(self.share / path)
 
     @precondition(some_files)
@@ -343,6 +397,7 @@ class FileOperations(RuleBasedStateMachine):
         """Give a file one more name."""
         source = self.pick(pick)
         if self.fresh(path) and not (self.share / path).exists():
+            self.believe_absences((self.share / source).read_bytes())
             self.touching([source, path])
             (self.share / path).parent.mkdir(parents=True, exist_ok=True)
             (self.share / path).hardlink_to(self.share / source)
@@ -355,6 +410,7 @@ class FileOperations(RuleBasedStateMachine):
         if (self.share / path).exists() or not self.fresh(path):
             return
         self.checkpoint()
+        self.believe_absences((self.share / source).read_bytes())
         self.touching([source, path])
         (self.share / path).parent.mkdir(parents=True, exist_ok=True)
         (shutil.copy2 if keep else shutil.copyfile)(self.share / source, self.share / path)
@@ -381,6 +437,7 @@ class FileOperations(RuleBasedStateMachine):
         path = known[pick % len(known)]
         content, mtime_ns = self.past[path][which % len(self.past[path])]
         self.checkpoint()
+        self.believe_absences(content)
         self.dirty.add(path)
         backup = self.spot.beside / "backup"
         backup.write_bytes(content)
@@ -413,11 +470,12 @@ class FileOperations(RuleBasedStateMachine):
         moved = [f"{directory}/{name}" for name in files]
         if target.exists() or not all(map(self.fresh, moved)):
             return
+        written = {name: self.content(content) for name, content in files.items()}
         self.touching(moved)
         outside = self.spot.beside / "tree"
         outside.mkdir()
-        for name, content in files.items():
-            (outside / name).write_bytes(self.content(content))
+        for name, content in written.items():
+            (outside / name).write_bytes(content)
         target.parent.mkdir(exist_ok=True)
         outside.rename(target)
 

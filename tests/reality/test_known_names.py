@@ -73,8 +73,57 @@ def saved_unchanged(spot: Spot) -> Play:
     return [message_of("same.txt", b"same")]
 
 
+def inode_used_again(spot: Spot) -> Play:
+    """Remove a file and write others of its size and time, until one gets its inode."""
+    put(spot.folder / "c1.txt", b"one")
+    yield spot.count(1)
+    number = (spot.folder / "c1.txt").stat().st_ino
+    (spot.folder / "c1.txt").unlink()
+    sent = [message_of("c1.txt", b"one")]
+    for new in range(50):
+        path = spot.folder / f"d{new}.txt"
+        put(path, b"d%02d" % new)
+        sent.append(message_of(path.name, b"d%02d" % new))
+        if path.stat().st_ino == number:
+            break
+    return sent
+
+
+def touched_and_moved(spot: Spot) -> Play:
+    """Touch files, all of one content or each of its own, and move them before they rest."""
+    contents = {f"{n}.txt": b"same" if n % 2 else b"%d" % n for n in range(20)}
+    for name, content in contents.items():
+        (spot.folder / name).write_bytes(content)
+    yield spot.count(20)
+    (spot.folder / "new").mkdir()
+    for name in contents:
+        for _ in range(3):
+            (spot.folder / name).touch()
+        (spot.folder / name).rename(spot.folder / "new" / f"moved {name}")
+    yield spot.quiet_passed()
+    return [message_of(name, content) for name, content in contents.items()]
+
+
+def moved_onto_each_other(spot: Spot) -> Play:
+    """Rotate names: every content has been sent, and no name's new content is news to anybody."""
+    for number in range(3):
+        put(spot.folder / f"log.{number}", b"log %d" % number)
+    yield spot.count(3)
+    for number in (1, 0):
+        (spot.folder / f"log.{number}").rename(spot.folder / f"log.{number + 1}")
+    yield spot.quiet_passed()
+    return [message_of(f"log.{number}", b"log %d" % number) for number in range(3)]
+
+
 def test_a_name_that_is_used_again_is_sent_again(tmp_path: Path) -> None:
     """Other content under a known name is sent, even when size and mtime are those of the former one."""
     plays = [overwritten, updated_in_place, renamed_onto, directory_replaced, saved_unchanged]
+    failures = play_all(tmp_path, {play.__name__: play for play in plays}, "running")
+    assert not failures, failures
+
+
+def test_only_the_same_content_has_moved(tmp_path: Path) -> None:
+    """A moved file is not sent again, touched or not; one with the inode, size and time of another is."""
+    plays = [inode_used_again, touched_and_moved, moved_onto_each_other]
     failures = play_all(tmp_path, {play.__name__: play for play in plays}, "running")
     assert not failures, failures

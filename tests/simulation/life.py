@@ -492,7 +492,7 @@ class Life:
                 continue
             heard = True
             if not lost:
-                self._put_later(Hint(folder, path))
+                self._put_later(Hint(folder, path, must_read=True))
         if lost and heard and self.shape.strict:
             self._put_later(Overflow())
 

@@ -46,7 +46,7 @@ def test_what_was_gone_and_is_there_again_is_work_again() -> None:
 def test_what_moved_to_the_path_of_what_was_gone_is_not_sent_again() -> None:
     """It was sent under another name, and has only come back to its first one."""
     sent = known({State.SENT}, id=2, path=b"b")
-    assert decide([known({State.GONE})], movable=[sent]) == Moved(2)
+    assert decide([known({State.GONE})], "d", movable=[sent]) == Moved(2)
     assert decide([known({State.SENT}, id=2), known({State.GONE}, id=3)]) == Unchanged(2)
 
 
@@ -88,10 +88,58 @@ def test_on_change_ignore_concerns_only_names_that_were_seen() -> None:
     assert decide([pending], "d", on_change="ignore") == New(supersedes=(1,))
 
 
-def test_a_moved_file_is_recognised_by_its_inode_without_reading() -> None:
-    """A rename is not sent again."""
-    assert decide([], None, [known({State.SENT}, path=b"old")]) == Moved(1)
-    assert decide([], None, [known(set(), path=b"old", baseline=True, digest=None)]) == Moved(1)
+def test_a_file_whose_directory_was_renamed_is_recognised_without_reading() -> None:
+    """Its ctime is what it was, and no other file can have inode and ctime of it."""
+    assert decide([], None, [known({State.SENT}, path=b"old", ctime_ns=1)]) == Moved(1)
+    assert decide([], None, [known({State.SENT}, path=b"old", ctime_ns=2)]) == Read()
+
+
+def test_a_version_without_a_digest_moves_by_inode_size_and_mtime() -> None:
+    """There is nothing else to know a baseline by, or a file that only got a notice."""
+    old = known(set(), path=b"old", baseline=True, digest=None, ctime_ns=2)
+    assert decide([], None, [old]) == Moved(1)
+    assert decide([], "d", [old]) == Moved(1)
+    assert decide([], "d", [replace(old, inode=8)]) == New()
+    assert decide([], "d", [replace(old, mtime_ns=49)]) == New()
+
+
+def test_where_inodes_prove_nothing_a_moved_baseline_is_known_by_size_and_mtime() -> None:
+    """A FUSE server gives the renamed file another inode; what has a digest is read there in any case."""
+    old = known(set(), path=b"old", baseline=True, digest=None, inode=8)
+    sent = known({State.SENT}, path=b"old", ctime_ns=1)
+    for digest, movable, expected in ((None, old, Moved(1)), (None, sent, Read()), ("d", sent, Moved(1))):
+        found = novelty.classify(NOW, digest, [], [movable], on_change="send", steady=False)
+        assert found == expected
+
+
+def test_an_inode_that_is_used_again_makes_no_move() -> None:
+    """The file that had it was removed, and a new one got its inode, size and mtime: other content is new."""
+    assert decide([], "e", [known({State.SENT}, path=b"old")]) == New()
+
+
+def test_a_file_that_was_touched_and_moved_is_the_same() -> None:
+    """The digest alone decides; but what was touched where it lies has not come from elsewhere."""
+    moved = known({State.SENT}, path=b"old", mtime_ns=40, inode=8)
+    assert decide([], "d", [moved]) == Moved(1)
+    assert decide([known({State.SENT}, id=2, mtime_ns=30)], "d", [moved]) == Touched(2)
+
+
+def test_whether_a_version_lies_where_it_did_is_told_by_its_inode() -> None:
+    """Size and mtime tell where neither file has its inode, as after a remount, or inodes prove nothing."""
+    one, other = known({State.SENT}), replace(NOW, inode=8, mtime_ns=60)
+    assert one.is_in_place(replace(NOW, mtime_ns=60), other, steady=True)
+    assert one.is_in_place(NOW, NOW, steady=True)
+    assert not one.is_in_place(replace(NOW, inode=8), NOW, steady=True)
+    assert one.is_in_place(replace(NOW, inode=9), other, steady=True)
+    assert one.is_in_place(replace(NOW, inode=9), NOW, steady=False)
+    assert not one.is_in_place(replace(NOW, mtime_ns=60), NOW, steady=False)
+
+
+def test_what_was_gone_before_a_path_was_seen_has_not_moved_there() -> None:
+    """The same content dropped again later is a new file; a slow reading does not make it one."""
+    assert known({State.SENT}).was_there(100.0)
+    assert known({State.SENT}, missing_since=100.5).was_there(100.0)
+    assert not known({State.SENT}, missing_since=99.5).was_there(100.0)
 
 
 def test_a_moved_file_is_recognised_by_its_digest() -> None:
