@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Concatenate, Final, NoReturn, ParamSpec
 
@@ -17,6 +18,7 @@ import click
 from sqlalchemy import make_url
 
 from dingwatch import host
+from dingwatch.cli.full_disk import disk_of, is_full, wait_for_room, write_error
 from dingwatch.cli.options import chosen_config, config_option
 from dingwatch.cli.output import local_time, printable
 from dingwatch.cli.running import InForce, ShownFolder, not_loaded, of_file, of_service
@@ -169,8 +171,11 @@ class Session:
         return require_present(self.config)
 
     @contextmanager
-    def store(self) -> Iterator[Store]:
-        """Open the ledger; one that cannot be used ends the command."""
+    def store(self, *, writes: bool = False) -> Iterator[Store]:
+        """Open the ledger; one that cannot be used ends the command, after some seconds if its disk is full.
+
+        `writes` says that the command is going to write: then it must be possible before the command begins.
+        """
         self.require_ledger()
         path = sqlite_file(self.config)
         if path is not None and path.exists() and not os.access(path, os.R_OK):
@@ -179,7 +184,7 @@ class Session:
             # `send` may run before the service ever has.
             self.config.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
             require_present(self.config)
-            store = Store.open(ledger_url(self.config))
+            store = wait_for_room(partial(self._open, writes=writes), self._ledger_file)
         except (LedgerError, OSError) as error:
             self.fail_ledger(error)
         try:
@@ -189,9 +194,30 @@ class Session:
         finally:
             store.close()
 
+    def _open(self, *, writes: bool) -> Store:
+        store = Store.open(ledger_url(self.config))
+        if writes:
+            try:
+                store.require_writable()
+            except BaseException:
+                store.close()
+                raise
+        return store
+
+    @property
+    def _ledger_file(self) -> Path:
+        return sqlite_file(self.config) or self.config.state_dir
+
+    def ledger_write_error(self) -> Cause | None:
+        """Return why nothing can be written to the ledger, as far as its disk tells."""
+        return write_error(self._ledger_file)
+
     def fail_ledger(self, error: LedgerError | OSError, exit_code: int = 1) -> NoReturn:
         """End the command because the ledger cannot be used."""
         path = self.config.state_dir
+        if is_full(error, self._ledger_file):
+            disk = disk_of(self._ledger_file)
+            self.fail(Cli.LEDGER_DISK_FULL, exit_code=exit_code, path=self._ledger_file, disk=disk)
         if isinstance(error, LedgerError):
             self.fail(Cli.LEDGER_FAILED, error.cause, exit_code=exit_code, path=path)
         reason = error.strerror or type(error).__name__

@@ -32,7 +32,7 @@ def _decide_hold(session: Session, name: str, do: Callable[[Store, int, float], 
     session.require_folder(name)
     count = 0
     if session.ledger_exists:
-        with session.store() as store:
+        with session.store(writes=True) as store:
             number = session.scope(store).ids.get(name)
             count = do(store, number, time.time()) if number is not None else 0
     session.poke()
@@ -50,7 +50,7 @@ def resolve(session: Session, *, delivery: int, sent: bool, resend: bool) -> int
         raise click.UsageError(session.render(Cli.RESOLVE_WHAT))
     if not session.ledger_exists:
         session.fail(Cli.RESOLVE_NOT, id=delivery)
-    with session.store() as store:
+    with session.store(writes=True) as store:
         try:
             commands.resolve(store, delivery, sent=sent, now=time.time())
         except NotApplicableError:
@@ -66,7 +66,7 @@ def resume(session: Session) -> int:
     paused: list[Pause] = []
     waiting = 0
     if session.ledger_exists:
-        with session.store() as store, store.writing() as connection:
+        with session.store(writes=True) as store, store.writing() as connection:
             paused = pauses.resume_pauses(connection)
             waiting = clock.free_waiting(connection, time.time())
     text = Cli.RESUMED if session.poke() else Cli.RESUMED_LATER

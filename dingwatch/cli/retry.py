@@ -47,7 +47,7 @@ def _retry_ids(session: Session, ids: tuple[int, ...]) -> int:
     unique = list(dict.fromkeys(ids))
     if not session.ledger_exists:
         session.fail(Cli.RETRY_NOT, ids=", ".join(map(str, unique)))
-    with session.store() as store:
+    with session.store(writes=True) as store:
         with store.reading() as connection:
             old = commands.list_baseline(connection, unique, None)
         baseline = _read_baseline(session, store, old)
@@ -63,7 +63,7 @@ def _retry_ids(session: Session, ids: tuple[int, ...]) -> int:
 def _retry_all(session: Session) -> int:
     if not session.ledger_exists:
         return _finish(session, 0)
-    with session.store() as store:
+    with session.store(writes=True) as store:
         scope = session.scope(store)
         count = commands.retry_all(store, time.time(), scope)
         with store.reading() as connection:
@@ -78,7 +78,7 @@ def _retry_baseline(session: Session, name: str) -> int:
     session.require_folder(name)
     count = 0
     if session.ledger_exists:
-        with session.store() as store:
+        with session.store(writes=True) as store:
             with store.reading() as connection:
                 number = session.scope(store).ids.get(name)
                 old = commands.list_baseline(connection, None, number) if number is not None else []

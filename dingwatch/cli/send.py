@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import stat
 import sys
@@ -23,14 +24,14 @@ from dingwatch.cli.context import Session, command, option
 from dingwatch.cli.options import DURATION
 from dingwatch.delivery import list_blocking, needs_a_person
 from dingwatch.dingtalk import REFUSED_EXTENSIONS
-from dingwatch.ledger import Store, commands, pauses, versions
+from dingwatch.ledger import LedgerError, Store, commands, pauses, versions
 from dingwatch.ledger.delivery import Delivery, find_causes, find_deliveries
 from dingwatch.ledger.versions import NewVersion
 from dingwatch.lifecycle import IN_WORK, State
 from dingwatch.model import Cause, Failure, Fingerprint, Pause, Rejected, Scope
 from dingwatch.payload import choose_payload
 from dingwatch.recipients import can_receive_files
-from dingwatch.service import deliver, finished, payload_policy
+from dingwatch.service import OUTAGE_SECONDS, deliver, finished, payload_policy
 from dingwatch.texts import Cli, Text
 from dingwatch.watch import is_steady
 
@@ -55,7 +56,7 @@ def send(session: Session, *, files: tuple[Path, ...], target: str, timeout: flo
     """Send the files; return 0 when all of them were sent."""
     recipients = _recipients(session, target)
     given = _read_all(session, files)
-    with session.store() as store:
+    with session.store(writes=True) as store:
         ids = _write(session, store, given, recipients)
         try:
             session.poke()
@@ -178,9 +179,17 @@ def _await(session: Session, store: Store, ids: list[int], timeout: float) -> li
 
 
 def _watch(session: Session, wait: Wait) -> None:
-    """Watch the service deliver; return when all is done, or when the service has ended."""
-    pause = Event()
-    while session.ask("wake") is not None and wait.look() is not None:
+    """Watch the service deliver; return when all is done, or when the service has ended.
+
+    Raises:
+        LedgerError: the service could not write its ledger for some seconds.
+    """
+    pause, written_at = Event(), time.monotonic()
+    while (answer := session.ask("wake")) is not None and wait.look() is not None:
+        error = json.loads(answer).get("ledger")
+        written_at = time.monotonic() if error is None else written_at
+        if time.monotonic() - written_at >= OUTAGE_SECONDS:
+            raise LedgerError(Cause(**error))
         pause.wait(LOOK_SECONDS)
 
 

@@ -62,7 +62,7 @@ class Status:
     by_api: Counter[str]
     """How often each API was called this month, billed or not."""
     ledger_error: Cause | None
-    """Why the running service cannot write its ledger."""
+    """Why nothing can be written to the ledger."""
     edited: bool
     """Whether the config file is no longer what the service runs with."""
 
@@ -129,7 +129,7 @@ def read_status(session: Session) -> Status:
             sum(by_api[api] for api in BILLED), session.in_force.monthly_calls, paused_now, now
         ),
         by_api=by_api,
-        ledger_error=Cause(**live["ledger"]) if live.get("ledger") else None,
+        ledger_error=Cause(**live["ledger"]) if live.get("ledger") else session.ledger_write_error(),
         edited=session.in_force.by_service and not session.in_force.equals(of_file(config)),
     )
 

@@ -177,6 +177,15 @@ class Store:
         with self._transaction(self._writer) as connection:
             yield connection
 
+    def require_writable(self) -> None:
+        """Write something that changes nothing.
+
+        Raises:
+            LedgerError: nothing can be written now, because the disk is full, say.
+        """
+        with self.writing() as connection:
+            connection.execute(update(numbers).where(numbers.c.name == "id").values(value=numbers.c.value))
+
     @contextmanager
     def _transaction(self, engine: Engine) -> Iterator[Connection]:
         self._require_same_file()

@@ -6,7 +6,7 @@ with its traceback: nothing restarts itself within the process, and the next sta
 """
 
 from dingwatch.service.daemon import EXIT_BUG, Service, serve
-from dingwatch.service.delivering import deliver, finished
+from dingwatch.service.delivering import OUTAGE_SECONDS, deliver, finished
 from dingwatch.service.folders import account_of, payload_policy
 from dingwatch.service.gate import Gate
 from dingwatch.service.ledgers import (
@@ -23,6 +23,7 @@ __all__ = [
     "EXIT_BUG",
     "LEDGER_FILE",
     "LOCK_FILE",
+    "OUTAGE_SECONDS",
     "Gate",
     "Service",
     "account_of",

@@ -152,17 +152,22 @@ class Service:
                 return self._settling(int(folder), bytes.fromhex(path))
         self._delivery.poke()  # a command has written to the ledger
         self._intake.inbox.wake()
-        return {}
+        return {"ledger": self._ledger_error()}
+
+    def _ledger_error(self) -> dict[str, object] | None:
+        """Return why the ledger cannot be written; None when it can be."""
+        error = self._outage.error
+        return None if error is None else dataclasses.asdict(error.cause)
 
     def _status(self) -> dict[str, object]:
         """Return how folders are watched, which files do not settle, and why the ledger cannot be written."""
         watching = self.watching().items()
         past = self._intake.loop.past_ceiling
-        now, error = time.monotonic(), self._outage.error
+        now = time.monotonic()
         return {
             "folders": {str(i): {"watch": kind, "settling": n} for i, (kind, n) in watching},
             "unsettled": [[one.folder, names.readable(one.path), now - one.since] for one in past],
-            "ledger": None if error is None else dataclasses.asdict(error.cause),
+            "ledger": self._ledger_error(),
         }
 
     def _settling(self, folder: int, path: bytes) -> dict[str, object]:

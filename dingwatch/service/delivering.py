@@ -36,6 +36,8 @@ EXTRA_THREADS: Final = 3
 """Besides the workers: one for the token of each host, and one for a message while all workers upload."""
 STOP_SECONDS: Final = 9.0
 """What is in flight may take this long after a stop; systemd and people were promised ten."""
+OUTAGE_SECONDS: Final = 10.0
+"""How long `send` waits for a ledger that cannot be written."""
 
 
 class DeliverySide:
@@ -165,9 +167,9 @@ class DeliverySide:
                 if row.folder is not None:
                     self.hint(Hint(row.folder, row.path, must_read=True))
 
-    def finish(self) -> None:
+    def finish(self, seconds: float = STOP_SECONDS) -> None:
         """Give what is in flight some seconds, and abandon the rest."""
-        until = time.monotonic() + STOP_SECONDS
+        until = time.monotonic() + seconds
         self._stopping.set()
         while self.loop.in_hand and (left := until - time.monotonic()) > 0.0:
             looping.wait_and_tick(self.inbox, left, partial(self.tick, claim=False))
@@ -186,7 +188,7 @@ def deliver(config: Config, look: Callable[[], float | None]) -> None:
 
     Raises:
         host.LockedError: a daemon runs, which delivers itself.
-        LedgerError: the ledger cannot be opened.
+        LedgerError: the ledger cannot be opened, or not written for some seconds.
     """
     log_to_stderr(logging.WARNING)
     lock = host.Lock(config.state_dir / LOCK_FILE)
@@ -201,7 +203,8 @@ def deliver(config: Config, look: Callable[[], float | None]) -> None:
 def _deliver(config: Config, store: Store, look: Callable[[], float | None]) -> None:
     stop = threading.Event()
     log = make_log(config.language)
-    side = DeliverySide(config, store, bind_folders(store, config).roots, log, Outage(log))
+    outage = _BriefOutage(log)
+    side = DeliverySide(config, store, bind_folders(store, config).roots, log, outage)
 
     def tick(now: Now, outcomes: Sequence[Outcome]) -> float | None:
         wait = side.tick(now, outcomes)
@@ -212,9 +215,35 @@ def _deliver(config: Config, store: Store, look: Callable[[], float | None]) -> 
         sooner = min(again, inf if wait is None else wait)
         return None if sooner == inf else sooner
 
-    side.recover(stop)
-    looping.run(stop, side.inbox, tick)
+    try:
+        side.recover(stop)
+        looping.run(stop, side.inbox, tick)
+    except LedgerError:
+        outage.patient = True
+        side.finish(0.0)  # no outcome could be recorded
+        raise
     side.finish()
+
+
+class _BriefOutage(Outage):
+    """Raises the ledger's error when it lasts: a person waits for a command, and nobody for a service."""
+
+    def __init__(self, log: Callable[..., None]) -> None:
+        super().__init__(log)
+        self.patient = False
+        self._since: float | None = None
+
+    def begin(self, who: object, error: LedgerError) -> None:
+        """Note that `who` could not use the ledger; raise LedgerError if that has been so for long."""
+        super().begin(who, error)
+        self._since = time.monotonic() if self._since is None else self._since
+        if not self.patient and time.monotonic() - self._since >= OUTAGE_SECONDS:
+            raise error
+
+    def end(self, who: object) -> None:
+        """Note that `who` has used the ledger."""
+        super().end(who)
+        self._since = None
 
 
 def finished(config: Config, row: Delivery) -> bool:

@@ -82,6 +82,10 @@ class Cli(Text):
         "无法使用 {path} 中的发送记录数据库：{reason}。{advice}",
         "cannot use the ledger in {path}: {reason}. {advice}",
     )
+    LEDGER_DISK_FULL = (
+        "发送记录数据库 {path} 所在的磁盘 {disk} 已满；请腾出空间后重新执行命令。",
+        "the disk {disk}, which holds the ledger {path}, is full; free some space and repeat the command.",
+    )
     FORBIDDEN = (
         "没有权限访问 {path}；请用服务的用户或 root 运行此命令。",
         "permission denied: {path}. Run this command as the service's user or as root.",

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from dingwatch.cli import full_disk
 from dingwatch.ledger import LedgerError, Store, integrity, sqlite_url
 from dingwatch.ledger.schema import SCHEMA
 from dingwatch.ledger.store import LOG_FILES
@@ -313,6 +314,28 @@ def test_a_full_disk_sends_nothing_and_loses_nothing(
     sent = [message.sha256 or "" for message in sandbox.messages(sandbox.conversations[0].id)]
     assert sorted(sent) == sorted(sha256(f"content {number}".encode()) for number in range(20))
     assert machine.stop(process) == 0
+
+
+def test_a_command_on_a_full_disk_names_it_and_ends(
+    machine: Machine, share: Path, small_disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It waits a little for room; `status` says that nothing can be written, with the service and without."""
+    monkeypatch.setattr(full_disk, "ROOM_SECONDS", 1.0)
+    process = machine.start()
+    eventually(lambda: integrity.backups(ledger(machine)))
+    fill(small_disk)
+    names = [str(share / f"{number}.txt") for number in range(40)]  # some fit into the log that is there
+    for name in names:
+        Path(name).write_text(name)
+    eventually(lambda: (machine.status()["ledger_error"] or {}).get("code") == "SQLITE_FULL")
+    done = machine.call("send", *names, "--to", "share")
+    assert (done.exit_code, f"the disk {small_disk}" in done.stderr) == (1, True), done.output
+    process.kill()
+    process.wait()
+    assert "No space left" in machine.call("status").stdout
+    (small_disk / "ballast").unlink()
+    assert machine.status()["ledger_error"] is None
+    assert machine.call("retry", "--all").exit_code == 0
 
 
 def test_a_read_only_state_directory_is_one_line(machine: Machine, small_disk: Path) -> None:
