@@ -15,14 +15,17 @@ import sys
 import time
 from dataclasses import dataclass
 from typing import Any, Final
-from urllib.parse import quote_plus
+from urllib.parse import quote_plus, urlsplit
 
-from dingwatch.dingtalk import Account
+from dingwatch.config.checks import is_loopback
+from dingwatch.dingtalk import Account, answers
 
 _TOPIC: Final = "/v1.0/im/bot/messages/get"
 _GROUP: Final = "2"
 _LONGEST_REASON: Final = 300
 """Characters of the package's error message that are shown."""
+_UNREADABLE: Final = (ValueError, TypeError, AttributeError, LookupError, RecursionError)
+"""What the package raises for frames that are not as documented: it reads them without a look."""
 _RECONNECT_SECONDS: Final = 1.0
 """Pause before a connection that the other side ended is opened again."""
 INSTALL: Final = f"{sys.executable} -m pip install dingtalk-stream~=0.24.3"
@@ -83,7 +86,7 @@ def first_mention(account: Account, seconds: float) -> Mention:
             asyncio.run(_listen(client, sockets, _open(client, errors, account), mentions, until))
         except TimeoutError:
             raise
-        except (sockets.WebSocketException, OSError, ValueError) as error:
+        except (sockets.WebSocketException, OSError, *_UNREADABLE) as error:
             raise ConnectError(type(error).__name__) from None  # its own text may hold the ticket
         if mentions:
             return mentions[0]
@@ -93,9 +96,21 @@ def first_mention(account: Account, seconds: float) -> Mention:
 def _open(client: Any, log: _LastError, account: Account) -> str:  # noqa: ANN401 (it has no types)
     """Return the address of a new connection; its ticket is valid once."""
     opened = client.open_connection()
-    if not opened or not {"endpoint", "ticket"} <= opened.keys():
-        raise ConnectError(log.message.replace(account.client_secret, "***")[:_LONGEST_REASON])
-    return f"{opened['endpoint']}?ticket={quote_plus(opened['ticket'])}"
+    opened = opened if isinstance(opened, dict) else {}
+    endpoint, ticket = answers.optional_text(opened, "endpoint"), answers.optional_text(opened, "ticket")
+    if not ticket or not _is_safe(endpoint):
+        reason = log.message.replace(account.client_secret, "***")
+        raise ConnectError(answers.printable(reason, _LONGEST_REASON))
+    return f"{endpoint}?ticket={quote_plus(ticket)}"
+
+
+def _is_safe(endpoint: str) -> bool:
+    """Return whether the robot's messages may come from there: encrypted, or from this machine."""
+    try:
+        scheme = urlsplit(endpoint).scheme
+        return scheme == "wss" or (scheme == "ws" and is_loopback(endpoint))
+    except ValueError:
+        return False
 
 
 def _client(package: Any, account: Account, mentions: list[Mention]) -> Any:  # noqa: ANN401 (it has no types)
@@ -115,15 +130,22 @@ async def _listen(client: Any, sockets: Any, address: str, mentions: list[Mentio
     async with asyncio.timeout(until - time.monotonic()), sockets.connect(address) as socket:
         client.websocket = socket
         async for frame in socket:
-            tag = await client.route_message(json.loads(frame))
+            try:
+                tag = await client.route_message(json.loads(frame))
+            except _UNREADABLE:
+                continue  # the next one may be the mention; nobody else needs this one
             if mentions or tag == client.TAG_DISCONNECT:
                 return
 
 
 def _mention(data: Any) -> Mention:  # noqa: ANN401 (decoded JSON)
+    """Read a message; raise ValueError if it is none."""
+    conversation = answers.optional_text(data, "conversationId") if isinstance(data, dict) else ""
+    if not conversation:
+        raise ValueError("a message without a conversation")
     return Mention(
-        str(data.get("conversationId") or ""),
-        str(data.get("conversationTitle") or ""),
-        str(data.get("senderNick") or data.get("senderStaffId") or ""),
-        str(data.get("conversationType")) == _GROUP,
+        conversation,
+        answers.label(data, "conversationTitle"),
+        answers.label(data, "senderNick") or answers.label(data, "senderStaffId"),
+        answers.label(data, "conversationType") == _GROUP,
     )
