@@ -21,6 +21,7 @@ LONGEST_TITLE: Final = 200
 LONGEST_NAME: Final = 600
 LONGEST_PATH: Final = 900
 LONGEST_CAPTION: Final = 1600
+LONGEST_NOTICE: Final = 1000
 """Bytes in a request, so that all of a message fits the 2,048 of one to a chat (KB:1488) as well."""
 
 _SEPARATORS: Final = " \t·•|,，、;；-–—/~"
@@ -37,6 +38,8 @@ class Wording:
     """Where people find the folder, in their own notation."""
     caption: str | None = None
     """The template of the caption before each file; None: there is none."""
+    notice: str | None = None
+    """The template of notices; None: our own words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,18 +50,29 @@ class Message:
     text: str
 
 
-def notice(wording: Wording, path: bytes, size: int) -> Message:
+def notice(wording: Wording, path: bytes, size: int, *, changed: bool = False) -> Message:
     """Return the notice that goes instead of a file: its name, its size, and where people find it.
 
-    `path` is the file's within its folder.
+    `path` is the file's within its folder. `changed`: the recipient was told of an earlier version of it.
     """
     shown = displayed_name(path)
     name = shown.rpartition("/")[2]
-    said = [Notices.FILE.render(wording.language, name=_fit(name, LONGEST_NAME), size=human_size(size))]
+    said = [_describe(wording, shown, size, changed=changed)]
     if wording.location:
         path_shown = _code(_cut(join_location(wording.location, shown), LONGEST_PATH))
         said.append(Notices.PLACE.render(wording.language, place=path_shown))
     return Message(_cut(name, LONGEST_TITLE), "\n\n".join(said))
+
+
+def _describe(wording: Wording, path: str, size: int, *, changed: bool) -> str:
+    """Return the words of a notice: the folder's own, unless it has none or they come out empty."""
+    if wording.notice is not None:
+        # Long names are cut more than elsewhere: a custom robot refuses a notice whose keyword was cut away.
+        values = _values(wording, path, size, changed=changed, longest=LONGEST_NOTICE // 3)
+        if text := _cut(fill(wording.notice, values), LONGEST_NOTICE, written=str):
+            return text
+    name = _fit(path.rpartition("/")[2], LONGEST_NAME)
+    return Notices.FILE.render(wording.language, name=name, size=human_size(size))
 
 
 def caption(wording: Wording, path: bytes, size: int, *, changed: bool) -> Message | None:
@@ -69,16 +83,20 @@ def caption(wording: Wording, path: bytes, size: int, *, changed: bool) -> Messa
     if wording.caption is None:
         return None
     shown = displayed_name(path)
-    name = shown.rpartition("/")[2]
-    values = {
-        "name": _fit(name, LONGEST_NAME),
+    values = _values(wording, shown, size, changed=changed, longest=LONGEST_PATH)
+    text = _cut(fill(wording.caption, values), LONGEST_CAPTION, written=str)
+    return Message(_cut(shown.rpartition("/")[2], LONGEST_TITLE), text) if text else None
+
+
+def _values(wording: Wording, path: str, size: int, *, changed: bool, longest: int) -> dict[str, str]:
+    """Return the values of a template's fields; name and path take at most `longest` bytes."""
+    return {
+        "name": _fit(path.rpartition("/")[2], min(LONGEST_NAME, longest)),
         "size": human_size(size),
         "folder": escape(wording.folder),
-        "path": _fit(shown, LONGEST_PATH),
+        "path": _fit(path, longest),
         "change": Notices.CHANGED.render(wording.language) if changed else "",
     }
-    text = _cut(fill(wording.caption, values), LONGEST_CAPTION, written=str)
-    return Message(_cut(name, LONGEST_TITLE), text) if text else None
 
 
 def join_location(location: str, path: str) -> str:

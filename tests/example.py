@@ -43,6 +43,7 @@ ALTERNATIVES: Final = {
     "folders.chat_id": "chatXXXXXXXX",
     "folders.webhook": "https://oapi.dingtalk.com/robot/send?access_token=…",
     "folders.webhook_secret": "SEC…",
+    "folders.notice_text": '"通知：{name}（{size}）"',
     "folders.message": '"{name} · {size} · 来自 {folder}"',
 }
 """Values that stand in comments: most installations leave the key out."""

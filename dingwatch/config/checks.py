@@ -155,8 +155,9 @@ FIELDS: Final = ("name", "size", "folder", "path", "change")
 
 def check_template(text: str) -> str:
     """Refuse a template with unknown fields."""
+    check_text(text)
     try:
-        fields = list(Formatter().parse(check_text(text)))
+        fields = list(Formatter().parse(text))
     except ValueError:
         raise make_error(Problems.TEMPLATE, fields=", ".join(FIELDS)) from None
     if any(name is not None and (name not in FIELDS or spec or turn) for _, name, spec, turn in fields):

@@ -90,6 +90,7 @@ class FolderShape(_Shape):
     large_files: Literal["drive", "notice", "fail"] = "drive"
     send_as: Literal["file", "image", "notice"] = "file"
     notice_location: Word | None = None
+    notice_text: Annotated[str, AfterValidator(checks.check_template)] | None = None
     message: Annotated[str, AfterValidator(checks.check_template)] | None = None
     hold_over: Annotated[int, AfterValidator(Between(0, 10**9))] | None = 1000
     watch: Literal["auto", "inotify", "poll"] = "auto"

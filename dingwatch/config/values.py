@@ -113,6 +113,7 @@ class Folder:
     webhook: Webhook | None = None
     send_as: Literal["file", "image", "notice"] = "file"
     notice_location: str | None = None
+    notice_text: str | None = None
     message: str | None = None
     exclusive: bool = True
     shared: str | None = None

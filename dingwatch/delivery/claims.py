@@ -268,9 +268,14 @@ def _issue_file(tick: TickContext, rows: tuple[Delivery, ...], target: Target, p
     tick.apply(
         *(Change(one.id, Event.CLAIM, State.UPLOADED, None, columns, one.version) for one in rows),
     )
-    wording = tick.settings.of_folder(row.folder).wording
-    instead = notice_text.notice(wording, row.path, row.fingerprint.size) if payload.notice else None
+    instead = _notice(tick, row) if payload.notice else None
     tick.issue(Send(rows, target, row.remote_id or "", payload, instead))
+
+
+def _notice(tick: TickContext, row: Delivery) -> Message:
+    wording = tick.settings.of_folder(row.folder).wording
+    changed = wording.notice is not None and queues.was_noticed_before(tick.connection, row.id)
+    return notice_text.notice(wording, row.path, row.fingerprint.size, changed=changed)
 
 
 def _caption_before(tick: TickContext, ready: _Ready) -> Message | None:

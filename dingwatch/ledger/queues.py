@@ -24,7 +24,7 @@ from sqlalchemy import (
 )
 
 from dingwatch.ledger.delivery import WHOLE, Delivery, delivery_of
-from dingwatch.ledger.schema import HAS_NAME, HELD, IS_WAITING, deliveries, routes, uploads, versions
+from dingwatch.ledger.schema import HAS_NAME, HELD, IS_WAITING, deliveries, history, routes, uploads, versions
 from dingwatch.ledger.store import Prepared
 from dingwatch.lifecycle import IN_WORK, PERHAPS_SEEN, State
 from dingwatch.model import Route
@@ -416,20 +416,34 @@ def find_superseded(connection: Connection, ids: Sequence[int]) -> list[int]:
     return [row[0] for i in ids for row in _SUPERSEDED.rows(connection, {"delivery": i})]
 
 
-_SENT_BEFORE: Final = Prepared(
+_EARLIER_ROWS: Final = (
     select(_OLDER.c.id)
     .select_from(deliveries)
     .join(versions, versions.c.id == deliveries.c.version_id)
     .join(_OLDER_VERSION, _OLDER_VERSION.c.folder_id == versions.c.folder_id)
     .join(_OLDER, _OLDER.c.version_id == _OLDER_VERSION.c.id)
-    .where(deliveries.c.id == bindparam("delivery"), *_IS_OLDER, _OLDER.c.state == State.SENT)
+    .where(deliveries.c.id == bindparam("delivery"), *_IS_OLDER)
     .limit(1)
 )
+_WAS_SENT: Final = _OLDER.c.state == State.SENT
+# The row itself is withdrawn by now, as every skipped version is that a newer one replaces.
+_WAS_NOTICED: Final = exists().where(
+    history.c.version_id == _OLDER.c.version_id,
+    history.c.delivery_id == _OLDER.c.id,
+    history.c.code == "noticed",
+)
+_SENT_BEFORE: Final = Prepared(_EARLIER_ROWS.where(_WAS_SENT))
+_NOTICED_BEFORE: Final = Prepared(_EARLIER_ROWS.where(_WAS_SENT | _WAS_NOTICED))
 
 
 def was_sent_before(connection: Connection, delivery: int) -> bool:
     """Return whether an earlier version of a row's path was sent to the same recipient."""
     return bool(_SENT_BEFORE.rows(connection, {"delivery": delivery}))
+
+
+def was_noticed_before(connection: Connection, delivery: int) -> bool:
+    """Return whether the recipient got an earlier version of a row's path, or a notice of one."""
+    return bool(_NOTICED_BEFORE.rows(connection, {"delivery": delivery}))
 
 
 # --- After a doubt, after a start ------------------------------------------------------------------

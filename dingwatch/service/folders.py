@@ -66,7 +66,9 @@ def folder_policies(config: Config, ids: Iterable[int]) -> dict[int | None, Fold
     policies: dict[int | None, FolderPolicy] = {None: FolderPolicy(payload_policy(config, None, None))}
     # `send` runs delivery for its own files alone, and binds no more folders than it needs.
     for number, folder in zip(ids, config.folders, strict=False):
-        wording = Wording(config.language, folder.name, folder.notice_location, folder.message)
+        wording = Wording(
+            config.language, folder.name, folder.notice_location, folder.message, folder.notice_text
+        )
         payload = payload_policy(config, folder, number)
         policies[number] = FolderPolicy(payload, wording, folder.unsupported)
     return policies

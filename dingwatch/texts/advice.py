@@ -296,8 +296,11 @@ class Advice(Text):
         "Robots may not send in this group: ask the group's owner to allow it.",
     )
     WEBHOOK = (
-        "请核对自定义机器人的 token 和安全设置。",
-        "Check the custom robot's token and security settings.",
+        "请核对自定义机器人的 token 和安全设置；设置了自定义关键词时，在 notice_text 里写上关键词。",
+        (
+            "Check the custom robot's token and security settings; if it wants a keyword, write it into"
+            " notice_text."
+        ),
     )
     CONTENT = (
         "钉钉不允许发送这个内容：请改名或更换文件。",

@@ -118,6 +118,10 @@ class Keys(Text):
         "通知中写明的文件位置",
         "where people find the files, as notices say it",
     )
+    FOLDERS_NOTICE_TEXT = (
+        "通知的文字，可用 message 的字段；自定义机器人设置了关键词时，要写上关键词",
+        "wording of notices, with the fields of `message`; put a custom robot's keyword in it",
+    )
     FOLDERS_MESSAGE = (
         "每个文件前的说明，多用一次调用，可用 {{name}} {{size}} {{folder}} {{path}} {{change}}",
         "a caption before each file, costs a call; fields: {{name}} {{size}} {{folder}} {{path}} {{change}}",

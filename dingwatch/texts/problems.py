@@ -292,8 +292,8 @@ class Problems(Text):
         "webhook_secret is set, but webhook is not. Add the webhook, or remove this line.",
     )
     TEMPLATE = (
-        "文件说明中只能使用这些字段，写在花括号里：{fields}；花括号本身写成 {{{{ 和 }}}}。",
-        "A caption may use these fields, in braces: {fields}; write a brace itself as {{{{ or }}}}.",
+        "这里只能使用这些字段，写在花括号里：{fields}；花括号本身写成 {{{{ 和 }}}}。",
+        "This text may use these fields, in braces: {fields}; write a brace itself as {{{{ or }}}}.",
     )
     PATTERN = (
         "{written} 不是有效的 gitignore 模式。例如：*.pdf、/草稿/、!*.tmp。",

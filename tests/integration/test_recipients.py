@@ -196,6 +196,24 @@ def test_a_custom_robot_tells_of_files(tmp_path: Path, share: Path, sandbox: San
     assert deliveries(setting, "code") == [("noticed",)]
 
 
+def test_a_notice_carries_the_keyword_of_a_custom_robot(tmp_path: Path, share: Path) -> None:
+    """The robot refuses our own words; with `notice_text` in the folder's config, people are told."""
+    robot = replace(Settings().webhooks[0], secret="", keywords=("周报",))
+    with Sandbox(settings=Settings(webhooks=(robot,))) as sandbox:
+        setting = setting_of(tmp_path, sandbox, share, webhook=webhook(sandbox), send_as="notice")
+        with running(setting):
+            (share / "a.pdf").write_text("a")
+            eventually(lambda: sandbox.calls().get("robot/send"))
+        assert messages_on_page(sandbox, sandbox.conversations[0].id) == []
+        own = replace(setting.folders[0], notice_text="周报通知：{name} {change}")
+        with running(replace(setting, folders=(own,))):
+            eventually(lambda: states(setting) == {"skipped": 1})
+            (share / "a.pdf").write_text("ab")
+            eventually(lambda: states(setting) == {"gone": 1, "skipped": 1})
+        told = [message["text"] for message in messages_on_page(sandbox, sandbox.conversations[0].id)]
+    assert told == ["a.pdf\n周报通知：a.pdf", "a.pdf\n周报通知：a.pdf new version"]
+
+
 @pytest.mark.parametrize(
     "fault",
     [

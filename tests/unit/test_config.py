@@ -99,7 +99,7 @@ def test_defaults(write: Writer) -> None:
     assert only.root == os.fsencode(os.path.realpath(write.here / "in"))
     assert dataclasses.astuple(only)[3:] == (
         *(("cidA==",), True, (), (), 2.0, "skip", "send", "zip", "drive", 1000, "auto", 5.0, 600.0),
-        *((), (), None, "file", None, None, True, None),
+        *((), (), None, "file", None, None, None, True, None),
     )
 
 
@@ -250,7 +250,7 @@ folders:
     ("line", "key", "text"),
     [
         ("setle: 2s", "setle", "settle"),
-        ("notice_place: x", "notice_place", "notice_location"),
+        ("notice_locaton: x", "notice_locaton", "notice_location"),
         ("workers: 4", "workers", "delivery.workers"),
         ("name: 2024", "name", '"2024"'),
         ("name: on", "name", '"on"'),
@@ -288,6 +288,8 @@ folders:
         ("path: HERE/again", "path", "line 6"),
         ("<<: a", "<<", "alias"),
         ("name: {name}", "name", "begins with {"),
+        ("notice_text: '{who}'", "notice_text", "name, size, folder, path, change"),
+        ("notice_text: ' '", "notice_text", "blank"),
         ("name: “财务”", "name", "straight quotes"),
     ],
 )

@@ -6,6 +6,7 @@ from markdown_it.token import Token
 
 from dingwatch.notice_text import (
     LONGEST_NAME,
+    LONGEST_NOTICE,
     Message,
     Wording,
     caption,
@@ -170,3 +171,23 @@ def test_what_separates_an_empty_value_goes_with_it(template: str, text: str) ->
 def test_sizes_are_said_as_people_say_them(size: int, text: str) -> None:
     """Powers of ten, and at most three digits."""
     assert human_size(size) == text
+
+
+def test_a_notice_has_the_words_of_its_folder() -> None:
+    """`notice_text` replaces our own words, unless it is empty; the location still follows."""
+    wording = Wording(
+        Language.ZH, "财务", r"\\nas\财务", notice="【通知】{name} · {size} · {folder} · {change}"
+    )
+    assert (
+        notice(wording, b"a/b.pdf", 5).text == "【通知】b.pdf · 5 B · 财务\n\n位置：`\\\\nas\\财务\\a\\b.pdf`"
+    )
+    assert "财务 · 新版本" in notice(wording, b"a/b.pdf", 5, changed=True).text
+    assert notice(Wording(notice="{change}"), b"a.pdf", 5).text == "New file: a.pdf (5 B)"
+
+
+@given(st.binary(min_size=1, max_size=255).filter(lambda name: b"/" not in name and b"\0" not in name))
+def test_no_name_is_so_long_that_the_keyword_is_cut(name: bytes) -> None:
+    """A custom robot refuses a notice without its keyword."""
+    made = notice(Wording(Language.ZH, "f", notice="{name} {path} 通知"), b"/".join([name] * 4), 5)
+    assert made.text.endswith("通知")
+    assert len(made.text.encode()) <= LONGEST_NOTICE
