@@ -18,7 +18,7 @@ from typing import Any, Final
 from urllib.parse import quote_plus, urlsplit
 
 from dingwatch.config.checks import is_loopback
-from dingwatch.dingtalk import Account, answers
+from dingwatch.dingtalk import Account, answers, system_store_for_all
 
 _TOPIC: Final = "/v1.0/im/bot/messages/get"
 _GROUP: Final = "2"
@@ -83,7 +83,8 @@ def first_mention(account: Account, seconds: float) -> Mention:
     until = time.monotonic() + seconds
     while True:
         try:
-            asyncio.run(_listen(client, sockets, _open(client, errors, account), mentions, until))
+            with system_store_for_all(os.environ):
+                asyncio.run(_listen(client, sockets, _open(client, errors, account), mentions, until))
         except TimeoutError:
             raise
         except (sockets.WebSocketException, OSError, *_UNREADABLE) as error:

@@ -82,6 +82,7 @@ from dingwatch.dingtalk.simple import (
     upload_media,
 )
 from dingwatch.dingtalk.transport import Sink, Timeouts, proxy_of
+from dingwatch.dingtalk.trust import TrustStore, system_store_for_all
 from dingwatch.dingtalk.webhook import Webhook, WebhookRobot
 from dingwatch.dingtalk.wire import Content
 
@@ -150,6 +151,7 @@ __all__ = [
     "SpaceFolder",
     "Storage",
     "Timeouts",
+    "TrustStore",
     "Webhook",
     "WebhookRobot",
     "connect",
@@ -163,5 +165,6 @@ __all__ = [
     "proxy_of",
     "send_to_conversation",
     "send_to_group",
+    "system_store_for_all",
     "upload_media",
 ]

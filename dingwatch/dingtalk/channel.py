@@ -16,6 +16,7 @@ from dingwatch.dingtalk.answers import without
 from dingwatch.dingtalk.apis import Host
 from dingwatch.dingtalk.errors import OK, result_of, verdict_of_store
 from dingwatch.dingtalk.transport import Answer, Sink, Timeouts, Transport
+from dingwatch.dingtalk.trust import TrustStore
 from dingwatch.dingtalk.wire import Body, LocalError, Stream
 from dingwatch.model import Failure, Scope, Verdict
 
@@ -87,6 +88,11 @@ class Channel:
     def close(self) -> None:
         """Close all connections."""
         self._transport.close()
+
+    @property
+    def trust(self) -> TrustStore:
+        """Whose certificates are believed."""
+        return self._transport.trust
 
     @property
     def ahead(self) -> float | None:

@@ -15,6 +15,7 @@ from dingwatch.dingtalk.media import Media
 from dingwatch.dingtalk.robot import GroupRobot, PersonRobot
 from dingwatch.dingtalk.session import Account, Session
 from dingwatch.dingtalk.transport import Timeouts
+from dingwatch.dingtalk.trust import TrustStore
 from dingwatch.dingtalk.webhook import Webhook, WebhookRobot
 
 
@@ -83,6 +84,11 @@ class Client:
     def webhook(self, webhook: Webhook) -> WebhookRobot:
         """Return a custom robot, which needs no token of the account's."""
         return WebhookRobot(self.channel, webhook)
+
+    @property
+    def trust(self) -> TrustStore:
+        """Whose certificates are believed."""
+        return self.channel.trust
 
     @property
     def clock_ahead(self) -> float | None:

@@ -19,7 +19,9 @@ import requests
 from urllib3.exceptions import HTTPError
 
 from dingwatch import __version__
+from dingwatch.dingtalk import trust
 from dingwatch.dingtalk.errors import verdict_of_exception
+from dingwatch.dingtalk.trust import TrustStore
 from dingwatch.dingtalk.wire import LARGEST_ANSWER, Adapter, Body, Bound, Limits, LocalError, Stream
 from dingwatch.model import Cause, Failure, Misconfigured, Scope
 
@@ -98,7 +100,11 @@ def _without_address(record: logging.LogRecord) -> bool:
 
 
 class Transport:
-    """Makes requests. Opens nothing before the first; safe to use from several threads."""
+    """Makes requests. Opens nothing before the first; safe to use from several threads.
+
+    Attributes:
+        trust: whose certificates it believes.
+    """
 
     def __init__(
         self,
@@ -108,13 +114,15 @@ class Transport:
         timeouts: Timeouts,
         monotonic: Callable[[], float],
     ) -> None:
-        self._adapter = Adapter(Limits(clock, monotonic, timeouts.answer), pool=pool)
+        self.trust = trust.choose_store(os.environ)
+        self._adapter = Adapter(
+            Limits(clock, monotonic, timeouts.answer),
+            pool=pool,
+            make_context=trust.system_context if self.trust is TrustStore.SYSTEM else None,
+        )
         self._connect, self._answer = timeouts.connect, timeouts.answer
         self._proxies: dict[str, dict[str, str]] = {}
-        # requests reads these variables in its Session alone, which is not used here.
-        self._verify: str | bool = (
-            os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or True
-        )
+        self._verify: str | bool = trust.bundle(os.environ) or True
         for name in ("urllib3.connection", "urllib3.connectionpool", "urllib3.util.retry"):
             logging.getLogger(name).addFilter(_without_address)
 

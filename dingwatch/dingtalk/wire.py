@@ -13,6 +13,7 @@ import http.client
 import io
 import os
 import socket
+import ssl
 from collections.abc import Callable, Iterable, Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -193,18 +194,29 @@ class _Connection(HTTPConnection):
 
 
 class _SafeConnection(_Connection, HTTPSConnection):
-    pass
+    make_context: ClassVar[Callable[[], ssl.SSLContext] | None]
+
+    def connect(self) -> None:
+        if (make := type(self).make_context) is not None:
+            self.ssl_context = make()
+        super().connect()
 
 
 class Adapter(HTTPAdapter):
-    """requests' adapter with bounded connections; it repeats no request and follows no redirect."""
+    """requests' adapter with bounded connections; it repeats no request and follows no redirect.
 
-    def __init__(self, limits: Limits, *, pool: int) -> None:
+    `make_context` makes the context of each TLS connection; without it requests verifies certificates.
+    """
+
+    def __init__(
+        self, limits: Limits, *, pool: int, make_context: Callable[[], ssl.SSLContext] | None = None
+    ) -> None:
         # A pool for each host: DingTalk's two, and the few of the drive's store that one organisation uses.
         super().__init__(pool_connections=8, pool_maxsize=pool, max_retries=0)
-        bound = {"limits": limits}
-        self._plain = type("BoundConnection", (_Connection,), bound)
-        self._safe = type("BoundSafeConnection", (_SafeConnection,), bound)
+        self._plain = type("BoundConnection", (_Connection,), {"limits": limits})
+        own = {"limits": limits, "make_context": None if make_context is None else staticmethod(make_context)}
+        self._safe = type("BoundSafeConnection", (_SafeConnection,), own)
+        self._own_context = make_context is not None
 
     def send(self, *args: Any, bound: Bound | None = None, **more: Any) -> Any:  # noqa: ANN401
         """Send a request whose answer may be as large and take as long as `bound` says."""
@@ -214,6 +226,12 @@ class Adapter(HTTPAdapter):
             return super().send(*args, **more)
         finally:
             _BOUND.reset(usual)
+
+    def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:  # noqa: ANN401
+        """Set what a pool's connections verify; certifi's list is not added to a context of one's own."""
+        super().cert_verify(conn, url, verify, cert)  # type: ignore[no-untyped-call]
+        if self._own_context:
+            conn.ca_certs = conn.ca_cert_dir = None
 
     # (The types are Any, for requests' own differ from one release to the next.)
     def get_connection_with_tls_context(self, *args: Any, **more: Any) -> Any:  # noqa: ANN401

@@ -17,7 +17,7 @@ from dingwatch import delivery, host
 from dingwatch.config import Config
 from dingwatch.delivery import DeliveryLoop, Outcome
 from dingwatch.delivery.drives import THREADS as DRIVE_THREADS
-from dingwatch.dingtalk import Client
+from dingwatch.dingtalk import Client, TrustStore
 from dingwatch.ledger import LedgerError, Outage, Store
 from dingwatch.ledger.delivery import Delivery
 from dingwatch.ledger.store import RETRY_SECONDS
@@ -30,6 +30,7 @@ from dingwatch.service.gate import Gate
 from dingwatch.service.inbox import Inbox
 from dingwatch.service.ledgers import LOCK_FILE, open_ledger
 from dingwatch.service.log import log_to_stderr, make_log
+from dingwatch.texts import Log
 from dingwatch.watch import Hint
 
 EXTRA_THREADS: Final = 3
@@ -64,6 +65,8 @@ class DeliverySide:
             monotonic=time.monotonic,
             pool=config.delivery.workers + EXTRA_THREADS + DRIVE_THREADS,
         )
+        if self._client.trust is TrustStore.CERTIFI and dingtalk.api_url.startswith("https:"):
+            log(Log.NO_TRUST_STORE)
         self.loop = DeliveryLoop(
             store,
             delivery.Settings(

@@ -186,10 +186,13 @@ class Advice(Text):
         "Cannot reach DingTalk: check network, DNS, proxy and firewall; sending resumes automatically.",
     )
     CERTIFICATE = (
-        "无法验证对方的证书：请检查系统时间和 CA 证书；公司代理的证书用 REQUESTS_CA_BUNDLE 指定。",
         (
-            "The certificate cannot be verified: check the system clock and the CA certificates"
-            " (REQUESTS_CA_BUNDLE)."
+            "无法验证对方的证书：请检查系统时间和 CA 证书；"
+            "公司代理的证书请加入系统信任库，或用 REQUESTS_CA_BUNDLE 指定。"
+        ),
+        (
+            "The certificate cannot be verified: check the system clock and the CA certificates (the system's"
+            " trust store, or REQUESTS_CA_BUNDLE)."
         ),
     )
     NO_ANSWER = (

@@ -61,11 +61,13 @@ class Diagnosis(Text):
     INTERCEPTED = (
         (
             "对方的证书不是公认机构签发的，很可能是公司代理或防火墙在解密流量：请让它放行"
-            " *.dingtalk.com，或用 REQUESTS_CA_BUNDLE 指定公司的 CA 证书。"
+            " *.dingtalk.com，或把公司的 CA 证书加入系统信任库（update-ca-certificates、update-ca-trust），"
+            "或用 REQUESTS_CA_BUNDLE 指定。"
         ),
         (
             "The certificate was not issued by a public authority: a proxy or firewall probably decrypts the"
-            " traffic. Exempt *.dingtalk.com there, or set REQUESTS_CA_BUNDLE to the company's CA."
+            " traffic. Exempt *.dingtalk.com there, or add the company's CA to the system's trust store"
+            " (update-ca-certificates, update-ca-trust), or name it in REQUESTS_CA_BUNDLE."
         ),
     )
     PROXY_LOGIN = (

@@ -149,6 +149,16 @@ class Log(Text):
         ),
     )
     QUEUED = ("已加入发送队列：{path}", "queued: {path}")
+    NO_TRUST_STORE = (
+        (
+            "系统没有 CA 证书库（ca-certificates），改用 certifi 自带的列表；"
+            "公司代理的证书请用 REQUESTS_CA_BUNDLE 指定"
+        ),
+        (
+            "the system has no store of CA certificates (ca-certificates): certifi's list is used instead;"
+            " name the CA of a company's proxy in REQUESTS_CA_BUNDLE"
+        ),
+    )
     READY = ("正在监视 {count} 个文件夹", "watching {count:folder|folders}")
     HANG_UP = (
         "收到 SIGHUP，不作处理；修改配置后请重启服务",

@@ -13,6 +13,7 @@ import pytest
 from sqlalchemy import Engine, event
 
 from dingwatch.config import Config
+from dingwatch.dingtalk import trust
 from dingwatch.host import LockedError, ask
 from dingwatch.ledger import Outage
 from dingwatch.model import WatchKind
@@ -605,3 +606,21 @@ def test_no_request_ends_the_service(one: Config, request_: str) -> None:
         answer = ask(one.state_dir, request_, PATIENCE)
         assert isinstance(json.loads(answer), dict)
         assert not service.ended.is_set()
+
+
+def test_a_system_without_certificates_is_said_once(
+    one: Config, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A small container has no store: one line says which list counts instead."""
+    for name in trust.BUNDLE_VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path / "none"))
+    monkeypatch.setattr(trust, "SYSTEM_FILES", ())
+    heard, url = Heard(), "https://localhost:1"
+    with running(replace(one, dingtalk=replace(one.dingtalk, api_url=url, oapi_url=url)), heard):
+        pass
+    assert heard.count(Log.NO_TRUST_STORE) == 1
+    with running(one, heard):  # nothing to the sandbox is encrypted
+        pass
+    assert heard.count(Log.NO_TRUST_STORE) == 1
