@@ -168,9 +168,9 @@ class Advice(Text):
             "如需重新开始（已有文件不发送），请移走 ledger.db 和 backups 目录。"
         ),
         (
-            "ledger.db has no tables, usually because ledger.db-wal, which belongs to it, is missing. Put"
-            " ledger.db-wal back, or copy the newest file in state_dir/backups to ledger.db. To start over,"
-            " with all existing files as baseline, move ledger.db and the backups directory away."
+            "ledger.db has no tables, usually because ledger.db-wal, which belongs to it, is missing: put it"
+            " back, or copy the newest file in state_dir/backups to ledger.db. To start over, with all"
+            " existing files as baseline, move ledger.db and the backups directory away."
         ),
     )
     LEDGER_REPLACED = (
