@@ -178,6 +178,56 @@ def open_root(path: bytes, *, steady: bool = True) -> Root:
     return Root(path, held, (status.st_dev, status.st_ino), mounted, steady)
 
 
+_MOST_LINKS: Final = 40
+"""As many as the kernel follows (path_resolution(7)); a chain that is longer leads nowhere."""
+
+
+def resolve(path: bytes, links: list[bytes] | None = None) -> Iterator[bytes]:
+    """Yield the best guess before each readlink (which may hang), then the resolved path.
+
+    The links that are met are added to `links`.
+    """
+    done, ahead, count = b"/", path.split(b"/")[::-1], 0
+    while ahead:
+        name = ahead.pop()
+        if name == b"..":
+            done = os.path.dirname(done)
+        elif name not in {b"", b"."}:
+            done = os.path.join(done, name)
+            yield os.path.normpath(os.path.join(done, *ahead[::-1]))
+            try:
+                target = os.readlink(done)
+            except OSError:  # no link, or nothing that could be looked at
+                continue
+            if links is not None:
+                links.append(done)
+            count += 1
+            if count > _MOST_LINKS:
+                yield path
+                return
+            done = b"/" if target.startswith(b"/") else os.path.dirname(done)
+            ahead += target.split(b"/")[::-1]
+    yield done
+
+
+def follow(path: bytes) -> tuple[bytes, float | None]:
+    """Return where a folder's path leads, and when the newest link on the way was made or changed.
+
+    That is seconds since the epoch, None where no component is a link.
+
+    Raises:
+        Failure: FolderDown when nothing is there, as between the two steps of `ln -sfn`.
+    """
+    links: list[bytes] = []
+    *_, root = resolve(path, links)
+    try:
+        os.stat(root, follow_symlinks=False)
+        made = [os.stat(link, follow_symlinks=False).st_ctime_ns / 1e9 for link in links]
+    except OSError as error:
+        raise _down(errno.errorcode.get(error.errno or 0, "EUNKNOWN")) from None
+    return root, max(made, default=None)
+
+
 def start(call: Callable[[], T]) -> Future[T]:
     """Begin a call in a thread of its own, which a share that hangs may keep for good."""
     answer: Future[T] = Future()

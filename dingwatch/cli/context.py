@@ -227,7 +227,7 @@ class Session:
     def scope(self, store: Store, in_force: InForce | None = None) -> Scope:
         """Return what a configuration maps, in the ledger's numbers: the one in force, or another."""
         folders = (in_force or self.in_force).folders
-        mapped = [MappedFolder(one.root, one.name, one.recipients) for one in folders]
+        mapped = [MappedFolder(one.root, one.name, one.recipients, os.fsencode(one.path)) for one in folders]
         with store.reading() as connection:
             return report.scope(connection, mapped)
 

@@ -33,8 +33,9 @@ def _decide_hold(session: Session, name: str, do: Callable[[Store, int, float], 
     count = 0
     if session.ledger_exists:
         with session.store(writes=True) as store:
-            number = session.scope(store).ids.get(name)
-            count = do(store, number, time.time()) if number is not None else 0
+            scope = session.scope(store)
+            targets = scope.targets(scope.ids[name]) if name in scope.ids else []
+            count = sum(do(store, number, time.time()) for number in targets)
     session.poke()
     click.echo(session.render(text, count=count, name=name))
     return 0

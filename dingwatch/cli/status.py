@@ -98,7 +98,7 @@ def read_status(session: Session) -> Status:
     counted: dict[int | None, Counter[str]] = {}
     ids: dict[str, int] = {}
     paused_now: tuple[Pause, ...] = ()
-    held: Counter[int] = Counter()
+    on_hold: dict[str, int] = {}
     by_api: Counter[str] = Counter()
     if session.ledger_exists:
         with session.store() as store, store.reading() as connection:
@@ -107,6 +107,7 @@ def read_status(session: Session) -> Status:
             counted = report.counts(connection, scope)
             paused_now = tuple(pauses.list_pauses(connection))
             held = count_held(connection)
+            on_hold = {name: sum(held[one] for one in scope.targets(ids[name])) for name in ids}
             by_api = calls.by_api(connection, quota.month(now))
     live = json.loads(session.ask("status") or "{}") if running else {}
     watching = live.get("folders", {})
@@ -123,7 +124,7 @@ def read_status(session: Session) -> Status:
         direct=direct,
         unmapped=unmapped,
         pauses=paused_now,
-        held={name: held[number] for name, number in ids.items() if held[number]},
+        held={name: total for name, total in on_hold.items() if total},
         unsettled=tuple((path, age) for _, path, age in live.get("unsettled", [])),
         use=quota.use_of_all(
             sum(by_api[api] for api in BILLED), session.in_force.monthly_calls, paused_now, now

@@ -84,7 +84,8 @@ def _read(store: Store, scope: Scope, folder: ShownFolder | None, path: bytes) -
     if folder is not None and number is None:
         return _Known(folder, path, None, ())
     with store.reading() as connection:
-        story = tuple(report.story(connection, number, path))
+        targets = [None] if number is None else scope.targets(number)
+        story = tuple(one for target in targets for one in report.story(connection, target, path))
         return _Known(folder, path, number, story, scope, tuple(pauses.list_pauses(connection)))
 
 

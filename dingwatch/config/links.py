@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from contextlib import suppress
 from functools import partial
 from typing import Final
@@ -15,8 +14,6 @@ from dingwatch.model import Failure
 
 SECONDS: Final = 3.0
 """For which all paths together are waited for; a file system that works answers within microseconds."""
-_MOST_LINKS: Final = 40
-"""As many as the kernel follows (path_resolution(7)); a chain that is longer leads nowhere."""
 
 
 def real_paths(paths: Iterable[bytes], seconds: float = SECONDS) -> list[bytes]:
@@ -27,32 +24,9 @@ def real_paths(paths: Iterable[bytes], seconds: float = SECONDS) -> list[bytes]:
     """
     guesses = [deque([path], maxlen=1) for path in paths]
     # Each gets its own thread, which puts the best guess there before every step that may hang.
-    walks = [files.start(partial(guess.extend, _resolve(guess[0]))) for guess in guesses]
+    walks = [files.start(partial(guess.extend, files.resolve(guess[0]))) for guess in guesses]
     until = time.monotonic() + seconds
     for walk in walks:
         with suppress(Failure):
             files.wait_for(walk, max(0.0, until - time.monotonic()))
     return [guess[0] for guess in guesses]
-
-
-def _resolve(path: bytes) -> Iterator[bytes]:
-    """Yield the best guess before each readlink (which may hang), then the resolved path."""
-    done, ahead, links = b"/", path.split(b"/")[::-1], 0
-    while ahead:
-        name = ahead.pop()
-        if name == b"..":
-            done = os.path.dirname(done)
-        elif name not in {b"", b"."}:
-            done = os.path.join(done, name)
-            yield os.path.normpath(os.path.join(done, *ahead[::-1]))
-            try:
-                target = os.readlink(done)
-            except OSError:  # no link, or nothing that could be looked at
-                continue
-            links += 1
-            if links > _MOST_LINKS:
-                yield path
-                return
-            done = b"/" if target.startswith(b"/") else os.path.dirname(done)
-            ahead += target.split(b"/")[::-1]
-    yield done

@@ -73,12 +73,13 @@ class Settings:
     @property
     def uses_drive(self) -> bool:
         """Whether any folder's large files go by the drive."""
-        return any(one.payload.large == "drive" for one in self.folders.values())
+        # Intake adds a folder when a link leads elsewhere, so both properties look at a copy.
+        return any(one.payload.large == "drive" for one in tuple(self.folders.values()))
 
     @property
     def has_captions(self) -> bool:
         """Whether any folder has a caption before its files."""
-        return any(one.wording.caption for one in self.folders.values())
+        return any(one.wording.caption for one in tuple(self.folders.values()))
 
     def of_folder(self, folder: int | None) -> FolderPolicy:
         """Return the policy of a folder; the plain one where the configuration has none."""

@@ -114,6 +114,10 @@ class Candidates:
         """Return how many files of each folder are not yet decided on."""
         return self._undecided.copy()
 
+    def follows(self, folder: int) -> bool:
+        """Return whether any path of a folder is not yet decided on."""
+        return any(key[0] == folder for key in self._records)
+
     def describe(self, key: Key) -> Settling | None:
         """Return since when a path has been settling and why; None when it is not."""
         record = self._records.get(key)

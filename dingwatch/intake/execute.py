@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -25,12 +25,15 @@ from dingwatch.intake.jobs import (
     FoundPrunable,
     Input,
     Job,
+    Leave,
     LedgerFailed,
+    Left,
     Listed,
     Look,
     Looked,
     Scan,
     Scanned,
+    Switched,
     TakeBaseline,
     Widened,
 )
@@ -82,7 +85,7 @@ class Executor:
 
     store: Store
     observer: Observer
-    folders: Mapping[int, FolderSettings]
+    folders: dict[int, FolderSettings]
     emit: Callable[[Input], None]
     watched: dict[int, _Watched] = field(default_factory=dict)
     locks: RootLocks = field(default_factory=RootLocks)
@@ -113,11 +116,13 @@ class Executor:
                 return Listed(job.folder, tuple(self._list(job)))
             case Compare():
                 return self._compare(job)
-            case Arm() | Check() | Scan():
+            case Arm() | Check() | Leave() | Scan():
                 return self._watch(job)
         return self._file(job)
 
-    def _watch(self, job: Arm | Check | Scan) -> Input:
+    def _watch(self, job: Arm | Check | Leave | Scan) -> Input:
+        if isinstance(job, Arm | Check) and (switched := self._follow(job.folder)):
+            return switched
         match job:
             case Arm():
                 try:
@@ -127,6 +132,10 @@ class Executor:
                     raise
             case Check():
                 return self._check(job)
+            case Leave():
+                self._close(job.folder)
+                self.locks.release(job.folder)
+                return Left(job.folder)
             case Scan():
                 return self._scan(job)
 
@@ -146,14 +155,28 @@ class Executor:
             raise Failure(FolderDown(Cause("closed", "", "FOLDER_DOWN"), Scope.FOLDER))
         return watched
 
+    def _follow(self, folder: int) -> Switched | None:
+        """Return where the folder's path leads, unless to the root that is watched or to nothing."""
+        settings = self.folders[folder]
+        if settings.path is None:
+            return None
+        try:
+            root, linked_at = files.follow(settings.path)
+        except Failure:
+            return None
+        return None if root == settings.root else Switched(folder, root, linked_at)
+
+    def _close(self, folder: int) -> None:
+        self.observer.disarm(folder)  # of a root that was renamed, it goes on reporting the old path
+        self.watched.pop(folder, None)  # jobs that still use the old root keep it open
+
     def _arm(self, job: Arm) -> Armed:
         """Open a root and watch it.
 
         The watch is set before anything is listed: a file that comes in between makes an event.
         """
         settings = self.folders[job.folder]
-        self.observer.disarm(job.folder)  # of a root that was renamed, it goes on reporting the old path
-        self.watched.pop(job.folder, None)  # jobs that still use the old root keep it open
+        self._close(job.folder)
         # inotify sees only what this kernel writes. That holds for a share that is mounted beneath the root,
         # too, so one network mount anywhere in the folder makes all of it polled.
         table = mounts()
@@ -332,7 +355,7 @@ class _Batch:
         """Enter a file that the ledger does not know."""
         last, old_before = self.job.last, self.job.old_before
         brought = old_before is not None or (last is not None and not last.filter.accepts(path))
-        old = old_before is not None and seen.changed_at(steady=self.steady) < old_before
+        old = old_before is not None and seen.changed_at(steady=self.steady) <= old_before
         if old or (last is not None and last.left_out(path, seen.ctime_ns)):
             self.left_out.append((path, seen))
             self.old += 1

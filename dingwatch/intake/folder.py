@@ -72,6 +72,10 @@ class FolderSettings:
     poll_interval: float = 5.0
     rescan: float = 600.0
     hold_over: int | None = None
+    path: bytes | None = None
+    """The configured path, which is followed should it lead elsewhere."""
+    former: bool = False
+    """Whether the path led here formerly; what is still to be done here is done."""
     exclusive: bool = True
     """Whether no other install may watch the same root."""
 
@@ -219,6 +223,24 @@ class Folder:
         yield self._next_check
         if self.phase is WatchPhase.UP and self._scan_began is None:
             yield self._next_scan
+
+    def retire(self, at: float) -> None:
+        """Watch this former target of the folder's path until everything in it is done; scan it once more."""
+        self.settings = replace(self.settings, path=None, former=True)
+        self._advance(WatchEvent.FAIL)
+        self._root_asked = self._scan_began = self.listing = self._scan = None
+        self._next_check = at
+
+    def come_back(self, settings: FolderSettings, look: LookMark, at: float) -> None:
+        """Enter that the folder's path leads here again; what is there and older than the link is old."""
+        self.settings, self._scan = settings, None
+        self._look = replace(self._look, began=look.began, old_before=look.old_before)
+        self.scan_soon(at)
+
+    @property
+    def retired(self) -> bool:
+        """Whether it is a former target that has been scanned once more."""
+        return self.settings.former and self.phase is WatchPhase.UP and self._scan is not None
 
     def scan_soon(self, at: float) -> None:
         """Ask for a scan: events may have been lost."""

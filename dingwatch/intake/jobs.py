@@ -32,6 +32,13 @@ class Check:
 
 
 @dataclass(frozen=True, slots=True)
+class Leave:
+    """Watch a former target of the folder's path no more: everything in it is done."""
+
+    folder: int
+
+
+@dataclass(frozen=True, slots=True)
 class TakeBaseline:
     """List everything, for the first look; what was changed after `since` (wall clock) is new."""
 
@@ -97,7 +104,7 @@ class FindPrunable:
     after: int = 0
 
 
-Job = Arm | Check | TakeBaseline | Compare | Scan | Look | Examine | FindPrunable
+Job = Arm | Check | Leave | TakeBaseline | Compare | Scan | Look | Examine | FindPrunable
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +129,22 @@ class Armed:
 @dataclass(frozen=True, slots=True)
 class Checked:
     """The root is as it was."""
+
+    folder: int
+
+
+@dataclass(frozen=True, slots=True)
+class Switched:
+    """The folder's path leads to another root; the newest link on the way was changed at `linked_at`."""
+
+    folder: int
+    root: bytes
+    linked_at: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """A former target is watched no more."""
 
     folder: int
 
@@ -232,6 +255,8 @@ Input = (
     | Overflow
     | Armed
     | Checked
+    | Switched
+    | Left
     | Down
     | Listed
     | Compared

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Final
@@ -25,17 +25,20 @@ from dingwatch.intake.jobs import (
     FoundPrunable,
     Input,
     Job,
+    Leave,
     LedgerFailed,
+    Left,
     Listed,
     Looked,
     Scan,
     Scanned,
+    Switched,
 )
 from dingwatch.intake.phases import WatchPhase
-from dingwatch.ledger import versions
+from dingwatch.ledger import links, versions
 from dingwatch.ledger.folders import FolderMark, save_homes, save_looks, save_scans
 from dingwatch.ledger.store import RETRY_SECONDS, LedgerError, Outage, Store
-from dingwatch.model import Fingerprint, FolderDown, Home, Now, Verdict, WatchKind
+from dingwatch.model import Cause, Fingerprint, FolderDown, Home, Now, Scope, Verdict, WatchKind, is_beneath
 from dingwatch.texts import Log
 from dingwatch.watch import Hint, Overflow
 
@@ -70,7 +73,15 @@ class IntakeLoop:
         log: Callable[..., None],
         outage: Outage,
         keep: float = FOREVER,
+        state_dir: bytes | None = None,
+        follow: Callable[[FolderSettings, int, bytes], FolderSettings] | None = None,
     ) -> None:
+        self._state_dir = state_dir
+        self._follow = follow
+        self._switched: dict[int, Switched] = {}
+        """Folders whose paths lead elsewhere, until the ledger knows."""
+        self._checked_former: dict[int, bool] = {}
+        """Former targets that were checked just now, and may be done."""
         self._store = store
         self._log = log
         self._outage = outage
@@ -124,6 +135,8 @@ class IntakeLoop:
             self._find_prunable.clear()
         written = False
         try:
+            self._follow_links(now)
+            jobs += self._leave_former()
             decided = self._decide(now)
         except LedgerError as error:
             self._outage.begin(self, error)
@@ -177,7 +190,11 @@ class IntakeLoop:
     # --- What comes in ---------------------------------------------------------------------------
 
     def _enter(self, one: Input, now: Now) -> None:
+        if _folder_of(one) not in {None, *self._folders}:
+            return  # a former target, which was left meanwhile
         match one:
+            case Left():
+                pass
             case Examined():
                 self._examined.append(one)
             case FoundPrunable():
@@ -187,7 +204,7 @@ class IntakeLoop:
             case LedgerFailed(job, error):
                 self._outage.begin(self, error)
                 self._ask_again(job, now.monotonic)
-            case Armed() | Checked() | Listed() | Compared() | Scanned() | Down():
+            case Armed() | Checked() | Switched() | Listed() | Compared() | Scanned() | Down():
                 self._enter_folder(one, now)
             case Hint() | Found() | Looked() | ExamineFailed():
                 self._enter_path(one, now.monotonic)
@@ -201,7 +218,9 @@ class IntakeLoop:
             case FindPrunable():
                 self._find_prunable.append(job)
 
-    def _enter_folder(self, one: Armed | Checked | Listed | Compared | Scanned | Down, now: Now) -> None:
+    def _enter_folder(
+        self, one: Armed | Checked | Switched | Listed | Compared | Scanned | Down, now: Now
+    ) -> None:
         at, folder = now.monotonic, self._folders[one.folder]
         match one:
             case Armed():
@@ -212,6 +231,9 @@ class IntakeLoop:
                     self._candidates.on_folder_up(folder.id)
             case Checked():
                 folder.on_checked(now)
+                self._checked_former[folder.id] = folder.retired
+            case Switched():
+                self._on_switched(folder, one, at)
             case Listed():
                 folder.on_listed(one)
             case Compared():
@@ -250,6 +272,56 @@ class IntakeLoop:
     def _on_down(self, folder: Folder, verdict: Verdict, at: float) -> None:
         folder.on_failed(verdict, at)
         self._candidates.on_folder_down(folder.id)
+
+    # --- Links in folders' paths -----------------------------------------------------------------
+
+    def _on_switched(self, folder: Folder, one: Switched, at: float) -> None:
+        if folder.settings.path is None:  # it is a former target already
+            return
+        if self._overlaps(folder, one.root):
+            cause = Cause("overlap", names.readable(one.root), "OVERLAP")
+            self._on_down(folder, FolderDown(cause, Scope.FOLDER), at)
+            return
+        folder.retire(at)
+        self._candidates.on_folder_down(folder.id)
+        self._switched[folder.id] = one
+
+    def _overlaps(self, folder: Folder, root: bytes) -> bool:
+        """Return whether a root would send the ledger itself, or a file twice to one recipient."""
+        others = [
+            one.settings.root
+            for one in self._folders.values()
+            if one is not folder
+            and one.settings.name != folder.settings.name
+            and set(one.settings.conversations) & set(folder.settings.conversations)
+        ]
+        taken = others if self._state_dir is None else [*others, self._state_dir]
+        return any(is_beneath(one, root) or is_beneath(root, one) for one in taken)
+
+    def _follow_links(self, now: Now) -> None:
+        """Watch where the paths of folders lead now; what they led to before is watched until it is done."""
+        for number, one in list(self._switched.items()):
+            former = self._folders[number].settings
+            assert self._follow is not None  # noqa: S101 (else no path is followed)
+            with self._store.writing() as connection:
+                mark = links.switch(connection, number, one.root, one.linked_at)
+            self._outage.end(self)
+            settings = self._follow(former, mark.id, one.root)
+            if mark.id in self._folders:
+                self._folders[mark.id].come_back(settings, mark.look, now.monotonic)
+            else:
+                self._folders[mark.id] = Folder(settings, mark, self._log)
+            del self._switched[number]
+
+    def _leave_former(self) -> Iterator[Job]:
+        """Yield what ends the watch of former targets in which everything is done."""
+        for folder in [one for one in self._folders.values() if one.retired]:
+            if self._checked_former.pop(folder.id, False) and not self._candidates.follows(folder.id):
+                with self._store.writing() as connection:
+                    left = links.leave(connection, folder.id)
+                if left:
+                    del self._folders[folder.id]
+                    yield Leave(folder.id)
 
     # --- Decisions -------------------------------------------------------------------------------
 
@@ -359,3 +431,13 @@ class IntakeLoop:
             self._prunable.append(one)
         if one.last is not None:
             self._find_prunable.append(replace(one.job, after=one.last))
+
+
+def _folder_of(one: Input) -> int | None:
+    """Return the folder that an input is about; None for all of them."""
+    match one:
+        case Overflow():
+            return None
+        case Looked() | Examined() | ExamineFailed() | FoundPrunable() | LedgerFailed():
+            return one.job.folder
+    return one.folder

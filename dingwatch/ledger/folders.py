@@ -33,11 +33,17 @@ from dingwatch.model import Cause, Home
 
 @dataclass(frozen=True, slots=True)
 class MappedFolder:
-    """A folder of the configuration: its real path, its name and its recipients."""
+    """A folder of the configuration: its real path, its name and its recipients.
+
+    `path` is as the config has it, where links in it are followed; `linked_at` is when the newest of them was
+    made or changed (wall clock).
+    """
 
     root: bytes
     name: str
     recipients: tuple[str, ...]
+    path: bytes | None = None
+    linked_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,17 +108,21 @@ def bind(connection: Connection, mapped: Sequence[MappedFolder]) -> list[FolderM
     marks = [_bind_one(connection, one, known[one.root], mapped) for one in mapped]
     # A root that was moved to another disk counts as replaced. By taking the folder out of the config and
     # putting it back an admin confirms the move, so nothing is remembered of where it lay.
+    paths = [one.path for one in mapped if one.path is not None]
     left = folders.c.id.not_in([mark.id for mark in marks])
-    connection.execute(update(folders).where(left).values(mount_point=None, device=None))
+    former = folders.c.path.is_not(None) & folders.c.path.in_(paths)  # a former target of a link in a path
+    connection.execute(update(folders).where(left, ~former).values(mount_point=None, device=None))
     connection.execute(delete(routes))
-    rows = [
-        {"folder_id": mark.id, "recipient": recipient}
-        for mark, one in zip(marks, mapped, strict=True)
-        for recipient in one.recipients
-    ]
+    for mark, one in zip(marks, mapped, strict=True):
+        add_routes(connection, mark.id, one.recipients)
+    return marks
+
+
+def add_routes(connection: Connection, folder: int, recipients: Sequence[str]) -> None:
+    """Have the deliveries of a folder to these recipients claimed."""
+    rows = [{"folder_id": folder, "recipient": recipient} for recipient in recipients]
     if rows:
         connection.execute(insert(routes), rows)
-    return marks
 
 
 def _bind_one(
@@ -124,16 +134,17 @@ def _bind_one(
     if free:
         known.remove(free[0])
         connection.execute(update(folders).where(folders.c.id == free[0].id).values(name=one.name))
-        home = None if free[0].mount_point is None else Home(free[0].mount_point, free[0].device)
-        scan = (
-            None if free[0].filter is None else ScanMark(FilterRules.load(free[0].filter), free[0].scanned_at)
-        )
-        return FolderMark(
-            free[0].id, free[0].looked_at, free[0].blank_device, home, scan, _look_mark(free[0])
-        )
+        return mark_of(free[0])
     made = connection.execute(insert(folders).values(root=one.root, name=one.name)).inserted_primary_key
     assert made is not None  # noqa: S101 (an insert of one row always has one)
     return FolderMark(int(made[0]), None, None)
+
+
+def mark_of(row: Row[Any]) -> FolderMark:
+    """Read a folder's row."""
+    home = None if row.mount_point is None else Home(row.mount_point, row.device)
+    scan = None if row.filter is None else ScanMark(FilterRules.load(row.filter), row.scanned_at)
+    return FolderMark(row.id, row.looked_at, row.blank_device, home, scan, _look_mark(row))
 
 
 def _look_mark(row: Row[Any]) -> LookMark:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -41,12 +41,18 @@ class Scope:
     """The folders and recipients of the configuration, with folders as the ledger numbers them.
 
     `pairs` holds folder and recipient; `ids` the configured folders that the ledger knows, by name; `names`
-    every folder that it knows, by number.
+    every folder that it knows, by number; `former` the former targets of links in folders' paths, with the
+    folder that each belongs to.
     """
 
     pairs: frozenset[tuple[int, str]]
     ids: Mapping[str, int]
     names: Mapping[int, str]
+    former: Mapping[int, int] = field(default_factory=dict)
+
+    def targets(self, number: int) -> list[int]:
+        """Return a folder and the former targets of its path."""
+        return [number, *(one for one, present in self.former.items() if present == number)]
 
     def maps(self, folder: int | None, recipient: str) -> bool:
         """Return whether the configuration maps a folder to a recipient; what `send` was given counts."""
@@ -90,9 +96,33 @@ def scope(connection: Connection, mapped: Sequence[MappedFolder]) -> Scope:
         for row in (named or [row for row in here if row.name not in others])[:1]:
             here.remove(row)
             ids[one.name] = row.id
-    pairs = {(ids[one.name], c) for one in mapped if one.name in ids for c in one.recipients}
+    former = _former_targets(rows, mapped, ids)
+    owned = {ids[one.name]: one.recipients for one in mapped if one.name in ids}
+    claimed = {row.id: former[row.id] for row in rows if row.id in former and row.path is not None}
+    claimed |= {number: number for number in owned}
+    pairs = {(number, c) for number, present in claimed.items() for c in owned[present]}
     names = {row.id: row.name for row in rows} | {number: name for name, number in ids.items()}
-    return Scope(frozenset(pairs), ids, names)
+    return Scope(frozenset(pairs), ids, names, former)
+
+
+def _former_targets(
+    rows: Sequence[Row[Any]], mapped: Sequence[MappedFolder], ids: dict[str, int]
+) -> dict[int, int]:
+    """Return the former targets of links in folders' paths, with the folder that each belongs to.
+
+    Where a path leads to a root that the service has not yet met, the folder is added to `ids` as the one
+    that it led to last.
+    """
+    former: dict[int, int] = {}
+    for one in mapped:
+        present = [row for row in rows if row.name == one.name and row.path == one.path is not None]
+        for row in present:
+            if row.left_at is None:
+                ids.setdefault(one.name, row.id)
+        done = [row for row in rows if row.name == one.name and row.path is None and row.left_at is not None]
+        if one.name in ids:
+            former |= {row.id: ids[one.name] for row in (*present, *done) if row.id != ids[one.name]}
+    return former
 
 
 def folders_with_first_look(connection: Connection) -> frozenset[int]:
@@ -141,6 +171,8 @@ def counts(connection: Connection, scope: Scope) -> dict[int | None, Counter[str
     old = select(versions.c.folder_id, func.count()).where(IS_BASELINE).group_by(versions.c.folder_id)
     for folder, number in connection.execute(old):
         found.setdefault(folder, Counter())[BASELINE] += number
+    for one, present in scope.former.items():
+        found.setdefault(present, Counter()).update(found.pop(one, Counter()))
     return found
 
 
@@ -159,7 +191,8 @@ def lines(connection: Connection, scope: Scope, query: HistoryQuery) -> list[Lin
     if query.folder is not None and folder is None:
         return []  # the configuration has the folder, but the service has not watched it yet
     if query.state == BASELINE:
-        return [_line(row, scope) for row in connection.execute(_baseline_lines(folder, query.limit))]
+        targets = None if folder is None else scope.targets(folder)
+        return [_line(row, scope) for row in connection.execute(_baseline_lines(targets, query.limit))]
     # A ledger may hold a million rows. The subquery finds the newest by an index, and only those are joined.
     newest = _newest(scope, folder, query).subquery()
     found = (
@@ -174,10 +207,15 @@ def lines(connection: Connection, scope: Scope, query: HistoryQuery) -> list[Lin
 def _newest(scope: Scope, folder: int | None, query: HistoryQuery) -> Select[tuple[int]]:
     ids = select(deliveries.c.id)
     if folder is not None:
-        ids = ids.where(deliveries.c.folder_id == folder)
+        ids = ids.where(_is_in(deliveries.c.folder_id, scope.targets(folder)))
     if query.state is not None:
         ids = ids.where(_is_shown_as(State(query.state), scope))
     return ids.order_by(deliveries.c.noticed_at.desc(), deliveries.c.id.desc()).limit(query.limit)
+
+
+def _is_in(folder: ColumnElement[int], targets: list[int]) -> ColumnElement[bool]:
+    # For a list of one, SQLite would not walk the index by time, but sort everything.
+    return folder == targets[0] if len(targets) == 1 else folder.in_(targets)
 
 
 def _is_shown_as(state: State, scope: Scope) -> ColumnElement[bool]:
@@ -198,7 +236,7 @@ def _is_shown_as(state: State, scope: Scope) -> ColumnElement[bool]:
     return (stored == state) & mapped
 
 
-def _baseline_lines(folder: int | None, limit: int) -> Select[Any]:
+def _baseline_lines(targets: list[int] | None, limit: int) -> Select[Any]:
     query = select(
         versions.c.id,
         versions.c.folder_id,
@@ -214,8 +252,8 @@ def _baseline_lines(folder: int | None, limit: int) -> Select[Any]:
         literal(value=False).label("uncertain_resent"),
         null().label("sent_at"),
     ).where(IS_BASELINE)
-    if folder is not None:
-        query = query.where(versions.c.folder_id == folder)
+    if targets is not None:
+        query = query.where(_is_in(versions.c.folder_id, targets))
     return query.order_by(versions.c.noticed_at.desc(), versions.c.id.desc()).limit(limit)
 
 

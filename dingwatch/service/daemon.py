@@ -10,15 +10,17 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
 from dingwatch import host, names
 from dingwatch.config import Config
+from dingwatch.intake import FolderSettings
 from dingwatch.ledger import LedgerError, Outage, Store
 from dingwatch.model import WatchKind
 from dingwatch.service.delivering import DeliverySide
-from dingwatch.service.folders import bind_folders, describe_config
+from dingwatch.service.folders import bind_folders, describe_config, folder_policy, folder_settings
 from dingwatch.service.intaking import IntakeSide
 from dingwatch.service.ledgers import LOCK_FILE, Backups, open_ledger
 from dingwatch.service.log import log_bug, log_to_stderr, make_log
@@ -74,12 +76,15 @@ class Service:
         self._backups = Backups(self._config, self._log)
         folders = bind_folders(store, self._config)
         outage = self._outage = Outage(self._log)
-        self._delivery = DeliverySide(self._config, store, folders.roots, self._log, outage)
+        for folder, before in folders.switched:
+            self._log_switched(folder.name, folder.path, before, folder.root)
+        self._delivery = DeliverySide(self._config, store, folders, self._log, outage)
         self._intake = IntakeSide(self._config, store, folders, self._delivery.poke, self._log, outage)
         # The loops know nothing of each other. These two calls, and the ledger, are all that connects them:
         # intake wakes delivery for new rows, delivery has intake look again at a file that changed.
         self._delivery.hint = self._intake.inbox.put
         self._intake.on_ready = self._become_ready
+        self._intake.on_switched = self._follow_link
         # Before the loops run: a command that finds the lock taken may then ask the daemon.
         self._control = host.ControlServer(self._config.state_dir, self._answer)
         self._control.start()
@@ -91,6 +96,23 @@ class Service:
         self._threads = [
             threading.Thread(target=self._guard, args=(run,), name=name) for name, run in loops.items()
         ]
+
+    def _follow_link(self, former: FolderSettings, number: int, root: bytes) -> FolderSettings:
+        """Have delivery read from the root to which a folder's path leads now; return its settings.
+
+        Commands ask the service which roots it works with, so the configuration in force changes too.
+        """
+        folder = next(one for one in self._config.folders if one.name == former.name)
+        self._delivery.add_folder(number, root, folder_policy(self._config, folder, number))
+        now = dataclasses.replace(folder, root=root)
+        folders = tuple(now if one is folder else one for one in self._config.folders)
+        self._config = dataclasses.replace(self._config, folders=folders)
+        self._log_switched(folder.name, folder.path, former.root, root)
+        return folder_settings(self._config, now, number, root)
+
+    def _log_switched(self, name: str, path: Path, before: bytes, root: bytes) -> None:
+        shown = {"before": names.readable(before), "root": names.readable(root)}
+        self._log(Log.SWITCHED, folder=name, path=str(path), **shown)
 
     def _become_ready(self) -> None:
         """Say that all first looks are written, in the ledger's own file too.

@@ -6,7 +6,7 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from functools import partial
@@ -25,7 +25,7 @@ from dingwatch.lifecycle import IN_WORK, State
 from dingwatch.model import Now, Vanished
 from dingwatch.recipients import Sender
 from dingwatch.service import looping
-from dingwatch.service.folders import account_of, addresses, bind_folders, folder_policies
+from dingwatch.service.folders import Folders, account_of, addresses, bind_folders, folder_policies
 from dingwatch.service.gate import Gate
 from dingwatch.service.inbox import Inbox
 from dingwatch.service.ledgers import LOCK_FILE, open_ledger
@@ -48,11 +48,13 @@ class DeliverySide:
         self,
         config: Config,
         store: Store,
-        folders: Mapping[int, bytes],
+        folders: Folders,
         log: Callable[..., None],
         outage: Outage,
     ) -> None:
         self._outage = outage
+        self._roots = folders.roots
+        self._policies = folder_policies(config, folders.owners)
         self._stopping = threading.Event()
         self._gate = Gate(config.pace.per_api, self._stopping)
         dingtalk = config.dingtalk
@@ -77,14 +79,14 @@ class DeliverySide:
                 per_api=config.pace.per_api,
                 per_conversation=config.pace.per_conversation,
                 monthly_calls=dingtalk.monthly_calls,
-                folders=folder_policies(config, folders),
+                folders=self._policies,
             ),
             token_fresh=self._client.token_fresh,
             chance=random.random,
             log=log,
             outage=outage,
         )
-        self._reader = delivery.Reader(folders)
+        self._reader = delivery.Reader(self._roots)
         sender = Sender(self._client, addresses(config), dingtalk.operator_union_id)
         self._execute = delivery.Executor(
             self._client, self._reader, sender, self._drive_uploader(config, store)
@@ -93,6 +95,11 @@ class DeliverySide:
         self._pool = ThreadPoolExecutor(config.delivery.workers + EXTRA_THREADS, "delivery")
         self._drive_pool = ThreadPoolExecutor(DRIVE_THREADS, "drive")
         self.hint: Callable[[Hint], None] = lambda _: None
+
+    def add_folder(self, number: int, root: bytes, policy: delivery.FolderPolicy) -> None:
+        """Read the files of one more folder, because a link in a folder's path leads there now."""
+        self._roots[number] = root
+        self._policies[number] = policy
 
     def _drive_uploader(self, config: Config, store: Store) -> delivery.DriveUploader | None:
         """Return what carries out uploads to the drive, where there is somebody whose rights they take."""
@@ -207,7 +214,7 @@ def _deliver(config: Config, store: Store, look: Callable[[], float | None]) -> 
     stop = threading.Event()
     log = make_log(config.language)
     outage = _BriefOutage(log)
-    side = DeliverySide(config, store, bind_folders(store, config).roots, log, outage)
+    side = DeliverySide(config, store, bind_folders(store, config), log, outage)
 
     def tick(now: Now, outcomes: Sequence[Outcome]) -> float | None:
         wait = side.tick(now, outcomes)

@@ -2,28 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Final
 
-from dingwatch import filters
+from dingwatch import files, filters
 from dingwatch.config import Config, DingTalk, Folder
 from dingwatch.delivery import FolderPolicy
 from dingwatch.dingtalk import MEDIA_LIMIT, Account
 from dingwatch.intake import FolderSettings
-from dingwatch.ledger import Store
-from dingwatch.ledger.folders import FolderMark, MappedFolder, bind
+from dingwatch.ledger import Store, links
+from dingwatch.ledger.folders import FolderMark, MappedFolder, add_routes, bind
+from dingwatch.model import Failure
 from dingwatch.notice_text import Wording
 from dingwatch.payload import PayloadPolicy
 from dingwatch.recipients import Address, recipient_kind
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Folders:
-    """The folders in the order of the configuration: their settings, and the ledger's marks."""
+    """The watched folders: those of the configuration in its order, and then the former targets of links.
 
-    settings: tuple[FolderSettings, ...]
-    marks: tuple[FolderMark, ...]
+    `owners` says which folder of the configuration each one belongs to, by its id in the ledger. `switched`
+    has those whose path leads elsewhere since the last run, and where it led then.
+    """
+
+    settings: list[FolderSettings] = field(default_factory=list)
+    marks: list[FolderMark] = field(default_factory=list)
+    owners: dict[int, Folder] = field(default_factory=dict)
+    switched: list[tuple[Folder, bytes]] = field(default_factory=list)
+
+    def add(self, owner: Folder, mark: FolderMark, settings: FolderSettings) -> None:
+        """Add one folder."""
+        self.settings.append(settings)
+        self.marks.append(mark)
+        self.owners[mark.id] = owner
 
     @property
     def roots(self) -> dict[int, bytes]:
@@ -61,17 +77,18 @@ def payload_policy(config: Config, folder: Folder | None, number: int | None) ->
     )
 
 
-def folder_policies(config: Config, ids: Iterable[int]) -> dict[int | None, FolderPolicy]:
+def folder_policies(config: Config, owners: Mapping[int, Folder]) -> dict[int | None, FolderPolicy]:
     """Return how delivery treats the files of each folder, by its id in the ledger; None is for `send`."""
     policies: dict[int | None, FolderPolicy] = {None: FolderPolicy(payload_policy(config, None, None))}
-    # `send` runs delivery for its own files alone, and binds no more folders than it needs.
-    for number, folder in zip(ids, config.folders, strict=False):
-        wording = Wording(
-            config.language, folder.name, folder.notice_location, folder.message, folder.notice_text
-        )
-        payload = payload_policy(config, folder, number)
-        policies[number] = FolderPolicy(payload, wording, folder.unsupported)
-    return policies
+    return policies | {number: folder_policy(config, folder, number) for number, folder in owners.items()}
+
+
+def folder_policy(config: Config, folder: Folder, number: int) -> FolderPolicy:
+    """Return how delivery treats the files of one folder."""
+    wording = Wording(
+        config.language, folder.name, folder.notice_location, folder.message, folder.notice_text
+    )
+    return FolderPolicy(payload_policy(config, folder, number), wording, folder.unsupported)
 
 
 def addresses(config: Config) -> dict[str, Address]:
@@ -98,27 +115,46 @@ def describe_config(config: Config) -> dict[str, object]:
 
 
 def bind_folders(store: Store, config: Config) -> Folders:
-    """Bind the folders of the configuration to the ledger."""
-    mapped = [MappedFolder(f.root, f.name, f.recipients) for f in config.folders]
+    """Bind the folders of the configuration to the ledger, and the former targets of their paths."""
+    mapped = [_map(folder) for folder in config.folders]
+    bound = Folders()
     with store.writing() as connection:
-        marks = tuple(bind(connection, mapped))
-    settings = tuple(
-        FolderSettings(
-            id=mark.id,
-            root=folder.root,
-            name=folder.name,
-            conversations=folder.recipients,
-            filter=filters.path_filter(folder.include, folder.exclude, recursive=folder.recursive),
-            code=payload_policy(config, folder, mark.id),
-            settle=folder.settle,
-            existing=folder.existing,
-            on_change=folder.on_change,
-            watch=folder.watch,
-            poll_interval=folder.poll_interval,
-            rescan=folder.rescan,
-            hold_over=folder.hold_over,
-            exclusive=folder.exclusive and folder.shared is None,
-        )
-        for folder, mark in zip(config.folders, marks, strict=True)
+        noted = links.note_paths(connection, mapped, bind(connection, mapped))
+        for folder, (mark, before) in zip(config.folders, noted, strict=True):
+            bound.add(folder, mark, folder_settings(config, folder, mark.id, folder.root))
+            if before is not None:
+                bound.switched.append((folder, before))
+        for folder, one in zip(config.folders, mapped, strict=True):
+            for mark, root in links.list_former(connection, one.path or b"", one.name):
+                add_routes(connection, mark.id, one.recipients)
+                settings = folder_settings(config, folder, mark.id, root)
+                bound.add(folder, mark, replace(settings, path=None, former=True))
+    return bound
+
+
+def _map(folder: Folder) -> MappedFolder:
+    path, linked_at = os.fsencode(folder.path), None
+    with suppress(Failure):  # nothing is there, or the share hangs: no link is known to have changed
+        linked_at = files.in_time(partial(files.follow, path))[1]
+    return MappedFolder(folder.root, folder.name, folder.recipients, path, linked_at)
+
+
+def folder_settings(config: Config, folder: Folder, number: int, root: bytes) -> FolderSettings:
+    """Return a folder's settings for intake; `number` is its id in the ledger."""
+    return FolderSettings(
+        id=number,
+        root=root,
+        name=folder.name,
+        conversations=folder.recipients,
+        filter=filters.path_filter(folder.include, folder.exclude, recursive=folder.recursive),
+        code=payload_policy(config, folder, number),
+        settle=folder.settle,
+        existing=folder.existing,
+        on_change=folder.on_change,
+        watch=folder.watch,
+        poll_interval=folder.poll_interval,
+        rescan=folder.rescan,
+        hold_over=folder.hold_over,
+        exclusive=folder.exclusive and folder.shared is None,
+        path=os.fsencode(folder.path),
     )
-    return Folders(settings, marks)

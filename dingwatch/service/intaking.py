@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from typing import Final
 
 from dingwatch import intake
 from dingwatch.config import Config
 from dingwatch.dingtalk import REFUSED_EXTENSIONS
-from dingwatch.intake import IntakeLoop
-from dingwatch.intake.jobs import Arm, Check, Examine, Look
+from dingwatch.intake import FolderSettings, IntakeLoop
+from dingwatch.intake.jobs import Arm, Check, Examine, Leave, Look
 from dingwatch.ledger import LedgerError, Outage, Store
 from dingwatch.model import Now
 from dingwatch.service import looping
@@ -52,14 +54,23 @@ class IntakeSide:
             log=log,
             outage=outage,
             keep=config.keep,
+            state_dir=os.path.realpath(os.fsencode(config.state_dir)),
+            follow=self._follow,
         )
         self._execute = intake.Executor(
             store, self._observer, {one.id: one for one in folders.settings}, self.inbox.put
         )
         self._pools: dict[tuple[str, int | None], ThreadPoolExecutor] = {}
         self.on_ready: Callable[[], None] = lambda: None
+        self.on_switched: Callable[[FolderSettings, int, bytes], FolderSettings]
         self._said_ready = False
         self._offset: float | None = None
+
+    def _follow(self, former: FolderSettings, number: int, root: bytes) -> FolderSettings:
+        """Return the settings of a new target of a folder's path, for which jobs can be carried out now."""
+        settings = self._execute.folders[number] = self.on_switched(former, number, root)
+        self._execute.folders[former.id] = replace(former, path=None, former=True)
+        return settings
 
     def run(self, stop: threading.Event) -> None:
         """Tick until stopped."""
@@ -106,7 +117,7 @@ class IntakeSide:
 def _kind(job: intake.Job) -> tuple[str, int]:
     """Return which of a folder's threads do a job, and how many of them there are."""
     match job:
-        case Arm() | Check():
+        case Arm() | Check() | Leave():
             return "root", 1  # its own thread: a check must not wait for a scan of an hour
         case Examine() if job.fingerprint.size > LARGE:
             return "large file", 1  # a film takes minutes to read; the letters beside it do not wait for it

@@ -48,6 +48,10 @@ class Advice(Text):
             " once it stops. If both are meant to watch it, set exclusive: false."
         ),
     )
+    OVERLAP = (
+        "路径中的链接现在指向 state_dir 或发往同一会话的另一个文件夹；请改正该链接。",
+        "A link in its path leads to state_dir, or into another folder for the same conversation; fix it.",
+    )
     TOO_DEEP = (
         "目录层数太多，inotify 无法监视，改为轮询。",
         "Its directories are nested too deep for inotify; the folder is polled instead.",

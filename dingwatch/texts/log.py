@@ -148,6 +148,10 @@ class Log(Text):
             " (existing: {existing}) and {new:new file|new files} to be sent"
         ),
     )
+    SWITCHED = (
+        "文件夹 {folder} 的路径 {path} 现在指向 {root}（原来是 {before}），改为监视新的目录",
+        "folder {folder}: {path} now leads to {root} (before: {before}); watching the new directory",
+    )
     QUEUED = ("已加入发送队列：{path}", "queued: {path}")
     NO_TRUST_STORE = (
         (

@@ -20,6 +20,7 @@ from dingwatch.model import WatchKind
 from dingwatch.sandbox import Fault, FaultKind, Sandbox, Settings
 from dingwatch.service import LEDGER_FILE, Service
 from dingwatch.service.delivering import DeliverySide
+from dingwatch.service.folders import Folders
 from dingwatch.service.ledgers import open_ledger
 from dingwatch.texts import Log
 from tests.ledger import deliveries, execute, pauses, states
@@ -438,7 +439,7 @@ def test_a_ledger_that_is_back_before_anything_was_repaired_is_told(one: Config)
     one.state_dir.mkdir(mode=0o700)
     ledger, heard, stop = one.state_dir / LEDGER_FILE, Heard(), threading.Event()
     with closing(open_ledger(one)) as store:
-        side = DeliverySide(one, store, {}, heard, Outage(heard))
+        side = DeliverySide(one, store, Folders(), heard, Outage(heard))
         away = ledger.rename(one.state_dir / "away.db")
         thread = threading.Thread(target=side.run, args=(stop,))
         thread.start()
