@@ -141,7 +141,7 @@ class Session:
     def in_force(self) -> InForce:
         """What the running service works with; without one, what the config file says."""
         if self._in_force is None:
-            told = json.loads(self.ask("config") or "{}")
+            told = self.ask_object("config")
             # A service of an older version does not know the question, and answers with nothing.
             self._in_force = of_service(told) if "folders" in told else of_file(self.config)
         return self._in_force
@@ -240,6 +240,14 @@ class Session:
         except (host.NotRunningError, PermissionError):
             # The socket and the ledger have one owner: whoever may not connect has no ledger to show either.
             return None
+
+    def ask_object(self, request: str) -> dict[str, Any]:
+        """Return the running service's answer; empty where none runs, or its version answers otherwise."""
+        try:
+            answer = json.loads(self.ask(request) or "{}")
+        except (ValueError, RecursionError):
+            return {}
+        return answer if isinstance(answer, dict) else {}
 
     def poke(self) -> bool:
         """Have the running service look at what was written; return whether one runs."""

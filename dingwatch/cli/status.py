@@ -109,7 +109,7 @@ def read_status(session: Session) -> Status:
             held = count_held(connection)
             on_hold = {name: sum(held[one] for one in scope.targets(ids[name])) for name in ids}
             by_api = calls.by_api(connection, quota.month(now))
-    live = json.loads(session.ask("status") or "{}") if running else {}
+    live = session.ask_object("status") if running else {}
     watching = live.get("folders", {})
     folders = tuple(
         _folder(folder, ids.get(folder.name), counted, watching, running=running)

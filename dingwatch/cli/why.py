@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import time
@@ -158,8 +157,8 @@ def _facts(session: Session, known: _Known, folder: ShownFolder) -> Iterator[str
 
 def _settling(session: Session, number: int, path: bytes) -> Iterator[str]:
     """Yield what the running service waits for before it takes the file for complete."""
-    live = json.loads(session.ask(f"settling {number} {path.hex()}") or "{}")
-    if live:
+    live = session.ask_object(f"settling {number} {path.hex()}")
+    if "age" in live:
         yield session.render(Cli.WHY_SETTLING, seconds=round(live["age"]))
         if live["reason"] is not None:
             code, message, advice = live["reason"]

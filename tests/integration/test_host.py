@@ -23,6 +23,7 @@ from dingwatch.host import (
     lock_holder,
     notify,
 )
+from tests.integration.conftest import Machine
 
 # --- systemd -----------------------------------------------------------------------------------
 
@@ -458,3 +459,18 @@ def test_a_signal_may_come_at_any_instant() -> None:
     """
     done = subprocess.run([sys.executable, "-c", _ASKED], timeout=60, check=False)
     assert done.returncode == 0
+
+
+@pytest.mark.parametrize("answer", ["", "no json", "[]", "5", '"x"', "[" * 5000, "{"])
+def test_an_answer_of_another_version_is_none(machine: Machine, answer: str) -> None:
+    """Whoever answers on the socket, a command shows what the ledger says, and no traceback."""
+    machine.state_dir.mkdir()
+    server = ControlServer(machine.state_dir, lambda _: answer)
+    server.start()
+    try:
+        for words in (("status",), ("why", str(machine.settings["folders"][0]["path"]) + "/a.pdf")):
+            done = machine.call(*words)
+            assert "Traceback" not in done.output
+            assert done.exception is None or isinstance(done.exception, SystemExit)
+    finally:
+        server.stop()
