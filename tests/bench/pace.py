@@ -101,7 +101,7 @@ def _setting(
 
 _UPLOADS: Final = Measure("uploads: share of what is allowed", 3, least=FULL)
 _SENDS: Final = Measure("sends: share of what is allowed", 3, least=FULL)
-_REFUSED: Final = Measure("calls refused", 0, most=0)
+_REFUSED: Final = Measure("calls refused", 1, most=0)
 _CPU: Final = Measure("CPU ms/message", 1)
 _TWO: Final = Measure(f"two recipients at {OWN} messages/s each: share of what is allowed", 3, least=FULL)
 _AGAIN: Final = Measure("after a refusal: s until the full rate", 1, most=10)
