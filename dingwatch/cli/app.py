@@ -12,8 +12,11 @@ import click
 
 import dingwatch
 from dingwatch import host
+from dingwatch.cli.click_texts import translate_click
 from dingwatch.cli.options import config_option
-from dingwatch.texts import Back, Cli, Text, environment_language
+from dingwatch.texts import Back, Cli, Click, Text, environment_language, system_words
+
+translate_click()  # before the first option is made: it asks click for the name of its type
 
 COMMANDS: Final[dict[str, tuple[str, Text]]] = {
     "check": ("check", Cli.CHECK),
@@ -68,6 +71,8 @@ class LazyCommand(click.Command):
 @click.group(
     help=Cli.HELP.render(environment_language(os.environ)),
     context_settings={"help_option_names": ["-h", "--help"]},
+    options_metavar=Click.OPTIONS_METAVAR.render(environment_language(os.environ)),
+    subcommand_metavar=Click.COMMAND_METAVAR.render(environment_language(os.environ)),
 )
 @config_option()
 @click.version_option(dingwatch.__version__, prog_name="dingwatch")
@@ -87,7 +92,8 @@ def main() -> None:
         sys.stdout.flush()
     except host.OutputError as failure:
         language = environment_language(os.environ)
-        sys.stderr.write(f"{Cli.OUTPUT_FAILED.render(language, reason=failure)}\n")
+        reason = system_words(str(failure), language)
+        sys.stderr.write(f"{Cli.OUTPUT_FAILED.render(language, reason=reason)}\n")
         code = 1
     sys.exit(code)
 

@@ -28,7 +28,16 @@ from dingwatch.ledger.folders import MappedFolder
 from dingwatch.ledger.report import Scope
 from dingwatch.model import Cause, Pause
 from dingwatch.service import ledger_url, require_present, sqlite_file
-from dingwatch.texts import Advice, Cli, Language, Text, describe_word, environment_language
+from dingwatch.texts import (
+    Advice,
+    Cli,
+    Click,
+    Language,
+    Text,
+    describe_word,
+    environment_language,
+    system_words,
+)
 
 P = ParamSpec("P")
 EXIT_CONFIG: Final = 78
@@ -55,15 +64,18 @@ class Session:
         if cause is not None:
             values = {"reason": self.reason(cause), "advice": self.advice(cause.advice), **values}
         # A file may be named with escape sequences, which would rewrite the very line that reports it.
-        safe = {name: printable(value) if isinstance(value, str) else value for name, value in values.items()}
+        safe = {name: self._safe(value) for name, value in values.items()}
         if "scope" in safe:
             safe["scope"] = self.word(str(safe["scope"]))
         return text.render(self.language, **safe)
 
+    def _safe(self, value: object) -> object:
+        return printable(system_words(value, self.language)) if isinstance(value, str) else value
+
     def reason(self, cause: Cause) -> str:
         """Return a cause in DingTalk's own words, with the request id that its support asks for."""
         request = f" ({self.word('request id')} {cause.request_id})" if cause.request_id else ""
-        return f"{cause.code} {cause.message}".strip() + request
+        return f"{cause.code} {system_words(cause.message, self.language)}".strip() + request
 
     def word(self, word: str) -> str:
         """Return a word of the ledger in the user's language."""
@@ -271,7 +283,9 @@ def command(
     """
 
     def decorate(function: Callable[Concatenate[Session, P], int | None]) -> click.Command:
-        @click.command(function.__name__)
+        metavar = Click.OPTIONS_METAVAR.render(environment_language(os.environ))
+
+        @click.command(function.__name__, options_metavar=metavar)
         @config_option()
         @functools.wraps(function)
         def run(path: Path | None, **options: Any) -> None:  # noqa: ANN401 (click passes what was declared)

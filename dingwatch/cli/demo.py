@@ -20,8 +20,10 @@ from dingwatch.texts import Cli, Language, Log
 
 
 @command(secret_needed=True)
-@option(Cli.OPT_HOST, "--host", default="127.0.0.1", show_default=True)
-@option(Cli.OPT_PORT, "--port", type=click.IntRange(0, 65535), default=8765, show_default=True)
+@option(Cli.OPT_HOST, "--host", metavar="HOST", default="127.0.0.1", show_default=True)
+@option(
+    Cli.OPT_PORT, "--port", metavar="PORT", type=click.IntRange(0, 65535), default=8765, show_default=True
+)
 def sandbox(session: Session, *, host: str, port: int) -> int:
     """Serve until a signal."""
     stop = threading.Event()

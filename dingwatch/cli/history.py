@@ -25,7 +25,9 @@ _MOST_ROWS: Final = 2**63 - 1
 @option(Cli.OPT_JSON, "--json", "as_json", is_flag=True)
 @option(Cli.OPT_FOLDER, "--folder", metavar="NAME")
 @option(Cli.OPT_STATE, "--state", type=click.Choice(_STATES))
-@option(Cli.OPT_LIMIT, "--limit", type=click.IntRange(0, _MOST_ROWS), default=20, show_default=True)
+@option(
+    Cli.OPT_LIMIT, "--limit", metavar="N", type=click.IntRange(0, _MOST_ROWS), default=20, show_default=True
+)
 def history(session: Session, *, as_json: bool, folder: str | None, state: str | None, limit: int) -> int:
     """Print the newest lines."""
     lines = _read(session, HistoryQuery(folder, state, limit))

@@ -63,7 +63,7 @@ class Options:
 @command()
 @option(Cli.OPT_OVERWRITE, "--overwrite", is_flag=True)
 @option(Cli.OPT_SANDBOX, "--sandbox", metavar="URL")
-@option(Cli.OPT_WAIT, "--wait", type=click.IntRange(min=1), default=300, show_default=True)
+@option(Cli.OPT_WAIT, "--wait", metavar="SECONDS", type=click.IntRange(min=1), default=300, show_default=True)
 def init(session: Session, *, overwrite: bool, sandbox: str | None, wait: int) -> int:
     """Ask, try, and write; the end of the input, or ^C, leaves no file."""
     target = choose_target(session, os.environ)

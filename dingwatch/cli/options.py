@@ -17,7 +17,7 @@ def config_option() -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     # An unreadable file is a bad configuration (exit 78), not a misuse of the option (exit 2).
     kind = click.Path(path_type=Path, readable=False)
     text = Cli.OPT_CONFIG.render(environment_language(os.environ))
-    return click.option("-c", "--config", "path", type=kind, help=text)
+    return click.option("-c", "--config", "path", type=kind, metavar="FILE", help=text)
 
 
 def chosen_config(path: Path | None) -> Path | None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from dingwatch.config.values import Problem
-from dingwatch.texts import Language, Problems
+from dingwatch.texts import Language, Problems, system_words
 
 KeyPath = tuple[str | int, ...]
 """The keys from the root of the document to a value: `("folders", 1, "settle")`."""
@@ -74,7 +74,11 @@ def render_problems(
 def _problem(
     finding: Finding, lines: Mapping[KeyPath, int], language: Language, secrets: tuple[str, ...]
 ) -> Problem:
-    key, text = key_of(finding.key_path), finding.text.render(language, **finding.values)
+    shown = {
+        name: system_words(value, language) if isinstance(value, str) else value
+        for name, value in finding.values.items()
+    }
+    key, text = key_of(finding.key_path), finding.text.render(language, **shown)
     # A secret pasted under a wrong key would otherwise be quoted in the problem about that key.
     for secret in secrets:
         key, text = key.replace(secret, "***"), text.replace(secret, "***")

@@ -24,7 +24,7 @@ from dingwatch.service.folders import bind_folders, describe_config, folder_poli
 from dingwatch.service.intaking import IntakeSide
 from dingwatch.service.ledgers import LOCK_FILE, Backups, open_ledger
 from dingwatch.service.log import log_bug, log_to_stderr, make_log
-from dingwatch.texts import Log
+from dingwatch.texts import Log, system_words
 
 EXIT_BUG: Final = 70
 STATE_DIR_SECONDS: Final = 5.0
@@ -264,4 +264,4 @@ def _print_ready(config: Config, log: Callable[..., None]) -> None:
         sys.stdout.write(f"ready {Log.READY.render(config.language, count=len(config.folders))}\n")
         sys.stdout.flush()
     except host.OutputError as failure:
-        log(Log.NO_OUTPUT, reason=failure)
+        log(Log.NO_OUTPUT, reason=system_words(str(failure), config.language))

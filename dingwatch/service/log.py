@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable
 from typing import Final
 
-from dingwatch.texts import Advice, Language, Log, Text, describe_word
+from dingwatch.texts import Advice, Language, Log, Text, describe_word, system_words
 
 logger = logging.getLogger("dingwatch")
 
@@ -21,7 +21,8 @@ def make_log(language: Language) -> Callable[..., None]:
         if advice := values.get("advice"):  # empty if nobody needs to act: a refused picture goes as a file
             values["advice"] = Advice[str(advice)].render(language)
         if "message" in values:  # empty if the code says it all
-            values["reason"] = f"{values['code']} {values['message']}".strip()
+            message = system_words(str(values["message"]), language)
+            values["reason"] = f"{values['code']} {message}".strip()
         if "scope" in values:
             values["scope"] = describe_word(str(values["scope"]), language)
         level = logging.INFO if text in _ORDINARY else logging.WARNING

@@ -9,6 +9,7 @@ from dingwatch.texts.back import Back
 from dingwatch.texts.calls import Calls
 from dingwatch.texts.checks import Checks
 from dingwatch.texts.cli import Cli
+from dingwatch.texts.click import Click
 from dingwatch.texts.diagnosis import Diagnosis, Purpose
 from dingwatch.texts.keys import Keys
 from dingwatch.texts.language import Language, Text, choose_language, environment_language, locale_name
@@ -16,6 +17,7 @@ from dingwatch.texts.log import Log
 from dingwatch.texts.notices import Notices
 from dingwatch.texts.problems import Problems
 from dingwatch.texts.setup import Setup
+from dingwatch.texts.system import System, system_words
 from dingwatch.texts.words import Words, describe_word
 
 __all__ = [
@@ -24,6 +26,7 @@ __all__ = [
     "Calls",
     "Checks",
     "Cli",
+    "Click",
     "Diagnosis",
     "Keys",
     "Language",
@@ -32,10 +35,12 @@ __all__ = [
     "Problems",
     "Purpose",
     "Setup",
+    "System",
     "Text",
     "Words",
     "choose_language",
     "describe_word",
     "environment_language",
     "locale_name",
+    "system_words",
 ]
