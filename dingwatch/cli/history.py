@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from itertools import chain, zip_longest
 from typing import Final
 
 import click
+from rich.cells import cell_len
 from rich.table import Table
 
 from dingwatch import names
 from dingwatch.cli.context import Session, command, option
-from dingwatch.cli.output import STYLES, cell, console, iso_time, local_time, print_line
+from dingwatch.cli.output import STYLES, cell, console, iso_time, local_time, print_line, printable
 from dingwatch.ledger import report
 from dingwatch.ledger.report import BASELINE, HistoryQuery, Line
 from dingwatch.lifecycle import State
@@ -30,27 +33,28 @@ _MOST_ROWS: Final = 2**63 - 1
 )
 def history(session: Session, *, as_json: bool, folder: str | None, state: str | None, limit: int) -> int:
     """Print the newest lines."""
-    lines = _read(session, HistoryQuery(folder, state, limit))
+    pages = _read(session, HistoryQuery(folder, state, limit))
     if as_json:
-        for line in lines:
+        for line in chain.from_iterable(pages):
             print_line(json.dumps(_json(session, line), ensure_ascii=False))
     else:
-        _print_table(session, lines)
+        _print_table(session, pages)
     return 0
 
 
-def _read(session: Session, query: HistoryQuery) -> list[Line]:
+def _read(session: Session, query: HistoryQuery) -> Iterator[list[Line]]:
+    """Yield the lines in pages, so that the first are printed while the last have not been read."""
     if not session.ledger_exists:
         if query.folder is not None:
             session.require_folder(query.folder)
-        return []
+        yield []
+        return
     with session.store() as store:
         scope = session.scope(store)
         # A folder that left the configuration still has its history, so the ledger's names count too.
         if query.folder is not None and scope.number(query.folder) is None:
             session.require_folder(query.folder)
-        with store.reading() as connection:
-            return report.lines(connection, scope, query)
+        yield from report.pages(store, scope, query)
 
 
 def _json(session: Session, line: Line) -> dict[str, object]:
@@ -73,24 +77,53 @@ def _json(session: Session, line: Line) -> dict[str, object]:
     }
 
 
-def _print_table(session: Session, lines: list[Line]) -> None:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    # On a narrow terminal the others wrap: an id must stay whole, for people copy it to `retry`.
-    for heading in (Cli.COL_ID, Cli.COL_NOTICED, Cli.COL_STATE):
-        table.add_column(session.render(heading), no_wrap=True)
-    for heading in (Cli.COL_FOLDER, Cli.COL_PATH, Cli.COL_CONVERSATION, Cli.COL_WHY):
-        table.add_column(session.render(heading), overflow="fold")
-    for line in lines:
-        table.add_row(
-            cell(str(line.id)),
-            cell(local_time(line.noticed_at)),
-            cell(line.state, STYLES.get(line.state, "")),
-            cell(line.folder or "–"),
-            cell(names.readable(line.path)),
-            cell(line.recipient or "–"),
-            cell(_why(session, line)),
-        )
-    console().print(table)
+_WHOLE: Final = (Cli.COL_ID, Cli.COL_NOTICED, Cli.COL_STATE)
+"""Columns that never wrap: people copy an id to `retry`."""
+_FOLDED: Final = (Cli.COL_FOLDER, Cli.COL_PATH, Cli.COL_CONVERSATION, Cli.COL_WHY)
+
+
+def _print_table(session: Session, pages: Iterator[list[Line]]) -> None:
+    """Print a table page by page, as the pages are read."""
+    out = console()
+    headings = [session.render(one) for one in (*_WHOLE, *_FOLDED)]
+    if not out.is_terminal:
+        _print_plain(session, headings, pages)
+        return
+    for number, page in enumerate(pages):
+        table = Table(box=None, pad_edge=False, header_style="bold", show_header=number == 0)
+        for place, heading in enumerate(headings):
+            table.add_column(heading, no_wrap=place < len(_WHOLE), overflow="fold")
+        for line in page:
+            words = _words(session, line)
+            styles = ("", "", STYLES.get(line.state, ""))
+            table.add_row(*(cell(word, style) for word, style in zip_longest(words, styles, fillvalue="")))
+        out.print(table)
+
+
+def _print_plain(session: Session, headings: list[str], pages: Iterator[list[Line]]) -> None:
+    """Print for a pipe, where no line wraps: rich would need minutes for half a million of them."""
+    widths = [cell_len(heading) for heading in headings]
+    rows = [headings]
+    for page in pages:
+        rows += [[printable(word) for word in _words(session, line)] for line in page]
+        # Each page has the widths of all that was printed so far, and nobody waits for the widest to be read.
+        widths = [max(width, *map(cell_len, words)) for width, *words in zip(widths, *rows, strict=True)]
+        for row in rows:
+            padded = (word + " " * (width - cell_len(word)) for word, width in zip(row, widths, strict=True))
+            print_line("  ".join(padded).rstrip())
+        rows = []
+
+
+def _words(session: Session, line: Line) -> list[str]:
+    return [
+        str(line.id),
+        local_time(line.noticed_at),
+        line.state,
+        line.folder or "–",
+        names.readable(line.path),
+        line.recipient or "–",
+        _why(session, line),
+    ]
 
 
 def _why(session: Session, line: Line) -> str:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -22,6 +22,7 @@ from sqlalchemy import (
 
 from dingwatch.ledger.folders import MappedFolder
 from dingwatch.ledger.schema import IS_BASELINE, deliveries, folders, history, versions
+from dingwatch.ledger.store import Store
 from dingwatch.ledger.versions import join, split
 from dingwatch.lifecycle import State
 from dingwatch.model import Cause
@@ -183,6 +184,33 @@ class HistoryQuery:
     folder: str | None = None
     state: str | None = None
     limit: int = 20
+    before: tuple[float, int] | None = None
+    """Only lines that come after this one: the time noticed and the id of the last line of a page."""
+
+
+PAGE: Final = 1000
+BASELINE_PAGE: Final = 10_000
+"""Lines that are read at once. No index has all baselines in the order of time: each page sorts them."""
+
+
+def pages(store: Store, scope: Scope, query: HistoryQuery) -> Iterator[list[Line]]:
+    """Yield what `lines` returns in pages, each read when it is asked for, in a transaction of its own.
+
+    People pipe half a million lines into a pager, and leave it open. One transaction for all of them would
+    keep the ledger's log from being checkpointed, and all lines in memory need a gigabyte.
+    """
+    most = BASELINE_PAGE if query.state == BASELINE else PAGE
+    left, before = query.limit, query.before
+    while left > 0:
+        limit = min(left, most)
+        with store.reading() as connection:
+            found = lines(connection, scope, replace(query, limit=limit, before=before))
+        if found or left == query.limit:  # the first page is a page even if it is empty
+            yield found
+        if len(found) < limit:
+            return
+        left -= limit
+        before = found[-1].noticed_at, found[-1].id
 
 
 def lines(connection: Connection, scope: Scope, query: HistoryQuery) -> list[Line]:
@@ -192,7 +220,7 @@ def lines(connection: Connection, scope: Scope, query: HistoryQuery) -> list[Lin
         return []  # the configuration has the folder, but the service has not watched it yet
     if query.state == BASELINE:
         targets = None if folder is None else scope.targets(folder)
-        return [_line(row, scope) for row in connection.execute(_baseline_lines(targets, query.limit))]
+        return [_line(row, scope) for row in connection.execute(_baseline_lines(targets, query))]
     # A ledger may hold a million rows. The subquery finds the newest by an index, and only those are joined.
     newest = _newest(scope, folder, query).subquery()
     found = (
@@ -209,7 +237,9 @@ def _newest(scope: Scope, folder: int | None, query: HistoryQuery) -> Select[tup
     if folder is not None:
         ids = ids.where(_is_in(deliveries.c.folder_id, scope.targets(folder)))
     if query.state is not None:
-        ids = ids.where(_is_shown_as(State(query.state), scope))
+        ids = ids.where(_is_shown_as(State(query.state), scope, by_time=query.before is not None))
+    if query.before is not None:
+        ids = ids.where(tuple_(deliveries.c.noticed_at, deliveries.c.id) < query.before)
     return ids.order_by(deliveries.c.noticed_at.desc(), deliveries.c.id.desc()).limit(query.limit)
 
 
@@ -218,13 +248,16 @@ def _is_in(folder: ColumnElement[int], targets: list[int]) -> ColumnElement[bool
     return folder == targets[0] if len(targets) == 1 else folder.in_(targets)
 
 
-def _is_shown_as(state: State, scope: Scope) -> ColumnElement[bool]:
-    """Match rows that are shown in this state: what is no longer mapped is shown as `failed`."""
-    stored = deliveries.c.state
-    if state is State.SENT:
-        # Nearly all rows are sent, so SQLite should walk them by time and stop at the limit. `coalesce` hides
-        # the column from the planner, which would otherwise find all of them by an index, and sort them.
-        return func.coalesce(stored, "") == state
+def _is_shown_as(state: State, scope: Scope, *, by_time: bool) -> ColumnElement[bool]:
+    """Match rows that are shown in this state: what is no longer mapped is shown as `failed`.
+
+    With `by_time`, SQLite walks all rows by time instead of finding those of the state and sorting them.
+    """
+    stored: ColumnElement[str] = deliveries.c.state
+    # Nearly all rows are sent, so SQLite should walk them by time and stop at the limit. And whatever the
+    # state, a second page says that there are many. `coalesce` hides the column from the planner.
+    if by_time or state is State.SENT:
+        stored = func.coalesce(stored, "")
     if state in _STAYS:
         return stored == state
     mapped = or_(
@@ -236,8 +269,8 @@ def _is_shown_as(state: State, scope: Scope) -> ColumnElement[bool]:
     return (stored == state) & mapped
 
 
-def _baseline_lines(targets: list[int] | None, limit: int) -> Select[Any]:
-    query = select(
+def _baseline_lines(targets: list[int] | None, query: HistoryQuery) -> Select[Any]:
+    found = select(
         versions.c.id,
         versions.c.folder_id,
         versions.c.directory,
@@ -253,8 +286,10 @@ def _baseline_lines(targets: list[int] | None, limit: int) -> Select[Any]:
         null().label("sent_at"),
     ).where(IS_BASELINE)
     if targets is not None:
-        query = query.where(_is_in(versions.c.folder_id, targets))
-    return query.order_by(versions.c.noticed_at.desc(), versions.c.id.desc()).limit(limit)
+        found = found.where(_is_in(versions.c.folder_id, targets))
+    if query.before is not None:
+        found = found.where(tuple_(versions.c.noticed_at, versions.c.id) < query.before)
+    return found.order_by(versions.c.noticed_at.desc(), versions.c.id.desc()).limit(query.limit)
 
 
 def _line(row: Row[Any], scope: Scope) -> Line:

@@ -17,6 +17,7 @@ from click.testing import CliRunner
 
 from dingwatch.cli.app import cli
 from dingwatch.dingtalk import API_ROBOTS
+from dingwatch.ledger import report
 from dingwatch.sandbox import Fault, FaultKind, Sandbox
 from tests.integration.conftest import Machine
 from tests.support import PATIENCE, eventually, sent, sha256
@@ -141,6 +142,20 @@ def test_a_piped_table_cuts_and_wraps_nothing(machine: Machine, share: Path) -> 
     assert shown.split()[0] == str(line["id"])
     assert str(deep / "file.txt").removeprefix(f"{share}/") in shown
     assert line["conversation_id"] in shown
+
+
+def test_a_long_table_is_printed_as_it_is_read(
+    machine: Machine, share: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has one heading and every line once, whatever pages it is read in."""
+    for number in range(10):
+        (share / f"{number}{'x' * number}.txt").write_text("old")
+    run_once(machine)
+    whole = machine.call("history", "--state", "baseline").stdout.splitlines()
+    monkeypatch.setattr(report, "BASELINE_PAGE", 3)
+    pages = machine.call("history", "--state", "baseline").stdout.splitlines()
+    assert [line.split() for line in pages] == [line.split() for line in whole]
+    assert len(pages) == 11
 
 
 def test_a_pause_tells_what_is_wrong_and_what_to_do(machine: Machine, share: Path, sandbox: Sandbox) -> None:

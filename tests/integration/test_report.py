@@ -188,6 +188,11 @@ def test_calls_are_those_of_the_month_that_count(store: Store) -> None:
         (lambda c, s: report.lines(c, s, HistoryQuery(state="sent")), "deliveries_by_time"),
         (lambda c, s: report.lines(c, s, HistoryQuery()), "deliveries_by_time"),
         (lambda c, s: report.lines(c, s, HistoryQuery(state="baseline")), "versions_baseline"),
+        (lambda c, s: report.lines(c, s, HistoryQuery(before=(9.0, 9))), "deliveries_by_time"),
+        (
+            lambda c, s: report.lines(c, s, HistoryQuery(state="pending", before=(9.0, 9))),
+            "deliveries_by_time",
+        ),
     ],
 )
 def test_a_large_ledger_is_read_by_its_indexes(store: Store, query: object, index: str) -> None:
@@ -208,6 +213,23 @@ def test_a_large_ledger_is_read_by_its_indexes(store: Store, query: object, inde
         ]
     assert any(index in plan for plan in plans), plans
     assert not any(plan in {"SCAN deliveries", "SCAN versions"} for plan in plans), plans
+
+
+@pytest.mark.parametrize("state", [None, "pending", "baseline"])
+def test_a_long_history_is_read_in_pages(
+    store: Store, monkeypatch: pytest.MonkeyPatch, state: str | None
+) -> None:
+    """Each line comes once, in the order that one query gives, though many were noticed at one instant."""
+    monkeypatch.setattr(report, "PAGE", 3)
+    monkeypatch.setattr(report, "BASELINE_PAGE", 3)
+    add(store, *(new(1, b"%d.txt" % number, float(number // 5), "cid1") for number in range(20)))
+    add(store, *(new(1, b"%d.old" % number, float(number // 5)) for number in range(20)))
+    with store.reading() as connection:
+        here = scope(connection)
+        whole = report.lines(connection, here, HistoryQuery(state=state, limit=17))
+    pages = list(report.pages(store, here, HistoryQuery(state=state, limit=17)))
+    assert [len(page) for page in pages] == [3, 3, 3, 3, 3, 2]
+    assert [line for page in pages for line in page] == whole
 
 
 # --- What commands write -------------------------------------------------------------------------
