@@ -64,8 +64,9 @@ class InForce:
     """Whether a running service has told it."""
 
     def equals(self, other: InForce) -> bool:
-        """Return whether both configurations are the same, whoever told them."""
-        return (self.folders, self.monthly_calls) == (other.folders, other.monthly_calls)
+        """Return whether both configurations are the same, whoever told them and wherever links lead now."""
+        ours, theirs = ([replace(one, root=b"") for one in each.folders] for each in (self, other))
+        return (ours, self.monthly_calls) == (theirs, other.monthly_calls)
 
 
 def of_file(config: Config) -> InForce:
@@ -83,10 +84,16 @@ def not_loaded(in_force: Iterable[ShownFolder], in_file: Iterable[ShownFolder]) 
     """Return the folders of the file that the service does not know yet.
 
     A folder is identified by its root. Only where one root is configured more than once do the names tell
-    the entries apart; so one that was merely renamed is not new.
+    the entries apart; so one that was merely renamed is not new. Nor is one whose path is a link that was
+    switched just now, which the service notices within `poll_interval`.
     """
     known = {(one.root, one.name) for one in in_force}
+    paths = {(one.path, one.name) for one in in_force}
     wanted = {(one.root, one.name) for one in in_file}
     renamed = {root for root, name in known if (root, name) not in wanted}
-    new = [one for one in in_file if (one.root, one.name) not in known and one.root not in renamed]
+    new = [
+        one
+        for one in in_file
+        if (one.root, one.name) not in known and (one.path, one.name) not in paths and one.root not in renamed
+    ]
     return [replace(one, loaded=False) for one in new]
