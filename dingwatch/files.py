@@ -356,6 +356,16 @@ def digest(root: Root, path: bytes, expected: Fingerprint, *, lease: bool = Fals
     return found
 
 
+def require_rest(root: Root, path: bytes, expected: Fingerprint, *, lease: bool) -> None:
+    """See that a file is as it settled and that nobody writes it, as `digest` does, without reading it.
+
+    Raises:
+        Failure: as `digest`.
+    """
+    with _failures(root), _opened(root, path) as descriptor:
+        _require_rest(root, descriptor, expected, lease=lease)
+
+
 def _hash(root: Root, path: bytes, expected: Fingerprint, *, lease: bool) -> tuple[str, set[int]]:
     """Return the digest, and the ctimes before and after the reading."""
     hasher = hashlib.sha256()

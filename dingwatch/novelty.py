@@ -26,6 +26,8 @@ class Known:
     ctime_ns: int = 0
     missing_since: float | None = None
     """When its path was first seen without it (wall clock); None while it is there, as far as is known."""
+    noticed: bool = False
+    """Whether people got a notice instead of the file."""
 
     @property
     def missing(self) -> bool:
@@ -34,8 +36,8 @@ class Known:
 
     @property
     def counts(self) -> bool:
-        """Whether it makes its content known: baseline, in work, sent or uncertain."""
-        return self.baseline or bool(self.states & (IN_WORK | PERHAPS_SEEN))
+        """Whether it makes its content known: baseline, in work, sent, uncertain or told of by a notice."""
+        return self.baseline or self.noticed or bool(self.states & (IN_WORK | PERHAPS_SEEN))
 
     def same_as(self, fingerprint: Fingerprint) -> bool:
         """Compare by what the ledger holds to: size and mtime."""
@@ -55,19 +57,21 @@ class Known:
             return self.inode == there.inode
         return self.same_as(there)
 
-    def is_moved_unread(self, fingerprint: Fingerprint, *, steady: bool) -> bool:
+    def is_moved_unread(self, fingerprint: Fingerprint, *, steady: bool, reads: bool = True) -> bool:
         """Return whether a file is known to be this one, moved, without a look at its content.
 
         An inode is used again within seconds of a removal, so size, mtime and inode prove little. With the
-        ctime they prove all: it stays when a directory above was renamed, and no new file can have it. A
-        version without a digest has nothing better. Where files are not `steady`, inodes prove nothing.
+        ctime they prove all: it stays when a directory above was renamed, and no new file can have it. But
+        where there is no digest, and where none is taken (not `reads`), there is nothing better. Where files
+        are not `steady`, inodes prove nothing.
         """
         if not self.same_as(fingerprint):
             return False
+        compared = reads and self.digest is not None
         if not steady:
-            return self.digest is None
+            return not compared
         same_inode = self.inode == fingerprint.inode
-        return same_inode and (self.digest is None or self.ctime_ns == fingerprint.ctime_ns)
+        return same_inode and (not compared or self.ctime_ns == fingerprint.ctime_ns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,14 +119,25 @@ class Read:
 Novelty = Unchanged | Returned | Touched | Moved | New | Read
 
 
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """How a file is compared with known versions: by the folder's `on_change` (`send` or `ignore`).
+
+    `steady` says whether files keep their inodes and ctimes here, `reads` whether a digest is taken where one
+    is needed; none is taken of a file that only gets a notice.
+    """
+
+    on_change: str = "send"
+    steady: bool = True
+    reads: bool = True
+
+
 def classify(
     fingerprint: Fingerprint,
     digest: str | None,
     here: Sequence[Known],
     movable: Sequence[Known],
-    *,
-    on_change: str,
-    steady: bool = True,
+    comparison: Comparison,
 ) -> Novelty:
     """Decide what a settled file is.
 
@@ -132,8 +147,7 @@ def classify(
         here: the known versions of its path, oldest first.
         movable: known versions elsewhere in the folder that were there when this path was first seen, and
             whose own path no longer holds them.
-        on_change: the folder's `send` or `ignore`.
-        steady: whether files keep their inodes and ctimes here.
+        comparison: how this file is compared with them.
     """
     same = _same_state(fingerprint, digest, here)
     there = next((known for known in same if State.GONE not in known.states), None)
@@ -144,14 +158,14 @@ def classify(
         return Touched(newest.id)
     older = tuple(known.id for known in here if known.states & WITHDRAWABLE)
     for known in reversed(movable):
-        if known.counts and _has_moved(known, fingerprint, digest, steady=steady):
+        if known.counts and _has_moved(known, fingerprint, digest, comparison):
             return Moved(known.id, older)
     if same:
         return Returned(same[0].id)
-    if digest is None:
+    if digest is None and comparison.reads:
         return Read()
-    seen_before = any(known.baseline or known.states & PERHAPS_SEEN for known in here)
-    return New(older, ignored=seen_before and on_change == "ignore")
+    seen_before = any(known.baseline or known.noticed or known.states & PERHAPS_SEEN for known in here)
+    return New(older, ignored=seen_before and comparison.on_change == "ignore")
 
 
 def _same_state(fingerprint: Fingerprint, digest: str | None, here: Sequence[Known]) -> list[Known]:
@@ -170,10 +184,10 @@ def _same_state(fingerprint: Fingerprint, digest: str | None, here: Sequence[Kno
     return same
 
 
-def _has_moved(known: Known, fingerprint: Fingerprint, digest: str | None, *, steady: bool) -> bool:
+def _has_moved(known: Known, fingerprint: Fingerprint, digest: str | None, comparison: Comparison) -> bool:
     """Return whether a file is this version, moved: the same content, whatever its mtime is now."""
     if digest is None or known.digest is None:
-        return known.is_moved_unread(fingerprint, steady=steady)
+        return known.is_moved_unread(fingerprint, steady=comparison.steady, reads=comparison.reads)
     return known.digest == digest
 
 

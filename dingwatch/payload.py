@@ -90,6 +90,11 @@ def choose_payload(
     return _show_name(payload) if policy.named else payload
 
 
+def carries_content(payload: Payload, size: int, media_limit: int) -> bool:
+    """Return whether bytes of the file are uploaded: not for a notice, and not where it is too large."""
+    return not payload.notice and (payload.route is Route.DRIVE or size <= media_limit)
+
+
 def rebuild_payload(
     name: bytes, digest: str, app: str, form: Form, kind: str, *, named: bool = False
 ) -> Payload:

@@ -18,7 +18,7 @@ from dingwatch.ledger import Store, commands, pauses, report
 from dingwatch.ledger.commands import BaselineToSend, NotApplicableError, UnmappedError
 from dingwatch.ledger.report import UNMAPPED, Scope
 from dingwatch.model import Cause, Failure, Version
-from dingwatch.payload import choose_payload
+from dingwatch.payload import carries_content, choose_payload
 from dingwatch.service import payload_policy
 from dingwatch.texts import Cli, Text
 from dingwatch.watch import is_steady
@@ -163,19 +163,21 @@ def _read_folder(
         return
     with closing(root):
         for version in versions:
+            size = version.fingerprint.size
+            unread = choose_payload(version.name, size, "", policy, refused)
             try:
-                digest = _digest(root, version)
+                digest = _digest(root, version, reads=carries_content(unread, size, policy.media_limit))
             except Failure as failure:
                 baseline.left_out.append((version, failure.verdict.cause))
                 continue
-            payload = choose_payload(version.name, version.fingerprint.size, digest, policy, refused)
+            payload = choose_payload(version.name, size, digest or "", policy, refused)
             baseline.chosen.append(BaselineToSend(version, digest, payload, folder.recipients))
 
 
-def _digest(root: files.Root, version: Version) -> str:
+def _digest(root: files.Root, version: Version, *, reads: bool) -> str | None:
     fingerprint = files.observe(root, version.path)
     # `retry --folder NAME --baseline` sends what people saw in the list, not what was written since: that
     # is a new version, which the service sends by itself.
     if not fingerprint.known_as(version.fingerprint.size, version.fingerprint.mtime_ns):
         raise files.changed()
-    return files.digest(root, version.path, fingerprint)
+    return files.digest(root, version.path, fingerprint) if reads else None

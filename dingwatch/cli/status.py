@@ -20,6 +20,7 @@ from dingwatch.cli.running import ShownFolder, of_file
 from dingwatch.dingtalk import BILLED, WEBHOOK_BILLED
 from dingwatch.ledger import calls, pauses, report
 from dingwatch.ledger.folders import count_held
+from dingwatch.ledger.versions import NOTICED
 from dingwatch.lifecycle import State
 from dingwatch.model import Cause, Pause, Scope
 from dingwatch.service import LOCK_FILE
@@ -257,7 +258,7 @@ def _add(table: Table, name: str, watch: str, counts: Counter[str], path: str) -
 
 def _trouble(counts: Counter[str]) -> Markup:
     # A notice instead of the file is what the admin configured: nobody needs to look at it.
-    open_ = counts - Counter({State.SKIPPED: counts[report.NOTICED]})
+    open_ = counts - Counter({State.SKIPPED: counts[NOTICED]})
     found = [s for s in (State.FAILED, State.UNCERTAIN, State.SKIPPED) if open_[s]]
     return Markup(", ").join(cell(f"{s} {open_[s]}", STYLES[s]) for s in found) or cell("–")
 
@@ -269,7 +270,7 @@ def _notes(session: Session, status: Status) -> Iterator[Markup]:
         yield cell(session.render(Log.LEDGER_DOWN, status.ledger_error), "bold red")
     if status.edited:
         yield cell(session.render(Cli.CONFIG_EDITED), "yellow")
-    if noticed := sum(counts[report.NOTICED] for _, _, counts in status.folders):
+    if noticed := sum(counts[NOTICED] for _, _, counts in status.folders):
         yield cell(session.render(Cli.TOLD, count=noticed))
     if status.unmapped:
         yield cell(session.render(Cli.LEFT, count=status.unmapped), "bold red")

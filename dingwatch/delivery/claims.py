@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final
 
-from dingwatch import names, notice_text, policy
+from dingwatch import files, names, notice_text, policy
 from dingwatch.delivery import drives
 from dingwatch.delivery.jobs import DriveJob, FetchToken, Send, SendCaption, Upload
 from dingwatch.delivery.limits import APP, Target, hosts_of, message_target
@@ -435,6 +435,8 @@ def _claim_content(tick: TickContext, rows: Sequence[Delivery]) -> float:
             again = tick.now
     if refusal is not None:
         _refuse(tick, same, *refusal)
+    elif not source.digest and not payload.notice:
+        _have_read(tick, same)
     elif payload.key.id != source.upload_key:
         set_payload(tick.state.store, tick.connection, [source.id], payload)
     elif source.upload_state == "have" or payload.notice:
@@ -445,6 +447,16 @@ def _claim_content(tick: TickContext, rows: Sequence[Delivery]) -> float:
         return min(again, _claim_upload(tick, same, payload))
     # These rows were read in place of others, and no outcome will make the loop look at those.
     return tick.now
+
+
+def _have_read(tick: TickContext, rows: Sequence[Delivery]) -> None:
+    """Let intake read files that were to get a notice when they settled, and are to be sent since.
+
+    The folder's settings were changed meanwhile. As with a file that changed, its rows are pending again as
+    soon as it has settled once more.
+    """
+    tick.apply(*(Change(row.id, Event.VANISH, State.PENDING, files.changed().verdict.cause) for row in rows))
+    tick.unread += rows
 
 
 def _choose(tick: TickContext, row: Delivery) -> Payload:

@@ -34,10 +34,14 @@ POISON: Final = 3
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Jobs to be carried out, and when the loop is next needed (None: when something happens)."""
+    """Jobs to be carried out, and when the loop is next needed (None: when something happens).
+
+    `unread` are rows whose files are to settle and be read once more.
+    """
 
     jobs: list[Job]
     next_at: float | None
+    unread: tuple[Delivery, ...] = ()
 
 
 class DeliveryLoop:
@@ -165,7 +169,7 @@ class DeliveryLoop:
             return Plan([], now + RETRY_SECONDS)
         self._take_over(tick, counted)
         again = min(again, self._meter.next_at())
-        return Plan(tick.jobs, None if again == WHEN_WOKEN else again)
+        return Plan(tick.jobs, None if again == WHEN_WOKEN else again, tuple(tick.unread))
 
     def _set_back(self, tick: TickContext) -> None:
         """Cut what was written before the clock was set back, so that nothing waits for the old time."""

@@ -161,6 +161,8 @@ class TickContext:
     """Jobs whose outcome is unknown, those of this tick included."""
     jobs: list[Job] = field(default_factory=list)
     """Jobs of this tick."""
+    unread: list[Delivery] = field(default_factory=list)
+    """Rows whose files are to settle and be read once more."""
     messages: list[tuple[Text, dict[str, object]]] = field(default_factory=list)
     """What is logged once the transaction is on disk."""
     targets: list[Target] = field(default_factory=list)

@@ -24,8 +24,8 @@ from dingwatch.ledger.store import Store, chunks
 from dingwatch.ledger.versions import NewVersion, Renewal
 from dingwatch.lifecycle import WITHDRAWABLE
 from dingwatch.model import Cause, Fingerprint, Now
-from dingwatch.novelty import Known, Moved, New, Novelty, Read, Returned, Touched, Unchanged
-from dingwatch.payload import choose_payload
+from dingwatch.novelty import Comparison, Known, Moved, New, Novelty, Read, Returned, Touched, Unchanged
+from dingwatch.payload import carries_content, choose_payload
 
 HOUR: Final = 3600.0
 
@@ -111,14 +111,22 @@ class _File:
     digest: str | None = None
 
 
-def _has_digest(file: _File, found: Novelty) -> bool:
-    """Return whether the version that a file is known as has a digest to be compared with.
+def _name(file: _File) -> bytes:
+    return file.key[1].rpartition(b"/")[2]
 
-    A baseline has none, and neither has a version of which people only got a notice.
+
+def _needs_digest(file: _File, found: Novelty, *, must_read: bool, reads: bool) -> bool:
+    """Return whether a file that is known by its size and mtime is to be read all the same.
+
+    Its event may tell of other content; but a baseline has no digest to be compared with, and neither has a
+    version of which people only got a notice. When that one is to be sent as a file after all, its digest is
+    taken late.
     """
-    return isinstance(found, Unchanged | Returned) and any(
-        one.digest is not None for one in file.known if one.id == found.version
-    )
+    versions = [
+        one for one in file.known if isinstance(found, Unchanged | Returned) and one.id == found.version
+    ]
+    has_digest = any(one.digest is not None for one in versions)
+    return (must_read and has_digest) or (reads and isinstance(found, Returned) and not has_digest)
 
 
 class Decisions:
@@ -166,9 +174,10 @@ class Decisions:
                 for rival in alike[one.key]
                 if rival.path != one.key[1] and rival.counts and rival.was_there(since)
             )
-            found = self._classify(file, ())
+            reads = self._is_to_be_read(file)
+            found = self._classify(file, (), reads=True)
             known = isinstance(found, Unchanged) or (isinstance(found, Returned) and not others)
-            if known and not (one.candidate.must_read and _has_digest(file, found)):
+            if known and not _needs_digest(file, found, must_read=one.candidate.must_read, reads=reads):
                 decided.finished.append(one)
                 self._enter(decided.writes, file, found, now)
                 continue
@@ -187,19 +196,22 @@ class Decisions:
                 decided.to_wait.append((one, quiet))
                 continue
             locks_since = settle.locks_since(one.candidate, now.monotonic, now.wall)
-            job = Examine(*one.key, one.fingerprint, others, locks_since, known, since)
+            job = Examine(*one.key, one.fingerprint, others, locks_since, known, since, reads)
             decided.to_read.append((one, job))
 
-    def _classify(self, file: _File, movable: Sequence[Known]) -> Novelty:
+    def _is_to_be_read(self, file: _File) -> bool:
+        """Return whether bytes of a file will be uploaded, so that its digest is needed.
+
+        A film of 60 GB of which people get a notice would be read for minutes, for nothing.
+        """
+        code, size = self._folders[file.key[0]].settings.code, file.fingerprint.size
+        payload = choose_payload(_name(file), size, "", code, self._refused)
+        return carries_content(payload, size, code.media_limit)
+
+    def _classify(self, file: _File, movable: Sequence[Known], *, reads: bool) -> Novelty:
         folder = self._folders[file.key[0]]
-        return novelty.classify(
-            file.fingerprint,
-            file.digest,
-            file.known,
-            movable,
-            on_change=folder.settings.on_change,
-            steady=folder.steady,
-        )
+        comparison = Comparison(folder.settings.on_change, steady=folder.steady, reads=reads)
+        return novelty.classify(file.fingerprint, file.digest, file.known, movable, comparison)
 
     # --- What was read ---------------------------------------------------------------------------
 
@@ -218,7 +230,10 @@ class Decisions:
             # The ledger may have learnt since the reading that a rival lies elsewhere, and of two names of
             # one file that move at once, each takes a version of its own.
             left = {there.id for known in one.movable for there in here[key[0], known.path]} - taken
-            found = self._classify(file, [known for known in one.movable if known.id in left])
+            movable = [known for known in one.movable if known.id in left]
+            # DingTalk may have refused its extension meanwhile: it goes zipped, and is read after all.
+            reads = one.job.reads or self._is_to_be_read(file)
+            found = self._classify(file, movable, reads=reads)
             if isinstance(found, Moved):
                 taken.add(found.version)
             if isinstance(found, Read):
@@ -269,7 +284,7 @@ class Decisions:
                 writes.present += [one.id for one in file.known if one.id == version and one.missing]
             case Returned(version):
                 writes.returned.append(version)
-                writes.renewed.append(Renewal(version, path, fingerprint, "returned"))
+                writes.renewed.append(Renewal(version, path, fingerprint, "returned", file.digest))
             case Touched(version):
                 writes.returned.append(version)  # what is gone of it may be sent after all
                 writes.renewed.append(Renewal(version, path, fingerprint, "touched"))
@@ -288,8 +303,7 @@ class Decisions:
             skipped = Cause("on_change", "", "ON_CHANGE_IGNORE")
         elif file.fingerprint.size == 0:
             skipped = Cause("empty", "", "EMPTY")
-        name, digest = path.rpartition(b"/")[2], file.digest or ""
-        settings = self._folders[folder].settings
+        settings, size, digest = self._folders[folder].settings, file.fingerprint.size, file.digest
         return NewVersion(
             folder=folder,
             path=path,
@@ -297,7 +311,7 @@ class Decisions:
             digest=digest,
             noticed_at=now.wall,
             settled_at=now.wall,
-            payload=choose_payload(name, file.fingerprint.size, digest, settings.code, self._refused),
+            payload=choose_payload(_name(file), size, digest or "", settings.code, self._refused),
             recipients=settings.conversations,
             skipped=skipped,
             touched=novelty.find_touched_baseline(file.fingerprint, file.known) is not None,

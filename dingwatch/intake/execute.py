@@ -306,12 +306,16 @@ class Executor:
     def _examine(self, job: Examine) -> Examined:
         watched, seen = self._watched(job.folder), job.fingerprint
         movable = [rival for rival in job.rivals if not _is_in_place(watched, rival, seen)]
-        if any(rival.is_moved_unread(seen, steady=watched.root.steady) for rival in movable):
+        steady = watched.root.steady
+        if any(rival.is_moved_unread(seen, steady=steady, reads=job.reads) for rival in movable):
             # A renamed directory of films is recognised without reading them all.
             return Examined(job, None, tuple(movable))
         if job.locks_since is not None:
             locks = settle.lock_names(job.path.rpartition(b"/")[2])
             files.require_unlocked(watched.root, job.path, locks, job.locks_since)
+        if not job.reads:
+            files.require_rest(watched.root, job.path, seen, lease=not watched.network)
+            return Examined(job, None, tuple(movable))
         digest = files.digest(watched.root, job.path, seen, lease=not watched.network)
         with self.store.reading() as connection:
             alike = versions.find_by_content(connection, job.folder, digest, seen.inode, job.since)

@@ -81,6 +81,7 @@ class Examine:
     An editor's lock beside it keeps it waiting when the lock changed at `locks_since` (wall clock) or later;
     None when no lock does. `known` says that its size and mtime are those of a known version of its path.
     Only what was there at `since` (wall clock), before the path was first seen, can have been moved to it.
+    Without `reads` no digest is taken: none of its bytes will be uploaded.
     """
 
     folder: int
@@ -90,6 +91,7 @@ class Examine:
     locks_since: float | None = None
     known: bool = False
     since: float = 0.0
+    reads: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,7 +237,10 @@ class Looked:
 
 @dataclass(frozen=True, slots=True)
 class Examined:
-    """The digest (None for a moved file recognised without it), and the rivals that were moved."""
+    """The digest, and the rivals that were moved; None where a moved file was recognised without it.
+
+    It is also None where the job asked for none.
+    """
 
     job: Examine
     digest: str | None

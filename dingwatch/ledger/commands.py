@@ -61,10 +61,13 @@ def _version(row: Row[Any]) -> Version:
 
 @dataclass(frozen=True, slots=True)
 class BaselineToSend:
-    """A baseline version that `retry` sends; its digest is new, for a baseline is never read."""
+    """A baseline version that `retry` sends; its digest is new, for a baseline is never read.
+
+    None where nothing of the file is uploaded.
+    """
 
     version: Version
-    digest: str
+    digest: str | None
     payload: Payload
     recipients: tuple[str, ...]
 

@@ -28,6 +28,7 @@ class Delivery:
     path: bytes
     fingerprint: Fingerprint
     digest: str
+    """Empty where the file was never read, because nothing of it was to be uploaded."""
     recipient: str
     state: State
     form: Form
@@ -116,7 +117,7 @@ def delivery_of(row: Sequence[Any]) -> Delivery:
     fingerprint = Fingerprint(size, mtime, ctime, int(inode), int(device))
     kinds = (State(state), Form(form), Route(route))
     return Delivery(
-        number, version, folder, join(directory, name), fingerprint, digest, recipient, *kinds, *facts
+        number, version, folder, join(directory, name), fingerprint, digest or "", recipient, *kinds, *facts
     )
 
 

@@ -23,14 +23,12 @@ from sqlalchemy import (
 from dingwatch.ledger.folders import MappedFolder
 from dingwatch.ledger.schema import IS_BASELINE, deliveries, folders, history, versions
 from dingwatch.ledger.store import Store
-from dingwatch.ledger.versions import join, split
+from dingwatch.ledger.versions import NOTICED, join, split
 from dingwatch.lifecycle import State
 from dingwatch.model import Cause
 from dingwatch.names import readable
 
 BASELINE: Final = "baseline"
-NOTICED: Final = "noticed"
-"""The code of a file that was skipped because a notice was sent instead."""
 UNMAPPED: Final = Cause("unmapped", "", "UNMAPPED")
 _STAYS: Final = (State.SENT, State.GONE)
 """States that are shown as they are, even if the folder or recipient has left the configuration."""

@@ -10,6 +10,7 @@ from typing import Any, Final
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    String,
     and_,
     bindparam,
     case,
@@ -32,6 +33,9 @@ from dingwatch.model import Cause, Fingerprint
 from dingwatch.names import readable
 from dingwatch.novelty import Known
 from dingwatch.payload import Payload
+
+NOTICED: Final = "noticed"
+"""The code of a delivery that was skipped because a notice was sent instead of the file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +124,7 @@ _BY_CONTENT: Final = (
     .order_by(versions.c.id.desc())
     .limit(ALIKE_AT_ONCE)
 )
-_STATES: Final = select(deliveries.c.version_id, deliveries.c.state).where(
+_STATES: Final = select(deliveries.c.version_id, deliveries.c.state, deliveries.c.code).where(
     deliveries.c.version_id.in_(bindparam("versions", expanding=True))
 )
 
@@ -197,9 +201,12 @@ def _sizes_and_mtimes(folder: int, states: Sequence[tuple[int, int]]) -> dict[st
 
 def _with_states(connection: Connection, rows: Sequence[Any]) -> Iterator[Known]:
     states: dict[int, set[State]] = defaultdict(set)
+    noticed = set()
     for ids in chunks([row.id for row in rows]):
-        for version, state in connection.execute(_STATES, {"versions": ids}):
+        for version, state, code in connection.execute(_STATES, {"versions": ids}):
             states[version].add(State(state))
+            if code == NOTICED:
+                noticed.add(version)
     for row in rows:
         yield Known(
             id=row.id,
@@ -213,6 +220,7 @@ def _with_states(connection: Connection, rows: Sequence[Any]) -> Iterator[Known]
             noticed_at=row.noticed_at,
             ctime_ns=row.ctime_ns,
             missing_since=row.missing_since,
+            noticed=row.id in noticed,
         )
 
 
@@ -398,6 +406,7 @@ _RENEW: Final = (
                 "missing_since",
             )
         }
+        | {"sha256": func.coalesce(bindparam("to_sha256", type_=String), versions.c.sha256)}
     )
 )
 
@@ -411,6 +420,8 @@ class Renewal:
     fingerprint: Fingerprint
     event: str
     """`touched`, `moved` or `returned`: the event of its history line, whose message is the former path."""
+    digest: str | None = None
+    """Its digest where it was taken only now; None leaves what there is."""
 
 
 def renew(connection: Connection, renewed: Sequence[Renewal], now: float) -> None:
@@ -421,6 +432,7 @@ def renew(connection: Connection, renewed: Sequence[Renewal], now: float) -> Non
     for one in renewed:
         directory, name = split(one.path)
         columns = {"directory": directory, "name": name, **_fingerprint_columns(one.fingerprint)}
+        columns["sha256"] = one.digest
         rows.append({"version": one.version} | {f"to_{key}": value for key, value in columns.items()})
     before = dict(_paths(connection, [one.version for one in renewed]))
     connection.execute(_RENEW, rows)

@@ -131,6 +131,7 @@ class DeliverySide:
         """Tick once, and have the jobs carried out; return the seconds until the next tick."""
         plan = self.loop.tick(now.wall, outcomes, claim=claim)
         self._submit(plan.jobs)
+        self._hint(plan.unread)
         return None if plan.next_at is None else plan.next_at - time.time()
 
     def recover(self, stop: threading.Event) -> None:
@@ -173,9 +174,12 @@ class DeliverySide:
             and isinstance(verdict, Vanished)
             and verdict.cause.code == "changed"
         ):
-            for row in job.rows:
-                if row.folder is not None:
-                    self.hint(Hint(row.folder, row.path, must_read=True))
+            self._hint(job.rows)
+
+    def _hint(self, rows: Sequence[Delivery]) -> None:
+        for row in rows:
+            if row.folder is not None:
+                self.hint(Hint(row.folder, row.path, must_read=True))
 
     def finish(self, seconds: float = STOP_SECONDS) -> None:
         """Give what is in flight some seconds, and abandon the rest."""

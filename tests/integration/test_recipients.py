@@ -12,7 +12,7 @@ from dingwatch.sandbox import Fault, FaultKind, Guesses, MediaRules, Message, Sa
 from dingwatch.texts import Language, Log
 from tests.ledger import deliveries, execute, pauses, states
 from tests.security.leaks import Listener
-from tests.support import Heard, config, eventually, folder, messages_on_page, running
+from tests.support import Heard, config, eventually, folder, messages_on_page, running, sha256
 
 PERSONS = "robot/oToMessages/batchSend"
 GROUPS = "robot/groupMessages/send"
@@ -212,6 +212,54 @@ def test_a_notice_carries_the_keyword_of_a_custom_robot(tmp_path: Path, share: P
             eventually(lambda: states(setting) == {"gone": 1, "skipped": 1})
         told = [message["text"] for message in messages_on_page(sandbox, sandbox.conversations[0].id)]
     assert told == ["a.pdf\n周报通知：a.pdf", "a.pdf\n周报通知：a.pdf new version"]
+
+
+def test_a_file_of_which_only_a_notice_goes_is_not_read(
+    tmp_path: Path, share: Path, sandbox: Sandbox
+) -> None:
+    """A film of 60 GB costs no reading; renamed it is the same, and written again it is told of again."""
+    group = sandbox.conversations[0].id
+    setting = setting_of(tmp_path, sandbox, share, group, large_files="notice")
+    with running(setting):
+        with (share / "film.mkv").open("wb") as film:
+            film.truncate(60 << 30)
+        eventually(lambda: states(setting) == {"skipped": 1})
+        (share / "film.mkv").rename(share / "final.mkv")
+        (share / "control.txt").write_text("control")
+        eventually(lambda: states(setting)["sent"] == 1)
+        with (share / "final.mkv").open("ab") as film:
+            film.write(b"more")
+        eventually(lambda: states(setting) == {"gone": 1, "sent": 1, "skipped": 1})
+    digests = execute(setting, "SELECT name, sha256 IS NULL FROM versions ORDER BY id")
+    assert digests == [(b"final.mkv", 1), (b"control.txt", 0), (b"final.mkv", 1)]
+
+
+def test_a_file_that_is_too_large_is_not_read(tmp_path: Path, share: Path, sandbox: Sandbox) -> None:
+    """It fails at once; retried under other settings it gets a notice."""
+    setting = setting_of(tmp_path, sandbox, share, sandbox.conversations[0].id, large_files="fail")
+    with running(setting):
+        with (share / "film.mkv").open("wb") as film:
+            film.truncate(21 << 20)
+        eventually(lambda: states(setting) == {"failed": 1})
+    assert execute(setting, "SELECT sha256 FROM versions") == [(None,)]
+    execute(setting, "UPDATE deliveries SET state = 'pending', due = 0")
+    with running(with_folder(setting, send_as="notice")):
+        eventually(lambda: states(setting) == {"skipped": 1})
+    assert execute(setting, "SELECT sha256 FROM versions") == [(None,)]
+
+
+def test_a_file_that_was_to_get_a_notice_is_read_when_it_is_to_be_sent(
+    tmp_path: Path, share: Path, sandbox: Sandbox
+) -> None:
+    """The folder's `send_as` was changed between; `retry` then sends the file itself."""
+    setting = setting_of(tmp_path, sandbox, share, sandbox.conversations[0].id, send_as="notice")
+    with running(setting):
+        (share / "a.txt").write_bytes(b"content")
+        eventually(lambda: states(setting) == {"skipped": 1})
+    execute(setting, "UPDATE deliveries SET state = 'pending', due = 0")
+    with running(with_folder(setting, send_as="file")):
+        eventually(lambda: states(setting) == {"sent": 1})
+    assert execute(setting, "SELECT sha256 FROM versions") == [(sha256(b"content"),)]
 
 
 @pytest.mark.parametrize(

@@ -314,6 +314,10 @@ class Disk:
         self._require_rest(root, inode, expected, lease=lease)
         return digest_of(content)
 
+    def require_rest(self, root: Root, path: bytes, expected: Fingerprint, *, lease: bool) -> None:
+        """See that a file is as it settled, as files.require_rest."""
+        self._require_rest(root, self._open(root, path, "digest"), expected, lease=lease)
+
     def _require_rest(self, root: Root, inode: Inode, expected: Fingerprint, *, lease: bool) -> None:
         if self.fingerprint(root.tree, inode) != expected:
             raise files.changed()

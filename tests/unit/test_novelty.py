@@ -7,7 +7,7 @@ from dingwatch.lifecycle import State
 from dingwatch.model import (
     Fingerprint,
 )
-from dingwatch.novelty import Known, Moved, New, Read, Returned, Touched, Unchanged
+from dingwatch.novelty import Comparison, Known, Moved, New, Read, Returned, Touched, Unchanged
 
 NOW = Fingerprint(size=5, mtime_ns=50, ctime_ns=1, inode=7, device=1)
 
@@ -22,7 +22,7 @@ def decide(
     here: list[Known], digest: str | None = None, movable: list[Known] | None = None, on_change: str = "send"
 ) -> novelty.Novelty:
     """Decide what the file of `NOW` is."""
-    return novelty.classify(NOW, digest, here, movable or [], on_change=on_change)
+    return novelty.classify(NOW, digest, here, movable or [], Comparison(on_change))
 
 
 def test_a_path_never_seen_is_read_and_then_new() -> None:
@@ -108,8 +108,19 @@ def test_where_inodes_prove_nothing_a_moved_baseline_is_known_by_size_and_mtime(
     old = known(set(), path=b"old", baseline=True, digest=None, inode=8)
     sent = known({State.SENT}, path=b"old", ctime_ns=1)
     for digest, movable, expected in ((None, old, Moved(1)), (None, sent, Read()), ("d", sent, Moved(1))):
-        found = novelty.classify(NOW, digest, [], [movable], on_change="send", steady=False)
+        found = novelty.classify(NOW, digest, [], [movable], Comparison(steady=False))
         assert found == expected
+
+
+def test_a_file_of_which_nothing_is_uploaded_is_not_read() -> None:
+    """It is new by its path, size and mtime, and moves by inode, size and mtime whatever it was before."""
+    unread = Comparison(reads=False)
+    sent = known({State.SENT}, path=b"old", ctime_ns=2)
+    assert novelty.classify(NOW, None, [], [], unread) == New()
+    assert novelty.classify(NOW, None, [known({State.SENT}, mtime_ns=40)], [], unread) == New()
+    assert novelty.classify(NOW, None, [known({State.SENT})], [], unread) == Unchanged(1)
+    assert novelty.classify(NOW, None, [], [sent], unread) == Moved(1)
+    assert novelty.classify(NOW, None, [], [replace(sent, inode=8)], unread) == New()
 
 
 def test_an_inode_that_is_used_again_makes_no_move() -> None:
@@ -152,6 +163,7 @@ def test_a_failed_or_gone_file_under_a_new_name_is_new() -> None:
     """Only what counts as known can have moved."""
     for states in ({State.FAILED}, {State.GONE}, {State.SKIPPED}):
         assert decide([], "d", [known(states, path=b"old")]) == New()
+    assert decide([], "d", [known({State.SKIPPED}, path=b"old", noticed=True)]) == Moved(1)
 
 
 def test_a_digest_that_differs_overrules_size_and_mtime() -> None:
