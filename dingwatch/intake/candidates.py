@@ -33,6 +33,7 @@ LOOKS_AT_ONCE: Final = 256
 CEILING_INTERVAL: Final = 60.0
 """Seconds between two searches for files that are past the ceiling."""
 
+_MISSING: Final = frozenset({PathPhase.ABSENT, PathPhase.CONFIRMING, PathPhase.GONE})
 _CHANGING: Final = Cause("changing", "", "IN_USE")
 
 Key = tuple[int, bytes]
@@ -101,6 +102,8 @@ class Candidates:
         }
         self._undecided: Counter[int] = Counter()
         """How many files of each folder are not yet decided on."""
+        self._missing: Counter[int] = Counter()
+        """How many paths of each folder are missing."""
         self._agenda: list[tuple[float, Key]] = []
         """A heap of the next looks. Entries that are out of date are dropped when they are met."""
         self._locks: dict[Key, Key] = {}
@@ -117,6 +120,10 @@ class Candidates:
     def follows(self, folder: int) -> bool:
         """Return whether any path of a folder is not yet decided on."""
         return any(key[0] == folder for key in self._records)
+
+    def misses(self, folder: int) -> bool:
+        """Return whether any path of a folder is missing, and that is not yet written down."""
+        return self._missing[folder] > 0
 
     def describe(self, key: Key) -> Settling | None:
         """Return since when a path has been settling and why; None when it is not."""
@@ -174,6 +181,7 @@ class Candidates:
             record.candidate = candidate
         if after is not before:
             self._undecided[key[0]] += (after in UNDECIDED) - (before in UNDECIDED)
+            self._missing[key[0]] += (after in _MISSING) - (before in _MISSING)
             if before in self._by_phase:
                 del self._by_phase[before][key]
             if after in self._by_phase:

@@ -67,6 +67,8 @@ from dingwatch.watch import (
 
 BATCH: Final = 1000
 """Paths that a scan hands over at a time."""
+MISSED_AT_ONCE: Final = 20_000
+"""Missing files that one scan finds: half a million that are gone at once are followed a part at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,7 +234,8 @@ class Executor:
         with self.store.reading() as connection:
             known = versions.count_present(connection, job.folder)
             for directory in walk(root, self.folders[job.folder].filter.prunes):
-                listed = versions.read_directory(connection, job.folder, directory.path).known
+                names = {entry.name for entry in directory.entries}
+                listed = versions.read_directory(connection, job.folder, directory.path, names).known
                 for entry in directory.entries:
                     state = entry.fingerprint.size, entry.fingerprint.mtime_ns
                     there += state in listed.get(entry.name, ())
@@ -243,7 +246,7 @@ class Executor:
     def _scan(self, job: Scan) -> Scanned:
         """Compare a folder with the ledger, directory by directory.
 
-        One query for each, and memory that does not grow with the number of files.
+        One query for each, and memory that does not grow with the number of files, be they there or gone.
         """
         visited: set[bytes] = set()
         batch = _Batch(job, self.emit, steady=self._watched(job.folder).root.steady)
@@ -255,15 +258,17 @@ class Executor:
                         batch.unlisted.append((directory.path, directory.unreadable))
                     continue
                 visited.add(directory.path)
-                listed = versions.read_directory(connection, job.folder, directory.path)
                 there = {entry.name for entry in directory.entries}
+                listed = versions.read_directory(
+                    connection, job.folder, directory.path, there, batch.may_miss
+                )
                 shifted = _find_shifted(directory, listed)
                 for path, seen in self._unknown(job.folder, directory, listed):
                     if versions.split(path)[1] in shifted:
                         batch.shifted.append(path)
                     else:
                         batch.enter(path, seen)
-                batch.missing += [versions.join(directory.path, n) for n in listed.present if n not in there]
+                batch.miss(directory.path, listed)
                 batch.irregular += self._filter(job.folder, directory.path, directory.others)
                 batch.flush(BATCH)
             # A directory that is gone is not met on the walk: its files are missing, too. One that is now
@@ -271,19 +276,21 @@ class Executor:
             visited |= {path for path, _ in batch.unlisted}
             reaches = self.folders[job.folder].filter.reaches
             for path in versions.list_directories(connection, job.folder):
-                if path not in visited and reaches(path):
-                    listed = versions.read_directory(connection, job.folder, path)
-                    batch.missing += [versions.join(path, name) for name in listed.present]
+                if path not in visited and reaches(path) and batch.may_miss:
+                    listed = versions.read_directory(connection, job.folder, path, (), batch.may_miss)
+                    batch.miss(path, listed)
+                    batch.flush(BATCH)
         watched = self._watched(job.folder)
         watched.root.verify()  # else the last batch may have been found missing beneath another root
         batch.flush(0)
         widened = Widened(batch.old, batch.new)
+        more = not batch.may_miss
         if watched.kind is WatchKind.POLL:
-            return Scanned(job.folder, widened=widened)
+            return Scanned(job.folder, widened=widened, more=more)
         recursive = self.folders[job.folder].filter.recursive
         expected = visited if recursive else {b""}
         unwatched = self.observer.unwatched(job.folder, watched.root.path, expected)
-        return Scanned(job.folder, unwatched, widened)
+        return Scanned(job.folder, unwatched, widened, more)
 
     def _unknown(
         self, folder: int, directory: Directory, listed: versions.KnownDirectory
@@ -350,6 +357,8 @@ class _Batch:
     old: int = 0
     new: int = 0
     """How many files so far a wider filter or another root brought, by whether they are new."""
+    may_miss: int = field(default_factory=lambda: MISSED_AT_ONCE)
+    """How many more missing files it may find."""
 
     @property
     def _paths(self) -> tuple[list[bytes], ...]:
@@ -366,6 +375,11 @@ class _Batch:
         else:
             self.unknown.append(path)
             self.new += brought
+
+    def miss(self, directory: bytes, listed: versions.KnownDirectory) -> None:
+        """Enter the files of a directory that are missing."""
+        self.missing += [versions.join(directory, name) for name in listed.missing]
+        self.may_miss -= len(listed.missing)
 
     def flush(self, least: int) -> None:
         """Hand over the findings, once they are `least` paths or more."""

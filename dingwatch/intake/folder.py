@@ -139,6 +139,8 @@ class Folder:
         self._last = _scan_under_other_rules(settings, mark)
         """The last scan under another filter, until there is one under this."""
         self._widened = Widened()
+        self.misses_more = False
+        """Whether more files may be missing than the last scan has found."""
         self._coverage = Coverage.WHOLE
         self._unwatched: frozenset[bytes] = frozenset()
         """Directories that the last scan found to make no events."""
@@ -392,6 +394,7 @@ class Folder:
         self._findings_before, self._findings = self._findings, set()
         if self.phase is not WatchPhase.UP:  # it began before the folder went down
             return
+        self.misses_more = one.more
         began = at if self._scan_began is None else self._scan_began
         if self._scan_began is not None:  # else it was of the watch before
             self._scan, self._widened = self.mark_scan(now), one.widened

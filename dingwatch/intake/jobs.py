@@ -203,11 +203,15 @@ class Widened:
 
 @dataclass(frozen=True, slots=True)
 class Scanned:
-    """A scan came to its end; `unwatched` are directories in it that make no events."""
+    """A scan came to its end; `unwatched` are directories in it that make no events.
+
+    With `more`, more files may be missing than one scan finds.
+    """
 
     folder: int
     unwatched: frozenset[bytes] = frozenset()
     widened: Widened = Widened()
+    more: bool = False
 
 
 @dataclass(frozen=True, slots=True)

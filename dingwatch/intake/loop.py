@@ -46,6 +46,7 @@ EXAMINE_AT_ONCE: Final = 64
 """Files that are being read at one time; the others wait, settled."""
 GONE_AT_ONCE: Final = 1000
 """Missing files that are written down in one transaction."""
+MANY_GONE: Final = 100
 CLOCK_JUMP: Final = 60.0
 DAY: Final = 86400.0
 FOREVER: Final = 1e12
@@ -129,6 +130,10 @@ class IntakeLoop:
         self._watch_the_clock(now)
         for one in inputs:
             self._enter(one, now)
+        for folder in self._folders.values():
+            if folder.misses_more and not self._candidates.misses(folder.id):
+                folder.misses_more = False
+                folder.scan_soon(now.monotonic)
         jobs = [job for folder in self._folders.values() for job in folder.jobs(now.monotonic)]
         if not self._outage.affects(self):  # pruning reads and writes the ledger, and can wait
             jobs += self._find_prunable
@@ -380,7 +385,9 @@ class IntakeLoop:
         """Return whether something is certain to be written; in an outage, whether writing is to be tried."""
         new = any(not one.job.known for one in batch.examined)
         tried = self._outage.affects(self) and not batch.empty
-        return bool(new or batch.steps or self._homes or self._prunable or tried)
+        # A single missing file is most often a temporary one, which is not worth a lock; not so hundreds.
+        many = len(batch.gone) >= MANY_GONE
+        return bool(new or many or batch.steps or self._homes or self._prunable or tried)
 
     def _take_over(self, batch: Batch, decided: Decided, at: float) -> None:
         """Act by what was decided and is on disk, and log it."""

@@ -314,6 +314,9 @@ def chunks(values: Sequence[T]) -> Iterator[Sequence[T]]:
         yield values[start : start + CHUNK]
 
 
+FETCHED_AT_ONCE: Final = 1000
+
+
 class Prepared:
     """A statement that is compiled once for each dialect and then run on the driver itself.
 
@@ -337,6 +340,17 @@ class Prepared:
         try:
             cursor.execute(sql, _bind(order, fixed, values))
             return list(cursor.fetchall())
+        finally:
+            cursor.close()
+
+    def stream(self, connection: Connection, values: Mapping[str, Any]) -> Iterator[tuple[Any, ...]]:
+        """Run a query and yield its rows one by one: a directory may have a million."""
+        sql, order, fixed = self._for(connection)
+        cursor = connection.connection.cursor()
+        try:
+            cursor.execute(sql, _bind(order, fixed, values))
+            while some := cursor.fetchmany(FETCHED_AT_ONCE):
+                yield from some
         finally:
             cursor.close()
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -228,55 +229,56 @@ def _with_states(connection: Connection, rows: Sequence[Any]) -> Iterator[Known]
 class KnownDirectory:
     """The known versions in one directory, for a scan: (size, mtime_ns) by name."""
 
-    known: Mapping[bytes, frozenset[tuple[int, int]]]
-    present: Mapping[bytes, tuple[int, ...]]
-    """Ids by name of the versions whose file is not known to be gone."""
+    known: Mapping[bytes, AbstractSet[tuple[int, int]]]
     baseline: Mapping[bytes, tuple[int, int]]
     """(size, mtime_ns) by name, where the newest version is baseline."""
+    missing: Sequence[bytes]
+    """Names of files that are not there and not yet known to be gone, no more than were asked for."""
 
 
 _GONE: Final = exists().where(deliveries.c.version_id == versions.c.id, deliveries.c.state == State.GONE)
+# A missing file that is back must look unknown to the scan, or nobody would notice its return.
 _OF_DIRECTORY: Final = Prepared(
     select(
-        versions.c.name,
-        versions.c.size,
-        versions.c.mtime_ns,
-        versions.c.id,
-        versions.c.missing_since,
-        versions.c.baseline,
-        _GONE,
-    ).where(versions.c.folder_id == bindparam("folder"), versions.c.directory == bindparam("directory"))
+        versions.c.name, versions.c.size, versions.c.mtime_ns, versions.c.id, versions.c.baseline, _GONE
+    ).where(
+        versions.c.folder_id == bindparam("folder"),
+        versions.c.directory == bindparam("directory"),
+        versions.c.missing_since.is_(None),
+    )
 )
 _DIRECTORIES: Final = (
     select(versions.c.directory).where(versions.c.folder_id == bindparam("folder")).distinct()
 )
 
 
-def read_directory(connection: Connection, folder: int, directory: bytes) -> KnownDirectory:
-    """Return what is known of one directory. A `gone` version makes nothing known: seen again, it is work."""
+def read_directory(
+    connection: Connection, folder: int, directory: bytes, there: Container[bytes], most: int = 0
+) -> KnownDirectory:
+    """Return what is known of the files of a directory that are there, and at most so many that are missing.
+
+    A `gone` version makes nothing known: seen again, it is work. A million files may be gone at once, so no
+    more is kept of them than is asked for.
+    """
     known: dict[bytes, set[tuple[int, int]]] = defaultdict(set)
-    present: dict[bytes, list[int]] = defaultdict(list)
     newest: dict[bytes, int] = {}
     baseline: dict[bytes, tuple[int, int]] = {}
-    for name, size, mtime_ns, version, missing, is_baseline, gone in _OF_DIRECTORY.rows(
+    missing: dict[bytes, None] = {}
+    for name, size, mtime_ns, version, is_baseline, gone in _OF_DIRECTORY.stream(
         connection, {"folder": folder, "directory": directory}
     ):
-        # A missing file that is back must look unknown to the scan, or nobody would notice its return.
-        if not gone and missing is None:
+        if name not in there:
+            if len(missing) < most:
+                missing[name] = None
+            continue
+        if not gone:
             known[name].add((size, mtime_ns))
-        if missing is None:
-            present[name].append(version)
-            if version > newest.get(name, 0):
-                newest[name] = version
-                if is_baseline:
-                    baseline[name] = (size, mtime_ns)
-                else:
-                    baseline.pop(name, None)
-    return KnownDirectory(
-        {name: frozenset(states) for name, states in known.items()},
-        {name: tuple(ids) for name, ids in present.items()},
-        baseline,
-    )
+        if version > newest.get(name, 0):
+            newest[name] = version
+            baseline.pop(name, None)
+            if is_baseline:
+                baseline[name] = (size, mtime_ns)
+    return KnownDirectory(known, baseline, tuple(missing))
 
 
 def count_present(connection: Connection, folder: int) -> int:

@@ -242,7 +242,7 @@ class Remember:
         with self.store.reading() as connection:
             for path in paths:
                 directory, name = versions.split(path)
-                assert name in versions.read_directory(connection, self.folder, directory).known
+                assert name in versions.read_directory(connection, self.folder, directory, {name}).known
 
 
 @pytest.fixture

@@ -1,0 +1,68 @@
+"""Half a million files that are gone at once: bounded work per transaction, and memory that stays flat."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from dingwatch.intake import execute, loop
+from dingwatch.intake.jobs import Found, Scanned
+from dingwatch.watch import Overflow
+from tests.integration.test_intake import Watcher
+
+
+def missing(watcher: Watcher) -> int:
+    """Return how many versions are known to be missing."""
+    with watcher.store.reading() as connection:
+        query = "SELECT count(*) FROM versions WHERE missing_since IS NOT NULL"
+        return int(connection.exec_driver_sql(query).scalar() or 0)
+
+
+def found(inputs: list[object]) -> list[int]:
+    """Return how many missing files each of some scans has found."""
+    counts = [0]
+    for one in inputs:
+        if isinstance(one, Found):
+            counts[-1] += len(one.missing)
+        elif isinstance(one, Scanned):
+            counts.append(0)
+    return counts[:-1]
+
+
+@pytest.fixture
+def full(tmp_path: Path, blank_ledger: Path, monkeypatch: pytest.MonkeyPatch) -> Watcher:
+    """A folder of 70 old files in two directories, with limits that are small enough for them."""
+    monkeypatch.setattr(execute, "BATCH", 5)
+    monkeypatch.setattr(execute, "MISSED_AT_ONCE", 20)
+    monkeypatch.setattr(loop, "GONE_AT_ONCE", 7)
+    monkeypatch.setattr(loop, "MANY_GONE", 3)
+    watcher = Watcher(tmp_path, blank_ledger, poll_interval=600.0)
+    for number in range(70):
+        watcher.drop(f"{number % 2}/{number}.pdf")
+    watcher.inputs.clear()
+    watcher.go(20.0)
+    return watcher
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_many_files_that_are_gone_are_written_down_in_parts(full: Watcher, whole: bool) -> None:  # noqa: FBT001
+    """No scan finds more than its share, no transaction writes more than its share, and all are found."""
+    shutil.rmtree(full.share)
+    full.share.mkdir()
+    if not whole:
+        (full.share / "0").mkdir()
+        (full.share / "1").mkdir()
+    scans: list[object] = []
+    steps = []
+    full.inputs.append(Overflow())
+    while missing(full) < 70:
+        before = missing(full)
+        for job in full.step():
+            full.inputs.append(full.execute(job))
+        scans += [one for one in full.inputs if isinstance(one, Found | Scanned)]
+        steps.append(missing(full) - before)
+        if not full.inputs:
+            full.now += 1.0
+    assert found(scans)[:4] == [20, 20, 20, 10]
+    assert max(steps) == 7
+    assert full.rows() == []
