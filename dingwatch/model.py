@@ -8,7 +8,7 @@ unless a name says `monotonic`; sizes are bytes.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 
@@ -85,14 +85,28 @@ class Verdict:
 
     cause: Cause
     scope: Scope = Scope.ROW
+    billed: bool = field(default=False, kw_only=True)
+    """Whether a billed call was answered before it failed, so that each new try costs another such call."""
 
 
 class NotReached(Verdict):
     """The request never left this machine whole: it certainly had no effect."""
 
 
+@dataclass(frozen=True, slots=True)
+class StoreUnreached(NotReached):
+    """The drive's store was not reached, although DingTalk has given an address there."""
+
+    address: str = ""
+    """Its scheme and host (`https://host`), which can be tried without a billed call."""
+
+
 class NoAnswer(Verdict):
     """The request left, and no answer that can be trusted came back: it may have had its effect."""
+
+
+class StoreFailed(NoAnswer):
+    """The drive's store, or a firewall before it, took no bytes and did not say why."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -124,8 +124,7 @@ def consequence(  # noqa: PLR0911 (one return for each kind of verdict)
             return made(Event.RETRY, standing=replace(row, failures=row.failures + 1))
         case Throttled() | QuotaExhausted():
             return made(Event.RETRY, wait=_throttle_wait(verdict))
-    own = verdict.scope is Scope.ROW or (isinstance(verdict, NoAnswer) and alone)
-    return _again(made, verdict, row, chance, rules, own=own)
+    return _again(made, verdict, row, chance, rules, alone=alone)
 
 
 def _throttle_wait(verdict: Verdict) -> float:
@@ -133,11 +132,12 @@ def _throttle_wait(verdict: Verdict) -> float:
 
 
 def _again(
-    made: _Maker, verdict: Verdict, row: Standing, chance: float, rules: Rules, *, own: bool
+    made: _Maker, verdict: Verdict, row: Standing, chance: float, rules: Rules, *, alone: bool
 ) -> Consequence:
     """Try again after a wait, unless the row's own waits have reached `give_up_after`."""
+    own = verdict.scope is Scope.ROW or (isinstance(verdict, NoAnswer) and alone)
     failures = row.failures + 1
-    if isinstance(verdict, Misconfigured) and verdict.scope is Scope.ROW:
+    if _is_costly(verdict, row, alone=alone):
         wait = for_a_person(failures)
     elif verdict.scope in {Scope.ROW, Scope.API}:
         wait = backoff(failures, chance, late=row.waited >= LATE)
@@ -149,6 +149,16 @@ def _again(
     standing = replace(row, failures=failures, waited=row.waited + (wait if own else 0.0))
     answered = not isinstance(verdict, NotReached | FolderDown)
     return made(event, wait=wait, standing=standing, answered=answered)
+
+
+def _is_costly(verdict: Verdict, row: Standing, *, alone: bool) -> bool:
+    """Return whether a row waits as for a person: it would only repeat what failed, and be billed for it."""
+    if verdict.scope is Scope.ROW and (isinstance(verdict, Misconfigured) or verdict.billed):
+        return True
+    # An upload that DingTalk has lost begins anew at once, and is billed anew: once.
+    lost = isinstance(verdict, MediaLost)
+    # While others wait too, the pause is what waits. A row that fails alone waits by itself.
+    return row.failures > 0 and (lost or (verdict.billed and alone))
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,8 +175,21 @@ class _Maker:
         return Consequence(event, self.now + wait, standing or self.row, self.cause, answered)
 
 
-def pause_after(verdict: Verdict, key: str, before: Pause | None, now: float, chance: float) -> Pause | None:
-    """Return the pause that a verdict begins or prolongs; no pause for what is the row's own."""
+def pause_after(  # noqa: PLR0913 (the past, the instant, and who asks)
+    verdict: Verdict,
+    key: str,
+    before: Pause | None,
+    now: float,
+    chance: float,
+    *,
+    free: bool = False,
+    probed: bool = False,
+) -> Pause | None:
+    """Return the pause that a verdict begins or prolongs; no pause for what is the row's own.
+
+    `free` says that the failed call costs nothing (a token call), `probed` that something free finds out
+    meanwhile whether the pause can end: then it lasts as long as any.
+    """
     if verdict.scope is Scope.ROW or isinstance(verdict, TokenRejected):
         return None
     failures = (before.failures if before else 0) + 1
@@ -175,14 +198,15 @@ def pause_after(verdict: Verdict, key: str, before: Pause | None, now: float, ch
         wait = verdict.retry_after
     elif isinstance(verdict, QuotaExhausted):
         wait = quota.month_end(now) - now
-    elif isinstance(verdict, Misconfigured):
+    elif isinstance(verdict, Misconfigured) or verdict.billed:
         if before is None or before.cause.code != verdict.cause.code:
             failures = 1  # those of an outage before it say nothing of this
-        wait = for_a_person(failures)
-    elif verdict.cause.code == "gate_page" and before and before.cause.code == "gate_page":
-        wait = GATE_PAGE_WAIT
+        wait = PERSON_LONGEST if probed else for_a_person(failures)
     else:
-        wait = backoff(failures, chance)
+        # When the token call works and another does not, each try is billed: after an hour, one an hour.
+        wait = backoff(failures, chance, late=not free and now - since >= LATE)
+        if verdict.cause.code == "gate_page" and before and before.cause.code == "gate_page":
+            wait = max(wait, GATE_PAGE_WAIT) if now - since >= LATE else GATE_PAGE_WAIT
     outage = isinstance(verdict, NotReached | NoAnswer)
     fixed = isinstance(verdict, Throttled | QuotaExhausted)
     return Pause(verdict.scope, key, now + wait, verdict.cause, failures, since, by_token=outage, fixed=fixed)

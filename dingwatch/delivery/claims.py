@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from dingwatch import files, names, notice_text, policy
 from dingwatch.delivery import drives
-from dingwatch.delivery.jobs import DriveJob, FetchToken, Send, SendCaption, Upload
+from dingwatch.delivery.jobs import DriveJob, FetchToken, ProbeStore, Send, SendCaption, Upload
 from dingwatch.delivery.limits import APP, Target, hosts_of, message_target
 from dingwatch.delivery.state import WHEN_WOKEN, TickContext
 from dingwatch.delivery.turns import Step, take_turns
@@ -49,12 +49,23 @@ def claim(tick: TickContext) -> float:
     again = [_resend_doubted(tick)]
     for host in sorted(tick.state.pauses.probes(tick.now)):
         tick.needs_token(host, force=True)
+    again.append(_probe_stores(tick))
     if tick.state.crashed:
         again.append(_claim_crashed(tick))
     if not tick.state.crashed:
         again += [_claim_messages(tick), _claim_uploads(tick)]
     again += [tick.state.pauses.next_end(tick.now), queues.next_due(tick.connection, tick.now)]
     return min(again)
+
+
+def _probe_stores(tick: TickContext) -> float:
+    """Probe paused stores of the drive, each by one job at a time."""
+    asked = {job.address for job in tick.in_hand if isinstance(job, ProbeStore)}
+    waiting = {at: due for at, due in tick.state.pauses.due_probes(tick.now).items() if at not in asked}
+    for address, due in waiting.items():
+        if due <= tick.now:
+            tick.issue(ProbeStore(address))
+    return min((due for due in waiting.values() if due > tick.now), default=WHEN_WOKEN)
 
 
 # --- Doubts and crashes --------------------------------------------------------------------------

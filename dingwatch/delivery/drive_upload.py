@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from dingwatch.delivery.jobs import Begin, Commit, DriveJob, Put, PutDone
-from dingwatch.delivery.reading import Reader
+from dingwatch.delivery.reading import Pieces, Reader
 from dingwatch.dingtalk import (
     Client,
     Conflict,
@@ -87,9 +87,11 @@ class DriveUploader:
         return UploadSession(space, self._storage.begin_parts(SpaceFolder(space), size))
 
     def _put_whole(self, job: Put) -> PutDone:
-        space = self._space(job)
-        session = self._storage.begin_whole(SpaceFolder(space), job.part.size)
-        self._put(job, session.address)
+        # Opened first: a share that hangs must not cost a billed call each time.
+        with self.reader.reading(job.source) as pieces:
+            space = self._space(job)
+            session = self._storage.begin_whole(SpaceFolder(space), job.part.size)
+            self._put(job, session.address, pieces)
         return PutDone(UploadSession(space, session.upload_key))
 
     def _put_part(self, job: Put, session: UploadSession) -> PutDone:
@@ -98,20 +100,28 @@ class DriveUploader:
         Addresses are fetched ahead, so after a pause the first one may be too old. If a fresh one is refused
         as well, it is not the address.
         """
-        try:
-            self._put(job, self._address(job, session))
-        except Failure as failure:
-            if not isinstance(failure.verdict, SignatureExpired):
-                raise
-            with self._lock:
-                self._addresses.pop(session.key, None)
-            self._put(job, self._address(job, session))
+        with self.reader.reading(job.source) as pieces:
+            try:
+                self._put(job, self._address(job, session), pieces)
+            except Failure as failure:
+                if not isinstance(failure.verdict, SignatureExpired):
+                    raise
+                with self._lock:
+                    self._addresses.pop(session.key, None)
+                self._put(job, self._address(job, session), pieces)
         return PutDone(session)
 
-    def _put(self, job: Put, address: SignedAddress) -> None:
+    def _put(self, job: Put, address: SignedAddress, pieces: Pieces) -> None:
         part = job.part
-        with self.reader.reading(job.source) as pieces:
+        try:
             self._storage.put(address, Content(part.size, lambda: pieces(part.offset, part.size)))
+        except Failure as failure:
+            verdict = failure.verdict
+            if verdict.cause.code == "stopped":
+                raise
+        else:
+            return
+        raise Failure(replace(verdict, billed=True))  # the address was
 
     def _address(self, job: Put, session: UploadSession) -> SignedAddress:
         """Return where a part goes; one billed call fetches the addresses of the next parts as well."""

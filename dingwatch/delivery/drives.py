@@ -62,7 +62,8 @@ def next_steps(
         if out:
             return []
         if len(parts) == 1:
-            return [Put(rows, payload, Target(API_UPLOAD_INFO, folder=folder), parts[0], None)]
+            target = Target(API_UPLOAD_INFO, folder=folder, also=API_PUT)
+            return [Put(rows, payload, target, parts[0], None)]
         return [Begin(rows, payload, Target(API_PARTS_BEGIN, folder=folder))]
     under_way = {job.part.number for job in out if isinstance(job, Put)}
     left = [part for part in parts if part.number not in finished and part.number not in under_way]

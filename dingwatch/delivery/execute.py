@@ -13,6 +13,7 @@ from dingwatch.delivery.jobs import (
     FetchToken,
     Job,
     Outcome,
+    ProbeStore,
     Put,
     PutDone,
     Send,
@@ -54,6 +55,9 @@ class Executor:
                 return self._send(job)
             case FetchToken():
                 self.client.fetch_token(job.host, force=job.force)
+                return Done()
+            case ProbeStore():
+                self.client.probe_store(job.address)
                 return Done()
             case Begin() | Put() | Commit():
                 return self._drive()(job)

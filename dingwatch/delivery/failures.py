@@ -22,7 +22,7 @@ from dingwatch.delivery.jobs import (
 )
 from dingwatch.delivery.limits import Target, hosts_of
 from dingwatch.delivery.state import DRIVE_APIS, TickContext
-from dingwatch.dingtalk import API_SEND, API_UPLOAD, Host, SignatureExpired
+from dingwatch.dingtalk import API_PUT, API_SEND, API_UPLOAD, Host, SignatureExpired
 from dingwatch.ledger import pauses
 from dingwatch.ledger.delivery import Delivery, clear_caption, find_deliveries, list_sent_since
 from dingwatch.ledger.transitions import ONE_MORE, Change
@@ -38,6 +38,8 @@ from dingwatch.model import (
     Rejected,
     Route,
     Scope,
+    StoreFailed,
+    StoreUnreached,
     Throttled,
     TokenRejected,
     TypeRefused,
@@ -57,13 +59,12 @@ def fail(tick: TickContext, job: Job, raw: Verdict) -> None:
     """Enter a job's failure: pauses, what it teaches of the pace, and what becomes of its rows."""
     _count_refused_token(tick, job, raw)
     verdict = _widen(tick, job, raw)
-    # A token call has no target; its trouble is the whole app's, whatever API stands here.
-    target = job.target or Target(API_SEND)
+    target = _target_of_failure(job, verdict)
     verdict = replace(verdict, scope=target.reach(verdict.scope))
     if isinstance(job, ToPeople) and len(job.rows) > 1 and _is_of_one_recipient(verdict):
         _part(tick, job, verdict)
         return
-    _pause(tick, target, verdict)
+    _pause(tick, target, verdict, free=isinstance(job, FetchToken))
     if isinstance(verdict, Misconfigured) and verdict.ambiguous and _concerns_all(tick, target, verdict):
         everywhere = replace(verdict.cause, advice="ROBOT_CODE")
         _pause(tick, target, Misconfigured(everywhere, Scope.API))
@@ -107,13 +108,23 @@ def _widen(tick: TickContext, job: Job, verdict: Verdict) -> Verdict:
             return NotReached(verdict.cause, Scope.APP)
         return replace(verdict, scope=Scope.APP)
     if isinstance(verdict, SignatureExpired):
-        return NotReached(verdict.cause)  # new ones did not help: the clock, or the store
+        return NotReached(verdict.cause, billed=True)  # new ones did not help: the clock, or the store
     refused = max((tick.state.tokens_refused[host] for host in _hosts_of(job)), default=0)
     if isinstance(verdict, TokenRejected) and refused > TOKEN_TRIES:
         return Misconfigured(verdict.cause, Scope.APP)
     if isinstance(job, ToPeople):
         return recipient_kind(job.row.recipient).judge(verdict)
     return verdict
+
+
+def _target_of_failure(job: Job, verdict: Verdict) -> Target:
+    """Return what a failure pauses, of all that a job acts on."""
+    if job.target is None:
+        return Target(API_SEND)  # a token call: its trouble is the whole app's, whatever API stands here
+    if isinstance(verdict, StoreUnreached | StoreFailed):
+        # For a file in one piece, DingTalk has given the address. It is the store that fails, for parts too.
+        return Target(API_PUT, folder=job.target.folder)
+    return replace(job.target, also=None)
 
 
 def _is_of_one_recipient(verdict: Verdict) -> bool:
@@ -123,10 +134,10 @@ def _is_of_one_recipient(verdict: Verdict) -> bool:
 # --- Pauses --------------------------------------------------------------------------------------
 
 
-def _pause(tick: TickContext, target: Target, verdict: Verdict) -> None:
+def _pause(tick: TickContext, target: Target, verdict: Verdict, *, free: bool = False) -> None:
     """Begin or prolong the pauses that a verdict asks for: of a call for several persons, one for each."""
     for key in target.keys(verdict.scope):
-        _pause_one(tick, key, verdict)
+        _pause_one(tick, key, verdict, free=free)
 
 
 def _concerns_all(tick: TickContext, target: Target, verdict: Verdict) -> bool:
@@ -154,13 +165,18 @@ def _concerns_all(tick: TickContext, target: Target, verdict: Verdict) -> bool:
     )
 
 
-def _pause_one(tick: TickContext, key: str, verdict: Verdict) -> None:
-    before = tick.state.pauses.known.get((verdict.scope, key))
+def _pause_one(tick: TickContext, key: str, verdict: Verdict, *, free: bool) -> None:
+    pauses_known = tick.state.pauses
+    before = pauses_known.known.get((verdict.scope, key))
     if before is not None and before.until > tick.now:
         # Four workers that are refused in the same second met one trouble, not four: their failures must not
         # double the wait three times.
         return
-    made = policy.pause_after(verdict, key, before, tick.now, tick.state.chance())
+    chance = tick.state.chance()
+    probed = isinstance(verdict, StoreUnreached) and pauses_known.probe_store(
+        (verdict.scope, key), verdict.address, tick.now, chance
+    )
+    made = policy.pause_after(verdict, key, before, tick.now, chance, free=free, probed=probed)
     if made is None or made.cause.code == "stopped":
         return
     tick.state.pauses.known[made.scope, made.key] = made
@@ -168,10 +184,13 @@ def _pause_one(tick: TickContext, key: str, verdict: Verdict) -> None:
     # A person resumed it to see whether its cause has gone, and shall read that it has not.
     resumed = made.fixed and before is not None and before.failures == 0
     if before is None or before.cause.code != made.cause.code or resumed:
-        _log_pause(tick, made, verdict)
+        _log_pause(tick, made, verdict, probed=probed)
 
 
-def _log_pause(tick: TickContext, made: Pause, verdict: Verdict) -> None:
+def _log_pause(tick: TickContext, made: Pause, verdict: Verdict, *, probed: bool) -> None:
+    if probed:
+        tick.log(Log.STORE_PAUSED, **made.cause.log_values())
+        return
     tick.log(
         Log.OUT_OF_CALLS if isinstance(verdict, QuotaExhausted) and made.scope is Scope.APP else Log.PAUSED,
         day=quota.day(made.until),

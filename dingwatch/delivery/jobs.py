@@ -106,11 +106,25 @@ class FetchToken:
         return
 
 
+@dataclass(frozen=True, slots=True)
+class ProbeStore:
+    """Find out whether the drive's store can be reached, which costs no billed call."""
+
+    address: str
+
+    @property
+    def target(self) -> None:
+        """No pause and no pace stands over it: it is asked during the pause of the store."""
+        return
+
+
 DriveJob = Begin | Put | Commit
 """The steps of an upload to the drive."""
 ToPeople = Send | SendCaption
 """What people get to see: a call that is never made twice, in the order of its recipients."""
-Job = Upload | DriveJob | ToPeople | FetchToken
+Question = FetchToken | ProbeStore
+"""What is asked for no delivery in particular, and costs nothing."""
+Job = Upload | DriveJob | ToPeople | Question
 
 
 @dataclass(frozen=True, slots=True)

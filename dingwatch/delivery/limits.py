@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from math import inf
 from typing import Final
 
+from dingwatch import policy
 from dingwatch.dingtalk import API_PUT, API_UPLOAD, Host
 from dingwatch.ledger.queues import Paused
 from dingwatch.model import Pause, Scope
@@ -41,10 +42,17 @@ class Target:
     recipients: tuple[str, ...] = ()
     """More than one where one call is for several persons."""
     folder: int | None = None
+    also: str | None = None
+    """A second API that the same job needs: the store's, for a file that goes there in one piece."""
+
+    @property
+    def apis(self) -> tuple[str, ...]:
+        """All the APIs that it needs."""
+        return (self.api,) if self.also is None else (self.api, self.also)
 
     def scopes(self) -> tuple[tuple[Scope, str], ...]:
         """Return the pauses that would hold it back."""
-        keys = [(Scope.APP, APP), (Scope.API, self.api)]
+        keys = [(Scope.APP, APP), *((Scope.API, api) for api in self.apis)]
         keys += [(Scope.CONVERSATION, recipient) for recipient in self.recipients]
         if self.folder is not None:
             keys.append((Scope.FOLDER, str(self.folder)))
@@ -75,6 +83,17 @@ def message_target(recipient: str) -> Target:
     return Target(recipient_kind(recipient).message_api, (recipient,))
 
 
+@dataclass(frozen=True, slots=True)
+class StoreProbe:
+    """The free probes of a paused store, of which the next is `due`."""
+
+    address: str
+    due: float
+    failures: int = 1
+    spent: bool = False
+    """Whether one has reached the store: from then on only files show whether it takes them."""
+
+
 @dataclass(slots=True)
 class Pauses:
     """The pauses in force. After its end a pause lets one job through, whose success ends it."""
@@ -82,10 +101,12 @@ class Pauses:
     known: dict[tuple[Scope, str], Pause] = field(default_factory=dict)
     proven: dict[Host, float] = field(default_factory=dict)
     """When a token call last succeeded on each host."""
+    store_probes: dict[tuple[Scope, str], StoreProbe] = field(default_factory=dict)
+    """How a pause of the drive's store can end before its time, at no cost."""
 
     def copy(self) -> Pauses:
         """Return a copy for a tick to change."""
-        return Pauses(dict(self.known), dict(self.proven))
+        return Pauses(dict(self.known), dict(self.proven), dict(self.store_probes))
 
     def load(self, pauses: Iterable[Pause]) -> None:
         """Take over what the ledger holds (a command may have changed it)."""
@@ -94,6 +115,9 @@ class Pauses:
     def set_back(self, now: float) -> None:
         """Forget token calls of the future, by whose time a pause would count as probed."""
         self.proven = {host: at for host, at in self.proven.items() if at <= now}
+        self.store_probes = {
+            key: replace(probe, due=min(probe.due, now)) for key, probe in self.store_probes.items()
+        }
 
     def blocks(self, target: Target, now: float, busy: Iterable[Target]) -> bool:
         """Return whether a job may not begin now."""
@@ -136,6 +160,37 @@ class Pauses:
             return ()
         hosts = tuple(Host) if pause.scope is not Scope.API else hosts_of(pause.key)
         return tuple(host for host in hosts if self.proven.get(host, LONG_AGO) < pause.until)
+
+    def probe_store(self, pause: tuple[Scope, str], address: str, now: float, chance: float) -> bool:
+        """Probe the store while it is paused; return whether that can tell anything.
+
+        Once a probe has reached the store, and the billed call after it failed, it cannot: a firewall lets
+        connections through, and no files.
+        """
+        begun = StoreProbe(address, due=now + policy.backoff(1, chance))
+        return not self.store_probes.setdefault(pause, begun).spent
+
+    def due_probes(self, now: float) -> dict[str, float]:
+        """Return when to probe each address of the store that is paused now; one probe each."""
+        return {
+            probe.address: probe.due
+            for key, probe in self.store_probes.items()
+            if not probe.spent and key in self.known and self.known[key].until > now
+        }
+
+    def enter_probe(self, address: str, now: float, chance: float, *, reached: bool) -> list[Pause]:
+        """Enter what came of a probe; return the pauses that end now, when a job goes as their last probe."""
+        ended = []
+        for key, probe in self.store_probes.items():
+            if probe.address == address and not probe.spent:
+                wait = policy.backoff(probe.failures + 1, chance)
+                self.store_probes[key] = replace(
+                    probe, failures=probe.failures + 1, due=now + wait, spent=reached
+                )
+                if reached and key in self.known:
+                    self.known[key] = replace(self.known[key], until=now)
+                    ended.append(self.known[key])
+        return ended
 
     def probes(self, now: float) -> set[Host]:
         """Return the token calls that are due as probes."""

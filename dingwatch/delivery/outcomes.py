@@ -14,8 +14,10 @@ from dingwatch.delivery.jobs import (
     FetchToken,
     Job,
     Outcome,
+    ProbeStore,
     Put,
     PutDone,
+    Question,
     Send,
     SendCaption,
     SendDone,
@@ -26,7 +28,7 @@ from dingwatch.delivery.limits import APP, Target, hosts_of
 from dingwatch.delivery.state import TickContext
 from dingwatch.ledger import queues
 from dingwatch.ledger.delivery import Delivery
-from dingwatch.ledger.pauses import end_pauses
+from dingwatch.ledger.pauses import end_pauses, save_pauses
 from dingwatch.ledger.transitions import NO_CAUSE, ONE_MORE, Change
 from dingwatch.ledger.uploads import UploadDone, UploadSession, record_uploads
 from dingwatch.ledger.versions import NOTICED
@@ -54,6 +56,12 @@ def enter(tick: TickContext, outcomes: Sequence[Outcome]) -> None:
                 _enter_caption(tick, job, done)
             case FetchToken() as job, Done():
                 _enter_token(tick, job)
+            case ProbeStore() as job, _:
+                reached = isinstance(outcome.result, Done)
+                ended = tick.state.pauses.enter_probe(
+                    job.address, tick.now, tick.state.chance(), reached=reached
+                )
+                save_pauses(tick.state.store, tick.connection, ended, tick.now)
             case job, Verdict() as verdict:
                 failures.fail(tick, job, verdict)
     _withdraw_superseded(tick, outcomes)
@@ -79,7 +87,7 @@ def _withdraw_superseded(tick: TickContext, outcomes: Sequence[Outcome]) -> None
 
 def _forget_crash(tick: TickContext, job: Job) -> None:
     """Stop claiming a row alone: its outcome is known, so it did not bring the process down."""
-    if tick.state.crashed and not isinstance(job, FetchToken):
+    if tick.state.crashed and not isinstance(job, Question):
         ids = {row.id for row in job.rows}
         tick.state.crashed = [row for row in tick.state.crashed if row not in ids]
 
@@ -157,7 +165,8 @@ def _enter_token(tick: TickContext, job: FetchToken) -> None:
 def _note_served(tick: TickContext, target: Target) -> None:
     """A call came through: the pauses over it end, and its API is known to serve."""
     state = tick.state
-    state.served_at[target.api] = tick.now
+    for api in target.apis:
+        state.served_at[api] = tick.now
     for host in hosts_of(target.api):
         state.tokens_refused[host] = 0
         state.doubted_tokens.discard(host)
@@ -178,5 +187,6 @@ def _end_pauses(tick: TickContext, ended: Sequence[tuple[Scope, str]]) -> None:
     end_pauses(tick.connection, ended)
     for key in ended:
         pause = tick.state.pauses.known.pop(key)
+        tick.state.pauses.store_probes.pop(key, None)
         if pause.failures > 1 or pause.scope is not Scope.API:
             tick.log(Log.RESUMED, scope=pause.scope, key=pause.key)

@@ -120,4 +120,5 @@ def _usable(value: str) -> bool:
 
 def without(name: str) -> Failure:
     """Return the failure for an answer that lacks a member."""
-    return Failure(NoAnswer(Cause("no_answer", f"no {name}", "NO_ANSWER"), Scope.API))
+    # DingTalk has answered, so the call may be billed, and the next answer may make as little sense.
+    return Failure(NoAnswer(Cause("no_answer", f"no {name}", "NO_ANSWER"), Scope.API, billed=True))

@@ -42,6 +42,7 @@ API_COMMIT: Final = "storage/commit"
 API_DOWNLOAD_INFO: Final = "storage/downloadInfos"
 API_PUT: Final = "storage-host/put"
 API_GET: Final = "storage-host/get"
+API_PROBE: Final = "storage-host/probe"
 
 API_CONVERSATION_SPACE: Final = "convFile/spaces"
 API_SEND_ENTRY: Final = "convFile/send"

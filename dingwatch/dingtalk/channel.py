@@ -18,7 +18,7 @@ from dingwatch.dingtalk.errors import OK, result_of, verdict_of_store
 from dingwatch.dingtalk.transport import Answer, Sink, Timeouts, Transport
 from dingwatch.dingtalk.trust import TrustStore
 from dingwatch.dingtalk.wire import Body, LocalError, Stream
-from dingwatch.model import Failure, Scope, Verdict
+from dingwatch.model import Failure, NotReached, Scope, Verdict
 
 T = TypeVar("T")
 LONGEST_MESSAGE: Final = 300
@@ -129,6 +129,18 @@ class Channel:
         """Hand bytes to the store behind a signed address; 200 is success (KB:0680)."""
         self._through(call, lambda: self._judge_store(self._exchange(call)), at_store=True)
 
+    def reach(self, call: Call) -> None:
+        """Find out whether a host can be reached; whatever it answers, or if nothing, it was.
+
+        Raises:
+            Failure: NotReached.
+        """
+        try:
+            self._through(call, lambda: self._exchange(call), at_store=True)
+        except Failure as failure:
+            if isinstance(failure.verdict, NotReached):
+                raise
+
     def receive_stored(self, call: Call, into: Sink, *, limit: int) -> int:
         """Write what lies behind a signed address into `into`; return its size in bytes."""
 
@@ -146,6 +158,7 @@ class Channel:
     ) -> T:
         """Make a call that is safe to repeat, again for some seconds after verdicts of these kinds.
 
+        An answer that makes no sense is not asked for again: each may be billed.
         An exception of the source or sink of its bytes comes through as it is, and nothing is repeated.
         """
         retrying = Retrying(
@@ -206,7 +219,9 @@ class Channel:
 
 
 def _repeatable(*kinds: type[Verdict]) -> Callable[[BaseException], bool]:
-    return lambda error: isinstance(error, Failure) and isinstance(error.verdict, kinds)
+    return lambda error: (
+        isinstance(error, Failure) and isinstance(error.verdict, kinds) and not error.verdict.billed
+    )
 
 
 def _narrow_to_store(verdict: Verdict) -> Verdict:

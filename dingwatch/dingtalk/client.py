@@ -6,8 +6,8 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
-from dingwatch.dingtalk.apis import Host
-from dingwatch.dingtalk.channel import Channel
+from dingwatch.dingtalk.apis import API_PROBE, Host
+from dingwatch.dingtalk.channel import Call, Channel
 from dingwatch.dingtalk.conversations import Contacts, ConversationFiles, Conversations
 from dingwatch.dingtalk.drive import Storage
 from dingwatch.dingtalk.legacy import Legacy
@@ -120,6 +120,16 @@ class Client:
             Failure: Misconfigured for wrong credentials; NotReached, NoAnswer, Throttled.
         """
         self._tokens.renew(host, force=force)
+
+    def probe_store(self, address: str) -> None:
+        """Find out whether the drive's store can be reached: TCP, TLS and an empty request.
+
+        `address` is a scheme and a host. It costs no billed call, and neither token nor signature goes there.
+
+        Raises:
+            Failure: NotReached.
+        """
+        self.channel.reach(Call(API_PROBE, "HEAD", f"{address}/"))
 
     def robots(self, conversation_id: str) -> tuple[str, ...]:
         """Return the codes of the robots in a group: `groups.robots`, under the name that scripts know."""

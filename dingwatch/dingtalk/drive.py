@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from itertools import cycle
 from typing import Any, Final
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from dingwatch.dingtalk import answers
 from dingwatch.dingtalk.apis import (
@@ -32,7 +32,18 @@ from dingwatch.dingtalk.session import Session
 from dingwatch.dingtalk.signed import SignedAddress, parse_address
 from dingwatch.dingtalk.transport import Sink
 from dingwatch.dingtalk.wire import Content, LengthError
-from dingwatch.model import Cause, Failure, NoAnswer, NotReached, Vanished
+from dingwatch.model import (
+    Cause,
+    Failure,
+    NoAnswer,
+    NotReached,
+    Scope,
+    StoreFailed,
+    StoreUnreached,
+    Throttled,
+    Vanished,
+    Verdict,
+)
 
 MOST_PARTS: Final = 10_000
 MOST_ADDRESSES: Final = 30
@@ -221,6 +232,13 @@ class Storage:
             self._channel.repeat(once, NotReached, NoAnswer)
         except LengthError:
             raise Failure(Vanished(Cause("changed", "", "FILE_CHANGED"))) from None
+        except Failure as failure:
+            verdict = _at_store(failure.verdict, address)
+            if verdict is failure.verdict:
+                raise
+        else:
+            return
+        raise Failure(verdict)
 
     def commit(
         self,
@@ -286,6 +304,18 @@ class Storage:
             self._channel.timeouts.upload,
             address.secrets,
         )
+
+
+def _at_store(verdict: Verdict, address: SignedAddress) -> Verdict:
+    """Return what a failed PUT means: trouble with the store alone, after a call that DingTalk answered."""
+    match verdict:
+        case NotReached() if verdict.cause.code != "stopped":
+            parts = urlsplit(address.url)
+            return StoreUnreached(verdict.cause, Scope.API, address=f"{parts.scheme}://{parts.netloc}")
+        # It does not end a penalty that DingTalk counts, and trying each second would bill a call each time.
+        case NoAnswer() | Throttled():
+            return StoreFailed(verdict.cause, Scope.API)
+    return verdict
 
 
 def _path(folder: SpaceFolder) -> str:

@@ -222,7 +222,8 @@ def _unreadable(body: bytes, head: _Head) -> Verdict:
         return _gate_page(f"HTTP {head.status}, HTML")
     if head.status in {UNAUTHORIZED, TOO_LARGE, TOO_MANY}:
         return _by_status(head, _cause(f"HTTP {head.status}", "", None))
-    return NoAnswer(Cause("no_answer", f"HTTP {head.status}", "NO_ANSWER"), Scope.API)
+    billed = head.status < CLIENT_ERROR  # it was answered, with something that makes no sense
+    return NoAnswer(Cause("no_answer", f"HTTP {head.status}", "NO_ANSWER"), Scope.API, billed=billed)
 
 
 def _gate_page(message: str) -> Verdict:
@@ -329,7 +330,8 @@ def _by_status(head: _Head, cause: Cause, *, known: bool = False) -> Verdict:
         return NoAnswer(replace(cause, advice="DINGTALK_BUSY"), Scope.API)
     if known or head.status >= CLIENT_ERROR:
         return Rejected(cause)
-    return NoAnswer(replace(cause, advice="NO_ANSWER"), Scope.API)  # a redirect: no answer of DingTalk's
+    # A redirect: no answer of DingTalk's.
+    return NoAnswer(replace(cause, advice="NO_ANSWER"), Scope.API, billed=True)
 
 
 def _wait(head: _Head, message: str, default: float) -> float:

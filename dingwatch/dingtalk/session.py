@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, TypeVar
 from urllib.parse import urlencode
 
@@ -193,7 +193,17 @@ class Session:
 
     def _fetch(self, host: Host) -> tuple[str, float]:
         fetch = self._fetch_new if host is Host.API else self._fetch_legacy
-        return self.channel.repeat(fetch, NotReached, NoAnswer)
+
+        def once() -> tuple[str, float]:
+            try:
+                return fetch()
+            except Failure as failure:
+                if not failure.verdict.billed:
+                    raise
+                verdict = replace(failure.verdict, billed=False)  # token calls cost nothing (KB:1432)
+            raise Failure(verdict)
+
+        return self.channel.repeat(once, NotReached, NoAnswer)
 
     def _fetch_new(self) -> tuple[str, float]:
         body = {"appKey": self.account.client_id, "appSecret": self.account.client_secret}

@@ -53,7 +53,7 @@ class Sender:
                 verdict = failure.verdict
                 if not isinstance(verdict, NoAnswer):
                     raise
-                raise Failure(NotReached(verdict.cause, verdict.scope)) from None
+                raise Failure(NotReached(verdict.cause, verdict.scope, billed=verdict.billed)) from None
             with self._lock:
                 self._drive_ids[recipient] = found
         return found

@@ -25,7 +25,7 @@ def _judge(verdict: Verdict) -> Verdict:
     """Narrow a failure to its robot, which shares neither token nor permission with anything else."""
     # A lost answer leaves no doubt: DingTalk drops a message that comes again under the same uuid.
     if isinstance(verdict, NoAnswer):
-        return NotReached(verdict.cause, Scope.CONVERSATION)
+        return NotReached(verdict.cause, Scope.CONVERSATION, billed=verdict.billed)
     return replace(verdict, scope=Scope.CONVERSATION) if verdict.scope is Scope.APP else verdict
 
 

@@ -157,7 +157,8 @@ class DeliverySide:
 
     def _submit(self, jobs: Sequence[delivery.Job]) -> None:
         for job in jobs:
-            pool = self._drive_pool if isinstance(job, delivery.DriveJob) else self._pool
+            at_store = isinstance(job, delivery.DriveJob | delivery.ProbeStore)
+            pool = self._drive_pool if at_store else self._pool
             pool.submit(self.inbox.fill, partial(self._carry_out, job))
 
     def _carry_out(self, job: delivery.Job) -> Outcome:

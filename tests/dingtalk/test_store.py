@@ -19,6 +19,8 @@ from dingwatch.model import (
     NotReached,
     Rejected,
     Scope,
+    StoreFailed,
+    StoreUnreached,
     TokenRejected,
     Vanished,
     Verdict,
@@ -176,8 +178,8 @@ def test_an_expired_signature_asks_for_a_new_address(serve: Serve, storage: Stor
         ("EntityTooLarge", "400 Bad Request", (Rejected, Scope.ROW, "TOO_BIG"), 1),
         ("NewsToUs", "400 Bad Request", (Rejected, Scope.ROW, "UNKNOWN_CODE"), 1),
         ("NewsToUs", "401 Unauthorized", (SignatureExpired, Scope.ROW, "SIGNATURE_EXPIRED"), 1),
-        ("InternalError", "500 Internal Server Error", (NoAnswer, Scope.API, "DINGTALK_BUSY"), 3),
-        ("NewsToUs", "503 Service Unavailable", (NoAnswer, Scope.API, "DINGTALK_BUSY"), 3),
+        ("InternalError", "500 Internal Server Error", (StoreFailed, Scope.API, "DINGTALK_BUSY"), 3),
+        ("NewsToUs", "503 Service Unavailable", (StoreFailed, Scope.API, "DINGTALK_BUSY"), 3),
     ],
 )
 def test_what_the_store_says_is_understood(
@@ -212,17 +214,33 @@ def test_what_is_not_the_stores_word_is_no_answer(
     """A firewall's page concerns the way to the store, and nothing else of the app."""
     server = serve(lambda wire, *_: wire.answer_bytes(body, status))
     found = verdict(lambda: storage.put(at(server.url), Content.of(b"x")))
-    assert (type(found), found.scope, found.cause.advice) == (NoAnswer, Scope.API, "STORE")
+    assert (type(found), found.scope, found.cause.advice) == (StoreFailed, Scope.API, "STORE")
 
 
 def test_a_store_out_of_reach_does_not_stop_the_app(storage: Storage, dead_url: str) -> None:
     """DingTalk's own hosts may be well: only what needs the store waits, and a person hears its names."""
-    for call in (
-        lambda: storage.put(at(dead_url), Content.of(b"x")),
-        lambda: storage.download(at(dead_url), BytesIO(), limit=9),
+    for call, kind in (
+        (lambda: storage.put(at(dead_url), Content.of(b"x")), StoreUnreached),
+        (lambda: storage.download(at(dead_url), BytesIO(), limit=9), NotReached),
     ):
         found = verdict(call)
-        assert (type(found), found.scope, found.cause.advice) == (NotReached, Scope.API, "STORE")
+        assert (type(found), found.scope, found.cause.advice) == (kind, Scope.API, "STORE")
+
+
+def test_a_store_is_probed_without_its_signature(
+    serve: Serve, calls: Calls, storage: Storage, dead_url: str
+) -> None:
+    """What cannot be reached names its host alone; whatever that answers to a probe, it was reached."""
+    found = verdict(lambda: storage.put(at(dead_url), Content.of(b"x")))
+    assert isinstance(found, StoreUnreached)
+    assert found.address == dead_url
+    server = serve(lambda wire, *_: wire.answer_bytes(b"", "403 Forbidden"))
+    with calls.client(server.url) as client:
+        client.probe_store(server.url)
+        assert isinstance(verdict(lambda: client.probe_store(dead_url)), NotReached)
+    head = server.requests[0]
+    assert head.startswith(b"HEAD / ")
+    assert not set(headers_of(head)) & {name.lower() for name in HEADERS}
 
 
 def test_an_address_that_is_none_does_not_stop_the_app(storage: Storage) -> None:

@@ -17,6 +17,7 @@ from dingwatch.delivery import (
     FolderPolicy,
     Job,
     Outcome,
+    ProbeStore,
     Put,
     PutDone,
     Send,
@@ -61,7 +62,7 @@ def success(job: Job) -> Outcome:
     match job:
         case Begin():
             return Outcome(job, BEGUN)
-        case FetchToken():
+        case FetchToken() | ProbeStore():
             return Outcome(job, Done())
         case Upload():
             return Outcome(job, UploadDone(f"@{job.source.id}"))

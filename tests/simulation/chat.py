@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from random import Random
 from typing import Final, Self
 
-from dingwatch.delivery import FetchToken, Job, Send, SendCaption, Upload
+from dingwatch.delivery import Job, Send, SendCaption, Upload
+from dingwatch.delivery.jobs import Question
 from dingwatch.dingtalk import Host, RobotMessage, SampleFile, SampleMarkdown
 from dingwatch.ledger.delivery import Delivery
 from dingwatch.model import (
@@ -206,7 +207,7 @@ class Chat:
 
     def note(self, job: Job, result: object) -> None:
         """Remember what an answer was that is no success, or that it was never heard (None)."""
-        if isinstance(job, FetchToken | SendCaption) or not (result is None or isinstance(result, Verdict)):
+        if isinstance(job, Question | SendCaption) or not (result is None or isinstance(result, Verdict)):
             return
         name = type(result).__name__ if result is not None else "dropped"
         if isinstance(job, Upload):
