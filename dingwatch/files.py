@@ -15,6 +15,7 @@ import os
 import signal
 import stat
 import threading
+import unicodedata
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
@@ -43,6 +44,7 @@ BLOCK: Final = 1 << 20
 ANSWER_SECONDS: Final = 3.0
 """How long a command, or the start of the service, waits for one look at a share that may hang."""
 _PARENT: Final = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_LIST: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _HOLD: Final = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ: Final = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
@@ -73,6 +75,11 @@ def _down(code: str) -> Failure:
 def _not_regular() -> Failure:
     """Return the failure of a link, a pipe, a socket or a device."""
     return Failure(Vanished(Cause("not_regular", "", "NOT_REGULAR")))
+
+
+def absent() -> Failure:
+    """Return the failure of a name under which there is no file."""
+    return Failure(Vanished(Cause("absent", "", "FILE_GONE")))
 
 
 def changed() -> Failure:
@@ -315,6 +322,67 @@ def observe(root: Root, path: bytes, *, opened: bool = False) -> Fingerprint:
     if not stat.S_ISREG(status.st_mode):
         raise _not_regular()
     return fingerprint_of(status)
+
+
+# --- Names in another spelling -----------------------------------------------------------------------
+# On a file system that takes no notice of case (CIFS, exFAT, ext4's casefold) or of Unicode's normal forms
+# (ZFS, macOS), a file that was renamed from A.PDF to a.pdf is still found as A.PDF. Only the listing shows
+# that this name is gone.
+
+EXACT_AT_ONCE: Final = 10_000
+"""Directories that are remembered as telling spellings apart."""
+
+
+def is_listed(root: Root, path: bytes, exact: set[bytes]) -> bool:
+    """Return whether a file that is found at a path, and every directory above it, is listed by that name.
+
+    A directory is listed only where another spelling finds something, too. `exact` remembers directories
+    where none does.
+
+    Raises:
+        Failure: as `observe`.
+    """
+    *parents, name = path.split(b"/")
+    steps = [(b"/".join(parents[:depth]), part) for depth, part in enumerate([*parents, name])]
+    doubtful = [step for step in steps if _spellings(step[1], exact=step[0] in exact)]
+    with _failures(root):
+        return all(_is_listed(root, directory, part, exact) for directory, part in doubtful)
+
+
+def _spellings(name: bytes, *, exact: bool) -> list[bytes]:
+    """Return how else a name may be spelled; in a directory that is `exact`, case needs no second look."""
+    text = name.decode("utf-8", "surrogateescape")
+    forms = [unicodedata.normalize("NFC", text), unicodedata.normalize("NFD", text)]
+    if not exact:
+        forms.insert(0, text.swapcase())
+    return [form.encode("utf-8", "surrogateescape") for form in dict.fromkeys(forms) if form != text]
+
+
+def _is_listed(root: Root, directory: bytes, name: bytes, exact: set[bytes]) -> bool:
+    with _beneath(root, b"/".join(filter(None, (directory, name)))) as (parent, _):
+        spellings = _spellings(name, exact=directory in exact)
+        if any(_exists(parent, spelling) for spelling in spellings):
+            listing = os.open(b".", _LIST, dir_fd=parent)
+            try:
+                return name in {os.fsencode(one) for one in os.listdir(listing)}
+            except PermissionError:
+                return True
+            finally:
+                os.close(listing)
+    # Letters beyond ASCII have no other case on some systems: only these prove that case tells.
+    if name.swapcase() != name:
+        if len(exact) >= EXACT_AT_ONCE:
+            exact.clear()
+        exact.add(directory)
+    return True
+
+
+def _exists(parent: int, name: bytes) -> bool:
+    try:
+        os.stat(name, dir_fd=parent, follow_symlinks=False)
+    except OSError:
+        return False
+    return True
 
 
 @contextmanager

@@ -79,6 +79,8 @@ class _Watched:
     kind: WatchKind
     network: bool
     mounts: frozenset[Mount]
+    exact: set[bytes] = field(default_factory=set)
+    """Directories that are known to tell names in another case apart."""
 
 
 @dataclass(slots=True)
@@ -414,7 +416,10 @@ def _find_shifted(directory: Directory, listed: versions.KnownDirectory) -> froz
 def _observe(watched: _Watched, path: bytes) -> Fingerprint | Verdict:
     """Return a file's fingerprint, or why there is none; raise Failure when the folder itself is down."""
     try:
-        return files.observe(watched.root, path, opened=watched.network)
+        seen = files.observe(watched.root, path, opened=watched.network)
+        if files.is_listed(watched.root, path, watched.exact):
+            return seen
+        return files.absent().verdict
     except Failure as failure:
         if isinstance(failure.verdict, FolderDown):
             raise

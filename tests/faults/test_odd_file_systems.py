@@ -13,7 +13,8 @@ import pytest
 
 from dingwatch.texts import Log
 from tests.faults.conftest import unmount
-from tests.reality.stage import Spot, message_of, stage
+from tests.ledger import execute
+from tests.reality.stage import CONTROL, Spot, message_of, stage
 from tests.support import Heard, eventually, running
 
 SERVER: Final = Path(__file__).with_name("odd_file_system.py")
@@ -60,3 +61,24 @@ def test_inodes_and_ctimes_that_change_by_themselves_hold_nothing_back(
         for name, spot in scene.spots.items():
             assert spot.sent() == [message_of(f"{name}.txt", name.encode())]
     assert heard.count(Log.FOLDER_DOWN) == 0
+
+
+def test_a_rename_in_case_only_is_no_new_file(tmp_path: Path, mount_odd: Mount) -> None:
+    """Of a file, a directory, and a file that was there before, on a file system that ignores case."""
+    with stage(tmp_path, ["any_case"]) as scene:
+        spot = scene.spots["any_case"]
+        (spot.beside / "OLD.txt").write_bytes(b"old")
+        mount_odd(spot, "any_case")
+        (spot.folder / "Scans").mkdir()
+        with running(scene.setting):
+            (spot.folder / "REPORT.PDF").write_bytes(b"report")
+            (spot.folder / "Scans" / "a.txt").write_bytes(b"scan")
+            eventually(spot.count(2))
+            (spot.folder / "REPORT.PDF").rename(spot.folder / "report.pdf")
+            (spot.folder / "OLD.txt").rename(spot.folder / "old.txt")
+            (spot.folder / "Scans").rename(spot.folder / "scans")
+            eventually(spot.quiet_passed())
+        known = execute(scene.setting, "SELECT directory, name FROM versions")
+    found = sorted(one for one in known if not one[1].startswith(CONTROL.encode()))
+    assert found == [(b"", b"old.txt"), (b"", b"report.pdf"), (b"scans", b"a.txt")]
+    assert sorted(spot.sent()) == [message_of("REPORT.PDF", b"report"), message_of("a.txt", b"scan")]

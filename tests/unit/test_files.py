@@ -91,6 +91,17 @@ def test_a_file_whose_ctime_moves_is_read_where_that_proves_nothing(root: Root) 
         assert caught.value.verdict == files.changed().verdict
 
 
+def test_where_case_tells_every_name_that_is_found_is_listed(root: Root) -> None:
+    """A directory that has shown this once is not looked at again for the case of a name."""
+    exact: set[bytes] = set()
+    for name in ("deep/Er/a.pdf", "deep/Er/A.PDF", "报告.pdf", "é.pdf", "e\u0301.pdf", "1"):
+        assert files.is_listed(root, put(root, name), exact)
+    assert exact == {b"", b"deep", b"deep/Er"}
+    with pytest.raises(Failure) as caught:
+        files.is_listed(root, b"absent/e\xcc\x81.pdf", exact)
+    assert isinstance(caught.value.verdict, Vanished)
+
+
 def test_links_are_never_followed(root: Root, tmp_path: Path) -> None:
     """Neither a link in the file's place nor one on the way to it leads out of the folder."""
     secret = tmp_path / "secret"
