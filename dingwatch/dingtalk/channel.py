@@ -104,8 +104,8 @@ class Channel:
         date, came = self._dated
         try:
             return came - parsedate_to_datetime(date).timestamp()
-        except (ValueError, OverflowError, TypeError, LookupError, AttributeError):
-            return None  # the standard library raises each of these for some odd date
+        except (ValueError, OverflowError):  # the second for a year or a zone beyond all
+            return None
 
     # --- Calls ---------------------------------------------------------------------------------
 

@@ -207,6 +207,25 @@ def test_a_life_that_makes_no_sense_is_no_token(peer: Peer, calls: Calls, host: 
         assert not client.token_fresh(host)
 
 
+@pytest.mark.parametrize(
+    "date",
+    [
+        "Mon, 01 Jan 99999999999999999999 00:00:00 GMT",
+        "Mon, 01 Jan 2026 00:00:00 +99999999999",
+        "Mon, 99 Jan 2026 99:99:99 GMT",
+        "x",
+        "",
+    ],
+)
+def test_a_date_that_makes_no_sense_is_none(peer: Peer, calls: Calls, date: str) -> None:
+    """This machine's clock is compared with it."""
+    peer.told = b"{}"
+    peer.head = f"200 OK\r\nDate: {date}"
+    with calls.client(peer.url) as client:
+        outcome(client, send_to_group)
+        assert client.clock_ahead is None
+
+
 # --- Signed addresses ------------------------------------------------------------------------------
 
 Address = Callable[[dict[str, Any]], SignedAddress]
