@@ -52,6 +52,7 @@ ROWS_AT_ONCE: Final = 5000
 """Rows that a first look or a scan writes in one transaction; a share may hold a million old files."""
 MISSED: Final = 600.0
 """Seconds by which a file may be older than the last look at a root that was replaced, and still be new."""
+_NEVER_ASKED: Final = object()
 _HANGS: Final = FolderDown(Cause("hangs", "", "FOLDER_DOWN"), Scope.FOLDER)
 
 
@@ -136,6 +137,7 @@ class Folder:
         self._scan: ScanMark | None = None
         """The last complete scan of this run."""
         self._saved_scan = mark.scan
+        self._quiet_marks: tuple[object, ...] = (_NEVER_ASKED,) * 4
         self._last = _scan_under_other_rules(settings, mark)
         """The last scan under another filter, until there is one under this."""
         self._widened = Widened()
@@ -369,6 +371,22 @@ class Folder:
         self._compares = False
         self._scan = None  # that of the former root must not pass for a scan of this one
         self._next_scan = now.monotonic
+
+    @property
+    def may_have_news(self) -> bool:
+        """Whether its look or scan has changed since there was nothing to save of them."""
+        # A thousand folders are asked at every tick, most of which concern one of them.
+        look, saved_look, scan, saved_scan = self._quiet_marks
+        return (
+            self._look is not look
+            or self._saved_look is not saved_look
+            or self._scan is not scan
+            or self._saved_scan is not saved_scan
+        )
+
+    def on_nothing_to_save(self) -> None:
+        """Enter that the ledger has to know nothing of the present look and scan."""
+        self._quiet_marks = (self._look, self._saved_look, self._scan, self._saved_scan)
 
     def look_to_save(self, *, with_scan: bool = False) -> LookMark | None:
         """Return what the ledger has to know of the looks at the root; None where it need not."""

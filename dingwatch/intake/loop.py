@@ -341,9 +341,12 @@ class IntakeLoop:
         batch = self._batch()
         # A scan's old files come first: should the service be killed in between, the rest would be new.
         unwritten = {key[0] for key in islice(self._left_out, ROWS_AT_ONCE, None)}
-        folders = [one for one in self._folders.values() if one.id not in unwritten]
+        folders = [one for one in self._folders.values() if one.may_have_news and one.id not in unwritten]
         scans = {one.id: scan for one in folders if (scan := one.scan_to_save())}
         looks = {one.id: look for one in folders if (look := one.look_to_save(with_scan=one.id in scans))}
+        for quiet in folders:
+            if quiet.id not in scans and quiet.id not in looks:
+                quiet.on_nothing_to_save()
         decided = Decided()
         certain = bool(scans or looks) or self._is_certain(batch)
         if not certain and not batch.empty:
