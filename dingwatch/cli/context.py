@@ -180,6 +180,8 @@ class Session:
     def ledger_exists(self) -> bool:
         """Whether there is a ledger to read; a command that only shows things creates none."""
         self.require_ledger()
+        if self.config.state_dir.exists():
+            _require_access(self.config.state_dir, os.X_OK)
         return require_present(self.config)
 
     @contextmanager
@@ -190,8 +192,8 @@ class Session:
         """
         self.require_ledger()
         path = sqlite_file(self.config)
-        if path is not None and path.exists() and not os.access(path, os.R_OK):
-            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        if path is not None and path.exists():
+            _require_access(path, os.R_OK)
         try:
             # `send` may run before the service ever has.
             self.config.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -264,6 +266,12 @@ class Session:
     def poke(self) -> bool:
         """Have the running service look at what was written; return whether one runs."""
         return self.ask("wake") is not None
+
+
+def _require_access(path: Path, mode: int) -> None:
+    """Raise PermissionError where the user of this command has no such access."""
+    if not os.access(path, mode, effective_ids=True):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
 
 
 # --- Commands and options --------------------------------------------------------------------------

@@ -154,6 +154,9 @@ def _read_folder(
     session: Session, store: Store, folder: Folder, versions: Sequence[Version], baseline: _Baseline
 ) -> None:
     policy = payload_policy(session.config, folder, versions[0].folder)
+    # To whomever the running service sends: others would wait for a service that reads the edited config.
+    in_force = {one.name: one.recipients for one in session.in_force.folders}
+    recipients = in_force.get(folder.name, folder.recipients)
     with store.reading() as connection:
         refused = pauses.list_refused_extensions(connection, policy.app) | REFUSED_EXTENSIONS
     try:
@@ -171,7 +174,7 @@ def _read_folder(
                 baseline.left_out.append((version, failure.verdict.cause))
                 continue
             payload = choose_payload(version.name, size, digest or "", policy, refused)
-            baseline.chosen.append(BaselineToSend(version, digest, payload, folder.recipients))
+            baseline.chosen.append(BaselineToSend(version, digest, payload, recipients))
 
 
 def _digest(root: files.Root, version: Version, *, reads: bool) -> str | None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -84,12 +86,21 @@ def status(session: Session, *, as_json: bool, as_metrics: bool) -> int:
         from dingwatch.cli.metrics import print_metrics  # noqa: PLC0415 (only this option needs its library)
 
         return print_metrics(session)
-    now = read_status(session)
     if as_json:
-        print_line(json.dumps(_json(session, now), ensure_ascii=False))
+        print_line(json.dumps(_read_json(session), ensure_ascii=False))
     else:
-        _print_table(session, now)
+        _print_table(session, read_status(session))
     return 0
+
+
+def _read_json(session: Session) -> dict[str, object]:
+    """Return the status as JSON, also for somebody who may read neither the ledger nor ask the service."""
+    try:
+        return _json(session, read_status(session))
+    except PermissionError as error:
+        path = error.filename or session.config.state_dir
+        click.echo(session.render(Cli.FORBIDDEN, path=path), err=True)
+    return _json_of_stranger(session)
 
 
 def read_status(session: Session) -> Status:
@@ -200,6 +211,32 @@ def _json(session: Session, status: Status) -> dict[str, object]:
             "used": status.webhook_calls,
             "limit": quota.WEBHOOK_LIMIT,
         },
+    }
+
+
+def _json_of_stranger(session: Session) -> dict[str, object]:
+    """Return the same keys, with null for all that cannot be known."""
+    unknown = dict.fromkeys(_COUNTED)
+    month, limit = quota.month(time.time()), session.in_force.monthly_calls
+    folders = [
+        {
+            "name": folder.name,
+            "path": folder.path,
+            "conversation_ids": list(folder.recipients),
+            "watch": "unknown",
+            "counts": unknown,
+        }
+        for folder in session.folders
+    ]
+    used: dict[str, object] = {"used": None, "left": None, "runs_out_on": None, "by_api": {}}
+    return {
+        "daemon": {"running": None, "pid": None},
+        "folders": folders,
+        "totals": unknown,
+        "pauses": [],
+        "ledger_error": _describe(session, Cause("EACCES", os.strerror(errno.EACCES), "")),
+        "api_calls": {"month": month, "limit": limit, **used},
+        "webhook_calls": {"month": month, "used": None, "limit": quota.WEBHOOK_LIMIT},
     }
 
 

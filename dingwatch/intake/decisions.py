@@ -181,7 +181,8 @@ class Decisions:
                 decided.finished.append(one)
                 self._enter(decided.writes, file, found, now)
                 continue
-            recent = sum(one.noticed_at > now.wall - HOUR for one in file.known if not one.baseline)
+            ages = (now.wall - known.noticed_at for known in file.known if not known.baseline)
+            recent = sum(0.0 <= age < HOUR for age in ages)  # less than 0 after the clock was set back
             touched = novelty.find_touched_baseline(one.fingerprint, file.known)
             if touched is not None and one.candidate.shifted:
                 decided.finished.append(one)
