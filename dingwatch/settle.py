@@ -29,6 +29,8 @@ LOCK_HOLDS: Final = 1800.0
 """Seconds after a file's last change for which an editor's lock beside it keeps it from being sent."""
 LOCK_AGES: Final = 86400.0
 """Seconds; a lock older than this was left behind by an editor that died."""
+RESTLESS: Final = 60.0
+"""Seconds after which people are told of a file that changes only in its inode, device or ctime."""
 CEILING: Final = 86400.0
 """Seconds after which people are shown a file that is still settling."""
 TOUCHED_WAIT: Final = 60.0
@@ -120,6 +122,27 @@ def is_settled(candidate: Candidate, fingerprint: Fingerprint, asked: float, *, 
 
 def _is_seen_again(candidate: Candidate, fingerprint: Fingerprint, *, steady: bool) -> bool:
     return candidate.seen is not None and fingerprint.unchanged_from(candidate.seen, steady=steady)
+
+
+def odd_changes(before: Fingerprint, seen: Fingerprint) -> tuple[str, ...]:
+    """Return which of inode, device and ctime changed between two looks, while size and mtime stayed.
+
+    A program that sets permissions or attributes again and again does that, one that writes and sets the time
+    back, and a file system that numbers its files at every look. Such a file never settles.
+    """
+    if not seen.known_as(before.size, before.mtime_ns):
+        return ()
+    changed = {
+        "inode": seen.inode != before.inode,
+        "device": seen.device != before.device,
+        "ctime": seen.ctime_ns != before.ctime_ns,
+    }
+    return tuple(name for name, differs in changed.items() if differs)
+
+
+def is_restless(candidate: Candidate, now: float) -> bool:
+    """Return whether a file has been settling for so long that people should know of its odd changes."""
+    return now - candidate.first >= RESTLESS
 
 
 _TEMPORARY: Final = re.compile(rb"(?:.*/)?[0-9A-Fa-f]{8}", re.DOTALL)

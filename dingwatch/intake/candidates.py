@@ -35,6 +35,8 @@ CEILING_INTERVAL: Final = 60.0
 
 _MISSING: Final = frozenset({PathPhase.ABSENT, PathPhase.CONFIRMING, PathPhase.GONE})
 _CHANGING: Final = Cause("changing", "", "IN_USE")
+ONLY_METADATA: Final = "only_metadata"
+"""The code of a file that changes in its inode, device or ctime alone."""
 
 Key = tuple[int, bytes]
 """A folder's id, and a path in it."""
@@ -83,7 +85,10 @@ class _Record:
     """Why it cannot be read yet."""
     lock: Key | None = None
     """The editor's lock that it waits for."""
+    looked: Fingerprint | None = None
+    """What the last look saw, whatever has happened since."""
     unreadable_logged: bool = False
+    restless_logged: bool = False
     ceiling_logged: bool = False
 
 
@@ -303,9 +308,8 @@ class Candidates:
         return irregular
 
     def _see(self, record: _Record, seen: Fingerprint | Verdict, at: float) -> None:
-        candidate, asked = record.candidate, record.asked
         steady = self._folders[record.key[0]].steady
-        if asked < candidate.changed:
+        if record.asked < record.candidate.changed:
             self._advance(record, PathEvent.UNSETTLE)
         elif isinstance(seen, Vanished):
             self._clear_reason(record)
@@ -313,11 +317,28 @@ class Candidates:
             self._advance(record, PathEvent.VANISH, absent)
         elif not isinstance(seen, Fingerprint):
             self._cannot_read(record, seen, at)
-        elif settle.is_settled(candidate, seen, asked, steady=steady):
+        else:
+            self._note_odd_changes(record, seen, at, steady=steady)
+            self._settle(record, seen, at, steady=steady)
+
+    def _settle(self, record: _Record, seen: Fingerprint, at: float, *, steady: bool) -> None:
+        candidate, asked = record.candidate, record.asked
+        if settle.is_settled(candidate, seen, asked, steady=steady):
             self._advance(record, PathEvent.SETTLE)
         else:
             looked = settle.look(candidate, seen, asked, at, steady=steady)
             self._advance(record, PathEvent.UNSETTLE, looked)
+
+    def _note_odd_changes(self, record: _Record, seen: Fingerprint, at: float, *, steady: bool) -> None:
+        """Note that a file does not settle though size and mtime stay; log it once when that goes on."""
+        before, record.looked = record.looked, seen
+        fields = () if before is None or not steady else settle.odd_changes(before, seen)
+        if not fields or (record.reason is not None and record.reason.code != ONLY_METADATA):
+            return
+        record.reason = Cause(ONLY_METADATA, ", ".join(fields), "ONLY_METADATA")
+        if settle.is_restless(record.candidate, at) and not record.restless_logged:
+            record.restless_logged = True
+            self._log_path(Log.RESTLESS, record.key, record.reason)
 
     def _confirm(self, record: _Record, seen: Fingerprint | Verdict, at: float) -> None:
         if isinstance(seen, Vanished):
@@ -388,7 +409,7 @@ class Candidates:
 
     def _clear_reason(self, record: _Record) -> None:
         """Forget why a file could not be read; should that happen again, it is logged again."""
-        record.reason, record.unreadable_logged = None, False
+        record.reason, record.unreadable_logged, record.restless_logged = None, False, False
         self._forget_lock(record)
 
     # --- Editors' locks ------------------------------------------------------------------------

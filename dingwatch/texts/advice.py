@@ -29,6 +29,13 @@ class Advice(Text):
         "有程序或编辑器正在使用它，关闭后会自动发送。",
         "A program or editor has it open; it is sent automatically once closed.",
     )
+    ONLY_METADATA = (
+        "有程序反复修改它的权限或属性，或者文件系统会重新编号：请停止该程序，或检查挂载。停止变化后会自动发送。",
+        (
+            "A program keeps changing its permissions or attributes, or the file system numbers it anew: stop"
+            " the program, or check the mount. It is sent automatically once that ends."
+        ),
+    )
     FILE_CHANGED = (
         "文件在读取时发生了变化，稳定后会发送新内容。",
         "The file changed while it was read; the new content is sent once it has settled.",

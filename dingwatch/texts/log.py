@@ -90,6 +90,10 @@ class Log(Text):
         "暂时无法读取：{path}（{reason}）。{advice}",
         "cannot read: {path} ({reason}). {advice}",
     )
+    RESTLESS = (
+        "大小和修改时间不变，但 {message} 一直在变化，因此尚未发送：{path}。{advice}",
+        "size and time stay the same, but {message} keeps changing, so it is not sent: {path}. {advice}",
+    )
     NOT_REGULAR = (
         "已忽略链接、管道、套接字和设备文件：{path}（共 {count} 个）",
         "ignored links, pipes, sockets and devices: {path} ({count} in total)",

@@ -742,6 +742,29 @@ def test_a_file_that_is_read_once_more_in_vain_takes_no_write_lock(watcher: Watc
 # --- What is never sent --------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("between", [Look, Examine])
+def test_a_file_that_changes_only_in_its_ctime_is_told_of_once(watcher: Watcher, between: type[Job]) -> None:
+    """A program sets its permissions before each look, or as soon as it is read: the log and `why` say so."""
+    path = watcher.drop("a.pdf")
+    execute = watcher.execute
+
+    def execute_after_chmod(job: Job) -> Input:
+        if isinstance(job, between):
+            path.chmod(path.stat().st_mode ^ 0o020)
+        return execute(job)
+
+    watcher.execute = execute_after_chmod  # type: ignore[assignment]
+    watcher.go(300.0)
+    assert watcher.rows() == []
+    assert watcher.heard.count(Log.RESTLESS) == 1
+    found = watcher.loop.describe(watcher.id, b"a.pdf")
+    assert found is not None
+    assert found.reason == Cause("only_metadata", "ctime", "ONLY_METADATA")
+    watcher.execute = execute
+    watcher.go(10.0)
+    assert watcher.rows() == [("a.pdf", "pending", None)]
+
+
 def test_what_is_no_regular_file_is_told_once(watcher: Watcher) -> None:
     """A link, a pipe and a socket found by a scan or noticed: one line, and nothing in the ledger."""
     os.mkfifo(watcher.share / "pipe.pdf")

@@ -11,15 +11,18 @@ from dingwatch.settle import (
     LOCK_HOLDS,
     LONGEST_QUIET,
     LONGEST_WAIT,
+    RESTLESS,
     TEMPORARY_QUIET,
     Candidate,
     due,
     hint,
     is_past_ceiling,
+    is_restless,
     is_settled,
     lock_names,
     locks_since,
     look,
+    odd_changes,
     postpone,
     quiet_for,
     quiet_of,
@@ -101,6 +104,17 @@ def test_where_inodes_and_ctimes_prove_nothing_size_and_mtime_decide() -> None:
     assert due(look(seen(10.0), renumbered, asked=11.0, now=11.0, steady=False)) == 12.0
     assert not is_settled(seen(10.0), replace(renumbered, mtime_ns=2), asked=12.0, steady=False)
     assert not is_settled(seen(10.0), replace(renumbered, size=6), asked=12.0, steady=False)
+
+
+def test_changes_that_leave_size_and_mtime_are_named() -> None:
+    """They keep a file from settling, and people would look for them in vain."""
+    assert odd_changes(FULL, replace(FULL, inode=8, ctime_ns=2)) == ("inode", "ctime")
+    assert odd_changes(FULL, replace(FULL, device=2)) == ("device",)
+    assert odd_changes(FULL, FULL) == ()
+    assert odd_changes(FULL, replace(FULL, ctime_ns=2, mtime_ns=2)) == ()
+    assert odd_changes(FULL, replace(FULL, ctime_ns=2, size=6)) == ()
+    assert not is_restless(seen(10.0), 10.0 + RESTLESS - 0.1)
+    assert is_restless(hint(seen(10.0), 60.0, QUIET), 10.0 + RESTLESS)
 
 
 def test_an_empty_file_waits_ten_minutes() -> None:
