@@ -18,7 +18,7 @@ from dingwatch.cli.context import Session, command, option
 from dingwatch.cli.dialogue import Dialogue
 from dingwatch.cli.init_config import Choices, config_text, find_problems, write_all
 from dingwatch.cli.online import Meter, address_of, describe_failure, make_client
-from dingwatch.config.assembly import expand_home
+from dingwatch.config.assembly import expand_home, user_config
 from dingwatch.config.secret import ENVIRONMENT
 from dingwatch.dingtalk import Account, Client, Host, SampleFile
 from dingwatch.model import Failure, Verdict
@@ -111,7 +111,7 @@ def _set_up(talk: Dialogue, target: Target, options: Options) -> None:
 def choose_target(session: Session, environ: Mapping[str, str]) -> Target:
     """Return where the config goes: `-c`, `$DINGWATCH_CONFIG`, else the user's or the system's config."""
     given = session.path or environ.get("DINGWATCH_CONFIG")
-    usual = SERVICE if os.geteuid() == 0 else Path(expand_home("~/.config/dingwatch/config.yaml", environ))
+    usual = SERVICE if os.geteuid() == 0 else user_config(environ)
     return Target(Path(os.path.abspath(given or usual)))
 
 

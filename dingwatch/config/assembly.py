@@ -33,7 +33,7 @@ def find(explicit: Path | None, environ: Mapping[str, str]) -> Path:
     if environ.get("DINGWATCH_CONFIG"):
         return Path(environ["DINGWATCH_CONFIG"])
     places = [
-        Path(user_directory("XDG_CONFIG_HOME", "~/.config", environ), "dingwatch", "config.yaml"),
+        user_config(environ),
         Path("/etc/dingwatch/config.yaml"),
     ]
     found = next((place for place in places if place.is_file()), None)
@@ -158,6 +158,11 @@ def _possible_secrets(tree: Mapping[str, Any], environ: Mapping[str, str]) -> It
     for text in (written, variable, secret.clean(variable), *addresses):
         if isinstance(text, str) and len(text) >= _SHORTEST_SCRUBBED:
             yield text
+
+
+def user_config(environ: Mapping[str, str]) -> Path:
+    """Return where a user's own configuration lies."""
+    return Path(user_directory("XDG_CONFIG_HOME", "~/.config", environ), "dingwatch", "config.yaml")
 
 
 def user_directory(variable: str, fallback: str, environ: Mapping[str, str]) -> str:
