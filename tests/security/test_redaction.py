@@ -1,6 +1,7 @@
 """What nobody expected is told too, and then nobody has chosen its words."""
 
 import logging
+import sys
 import traceback
 
 import pytest
@@ -47,9 +48,11 @@ def test_the_story_of_a_bug_holds_no_secret(capsys: pytest.CaptureFixture[str], 
 
 @pytest.mark.shows_secret("it is planted in the exception; what is written of it is looked at here")
 def test_what_nobody_expected_of_a_command_is_told_as_that_of_the_service(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One sentence, the story without what an address in it holds, and the exit code of a bug."""
+    for name in ("stdin", "stdout", "stderr"):  # `main` replaces them for its whole process
+        monkeypatch.setattr(sys, name, getattr(sys, name))
     cli.command("bug")(lambda: bug(ADDRESSES["token"]))
     monkeypatch.setattr("sys.argv", ["dingwatch", "bug"])
     try:
@@ -58,7 +61,7 @@ def test_what_nobody_expected_of_a_command_is_told_as_that_of_the_service(
     finally:
         del cli.commands["bug"]
         logging.getLogger("dingwatch").handlers.clear()
-    told = capsys.readouterr().err
+    told = capfd.readouterr().err
     assert ended.value.code == EXIT_BUG
     assert (told.count("Traceback"), told.count("=***")) == (2, 2)
     assert TOKEN not in told
