@@ -186,8 +186,8 @@ class Problems(Text):
         'Put a value that begins with ! in quotes, such as "!*.tmp".',
     )
     NOT_NUMBER = (
-        "这里要写整数，不带引号和单位。",
-        "This must be a whole number, without quotes or unit.",
+        "这里要写整数，例如 1000：只写数字，不带引号、单位、分隔符和前导零。",
+        "This must be a whole number such as 1000: digits alone, no quotes, unit, separator or leading 0.",
     )
     NUMBER_RANGE = (
         "必须在 {least} 到 {most} 之间。",
@@ -292,8 +292,11 @@ class Problems(Text):
         "webhook_secret is set, but webhook is not. Add the webhook, or remove this line.",
     )
     TEMPLATE = (
-        "这里只能使用这些字段，写在花括号里：{fields}；花括号本身写成 {{{{ 和 }}}}。",
-        "This text may use these fields, in braces: {fields}; write a brace itself as {{{{ or }}}}.",
+        "这里只能使用这些字段，写在花括号里，不带格式：{fields}；花括号本身写成 {{{{ 和 }}}}。",
+        (
+            "This text may use these fields, in braces and without a format: {fields}; write a brace itself"
+            " as {{{{ or }}}}."
+        ),
     )
     PATTERN = (
         "{written} 不是有效的 gitignore 模式。例如：*.pdf、/草稿/、!*.tmp。",
