@@ -49,7 +49,8 @@ class Candidate:
     last look saw, None when something happened since. `quiet` is the quiet period in seconds that it needs.
     `must_read` asks for its digest even when size and mtime are those of a known version. `not_before` puts
     off the look at a file that is in use, empty, unreadable or missing. `shifted` is set while all that is
-    known of it is that a scan found its time shifted with those of all old files in its directory.
+    known of it is that a scan found its time shifted with those of all old files in its directory, `touched`
+    while it waits because only its time has changed.
     """
 
     first: float
@@ -59,6 +60,7 @@ class Candidate:
     must_read: bool = False
     not_before: float = _AT_ONCE
     shifted: bool = False
+    touched: bool = False
 
 
 def hint(candidate: Candidate | None, now: float, quiet: float, *, must_read: bool = False) -> Candidate:
@@ -66,7 +68,7 @@ def hint(candidate: Candidate | None, now: float, quiet: float, *, must_read: bo
     if candidate is None:
         return Candidate(first=now, changed=now, quiet=quiet, must_read=must_read)
     must_read = candidate.must_read or must_read
-    return replace(candidate, changed=now, seen=None, must_read=must_read, not_before=_AT_ONCE, shifted=False)
+    return Candidate(candidate.first, now, candidate.quiet, must_read=must_read)
 
 
 def shifted(now: float, quiet: float) -> Candidate:

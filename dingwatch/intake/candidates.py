@@ -107,6 +107,8 @@ class Candidates:
         }
         self._undecided: Counter[int] = Counter()
         """How many files of each folder are not yet decided on."""
+        self._touched: Counter[int] = Counter()
+        """How many files of each folder wait because only their times have changed."""
         self._missing: Counter[int] = Counter()
         """How many paths of each folder are missing."""
         self._agenda: list[tuple[float, Key]] = []
@@ -129,6 +131,10 @@ class Candidates:
     def misses(self, folder: int) -> bool:
         """Return whether any path of a folder is missing, and that is not yet written down."""
         return self._missing[folder] > 0
+
+    def count_touched(self) -> Counter[int]:
+        """Return how many files of each folder wait because only their times have changed."""
+        return self._touched.copy()
 
     def describe(self, key: Key) -> Settling | None:
         """Return since when a path has been settling and why; None when it is not."""
@@ -178,12 +184,14 @@ class Candidates:
 
     def _advance(self, record: _Record, event: PathEvent, candidate: Candidate | None = None) -> None:
         """Let something happen to a path: change its phase by the table, and every index with it."""
+        self._touched[record.key[0]] -= record.phase in UNDECIDED and record.candidate.touched
         before, after = record.phase, advance(PATHS, record.phase, event)
         key, record.phase = record.key, after
         if candidate is not None:
             if candidate.first != record.candidate.first:
                 self._records[key] = self._records.pop(key)
             record.candidate = candidate
+        self._touched[key[0]] += after in UNDECIDED and record.candidate.touched
         if after is not before:
             self._undecided[key[0]] += (after in UNDECIDED) - (before in UNDECIDED)
             self._missing[key[0]] += (after in _MISSING) - (before in _MISSING)
@@ -372,11 +380,14 @@ class Candidates:
         """Note that a settled file goes out to be read."""
         self._advance(self._records[settled.key], PathEvent.READ)
 
-    def wait_longer(self, settled: Settled, quiet: float) -> None:
-        """Give a path whose versions come often a longer quiet period, which has begun already."""
+    def wait_longer(self, settled: Settled, quiet: float, *, touched: bool) -> None:
+        """Give a path a longer quiet period, which has begun already.
+
+        Its versions come often, or only its time has changed (`touched`).
+        """
         record = self._records[settled.key]
         self._clear_reason(record)
-        self._advance(record, PathEvent.UNSETTLE, replace(record.candidate, quiet=quiet))
+        self._advance(record, PathEvent.UNSETTLE, replace(record.candidate, quiet=quiet, touched=touched))
 
     def on_examined(self, one: Examined) -> None:
         """Follow a path no more that was read and decided on, unless it got a hint meanwhile."""

@@ -39,6 +39,8 @@ class Batch:
     examined: Sequence[Examined]
     gone: Sequence[Key]
     left_out: Mapping[Key, Fingerprint]
+    touched: Mapping[int, int] = field(default_factory=dict)
+    """How many files of each folder wait or are read because only their times have changed."""
 
     @property
     def empty(self) -> bool:
@@ -91,8 +93,10 @@ class Decided:
     finished: list[Settled] = field(default_factory=list)
     """Files that are decided on without being read."""
     to_read: list[tuple[Settled, Examine]] = field(default_factory=list)
-    to_wait: list[tuple[Settled, float]] = field(default_factory=list)
-    """Files that need a longer quiet period, and which."""
+    to_wait: list[tuple[Settled, float, bool]] = field(default_factory=list)
+    """Files that need a longer quiet period, which, and whether because only their times have changed."""
+    waiting: Mapping[int, int] = field(default_factory=dict)
+    """How many files of each folder wait or are read because only their times have changed."""
     to_look: list[Key] = field(default_factory=list)
     """Paths that were taken for moved versions, which have meanwhile been found elsewhere."""
     floods: list[Folder] = field(default_factory=list)
@@ -142,7 +146,7 @@ class Decisions:
 
     def decide(self, connection: Connection, batch: Batch, now: Now) -> Decided:
         """Decide on everything in a batch, without writing anything."""
-        decided = Decided()
+        decided = Decided(waiting=batch.touched)
         for one in batch.steps:
             decided.writes.baselines.append(self._baseline(connection, one, now))
         decided.writes.left_out = self._list_old(connection, batch.left_out, now)
@@ -194,7 +198,7 @@ class Decisions:
             # An editor that saves every ten seconds would send every save: each further version of a path
             # within an hour must keep still for twice as long as the one before.
             if quiet > one.candidate.quiet and (recent or touched is not None):
-                decided.to_wait.append((one, quiet))
+                decided.to_wait.append((one, quiet, touched is not None))
                 continue
             locks_since = settle.locks_since(one.candidate, now.monotonic, now.wall)
             job = Examine(*one.key, one.fingerprint, others, locks_since, known, since, reads)
@@ -376,7 +380,8 @@ class Decisions:
                 by_folder[one.folder].append(one)
         for number, new in by_folder.items():
             added = versions.add(self._store, connection, new, now.wall)
-            if bound.hold_touched(connection, number, added, now.wall):
+            waiting = decided.waiting.get(number, 0) - len(new)
+            if bound.hold_touched(connection, number, added, now.wall, max(0, waiting)):
                 decided.touched.append(self._folders[number])
 
     def _hold_flood(self, connection: Connection, decided: Decided, folder: Folder, now: Now) -> None:

@@ -376,6 +376,7 @@ class IntakeLoop:
             settled=candidates.next_settled(EXAMINE_AT_ONCE - candidates.reading),
             examined=[one for one in self._examined if not candidates.is_outdated(one)],
             gone=candidates.next_gone(GONE_AT_ONCE),
+            touched=candidates.count_touched(),
             # A file to which something has happened since is not what it was at the last scan.
             left_out={
                 key: seen
@@ -401,8 +402,8 @@ class IntakeLoop:
             candidates.begin_reading(settled)
         for settled in decided.finished:
             candidates.finish(settled)
-        for settled, quiet in decided.to_wait:
-            candidates.wait_longer(settled, quiet)
+        for settled, quiet, touched in decided.to_wait:
+            candidates.wait_longer(settled, quiet, touched=touched)
         for key in batch.gone:
             candidates.finish_gone(key)
         for key in decided.to_look:

@@ -250,9 +250,13 @@ _IS_TOUCHED: Final = exists().where(
 )
 
 
-def hold_touched(connection: Connection, folder: int, added: Sequence[int], now: float) -> bool:
-    """Hold old files of which only the time has changed, once there are many; `added` are new deliveries.
+def hold_touched(
+    connection: Connection, folder: int, added: Sequence[int], now: float, waiting: int = 0
+) -> bool:
+    """Hold old files of which only the time has changed, once there are many.
 
+    `added` are new deliveries. So many more files are `waiting` until it is certain that they rest: a restore
+    writes one file after the other, and none of them is to be sent before it is known how many there are.
     Return whether this begins a hold. While it lasts, everything that is added joins it.
     """
     held = deliveries.c.due >= HELD_TOUCHED
@@ -262,7 +266,7 @@ def hold_touched(connection: Connection, folder: int, added: Sequence[int], now:
         return False
     recent = _is_recent(connection, folder, now - TOUCHED_WINDOW, now) & _IS_TOUCHED
     found = select(deliveries.c.version_id).where(recent).distinct().limit(MOST_TOUCHED + 1).subquery()
-    if (connection.scalar(select(func.count()).select_from(found)) or 0) <= MOST_TOUCHED:
+    if waiting + (connection.scalar(select(func.count()).select_from(found)) or 0) <= MOST_TOUCHED:
         return False
     _hold_touched(connection, recent & _IS_FREE, now)
     return True

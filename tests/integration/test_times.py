@@ -109,6 +109,22 @@ def test_many_touched_files_are_held(tmp_path: Path, blank_ledger: Path) -> None
     assert states(watcher) == [("pending", None)] * 33
 
 
+def test_a_slow_restore_is_held_from_its_first_file_on(tmp_path: Path, blank_ledger: Path) -> None:
+    """One file after the other is written: while the first one waits, it is seen how many follow."""
+    names = [f"{i:02}.pdf" for i in range(20)]
+    watcher = with_old_files(tmp_path, blank_ledger, names)
+    free = []
+    for name in (*names, *[""] * 20):
+        if name:
+            shift(watcher, [name], 77.0)
+            watcher.hint(name)
+        watcher.go(4.0)
+        free += [one for one in states(watcher) if one == ("pending", None)]
+    assert free == []
+    assert states(watcher) == [("pending", "touched")] * 20
+    assert watcher.heard.count(Log.TOUCHED) == 1
+
+
 def test_touched_files_that_are_discarded_are_skipped(tmp_path: Path, blank_ledger: Path) -> None:
     """They stay known with their new times."""
     names = [f"{i:02}.pdf" for i in range(20)]
