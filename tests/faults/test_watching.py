@@ -429,7 +429,7 @@ def test_a_forbidden_subdirectory_is_read_once_it_is_allowed(
 
 
 def test_a_directory_moved_out_and_in(watched: Watched, share: Path, tmp_path: Path) -> None:
-    """Outside it is nobody's business; back inside, under any name, it is watched and only new files go."""
+    """Outside it is nobody's business; back inside or renamed it is watched, and only new files go."""
     outside = tmp_path / "outside"
     with watched.running():
         (share / "d" / "deep").mkdir(parents=True)
@@ -439,11 +439,11 @@ def test_a_directory_moved_out_and_in(watched: Watched, share: Path, tmp_path: P
         (outside / "deep" / "b.txt").write_text("b")
         (share / "c.txt").write_text("c")
         watched.arrives("a.txt", "c.txt")
-        outside.rename(share / "e")
+        outside.rename(share / "d")
         watched.arrives("a.txt", "b.txt", "c.txt")
-        (share / "e" / "deep" / "d.txt").write_text("d")
+        (share / "d" / "deep" / "d.txt").write_text("d")
         watched.arrives("a.txt", "b.txt", "c.txt", "d.txt")
-        (share / "e").rename(share / "f")
+        (share / "d").rename(share / "f")
         (share / "f" / "deep" / "e.txt").write_text("e")
         watched.arrives("a.txt", "b.txt", "c.txt", "d.txt", "e.txt")
 
