@@ -22,7 +22,7 @@ from dingwatch.model import WatchKind
 from dingwatch.service.delivering import DeliverySide
 from dingwatch.service.folders import bind_folders, describe_config, folder_policy, folder_settings
 from dingwatch.service.intaking import IntakeSide
-from dingwatch.service.ledgers import LOCK_FILE, Backups, open_ledger
+from dingwatch.service.ledgers import LOCK_FILE, Backups, Checkpoints, open_ledger
 from dingwatch.service.log import log_bug, log_to_stderr, make_log
 from dingwatch.texts import Log, system_words
 
@@ -74,6 +74,7 @@ class Service:
     def _open(self) -> None:
         store = self._store = open_ledger(self._config)
         self._backups = Backups(self._config, self._log)
+        self._checkpoints = Checkpoints(self._config, store)
         folders = bind_folders(store, self._config)
         outage = self._outage = Outage(self._log)
         for folder, before in folders.switched:
@@ -137,7 +138,8 @@ class Service:
     def _watch_state_dir(self, stop: threading.Event) -> None:
         """End the service when its state directory is removed: what it did then could not be recorded.
 
-        The ledger's own file is guarded by `Store`, which writes nothing while it is away.
+        The ledger's own file is guarded by `Store`, which writes nothing while it is away; here it is kept
+        up to date with its log.
         """
         # Half of the interval, so that it is noticed within a whole one.
         seconds = min((one.poll_interval for one in self._config.folders), default=STATE_DIR_SECONDS) / 2
@@ -145,6 +147,7 @@ class Service:
             if not self._lock.in_place():
                 self._log(Log.STATE_DIR_GONE, path=str(self._config.state_dir))
                 raise StateDirGoneError
+            self._checkpoints.keep_up(time.monotonic())
 
     def _end(self, error: BaseException | None) -> None:
         self.failed = self.failed or error

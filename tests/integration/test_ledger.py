@@ -6,7 +6,7 @@ import signal
 import sqlite3
 import subprocess
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -114,6 +114,22 @@ def test_the_ledgers_own_file_has_the_tables_and_the_first_look(machine: Machine
     with closing(sqlite3.connect(ledger(machine))) as connection:
         assert connection.execute("SELECT count(*) FROM versions WHERE baseline").fetchone() == (1,)
         assert connection.execute("SELECT count(looked_at) FROM folders").fetchone() == (1,)
+
+
+def test_the_ledgers_own_file_follows_its_log(machine: Machine, share: Path) -> None:
+    """Who loses the log loses seconds: the file alone soon says what was sent, and how many calls it took."""
+    machine.start()
+    (share / "new.pdf").write_text("new")
+
+    def alone(query: str) -> object:
+        address = f"file:{ledger(machine)}?immutable=1"  # read without its log
+        # A page may be copied at this very instant.
+        with suppress(sqlite3.DatabaseError), closing(sqlite3.connect(address, uri=True)) as connection:
+            return connection.execute(query).fetchone()
+        return None
+
+    eventually(lambda: alone("SELECT count(*) FROM deliveries WHERE state = 'sent'") == (1,))
+    eventually(lambda: alone("SELECT count(*) > 0 FROM calls") == (1,))
 
 
 def test_nobody_else_may_read_a_ledger(machine: Machine) -> None:
