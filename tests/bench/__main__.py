@@ -15,6 +15,7 @@ import click
 from tests.bench import (
     backlog,
     burst,
+    films,
     first_look,
     folders,
     large,
@@ -34,6 +35,7 @@ BENCHMARKS: Final[dict[str, Benchmark]] = {
     "latency": latency.BENCHMARK,
     "pace": pace.BENCHMARK,
     "backlog": backlog.BENCHMARK,
+    "films": films.BENCHMARK,
     "folders": folders.BENCHMARK,
     "tree": tree.BENCHMARK,
     "first-look": first_look.BENCHMARK,

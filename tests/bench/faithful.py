@@ -43,6 +43,12 @@ class Strict:
         url = f"{self.dingtalk['api_url']}/sandbox/limits"
         self.session.put(url, json=changes, timeout=60).raise_for_status()
 
+    def slow_down(self, api: str, seconds: float) -> None:
+        """Let every call of an API take so many seconds more."""
+        url = f"{self.dingtalk['api_url']}/sandbox/faults"
+        fault = {"api": api, "kind": "slow", "times": None, "seconds": seconds}
+        self.session.post(url, json=fault, timeout=60).raise_for_status()
+
     def _get(self, what: str, **query: str) -> Any:  # noqa: ANN401 (JSON)
         return self.session.get(f"{self.dingtalk['api_url']}/sandbox/{what}", params=query, timeout=60).json()
 

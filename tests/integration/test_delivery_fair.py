@@ -17,7 +17,7 @@ from dingwatch.dingtalk import MEDIA_LIMIT, REFUSED_EXTENSIONS
 from dingwatch.ledger import Store, queues, sqlite_url, versions
 from dingwatch.ledger.folders import MappedFolder, bind
 from dingwatch.ledger.versions import NewVersion
-from dingwatch.model import Fingerprint, Misconfigured, Route, Scope
+from dingwatch.model import Fingerprint, Misconfigured, Route, Scope, Throttled
 from dingwatch.pace import Limit
 from dingwatch.payload import PayloadPolicy, choose_payload
 from tests.integration.test_delivery import APP, CAUSE, Desk
@@ -139,16 +139,17 @@ def test_slow_uploads_of_one_folder_leave_a_worker(office: Office) -> None:
 
 def test_a_message_goes_though_every_worker_uploads(office: Office) -> None:
     """What is ready must not wait for slow uploads."""
-    office.put("a", 1)
-    (upload,) = office.tick()
-    office.put("a", 5)
-    office.tick()
-    office.put("b")
-    office.tick()
     office.put("c")
-    office.tick()
-    jobs = office.tick(success(upload))
-    assert any(isinstance(job, Send) for job in jobs)
+    (upload,) = office.tick()
+    (send,) = office.tick(success(upload))
+    office.tick(Outcome(send, Throttled(CAUSE, Scope.ROW, 30.0)))
+    office.put("a", 10)
+    assert uploads(office, office.tick()) == ["a", "a", "a"]
+    office.put("b")
+    assert uploads(office, office.tick()) == ["b"]
+    office.now += 31.0
+    (again,) = office.tick()
+    assert isinstance(again, Send)
 
 
 def test_the_parts_of_large_files_take_turns(office: Office) -> None:
