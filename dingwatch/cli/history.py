@@ -13,10 +13,20 @@ from rich.table import Table
 
 from dingwatch import names
 from dingwatch.cli.context import Session, command, option
-from dingwatch.cli.output import STYLES, cell, console, iso_time, local_time, print_line, printable
+from dingwatch.cli.output import (
+    STYLES,
+    cell,
+    console,
+    iso_time,
+    local_time,
+    of_unwatched_file,
+    print_line,
+    printable,
+)
 from dingwatch.ledger import report
 from dingwatch.ledger.report import BASELINE, HistoryQuery, Line
 from dingwatch.lifecycle import State
+from dingwatch.model import Cause
 from dingwatch.texts import Cli
 
 _STATES: Final = [*map(str, State), BASELINE]
@@ -58,7 +68,7 @@ def _read(session: Session, query: HistoryQuery) -> Iterator[list[Line]]:
 
 
 def _json(session: Session, line: Line) -> dict[str, object]:
-    error = line.error
+    error = _error(line)
     return {
         "id": line.id,
         "folder": line.folder,
@@ -128,7 +138,14 @@ def _words(session: Session, line: Line) -> list[str]:
 
 def _why(session: Session, line: Line) -> str:
     # A sent delivery may keep the cause of an earlier attempt, which nobody needs to act on any more.
-    if line.error is None or line.state == State.SENT:
+    error = _error(line)
+    if error is None or line.state == State.SENT:
         return ""
-    advice = session.advice(line.error.advice)
-    return session.render(Cli.HISTORY_WHY, cause=session.reason(line.error), advice=advice)
+    return session.render(Cli.HISTORY_WHY, cause=session.reason(error), advice=session.advice(error.advice))
+
+
+def _error(line: Line) -> Cause | None:
+    """Return the last cause of a line; `send` has no folder, and no watch that would send its file later."""
+    if line.error is None or line.folder is not None:
+        return line.error
+    return of_unwatched_file(line.error)

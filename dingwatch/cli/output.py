@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
 
@@ -12,6 +13,7 @@ from rich.text import Text as Markup
 
 from dingwatch.ledger.report import BASELINE
 from dingwatch.lifecycle import State
+from dingwatch.model import Cause
 
 STYLES: Final[dict[str, str]] = {
     State.SENT: "green",
@@ -56,3 +58,12 @@ def print_line(text: str) -> None:
     """Print a line and flush it: the program that started us may be waiting for it."""
     click.echo(text)
     sys.stdout.flush()
+
+
+_OF_WATCHED_FILES: Final = frozenset({"FILE_GONE", "FILE_CHANGED", "FOLDER_DOWN"})
+"""Advice that promises that a file is sent by itself later, which holds in watched folders alone."""
+
+
+def of_unwatched_file(cause: Cause) -> Cause:
+    """Return the cause of a delivery of `send` with advice that suits a file which nobody watches."""
+    return replace(cause, advice="SEND_AGAIN") if cause.advice in _OF_WATCHED_FILES else cause

@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from math import inf
 from pathlib import Path
 from threading import Event
@@ -22,6 +22,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from dingwatch import files, host, names
 from dingwatch.cli.context import Session, command, option
 from dingwatch.cli.options import DURATION
+from dingwatch.cli.output import of_unwatched_file
 from dingwatch.delivery import list_blocking, needs_a_person
 from dingwatch.dingtalk import REFUSED_EXTENSIONS
 from dingwatch.ledger import LedgerError, Store, commands, pauses, versions
@@ -84,21 +85,13 @@ def _read_all(session: Session, paths: tuple[Path, ...]) -> list[Given]:
         try:
             given.append(_read(path))
         except Failure as failure:
-            cause = _for_a_sender(failure.verdict.cause)
+            cause = of_unwatched_file(failure.verdict.cause)
             shown = names.readable(os.fsencode(path))
             bad.append(session.render(Cli.FILE_BAD, cause, path=shown, reason=cause.code))
     if bad:
         click.echo("\n".join(bad), err=True)
         sys.exit(1)
     return given
-
-
-_OF_WATCHED_FILES: Final = frozenset({"FILE_GONE", "FILE_CHANGED", "FOLDER_DOWN"})
-"""Advice that promises that a file is sent by itself later, which holds in watched folders alone."""
-
-
-def _for_a_sender(cause: Cause) -> Cause:
-    return replace(cause, advice="SEND_AGAIN") if cause.advice in _OF_WATCHED_FILES else cause
 
 
 def _read(path: Path) -> Given:
@@ -287,7 +280,7 @@ def _report(session: Session, store: Store, rows: list[Delivery]) -> int:
     with store.reading() as connection:
         found = find_causes(connection, [row.id for row in rows])
     for row in rows:
-        cause = _for_a_sender(found[row.id]) if row.id in found else None
+        cause = of_unwatched_file(found[row.id]) if row.id in found else None
         # A delivery that was withdrawn, say, has no cause: its state is the reason.
         values = {} if cause else {"reason": str(row.state), "advice": ""}
         text = _RESULTS.get(row.state, Cli.FILE_NOT_SENT)

@@ -9,7 +9,7 @@ from dingwatch.dingtalk import API_SEND, API_UPLOAD
 from dingwatch.model import Cause, Pause, Scope
 from dingwatch.sandbox import Fault, FaultKind, Sandbox
 from tests.integration.conftest import Machine
-from tests.support import names
+from tests.support import PATIENCE, eventually, names
 
 REFUSED = Cause("forbidden", "no robot", "ROBOT_IN_GROUP", "r1")
 
@@ -108,6 +108,22 @@ def test_a_file_that_is_not_there_promises_nothing(machine: Machine, tmp_path: P
         assert (done.exit_code, str(path) in done.stderr) == (1, True)
         assert "put it back" not in done.stderr
         assert "automatically" not in done.stderr
+
+
+def test_a_file_that_vanishes_on_its_way_promises_nothing(
+    machine: Machine, tmp_path: Path, sandbox: Sandbox
+) -> None:
+    """`history` does not say that it is sent once it is put back, either: it lies in no watched folder."""
+    sandbox.inject(Fault(API_UPLOAD, FaultKind.ERROR, times=None))
+    path = tmp_path / "a.txt"
+    path.write_text("a")
+    sending = machine.launch("send", str(path), "--to", "share")
+    eventually(lambda: any(row["attempts"] for row in machine.history()))
+    path.unlink()
+    assert sending.wait(PATIENCE) == 1
+    (row,) = machine.history()
+    assert (row["state"], row["error"]["code"]) == ("gone", "absent")
+    assert "run dingwatch send again" in row["error"]["advice"]
 
 
 @pytest.mark.parametrize("duration", ["5", "1h30m", "soon", ""])
