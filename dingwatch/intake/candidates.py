@@ -215,7 +215,7 @@ class Candidates:
         """Follow a path to which something may have happened, now or at any time after `since`."""
         self._end_lock(key, at)
         folder = self._folders.get(key[0])
-        if folder is None or not folder.settings.filter.accepts(key[1]):
+        if folder is None or not folder.settings.filter.accepts(key[1]) or folder.settings.cedes(key[1]):
             return
         folder.on_hint(key[1])
         record = self._records.get(key)

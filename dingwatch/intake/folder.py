@@ -37,7 +37,7 @@ from dingwatch.intake.phases import (
     advance,
 )
 from dingwatch.ledger.folders import FolderMark, LookMark, RootMark, ScanMark
-from dingwatch.model import Cause, Fingerprint, FolderDown, Now, Scope, Verdict, WatchKind
+from dingwatch.model import Cause, Fingerprint, FolderDown, Now, Scope, Verdict, WatchKind, is_beneath
 from dingwatch.payload import PayloadPolicy
 from dingwatch.texts import Log
 
@@ -75,10 +75,22 @@ class FolderSettings:
     hold_over: int | None = None
     path: bytes | None = None
     """The configured path, which is followed should it lead elsewhere."""
-    former: bool = False
-    """Whether the path led here formerly; what is still to be done here is done."""
     exclusive: bool = True
     """Whether no other install may watch the same root."""
+    successor: bytes | None = None
+    """For a former target of the path, where that leads now; what is still to be done here is done."""
+
+    @property
+    def former(self) -> bool:
+        """Whether the path led here formerly."""
+        return self.successor is not None
+
+    def cedes(self, path: bytes) -> bool:
+        """Return whether a path here is the present target's: one of them may lie in the other."""
+        if self.successor is None:
+            return False
+        whole = self.root.rstrip(b"/") + b"/" + path
+        return is_beneath(whole, self.successor) or is_beneath(self.root, self.successor)
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,9 +240,9 @@ class Folder:
         if self.phase is WatchPhase.UP and self._scan_began is None:
             yield self._next_scan
 
-    def retire(self, at: float) -> None:
+    def retire(self, successor: bytes, at: float) -> None:
         """Watch this former target of the folder's path until everything in it is done; scan it once more."""
-        self.settings = replace(self.settings, path=None, former=True)
+        self.settings = replace(self.settings, path=None, successor=successor)
         self._advance(WatchEvent.FAIL)
         self._root_asked = self._scan_began = self.listing = self._scan = None
         self._next_check = at

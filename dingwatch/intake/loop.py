@@ -287,7 +287,7 @@ class IntakeLoop:
             cause = Cause("overlap", names.readable(one.root), "OVERLAP")
             self._on_down(folder, FolderDown(cause, Scope.FOLDER), at)
             return
-        folder.retire(at)
+        folder.retire(one.root, at)
         self._candidates.on_folder_down(folder.id)
         self._switched[folder.id] = one
 

@@ -128,7 +128,7 @@ def bind_folders(store: Store, config: Config) -> Folders:
             for mark, root in links.list_former(connection, one.path or b"", one.name):
                 add_routes(connection, mark.id, one.recipients)
                 settings = folder_settings(config, folder, mark.id, root)
-                bound.add(folder, mark, replace(settings, path=None, former=True))
+                bound.add(folder, mark, replace(settings, path=None, successor=folder.root))
     return bound
 
 

@@ -51,10 +51,10 @@ def switch(link: Path, target: str) -> None:
             return
 
 
-def drop(path: Path) -> None:
+def drop(path: Path, link: Path | None = None) -> None:
     """Write a file that is newer than the link: the kernel's clock for files ticks every few milliseconds."""
     path.write_text(path.name)
-    while path.stat().st_ctime_ns <= (path.parents[1] / "now").lstat().st_ctime_ns:
+    while path.stat().st_ctime_ns <= (link or path.parents[1] / "now").lstat().st_ctime_ns:
         path.write_text(path.name)
 
 
@@ -147,6 +147,23 @@ def test_a_link_that_is_switched_back(months: Path, linked: Config, sandbox: San
         eventually(sent(sandbox, 1))
     assert names(sandbox) == ["a.txt"]
     assert ("meanwhile.txt", True) in rows(months)
+
+
+def test_a_target_within_the_former_one_is_watched_once(
+    months: Path, linked: Config, sandbox: Sandbox
+) -> None:
+    """While both are watched, what comes to the inner one is sent for one of them alone."""
+    (months / "10" / "inner").mkdir()
+    heard = Heard()
+    with running(linked, heard) as service:
+        sandbox.inject(Fault(API_UPLOAD, FaultKind.ERROR, times=3))
+        (months / "10" / "a.txt").write_text("a")
+        switch(months / "now", "10/inner")
+        eventually(lambda: len(switched(heard)) == 1)
+        drop(months / "10" / "inner" / "b.txt", months / "now")
+        eventually(sent(sandbox, 2))
+        eventually(lambda: len(service.watching()) == 1)
+    assert sorted(names(sandbox)) == ["a.txt", "b.txt"]
 
 
 def test_a_link_into_the_state_directory_is_not_followed(
