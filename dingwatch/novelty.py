@@ -157,7 +157,8 @@ def classify(
     if not same and digest is not None and newest is not None and newest.digest == digest:
         return Touched(newest.id)
     older = tuple(known.id for known in here if known.states & WITHDRAWABLE)
-    for known in reversed(movable):
+    # Where a thousand copies of one form move at once, each takes its own version: none is left without.
+    for known in sorted(movable, key=lambda known: (known.inode != fingerprint.inode, -known.id)):
         if known.counts and _has_moved(known, fingerprint, digest, comparison):
             return Moved(known.id, older)
     if same:

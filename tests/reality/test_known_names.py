@@ -91,10 +91,10 @@ def inode_used_again(spot: Spot) -> Play:
 
 def touched_and_moved(spot: Spot) -> Play:
     """Touch files, all of one content or each of its own, and move them before they rest."""
-    contents = {f"{n}.txt": b"same" if n % 2 else b"%d" % n for n in range(20)}
+    contents = {f"{n}.txt": b"same" if n % 2 else b"%d" % n for n in range(60)}
     for name, content in contents.items():
         (spot.folder / name).write_bytes(content)
-    yield spot.count(20)
+    yield spot.count(60)
     (spot.folder / "new").mkdir()
     for name in contents:
         for _ in range(3):

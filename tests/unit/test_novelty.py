@@ -159,6 +159,13 @@ def test_a_moved_file_is_recognised_by_its_digest() -> None:
     assert decide([], "e", [known({State.SENT}, path=b"old", inode=99)]) == New()
 
 
+def test_of_versions_with_one_content_that_moved_each_file_takes_its_own() -> None:
+    """Else one is left without, and is sent again."""
+    own, newer = known({State.SENT}, path=b"old"), known({State.SENT}, id=2, path=b"other", inode=8)
+    assert decide([], "d", [own, newer]) == Moved(1)
+    assert decide([], "d", [replace(own, inode=9), newer]) == Moved(2)
+
+
 def test_a_failed_or_gone_file_under_a_new_name_is_new() -> None:
     """Only what counts as known can have moved."""
     for states in ({State.FAILED}, {State.GONE}, {State.SKIPPED}):
