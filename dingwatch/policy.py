@@ -175,20 +175,12 @@ class _Maker:
         return Consequence(event, self.now + wait, standing or self.row, self.cause, answered)
 
 
-def pause_after(  # noqa: PLR0913 (the past, the instant, and who asks)
-    verdict: Verdict,
-    key: str,
-    before: Pause | None,
-    now: float,
-    chance: float,
-    *,
-    free: bool = False,
-    probed: bool = False,
+def pause_after(
+    verdict: Verdict, key: str, before: Pause | None, now: float, chance: float, *, free: bool = False
 ) -> Pause | None:
     """Return the pause that a verdict begins or prolongs; no pause for what is the row's own.
 
-    `free` says that the failed call costs nothing (a token call), `probed` that something free finds out
-    meanwhile whether the pause can end: then it lasts as long as any.
+    `free` says that the failed call costs nothing (a token call).
     """
     if verdict.scope is Scope.ROW or isinstance(verdict, TokenRejected):
         return None
@@ -201,7 +193,7 @@ def pause_after(  # noqa: PLR0913 (the past, the instant, and who asks)
     elif isinstance(verdict, Misconfigured) or verdict.billed:
         if before is None or before.cause.code != verdict.cause.code:
             failures = 1  # those of an outage before it say nothing of this
-        wait = PERSON_LONGEST if probed else for_a_person(failures)
+        wait = for_a_person(failures)
     else:
         # When the token call works and another does not, each try is billed: after an hour, one an hour.
         wait = backoff(failures, chance, late=not free and now - since >= LATE)

@@ -173,10 +173,9 @@ def _pause_one(tick: TickContext, key: str, verdict: Verdict, *, free: bool) -> 
         # double the wait three times.
         return
     chance = tick.state.chance()
-    probed = isinstance(verdict, StoreUnreached) and pauses_known.probe_store(
-        (verdict.scope, key), verdict.address, tick.now, chance
-    )
-    made = policy.pause_after(verdict, key, before, tick.now, chance, free=free, probed=probed)
+    if isinstance(verdict, StoreUnreached):
+        pauses_known.probe_store((verdict.scope, key), verdict.address, tick.now, chance)
+    made = policy.pause_after(verdict, key, before, tick.now, chance, free=free)
     if made is None or made.cause.code == "stopped":
         return
     tick.state.pauses.known[made.scope, made.key] = made
@@ -184,13 +183,10 @@ def _pause_one(tick: TickContext, key: str, verdict: Verdict, *, free: bool) -> 
     # A person resumed it to see whether its cause has gone, and shall read that it has not.
     resumed = made.fixed and before is not None and before.failures == 0
     if before is None or before.cause.code != made.cause.code or resumed:
-        _log_pause(tick, made, verdict, probed=probed)
+        _log_pause(tick, made, verdict)
 
 
-def _log_pause(tick: TickContext, made: Pause, verdict: Verdict, *, probed: bool) -> None:
-    if probed:
-        tick.log(Log.STORE_PAUSED, **made.cause.log_values())
-        return
+def _log_pause(tick: TickContext, made: Pause, verdict: Verdict) -> None:
     tick.log(
         Log.OUT_OF_CALLS if isinstance(verdict, QuotaExhausted) and made.scope is Scope.APP else Log.PAUSED,
         day=quota.day(made.until),

@@ -161,14 +161,12 @@ class Pauses:
         hosts = tuple(Host) if pause.scope is not Scope.API else hosts_of(pause.key)
         return tuple(host for host in hosts if self.proven.get(host, LONG_AGO) < pause.until)
 
-    def probe_store(self, pause: tuple[Scope, str], address: str, now: float, chance: float) -> bool:
-        """Probe the store while it is paused; return whether that can tell anything.
+    def probe_store(self, pause: tuple[Scope, str], address: str, now: float, chance: float) -> None:
+        """Probe the store while it is paused, unless a probe has reached it since it first failed.
 
-        Once a probe has reached the store, and the billed call after it failed, it cannot: a firewall lets
-        connections through, and no files.
+        A firewall may let connections through, and no files: then a probe tells nothing.
         """
-        begun = StoreProbe(address, due=now + policy.backoff(1, chance))
-        return not self.store_probes.setdefault(pause, begun).spent
+        self.store_probes.setdefault(pause, StoreProbe(address, due=now + policy.backoff(1, chance)))
 
     def due_probes(self, now: float) -> dict[str, float]:
         """Return when to probe each address of the store that is paused now; one probe each."""

@@ -53,10 +53,6 @@ class Log(Text):
         "暂停 {scope} {key}，{seconds} 秒后重试（{reason}）。{advice}",
         "paused {scope} {key}, retrying in {seconds} s ({reason}). {advice}",
     )
-    STORE_PAUSED = (
-        "大文件等待上传：期间只尝试连接，不消耗 API 调用（{reason}）。{advice}",
-        "large files wait: only the connection is tried, which costs no API call ({reason}). {advice}",
-    )
     OUT_OF_CALLS = (
         "API 调用额度已用完（{reason}），暂停发送到 {day}；文件不会丢失。{advice}",
         "API quota exhausted ({reason}): sending is paused until {day}, no file is lost. {advice}",

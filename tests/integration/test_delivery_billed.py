@@ -91,11 +91,11 @@ def billed(jobs: list[Job]) -> int:
 
 @pytest.mark.parametrize("size", [LARGE, WHOLE + 1], ids=["in one piece", "in parts"])
 def test_a_closed_store_is_asked_for_free(office: Office, size: int) -> None:
-    """A firewall blocks its host: the connection is tried every five minutes, and a file every six hours."""
+    """A firewall blocks its host: the connection is tried every five minutes, a file as for a person."""
     office.answers = {Put: CLOSED, ProbeStore: NotReached(CAUSE, Scope.API)}
     (row,) = office.drop("a.iso", size=size)
     jobs = office.live(DAY)
-    assert billed(jobs) <= 5 + 3, "three parts are out at first"
+    assert billed(jobs) <= PERSONS + 3, "three parts are out at first"
     assert 280 <= sum(isinstance(job, ProbeStore) for job in jobs) <= 400
     assert office.state(row) == "pending"
 
