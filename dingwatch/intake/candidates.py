@@ -18,6 +18,7 @@ from dingwatch.intake.jobs import Examine, Examined, ExamineFailed, Found, Look,
 from dingwatch.intake.phases import (
     AWAITING_LOOK,
     LOOK_OUT,
+    MISSING,
     PATHS,
     UNDECIDED,
     PathEvent,
@@ -175,6 +176,11 @@ class Candidates:
     def next_gone(self, limit: int) -> list[Key]:
         """Return the first missing paths whose absence has been confirmed."""
         return sorted(islice(self._by_phase[PathPhase.GONE], limit))
+
+    def missing_since(self, key: Key) -> float | None:
+        """Return when a file was first looked for in vain (monotonic); None unless it is missing."""
+        record = self._records.get(key)
+        return record.candidate.first if record is not None and record.phase in MISSING else None
 
     def is_outdated(self, one: Examined) -> bool:
         """Return whether a path got a hint while it was being read."""

@@ -7,7 +7,7 @@ disk.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -71,7 +71,8 @@ class Writes:
     replaced: list[int] = field(default_factory=list)
     """Versions that their paths no longer hold, because they hold another."""
     superseded: list[int] = field(default_factory=list)
-    withdrawn: list[int] = field(default_factory=list)
+    withdrawn: dict[int, float] = field(default_factory=dict)
+    """Versions whose files were removed, and when each was first missed (wall clock)."""
     returned: list[int] = field(default_factory=list)
 
     @property
@@ -137,10 +138,16 @@ class Decisions:
     """Decides by `novelty.classify`, with what the ledger knows."""
 
     def __init__(
-        self, store: Store, folders: Mapping[int, Folder], app: str, refused: frozenset[str]
+        self,
+        store: Store,
+        folders: Mapping[int, Folder],
+        missing_since: Callable[[Key], float | None],
+        app: str,
+        refused: frozenset[str],
     ) -> None:
         self._store = store
         self._folders = folders
+        self._missing_since = missing_since
         self._app = app
         self._refused = refused
 
@@ -153,13 +160,27 @@ class Decisions:
         self._decide_settled(connection, decided, batch.settled, now)
         self._decide_examined(connection, decided, batch.examined, now)
         moved = {one.version for one in decided.writes.renewed}
-        for known in self._here(connection, batch.gone).values():
-            decided.writes.withdrawn += [
-                one.id
+        for key, known in self._here(connection, batch.gone).items():
+            missing_since = self._missed_at(key, now)
+            decided.writes.withdrawn |= {
+                one.id: now.wall if missing_since is None else missing_since
                 for one in known
                 if one.id not in moved and (not one.missing or one.states & WITHDRAWABLE)
-            ]
+            }
         return decided
+
+    def _missed_at(self, key: Key, now: Now) -> float | None:
+        """Return when a file was first looked for in vain (wall clock), as far as this run knows."""
+        missed = self._missing_since(key)
+        return None if missed is None else now.wall - (now.monotonic - missed)
+
+    def _was_there(self, key: Key, known: Known, since: float, now: Now) -> bool:
+        """Return whether the file of a version was still there at an instant (wall clock).
+
+        That it is missing may not have been written down yet: a path is looked for twice before.
+        """
+        missed = self._missed_at((key[0], known.path), now)
+        return known.was_there(since) and (missed is None or missed >= since)
 
     # --- What settled ----------------------------------------------------------------------------
 
@@ -176,7 +197,7 @@ class Decisions:
             others = tuple(
                 rival
                 for rival in alike[one.key]
-                if rival.path != one.key[1] and rival.counts and rival.was_there(since)
+                if rival.path != one.key[1] and rival.counts and self._was_there(one.key, rival, since, now)
             )
             reads = self._is_to_be_read(file)
             found = self._classify(file, (), reads=True)
@@ -235,7 +256,11 @@ class Decisions:
             # The ledger may have learnt since the reading that a rival lies elsewhere, and of two names of
             # one file that move at once, each takes a version of its own.
             left = {there.id for known in one.movable for there in here[key[0], known.path]} - taken
-            movable = [known for known in one.movable if known.id in left]
+            movable = [
+                known
+                for known in one.movable
+                if known.id in left and self._was_there(key, known, one.job.since, now)
+            ]
             # DingTalk may have refused its extension meanwhile: it goes zipped, and is read after all.
             reads = one.job.reads or self._is_to_be_read(file)
             found = self._classify(file, movable, reads=reads)
@@ -359,12 +384,12 @@ class Decisions:
                 bound.mark_first_look(connection, one.folder.id, now.wall, one.blank_device)
                 bound.save_scans(connection, {one.folder.id: one.scan})
         versions.add(self._store, connection, writes.left_out, now.wall)
-        versions.mark_missing(connection, writes.replaced, now.wall)
+        versions.mark_missing(connection, dict.fromkeys(writes.replaced, now.wall))
         versions.withdraw(connection, writes.superseded, Cause("superseded", "", "SUPERSEDED"), now.wall)
         versions.renew(connection, writes.renewed, now.wall)
         versions.revive(connection, writes.returned, now.wall)
-        versions.withdraw(connection, writes.withdrawn, Cause("withdrawn", "", "FILE_GONE"), now.wall)
-        versions.mark_missing(connection, writes.withdrawn, now.wall)
+        versions.withdraw(connection, list(writes.withdrawn), Cause("withdrawn", "", "FILE_GONE"), now.wall)
+        versions.mark_missing(connection, writes.withdrawn)
         versions.mark_present(connection, writes.present)
         versions.add(self._store, connection, [one for one in writes.new if not one.touched], now.wall)
         self._add_touched(connection, decided, [one for one in writes.new if one.touched], now)

@@ -89,7 +89,7 @@ class IntakeLoop:
         self._keep = keep
         self._folders = {settings.id: Folder(settings, mark, log) for settings, mark in folders}
         self._candidates = Candidates(self._folders, log)
-        self._decisions = Decisions(store, self._folders, app, refused)
+        self._decisions = Decisions(store, self._folders, self._candidates.missing_since, app, refused)
         self._examined: list[Examined] = []
         self._homes: dict[int, Home] = {}
         self._left_out: dict[Key, Fingerprint] = {}

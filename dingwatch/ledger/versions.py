@@ -458,14 +458,18 @@ def withdraw(connection: Connection, ids: Sequence[int], cause: Cause, now: floa
     transitions.apply(connection, now, changes)
 
 
-def mark_missing(connection: Connection, ids: Sequence[int], now: float) -> None:
-    """Record since when the files of versions are gone; a date that is there already stays."""
-    for some in chunks(ids):
-        connection.execute(
-            update(versions)
-            .where(versions.c.id.in_(some), versions.c.missing_since.is_(None))
-            .values(missing_since=now)
-        )
+_MARK_MISSING: Final = (
+    update(versions)
+    .where(versions.c.id == bindparam("version"), versions.c.missing_since.is_(None))
+    .values(missing_since=bindparam("since"))
+)
+
+
+def mark_missing(connection: Connection, since: Mapping[int, float]) -> None:
+    """Record since when the files of versions are gone, by id; a date that is there already stays."""
+    if since:
+        rows = [{"version": number, "since": instant} for number, instant in since.items()]
+        connection.execute(_MARK_MISSING, rows)
 
 
 def mark_present(connection: Connection, ids: Sequence[int]) -> None:

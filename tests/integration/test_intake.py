@@ -389,6 +389,20 @@ def test_a_removed_file_is_withdrawn_and_its_return_is_work(watcher: Watcher) ->
     assert [(name, state) for name, state, _ in watcher.rows()] == [("a.pdf", "pending")]
 
 
+@pytest.mark.parametrize("seconds", [3.0, 5.0, 20.0])
+def test_a_removed_content_that_is_dropped_again_is_a_new_file(watcher: Watcher, seconds: float) -> None:
+    """Nobody moved it: it was missing before the other name turned up, written down already or not."""
+    path = watcher.drop("a.pdf")
+    watcher.go(3.0)
+    watcher.set_states("sent")
+    path.unlink()
+    watcher.hint("a.pdf")
+    watcher.go(seconds)
+    watcher.drop("b.pdf")
+    watcher.go(10.0)
+    assert watcher.rows() == [("a.pdf", "sent", None), ("b.pdf", "pending", None)]
+
+
 @pytest.mark.parametrize(("comes_back_as", "newer"), [("b.pdf", False), ("b.pdf", True), ("a.pdf", False)])
 def test_what_one_conversation_never_got_is_work_again(
     watcher: Watcher, comes_back_as: str, *, newer: bool

@@ -300,7 +300,7 @@ def test_a_version_whose_upload_was_abandoned_is_pruned(store: Store) -> None:
         uploads.begin_session(connection, delivery.upload_key, session)
         uploads.finish_part(connection, delivery.upload_key, session, 1)
         versions.withdraw(connection, [delivery.version], CAUSE, 20.0)
-        versions.mark_missing(connection, [delivery.version], 20.0)
+        versions.mark_missing(connection, {delivery.version: 20.0})
         versions.prune(connection, 1, 30.0, [delivery.version])
         assert connection.scalar(text("SELECT count(*) FROM uploads")) == 0
         assert connection.scalar(text("SELECT count(*) FROM parts")) == 0
