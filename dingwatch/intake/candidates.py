@@ -217,8 +217,8 @@ class Candidates:
 
     # --- Hints -------------------------------------------------------------------------------
 
-    def on_hint(self, key: Key, at: float, *, must_read: bool = False, since: float | None = None) -> None:
-        """Follow a path to which something may have happened, now or at any time after `since`."""
+    def on_hint(self, key: Key, at: float, *, must_read: bool = False, by_scan: bool = False) -> None:
+        """Follow a path to which something may have happened, as an event or a scan shows."""
         self._end_lock(key, at)
         folder = self._folders.get(key[0])
         if folder is None or not folder.settings.filter.accepts(key[1]) or folder.settings.cedes(key[1]):
@@ -230,7 +230,7 @@ class Candidates:
         candidate = settle.hint(settling, at, quiet, must_read=must_read)
         record = self._record(key, candidate)
         if settling is None:
-            record.since = at if since is None else since
+            record.since = folder.unseen_until(at, by_scan=by_scan)
         self._advance(record, PathEvent.HINT, candidate)
 
     def on_found(self, found: Found, at: float) -> None:
@@ -240,8 +240,7 @@ class Candidates:
             if record is None or record.phase not in UNDECIDED:
                 # It came after the scan before. A file that was moved during that scan, from a directory that
                 # it read later into one that it had read, was missing for a whole interval.
-                since = self._folders[found.folder].last_scan_began
-                self.on_hint((found.folder, path), at, since=since)
+                self.on_hint((found.folder, path), at, by_scan=True)
         for path in found.shifted:
             self._shift((found.folder, path), at)
         for path in found.missing:

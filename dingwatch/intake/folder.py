@@ -146,6 +146,7 @@ class Folder:
         """Since when a scan or a first look is out."""
         self._next_scan = 0.0
         self._last_scan_began: float | None = None
+        """When the last complete scan began, of this run or of the one before (monotonic)."""
         self._scan: ScanMark | None = None
         """The last complete scan of this run."""
         self._saved_scan = mark.scan
@@ -192,10 +193,14 @@ class Folder:
         """Whether its files keep their inodes' numbers, and their ctimes until somebody changes them."""
         return self._armed is None or self._armed.steady
 
-    @property
-    def last_scan_began(self) -> float | None:
-        """When the last complete scan of this run began; None where there was none."""
-        return self._last_scan_began
+    def unseen_until(self, at: float, *, by_scan: bool) -> float:
+        """Return when a path that a scan or an event shows first had not been seen yet (monotonic).
+
+        It came after the last complete scan. While the service watched, its event comes at once; but what it
+        shows soon after a start may have come before it.
+        """
+        began = self._last_scan_began
+        return at if began is None or (self._scan is not None and not by_scan) else min(began, at)
 
     def blank_device(self, listing: Listed) -> str | None:
         """Return the device of a root that is empty and no mount point; None for any other.
@@ -282,6 +287,8 @@ class Folder:
         if self.home is None or not known:
             self.home = one.home  # what is mounted over it later may go again
         self._root_asked, self._scan_began, self.listing = None, None, None
+        if self._last_scan_began is None and self._saved_scan is not None:
+            self._last_scan_began = at - max(now.wall - self._saved_scan.at, 0.0)
         self._meet_root(one, now, known=known)
         self._next_check = at + self.settings.poll_interval
         self._next_scan = at
