@@ -34,7 +34,6 @@ LOOKS_AT_ONCE: Final = 256
 CEILING_INTERVAL: Final = 60.0
 """Seconds between two searches for files that are past the ceiling."""
 
-_MISSING: Final = frozenset({PathPhase.ABSENT, PathPhase.CONFIRMING, PathPhase.GONE})
 _CHANGING: Final = Cause("changing", "", "IN_USE")
 ONLY_METADATA: Final = "only_metadata"
 """The code of a file that changes in its inode, device or ctime alone."""
@@ -99,6 +98,8 @@ class Candidates:
     def __init__(self, folders: Mapping[int, Folder], log: Callable[..., None]) -> None:
         self._folders = folders
         self._log = log
+        self._rivals: dict[Key, frozenset[int]] = {}
+        """The versions that each file may be which went out to be read and is not decided on."""
         self._records: dict[Key, _Record] = {}
         """In the order of `candidate.first`: a path that begins to settle afresh goes to the end."""
         # A plain dict keeps the slots of deleted entries: to find the first of a million settled files, again
@@ -177,6 +178,14 @@ class Candidates:
         """Return the first missing paths whose absence has been confirmed."""
         return sorted(islice(self._by_phase[PathPhase.GONE], limit))
 
+    def list_claimed(self) -> frozenset[int]:
+        """Return the versions that a file may turn out to be, moved, once it can be read.
+
+        A message may have arrived, and its file is renamed before it is sent once more. While a virus scanner
+        holds the file, its version is not given up: read at last, the file would be new.
+        """
+        return frozenset().union(*self._rivals.values())
+
     def missing_since(self, key: Key) -> float | None:
         """Return when a file was first looked for in vain (monotonic); None unless it is missing."""
         record = self._records.get(key)
@@ -200,13 +209,14 @@ class Candidates:
         self._touched[key[0]] += after in UNDECIDED and record.candidate.touched
         if after is not before:
             self._undecided[key[0]] += (after in UNDECIDED) - (before in UNDECIDED)
-            self._missing[key[0]] += (after in _MISSING) - (before in _MISSING)
+            self._missing[key[0]] += (after in MISSING) - (before in MISSING)
             if before in self._by_phase:
                 del self._by_phase[before][key]
             if after in self._by_phase:
                 self._by_phase[after][key] = record
         if after is PathPhase.IDLE:
             self._forget_lock(record)
+            self._rivals.pop(key, None)
             del self._records[key]
         elif after in AWAITING_LOOK and (after is not before or candidate is not None):
             heappush(self._agenda, (settle.due(record.candidate), key))
@@ -381,8 +391,9 @@ class Candidates:
         """Follow a missing path no more: its absence is written down."""
         self._advance(self._records[key], PathEvent.FINISH)
 
-    def begin_reading(self, settled: Settled) -> None:
+    def begin_reading(self, settled: Settled, job: Examine) -> None:
         """Note that a settled file goes out to be read."""
+        self._rivals[settled.key] = frozenset(rival.id for rival in job.rivals)
         self._advance(self._records[settled.key], PathEvent.READ)
 
     def wait_longer(self, settled: Settled, quiet: float, *, touched: bool) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -38,6 +39,8 @@ class Batch:
     settled: Sequence[Settled]
     examined: Sequence[Examined]
     gone: Sequence[Key]
+    claimed: AbstractSet[int]
+    """Versions that may have moved to a path which is still to be read."""
     left_out: Mapping[Key, Fingerprint]
     touched: Mapping[int, int] = field(default_factory=dict)
     """How many files of each folder wait or are read because only their times have changed."""
@@ -159,7 +162,7 @@ class Decisions:
         decided.writes.left_out = self._list_old(connection, batch.left_out, now)
         self._decide_settled(connection, decided, batch.settled, now)
         self._decide_examined(connection, decided, batch.examined, now)
-        moved = {one.version for one in decided.writes.renewed}
+        moved = {one.version for one in decided.writes.renewed} | batch.claimed
         for key, known in self._here(connection, batch.gone).items():
             missing_since = self._missed_at(key, now)
             decided.writes.withdrawn |= {

@@ -376,6 +376,7 @@ class IntakeLoop:
             settled=candidates.next_settled(EXAMINE_AT_ONCE - candidates.reading),
             examined=[one for one in self._examined if not candidates.is_outdated(one)],
             gone=candidates.next_gone(GONE_AT_ONCE),
+            claimed=candidates.list_claimed(),
             touched=candidates.count_touched(),
             # A file to which something has happened since is not what it was at the last scan.
             left_out={
@@ -398,8 +399,8 @@ class IntakeLoop:
         candidates = self._candidates
         for examined in self._examined:
             candidates.on_examined(examined)
-        for settled, _ in decided.to_read:
-            candidates.begin_reading(settled)
+        for settled, job in decided.to_read:
+            candidates.begin_reading(settled, job)
         for settled in decided.finished:
             candidates.finish(settled)
         for settled, quiet, touched in decided.to_wait:

@@ -389,6 +389,20 @@ def test_a_removed_file_is_withdrawn_and_its_return_is_work(watcher: Watcher) ->
     assert [(name, state) for name, state, _ in watcher.rows()] == [("a.pdf", "pending")]
 
 
+def test_a_moved_file_that_cannot_be_read_yet_takes_its_version_along(watcher: Watcher) -> None:
+    """A virus scanner holds it long after its old path was found empty: its message may have arrived."""
+    path = watcher.drop("a.pdf")
+    watcher.go(3.0)
+    moved = path.rename(watcher.share / "b.pdf")
+    watcher.hint("a.pdf")
+    watcher.hint("b.pdf")
+    with moved.open("r+b"):
+        watcher.go(60.0)
+    watcher.hint("b.pdf")
+    watcher.go(60.0)
+    assert watcher.rows() == [("b.pdf", "pending", None)]
+
+
 @pytest.mark.parametrize("seconds", [3.0, 5.0, 20.0])
 def test_a_removed_content_that_is_dropped_again_is_a_new_file(watcher: Watcher, seconds: float) -> None:
     """Nobody moved it: it was missing before the other name turned up, written down already or not."""
