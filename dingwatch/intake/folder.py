@@ -43,6 +43,8 @@ from dingwatch.texts import Log
 
 NETWORK_QUIET: Final = 10.0
 """Seconds; the least quiet period where another host's writes show late."""
+EVENT_DELAY: Final = 1.0
+"""Seconds between the two events of one move at most: watchdog holds back the first for half a second."""
 NEVER: Final = float("inf")
 HUNG: Final = 30.0
 """Seconds after which a look at a root that has not come back counts as a share that hangs."""
@@ -196,11 +198,13 @@ class Folder:
     def unseen_until(self, at: float, *, by_scan: bool) -> float:
         """Return when a path that a scan or an event shows first had not been seen yet (monotonic).
 
-        It came after the last complete scan. While the service watched, its event comes at once; but what it
-        shows soon after a start may have come before it.
+        It came after the last complete scan. While the service watched, its event comes a moment after that
+        of the path from which it was moved; but what shows soon after a start may have come before it.
         """
         began = self._last_scan_began
-        return at if began is None or (self._scan is not None and not by_scan) else min(began, at)
+        if began is None or (self._scan is not None and not by_scan):
+            return at - self.quiet - EVENT_DELAY
+        return min(began, at)
 
     def blank_device(self, listing: Listed) -> str | None:
         """Return the device of a root that is empty and no mount point; None for any other.

@@ -403,7 +403,7 @@ def test_a_moved_file_that_cannot_be_read_yet_takes_its_version_along(watcher: W
     assert watcher.rows() == [("b.pdf", "pending", None)]
 
 
-@pytest.mark.parametrize("seconds", [3.0, 5.0, 20.0])
+@pytest.mark.parametrize("seconds", [4.0, 6.0, 20.0])
 def test_a_removed_content_that_is_dropped_again_is_a_new_file(watcher: Watcher, seconds: float) -> None:
     """Nobody moved it: it was missing before the other name turned up, written down already or not."""
     path = watcher.drop("a.pdf")
