@@ -67,6 +67,13 @@ class Judge:
             line.event == Event.REQUEUE and line.before != State.UNCERTAIN for line in self.history[row["id"]]
         )
 
+    def _resolved(self, row: dict[str, Any]) -> bool:
+        """Whether a person had a doubtful message sent again; the service itself does so once, or never."""
+        resent = sum(
+            line.event == Event.REQUEUE and line.before == State.UNCERTAIN for line in self.history[row["id"]]
+        )
+        return resent > int(self.life.shape.resend)
+
     def nothing_is_left(self) -> None:
         """At rest nothing is in hand, nothing waits, and no doubt that resends itself is left."""
         for row in self.rows:
@@ -196,7 +203,8 @@ class Judge:
         last: dict[tuple[object, ...], tuple[float, int]] = {}
         for one in self.life.chat.received:
             moved = any(line.event in {"moved", "returned"} for line in self.of_version[one.row.version])
-            if moved or self._retried(self.by_id[one.row.id]):
+            row = self.by_id[one.row.id]
+            if moved or self._retried(row) or self._resolved(row):
                 continue
             key = (one.row.recipient, one.row.folder, one.row.path)
             before, by = last.get(key, (0.0, 0))
