@@ -156,12 +156,15 @@ class Store:
             )
         self._engine.dispose()  # the connections that come next find tables, and use WAL
 
-    def checkpoint(self) -> None:
-        """Write what is in the log of a SQLite ledger to its own file, as far as no reader needs it there."""
+    def checkpoint(self, *, wait: bool = False) -> None:
+        """Write what is in the log of a SQLite ledger to its own file, as far as no reader needs it there.
+
+        With `wait` it waits a little for such a reader, as the other loop may be one, and then writes it all.
+        """
         if self._engine.dialect.name == "sqlite":
             self._require_same_file()
             with errors(), closing(self._engine.raw_connection()) as connection:
-                connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
+                connection.execute(f"PRAGMA wal_checkpoint({'FULL' if wait else 'PASSIVE'})")
 
     def close(self) -> None:
         """Close all connections."""

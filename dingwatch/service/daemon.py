@@ -123,7 +123,7 @@ class Service:
         """
         assert self._store is not None  # noqa: S101 (opened before the loops run)
         with contextlib.suppress(LedgerError):  # the log has them
-            self._store.checkpoint()
+            self._store.checkpoint(wait=True)
         self.ready.set()
 
     def _guard(self, run: Callable[[threading.Event], None]) -> None:
