@@ -72,7 +72,7 @@ class Judge:
         resent = sum(
             line.event == Event.REQUEUE and line.before == State.UNCERTAIN for line in self.history[row["id"]]
         )
-        return resent > int(self.life.shape.resend)
+        return bool(resent > self.life.shape.resend)
 
     def nothing_is_left(self) -> None:
         """At rest nothing is in hand, nothing waits, and no doubt that resends itself is left."""
