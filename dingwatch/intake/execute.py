@@ -37,6 +37,7 @@ from dingwatch.intake.jobs import (
     TakeBaseline,
     Widened,
 )
+from dingwatch.intake.moves import lies_at, read_traces
 from dingwatch.ledger import LedgerError, versions
 from dingwatch.ledger.store import Store
 from dingwatch.model import (
@@ -168,7 +169,14 @@ class Executor:
             root, linked_at = files.follow(settings.path)
         except Failure:
             return None
-        return None if root == settings.root else Switched(folder, root, linked_at)
+        if root == settings.root:
+            return None
+        try:
+            with self.store.reading() as connection:
+                traces = read_traces(connection, folder)
+        except LedgerError:  # whether it was moved or replaced is asked again at the next check
+            return None
+        return Switched(folder, root, linked_at, moved=lies_at(traces, root))
 
     def _close(self, folder: int) -> None:
         self.observer.disarm(folder)  # of a root that was renamed, it goes on reporting the old path

@@ -256,6 +256,10 @@ class Folder:
         self._root_asked = self._scan_began = self.listing = self._scan = None
         self._next_check = at
 
+    def move(self, settings: FolderSettings) -> None:
+        """Follow a root that was moved with all that is in it: no former target is left behind."""
+        self.settings = settings
+
     def come_back(self, settings: FolderSettings, look: LookMark, at: float) -> None:
         """Enter that the folder's path leads here again; what is there and older than the link is old."""
         self.settings, self._scan = settings, None
@@ -389,7 +393,11 @@ class Folder:
             return
         before, armed = self._look.root, self._armed
         if before is not None and armed is not None and armed.root is not None:
-            old_before = before.seen_at - MISSED if one.replaced else self._look.old_before
+            old_before = self._look.old_before
+            if one.replaced:
+                # A link that leads here again may have been switched long after the last look at the former
+                # root: what is older than the link is not new.
+                old_before = max(before.seen_at - MISSED, old_before or 0.0)
             self._look = replace(self._look, root=RootMark(*armed.root, now.wall), old_before=old_before)
         self._compares = False
         self._scan = None  # that of the former root must not pass for a scan of this one

@@ -137,11 +137,15 @@ class Checked:
 
 @dataclass(frozen=True, slots=True)
 class Switched:
-    """The folder's path leads to another root; the newest link on the way was changed at `linked_at`."""
+    """The folder's path leads to another root; the newest link on the way was changed at `linked_at`.
+
+    `moved` says that this is the very directory that was watched, under another path.
+    """
 
     folder: int
     root: bytes
     linked_at: float | None
+    moved: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -309,10 +309,13 @@ class IntakeLoop:
             former = self._folders[number].settings
             assert self._follow is not None  # noqa: S101 (else no path is followed)
             with self._store.writing() as connection:
-                mark = links.switch(connection, number, one.root, one.linked_at)
+                moved = one.moved and links.move(connection, number, one.root)
+                mark = None if moved else links.switch(connection, number, one.root, one.linked_at)
             self._outage.end(self)
-            settings = self._follow(former, mark.id, one.root)
-            if mark.id in self._folders:
+            settings = self._follow(former, number if mark is None else mark.id, one.root)
+            if mark is None:
+                self._folders[number].move(settings)
+            elif mark.id in self._folders:
                 self._folders[mark.id].come_back(settings, mark.look, now.monotonic)
             else:
                 self._folders[mark.id] = Folder(settings, mark, self._log)

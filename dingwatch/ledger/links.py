@@ -37,9 +37,40 @@ def _note_path(connection: Connection, one: MappedFolder, number: int) -> tuple[
     ).all()
     before = next((row.root for row in former if row.id != number), None)
     if before is not None:
-        _turn(connection, number, one.path, one.linked_at)
+        seen_at = max((row.root_seen_at or 0.0 for row in former if row.id != number), default=None)
+        _turn(connection, number, one.path, one.linked_at, seen_at)
     connection.execute(update(folders).where(folders.c.id == number).values(path=one.path))
     return _mark(connection, number), before
+
+
+def present_target(connection: Connection, path: bytes, name: str) -> int | None:
+    """Return the row of the present target of a path; None before the path was first watched."""
+    present = _has_path(path, name) & folders.c.left_at.is_(None)
+    return connection.scalar(select(folders.c.id).where(present).limit(1))
+
+
+def root_of(connection: Connection, number: int) -> bytes:
+    """Return the real path of a folder."""
+    return bytes(connection.execute(select(folders.c.root).where(folders.c.id == number)).scalar_one())
+
+
+def root_identity(connection: Connection, number: int) -> tuple[int, int] | None:
+    """Return the (device, inode) of a folder's root when it was last looked at; None before that."""
+    root = _mark(connection, number).look.root
+    return None if root is None else root.identity
+
+
+def move(connection: Connection, number: int, root: bytes) -> bool:
+    """Record that the root of a folder lies at another path now.
+
+    Return False, and change nothing, where the ledger knows another folder of that name there.
+    """
+    row = connection.execute(select(folders).where(folders.c.id == number)).one()
+    there = (folders.c.root == root) & (folders.c.name == row.name)
+    if connection.scalar(select(folders.c.id).where(there)) is not None:
+        return False
+    connection.execute(update(folders).where(folders.c.id == number).values(root=root))
+    return True
 
 
 def switch(connection: Connection, number: int, root: bytes, linked_at: float | None) -> FolderMark:
@@ -54,15 +85,27 @@ def switch(connection: Connection, number: int, root: bytes, linked_at: float | 
         made = connection.execute(insert(folders).values(root=root, name=former.name)).inserted_primary_key
         assert made is not None  # noqa: S101 (an insert of one row always has one)
         target = int(made[0])
-    _turn(connection, target, former.path, linked_at)
+    _turn(connection, target, former.path, linked_at, former.root_seen_at)
     copied = select(literal(target), routes.c.recipient).where(routes.c.folder_id == number)
     connection.execute(delete(routes).where(routes.c.folder_id == target))
     connection.execute(insert(routes).from_select(["folder_id", "recipient"], copied))
     return _mark(connection, target)
 
 
-def _turn(connection: Connection, number: int, path: bytes, linked_at: float | None) -> None:
-    """Make one row the present target of a path, and all others former ones."""
+MISSED: Final = 600.0
+"""Seconds by which a file may be older than the last look at a former target, and still be new."""
+
+
+def _turn(
+    connection: Connection, number: int, path: bytes, linked_at: float | None, seen_at: float | None
+) -> None:
+    """Make one row the present target of a path, and all others former ones.
+
+    Where a directory took the place of the link, no link tells since when: then it is the last look at the
+    former target, as with a root that was replaced.
+    """
+    if linked_at is None and seen_at:
+        linked_at = seen_at - MISSED
     row = connection.execute(select(folders).where(folders.c.id == number)).one()
     others = _has_path(path, row.name) & (folders.c.id != number) & folders.c.left_at.is_(None)
     connection.execute(update(folders).where(others).values(left_at=linked_at or 0.0))

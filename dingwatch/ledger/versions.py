@@ -289,6 +289,27 @@ def count_present(connection: Connection, folder: int) -> int:
     return connection.scalar(select(func.count()).select_from(paths.distinct().subquery())) or 0
 
 
+@dataclass(frozen=True, slots=True)
+class Present:
+    """A file that is there as far as the ledger knows."""
+
+    path: bytes
+    size: int
+    mtime_ns: int
+
+
+def list_present(connection: Connection, folder: int, most: int) -> list[Present]:
+    """Return files of the folder that are not missing, the newest first, and no more than `most`."""
+    query = (
+        select(versions.c.directory, versions.c.name, versions.c.size, versions.c.mtime_ns)
+        .where(versions.c.folder_id == folder, versions.c.missing_since.is_(None))
+        .order_by(versions.c.id.desc())
+        .limit(most)
+    )
+    rows = connection.execute(query)
+    return [Present(join(directory, name), size, mtime_ns) for directory, name, size, mtime_ns in rows]
+
+
 def list_directories(connection: Connection, folder: int) -> Iterator[bytes]:
     """Return every directory in which the ledger knows a file of the folder."""
     return iter(connection.scalars(_DIRECTORIES, {"folder": folder}).all())

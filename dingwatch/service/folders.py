@@ -14,6 +14,7 @@ from dingwatch.config import Config, DingTalk, Folder
 from dingwatch.delivery import FolderPolicy
 from dingwatch.dingtalk import MEDIA_LIMIT, Account
 from dingwatch.intake import FolderSettings
+from dingwatch.intake.moves import lies_at, read_traces
 from dingwatch.ledger import Store, links
 from dingwatch.ledger.folders import FolderMark, MappedFolder, add_routes, bind
 from dingwatch.model import Failure
@@ -117,8 +118,11 @@ def describe_config(config: Config) -> dict[str, object]:
 def bind_folders(store: Store, config: Config) -> Folders:
     """Bind the folders of the configuration to the ledger, and the former targets of their paths."""
     mapped = [_map(folder) for folder in config.folders]
+    moved = [(number, one.root) for one in mapped if (number := _find_moved(store, one)) is not None]
     bound = Folders()
     with store.writing() as connection:
+        for number, root in moved:
+            links.move(connection, number, root)
         noted = links.note_paths(connection, mapped, bind(connection, mapped))
         for folder, (mark, before) in zip(config.folders, noted, strict=True):
             bound.add(folder, mark, folder_settings(config, folder, mark.id, folder.root))
@@ -130,6 +134,20 @@ def bind_folders(store: Store, config: Config) -> Folders:
                 settings = folder_settings(config, folder, mark.id, root)
                 bound.add(folder, mark, replace(settings, path=None, successor=folder.root))
     return bound
+
+
+def _find_moved(store: Store, one: MappedFolder) -> int | None:
+    """Return the folder whose root was moved, since the last run, to where its path leads now."""
+    if one.path is None:
+        return None
+    with store.reading() as connection:
+        number = links.present_target(connection, one.path, one.name)
+        if number is None or links.root_of(connection, number) == one.root:
+            return None
+        traces = read_traces(connection, number)
+    with suppress(Failure):  # a share that hangs is no directory that was moved
+        return number if files.in_time(partial(lies_at, traces, one.root)) else None
+    return None
 
 
 def _map(folder: Folder) -> MappedFolder:

@@ -69,7 +69,8 @@ class IntakeSide:
     def _follow(self, former: FolderSettings, number: int, root: bytes) -> FolderSettings:
         """Return the settings of a new target of a folder's path, for which jobs can be carried out now."""
         settings = self._execute.folders[number] = self.on_switched(former, number, root)
-        self._execute.folders[former.id] = replace(former, path=None, successor=root)
+        if number != former.id:
+            self._execute.folders[former.id] = replace(former, path=None, successor=root)
         return settings
 
     def run(self, stop: threading.Event) -> None:

@@ -196,3 +196,63 @@ def test_the_commands_count_former_targets(machine: Machine, months: Path) -> No
     (months / "12").mkdir()
     switch(months / "now", "12")
     assert machine.status()["folders"][0]["counts"]["sent"] == 2
+
+
+@pytest.mark.parametrize("live", [True, False], ids=["live", "stopped"])
+def test_a_root_that_is_moved_and_put_back(tmp_path: Path, sandbox: Sandbox, *, live: bool) -> None:
+    """A link takes its place, and then it the link's: no file is sent twice, none becomes baseline."""
+    share, disk = tmp_path / "share", tmp_path / "disk"
+    share.mkdir()
+    (share / "old.txt").write_text("old")
+
+    def now() -> Config:
+        return config(tmp_path / "state", sandbox, folder(share, sandbox.conversations[0].id, name="share"))
+
+    def move(source: Path, target: Path) -> None:
+        (source / "waits.txt").write_text(f"before {target}")
+        source.rename(target)
+
+    def put_away() -> None:
+        move(share, disk)
+        share.symlink_to("disk")
+
+    def put_back() -> None:
+        share.unlink()
+        move(disk, share)
+
+    with running(now()):
+        (share / "a.txt").write_text("a")
+        eventually(sent(sandbox, 1))
+        if live:
+            put_away()
+            eventually(sent(sandbox, 2))
+            put_back()
+            eventually(sent(sandbox, 3))
+    if not live:
+        put_away()
+        with running(now()):
+            eventually(sent(sandbox, 2))
+        put_back()
+        with running(now()):
+            eventually(sent(sandbox, 3))
+    assert names(sandbox) == ["a.txt", "waits.txt", "waits.txt"]
+    assert [name for name, is_baseline in rows(tmp_path) if is_baseline] == ["old.txt"]
+
+
+def test_a_target_that_was_made_anew(months: Path, linked: Config, sandbox: Sandbox) -> None:
+    """A link leads to a known path with another directory: what is older than the link is not new."""
+    heard = Heard()
+    (months / "10" / "first.txt").write_text("first")
+    with running(linked, heard) as service:
+        switch(months / "now", "11")
+        eventually(lambda: len(switched(heard)) == 1 and len(service.watching()) == 1)
+        (months / "other").mkdir()
+        (months / "other" / "prepared.txt").write_text("prepared")
+        (months / "10").rename(months / "09")
+        (months / "other").rename(months / "10")
+        switch(months / "now", "10")
+        eventually(lambda: len(switched(heard)) == 2)
+        drop(months / "10" / "a.txt")
+        eventually(sent(sandbox, 1))
+    assert names(sandbox) == ["a.txt"]
+    assert ("prepared.txt", True) in rows(months)
