@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Concatenate, Final, NoReturn, ParamSpec
+from typing import Any, Concatenate, Final, NoReturn, ParamSpec, TypeVar
 
 import click
 from sqlalchemy import make_url
@@ -40,6 +40,7 @@ from dingwatch.texts import (
 )
 
 P = ParamSpec("P")
+T = TypeVar("T")
 EXIT_CONFIG: Final = 78
 """EX_CONFIG: the systemd unit does not restart the service on it."""
 ASK_SECONDS: Final = 3.0
@@ -189,6 +190,7 @@ class Session:
         """Open the ledger; one that cannot be used ends the command, after some seconds if its disk is full.
 
         `writes` says that the command is going to write: then it must be possible before the command begins.
+        The command writes through `write`, which waits for the room that its own transaction needs.
         """
         self.require_ledger()
         path = sqlite_file(self.config)
@@ -207,6 +209,17 @@ class Session:
             self.fail_ledger(error)
         finally:
             store.close()
+
+    def write(self, transaction: Callable[[], T]) -> T:
+        """Carry out one transaction, again and again for some seconds while the ledger's disk is full.
+
+        The log of a full disk may have room for the small write with which a command begins, and none for a
+        thousand rows.
+
+        Raises:
+            LedgerError: it could not be carried out; nothing of it was written.
+        """
+        return wait_for_room(transaction, self._ledger_file)
 
     def _open(self, *, writes: bool) -> Store:
         store = Store.open(ledger_url(self.config))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 
 import click
 
@@ -35,7 +36,7 @@ def _decide_hold(session: Session, name: str, do: Callable[[Store, int, float], 
         with session.store(writes=True) as store:
             scope = session.scope(store)
             targets = scope.targets(scope.ids[name]) if name in scope.ids else []
-            count = sum(do(store, number, time.time()) for number in targets)
+            count = sum(session.write(partial(do, store, number, time.time())) for number in targets)
     session.poke()
     click.echo(session.render(text, count=count, name=name))
     return 0
@@ -53,7 +54,7 @@ def resolve(session: Session, *, delivery: int, sent: bool, resend: bool) -> int
         session.fail(Cli.RESOLVE_NOT, id=delivery)
     with session.store(writes=True) as store:
         try:
-            commands.resolve(store, delivery, sent=sent, now=time.time())
+            session.write(lambda: commands.resolve(store, delivery, sent=sent, now=time.time()))
         except NotApplicableError:
             session.fail(Cli.RESOLVE_NOT, id=delivery)
     session.poke()
@@ -67,9 +68,8 @@ def resume(session: Session) -> int:
     paused: list[Pause] = []
     waiting = 0
     if session.ledger_exists:
-        with session.store(writes=True) as store, store.writing() as connection:
-            paused = pauses.resume_pauses(connection)
-            waiting = clock.free_waiting(connection, time.time())
+        with session.store(writes=True) as store:
+            paused, waiting = session.write(partial(_end_waits, store))
     text = Cli.RESUMED if session.poke() else Cli.RESUMED_LATER
     for pause in paused:
         cause = session.reason(pause.cause)
@@ -79,3 +79,9 @@ def resume(session: Session) -> int:
     elif not paused:
         click.echo(session.render(Cli.NOT_PAUSED))
     return 0
+
+
+def _end_waits(store: Store) -> tuple[list[Pause], int]:
+    """End all pauses and waits of single deliveries; return the pauses, and how many deliveries waited."""
+    with store.writing() as connection:
+        return pauses.resume_pauses(connection), clock.free_waiting(connection, time.time())

@@ -25,7 +25,7 @@ from dingwatch.dingtalk import MEDIA_LIMIT, Client, SignedAddress, Sink, Storage
 from dingwatch.ledger import Store, commands
 from dingwatch.ledger.commands import DriveEntry, NotApplicableError, Sent
 from dingwatch.lifecycle import State
-from dingwatch.model import Failure, Form, MediaLost, NoAnswer, Rejected, Route, Verdict
+from dingwatch.model import Failure, Form, MediaLost, NoAnswer, Recipient, Rejected, Route, Verdict
 from dingwatch.payload import NOTICE
 from dingwatch.recipients import KINDS, Recall
 from dingwatch.texts import Back, Cli
@@ -250,13 +250,17 @@ def recall(session: Session, *, delivery: int) -> int:
             _take_back(session, client, one, how, key)
         path, conversation = names.readable(one.path), str(one.recipient)
         click.echo(session.render(Back.RECALLED, id=one.id, path=path, conversation=conversation))
-        with store.writing() as connection:
-            # The clock is read after the call and the ledger's lock, either of which may have waited long.
-            everyone = commands.record_recall(connection, one, time.time())
+        everyone = session.write(partial(_record_recall, store, one))
     if len(everyone) > 1:
         recipients = ", ".join(map(str, everyone))
         click.echo(session.render(Back.RECALLED_FROM_ALL, count=len(everyone), conversations=recipients))
     return 0
+
+
+def _record_recall(store: Store, one: Sent) -> list[Recipient]:
+    with store.writing() as connection:
+        # The clock is read after the call and the ledger's lock, either of which may have waited long.
+        return commands.record_recall(connection, one, time.time())
 
 
 def _require_recallable(session: Session, one: Sent, now: float) -> tuple[Recall, str]:

@@ -65,7 +65,7 @@ def _retry_all(session: Session) -> int:
         return _finish(session, 0)
     with session.store(writes=True) as store:
         scope = session.scope(store)
-        count = commands.retry_all(store, time.time(), scope)
+        count = session.write(lambda: commands.retry_all(store, time.time(), scope))
         with store.reading() as connection:
             missing = report.missing_mappings(connection, scope)
     _finish(session, count)
@@ -98,7 +98,7 @@ def _finish(session: Session, count: int) -> int:
 def _write(session: Session, store: Store, ids: Sequence[int], chosen: Sequence[BaselineToSend]) -> None:
     scope = session.scope(store)
     try:
-        commands.retry(store, ids, chosen, time.time(), scope)
+        session.write(lambda: commands.retry(store, ids, chosen, time.time(), scope))
     except NotApplicableError as error:
         session.fail(Cli.RETRY_NOT, ids=error)
     except UnmappedError as error:

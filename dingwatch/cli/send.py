@@ -58,7 +58,7 @@ def send(session: Session, *, files: tuple[Path, ...], target: str, timeout: flo
     recipients = _recipients(session, target)
     given = _read_all(session, files)
     with session.store(writes=True) as store:
-        ids = _write(session, store, given, recipients)
+        ids = session.write(lambda: _write(session, store, given, recipients))
         try:
             session.poke()
             rows = _await(session, store, ids, timeout)
@@ -215,7 +215,7 @@ class Wait:
             and (cause := reason_to_give_up(list_blocking(row, paused), causes.get(row.id), now, over=over))
         }
         if given_up:
-            commands.give_up(self.store, given_up, now)
+            self.session.write(lambda: commands.give_up(self.store, given_up, now))
             rows = self.rows()
         waiting = [row for row in rows if not self._is_done(row, over=over)]
         self.show(len(rows) - len(waiting))

@@ -5,6 +5,7 @@ import shutil
 import signal
 import sqlite3
 import subprocess
+import threading
 from collections.abc import Iterator
 from contextlib import closing, suppress
 from pathlib import Path
@@ -352,6 +353,27 @@ def test_a_command_on_a_full_disk_names_it_and_ends(
     (small_disk / "ballast").unlink()
     assert machine.status()["ledger_error"] is None
     assert machine.call("retry", "--all").exit_code == 0
+
+
+def test_a_command_waits_for_room_for_all_that_it_writes(
+    machine: Machine, share: Path, small_disk: Path
+) -> None:
+    """The log has room for the small write with which `retry` begins, and none for all that it retries."""
+    names = [str(share / f"{number}.txt") for number in range(200)]
+    for name in names:
+        Path(name).write_text(name)
+    machine.call("send", *names, "--to", "share", "--timeout", "1ms")
+    waiting = machine.status()["totals"]["failed"]
+    assert waiting > 100
+    with closing(Store.open(sqlite_url(ledger(machine)))) as store:  # keeps the log where it is
+        store.require_writable()
+        fill(small_disk)
+        store.checkpoint()
+        removal = threading.Timer(1.0, (small_disk / "ballast").unlink)
+        removal.start()
+        done = machine.call("retry", "--all")
+        removal.join()
+        assert (done.exit_code, str(waiting) in done.stdout) == (0, True), done.output
 
 
 def test_a_read_only_state_directory_is_one_line(machine: Machine, small_disk: Path) -> None:
