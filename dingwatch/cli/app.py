@@ -6,7 +6,7 @@ import importlib
 import os
 import sys
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 import click
 
@@ -38,6 +38,26 @@ COMMANDS: Final[dict[str, tuple[str, Text]]] = {
     "why": ("why", Cli.WHY),
 }
 """The module under `dingwatch.cli` that holds each command, and the command's help."""
+LATER_COMMANDS: Final = (
+    "completion",
+    "config",
+    "doctor",
+    "drain",
+    "folder-link",
+    "ledger",
+    "pause",
+    "receipts",
+    "reload",
+    "undrain",
+)
+"""Commands that this version does not have yet."""
+LATER_OPTIONS: Final[dict[str, frozenset[str]]] = {
+    "history": frozenset({"--since", "--until", "--search", "--recipient", "--csv"}),
+    "link": frozenset({"--open"}),
+    "run": frozenset({"--log-format"}),
+    "status": frozenset({"--check", "--watch"}),
+}
+"""Options that a command does not have yet."""
 
 
 class LazyCommand(click.Command):
@@ -65,7 +85,34 @@ class LazyCommand(click.Command):
         **extra: Any,  # noqa: ANN401 (click's own signature)
     ) -> click.Context:
         """Parse the arguments by the options of the command itself, which click then invokes."""
+        later = LATER_OPTIONS.get(str(self.name), frozenset())
+        for word in args[: args.index("--")] if "--" in args else args:
+            if (option := word.partition("=")[0]) in later:
+                refuse_later(f"{self.name} {option}")
         return self.load().make_context(info_name, args, parent, **extra)
+
+
+class LaterCommand(click.Command):
+    """A command that this version does not have yet: says so, whatever is given to it."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name, hidden=True, add_help_option=False)
+
+    def make_context(
+        self,
+        info_name: str | None,
+        args: list[str],  # noqa: ARG002
+        parent: click.Context | None = None,  # noqa: ARG002
+        **extra: Any,  # noqa: ANN401, ARG002 (click's own signature)
+    ) -> click.Context:
+        """End the program."""
+        refuse_later(str(info_name))
+
+
+def refuse_later(what: str) -> NoReturn:
+    """Say that this version does not have a command or an option yet, and end with code 1."""
+    click.echo(Cli.NOT_YET.render(environment_language(os.environ), command=what), err=True)
+    sys.exit(1)
 
 
 @click.group(
@@ -82,6 +129,8 @@ def cli(path: Path | None) -> None:
 
 for _name, (_module, _text) in COMMANDS.items():
     cli.add_command(LazyCommand(_name, _module, _text))
+for _name in LATER_COMMANDS:
+    cli.add_command(LaterCommand(_name))
 
 
 def main() -> None:

@@ -97,6 +97,8 @@ def _check(session: Session, *, offline: bool) -> Iterator[Finding]:
         return
     folders = len(config.folders)
     yield Finding(Mark.OK if folders else Mark.WARN, session.render(Checks.CONFIG, count=folders))
+    for key in config.later:
+        yield Finding(Mark.WARN, session.render(Checks.LATER, key=key))
     yield from _check_state_dir(session)
     earlier = _read_earlier_runs(session)
     trees: list[tuple[Folder, Tree]] = []

@@ -125,9 +125,13 @@ class Session:
             ConfigError: with every problem in it.
         """
         if self._config is None:
-            self._config = load(
-                find(self.path, os.environ), environ=os.environ, secret_needed=self.secret_needed
-            )
+            try:
+                self._config = load(
+                    find(self.path, os.environ), environ=os.environ, secret_needed=self.secret_needed
+                )
+            except ConfigError as error:
+                self.language = error.language or self.language  # the sentences around the problems, too
+                raise
             self.language = self._config.language
             host.become_owner_of(self._config.state_dir)
         return self._config

@@ -63,8 +63,11 @@ def resolve(session: Session, *, delivery: int, sent: bool, resend: bool) -> int
 
 
 @command()
-def resume(session: Session) -> int:
+@click.argument("folder", required=False, metavar="[FOLDER]")
+def resume(session: Session, *, folder: str | None) -> int:
     """Probe everything that is paused at once, and print what that is."""
+    if folder is not None:  # only pauses by hand are a single folder's
+        session.fail(Cli.NOT_YET, command=f"resume {folder}")
     paused: list[Pause] = []
     waiting = 0
     if session.ledger_exists:

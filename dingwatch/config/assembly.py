@@ -19,9 +19,11 @@ from dingwatch.config.checks import (
     is_loopback,
 )
 from dingwatch.config.document import LARGEST, Document, inherit, parse
-from dingwatch.config.findings import Finding, KeyPath, UnusableError, render_problems, shorten
+from dingwatch.config.findings import Finding, KeyPath, UnusableError, key_of, render_problems, shorten
+from dingwatch.config.later import KEYS as LATER_KEYS
+from dingwatch.config.later import find_needed, list_requested, split, validate_later
 from dingwatch.config.links import real_paths
-from dingwatch.config.schema import ConfigShape, DingTalkShape, FolderShape, validate
+from dingwatch.config.schema import KEYS, ConfigShape, DingTalkShape, FolderShape, validate_as
 from dingwatch.config.values import Config, ConfigError, Delivery, DingTalk, Folder, Pace, Webhook, recipients
 from dingwatch.texts import Language, Problems, choose_language, environment_language, locale_name
 
@@ -80,6 +82,9 @@ def _read(path: Path) -> tuple[bytes, str | None]:
     raise UnusableError(finding)
 
 
+_ALL_KEYS: Final = {
+    name: KEYS.get(name, frozenset()) | LATER_KEYS.get(name, frozenset()) for name in (*KEYS, *LATER_KEYS)
+}
 _SHORTEST_SCRUBBED: Final = 4
 """Characters. Replacing a shorter one, which is no real secret, would garble every sentence."""
 
@@ -107,13 +112,16 @@ def expand_home(path: str, environ: Mapping[str, str]) -> str:
 def assemble(document: Document, context: LoadContext) -> Config:
     """Return the configuration, or raise `ConfigError` with every problem."""
     document = inherit(document)
-    shape, wrong = validate(document)
+    parts = split(document.tree)
+    shape, wrong = validate_as(ConfigShape, parts.known, document, _ALL_KEYS)
+    later, wrong_later = validate_later(document, parts.later)
     language = context.language or choose_language(shape.language, locale_name(context.environ))
     # A key that stands there twice is reported as such; pydantic's complaint about its value adds nothing.
     reported = {finding.key_path for finding in document.findings}
     findings = [
         *document.findings,
-        *(f for f in wrong if f.key_path not in reported),
+        *(needed := list(find_needed(document.tree))),
+        *(f for f in (*wrong, *wrong_later) if f.key_path not in reported | {one.key_path for one in needed}),
         *find_missing(document.tree),
     ]
     reported = {finding.key_path for finding in findings}
@@ -130,7 +138,7 @@ def assemble(document: Document, context: LoadContext) -> Config:
         hidden = _possible_secrets(document.tree, context.environ)
         # A value of `folder_defaults` that suits no folder is one problem, not one for each folder.
         located = [replace(finding, key_path=document.origin(finding.key_path)) for finding in findings]
-        raise ConfigError(render_problems(located, document.lines, language, hidden))
+        raise ConfigError(render_problems(located, document.lines, language, hidden), language)
     return Config(
         language=language,
         dingtalk=_dingtalk(shape.dingtalk, client_secret),
@@ -140,6 +148,7 @@ def assemble(document: Document, context: LoadContext) -> Config:
         delivery=Delivery(**dict(shape.delivery)),
         pace=Pace(**dict(shape.pace)),
         folders=tuple(_folder(f, real) for f, real in zip(shape.folders, locations, strict=True) if real),
+        later=tuple(map(key_of, list_requested(later, document))),
     )
 
 

@@ -293,7 +293,7 @@ RECIPIENT_KEYS: Final = ("conversation_id", "user_ids", "chat_id", *ADDRESS_KEYS
 def _missing_in_folder(index: int, folder: Mapping[str, Any]) -> Iterator[Finding]:
     if folder.get("path") is None:
         yield Finding(("folders", index, "path"), Problems.MISSING)
-    others = (folder.get(key) for key in RECIPIENT_KEYS[1:])
+    others = (folder.get(key) for key in (*RECIPIENT_KEYS[1:], "recipients"))
     if folder.get(RECIPIENT_KEYS[0]) is None and all(one is None or one == [] for one in others):
         yield Finding(("folders", index, "conversation_id"), Problems.MISSING)
     for key in ADDRESS_KEYS:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import difflib
 from collections.abc import Mapping
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
@@ -21,7 +21,8 @@ from dingwatch.config.findings import Finding, KeyPath, shorten
 from dingwatch.pace import Limit
 from dingwatch.texts import Problems
 
-_AGES: Final = "36500d"
+AGES: Final = "36500d"
+"""The longest time for which anything is kept."""
 
 
 Word = Annotated[str, AfterValidator(checks.check_text)]
@@ -38,11 +39,16 @@ Patterns = Annotated[
 Rate = Annotated[Limit, BeforeValidator(pace)]
 
 
-class _Shape(BaseModel):
+AnyShape = TypeVar("AnyShape", bound="Shape")
+
+
+class Shape(BaseModel):
+    """One mapping of the file."""
+
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
-class DingTalkShape(_Shape):
+class DingTalkShape(Shape):
     """The section `dingtalk`."""
 
     client_id: Word | None = None
@@ -55,22 +61,22 @@ class DingTalkShape(_Shape):
     monthly_calls: Annotated[int, AfterValidator(Between(1, 10**9))] | None = 5000
 
 
-class DeliveryShape(_Shape):
+class DeliveryShape(Shape):
     """The section `delivery`."""
 
     workers: Annotated[int, AfterValidator(Between(1, 64))] = 4
-    give_up_after: Annotated[float, BeforeValidator(Span("1ms", _AGES))] = 3 * 86400.0
+    give_up_after: Annotated[float, BeforeValidator(Span("1ms", AGES))] = 3 * 86400.0
     on_uncertain: Literal["resend", "hold"] = "resend"
 
 
-class PaceShape(_Shape):
+class PaceShape(Shape):
     """The section `pace`."""
 
     per_api: Rate | None = Limit(20, 1.0, spaced=True)
     per_conversation: Rate | None = Limit(20, 60.0, spaced=False)
 
 
-class FolderShape(_Shape):
+class FolderShape(Shape):
     """One of `folders`."""
 
     path: Location | None = None
@@ -111,21 +117,21 @@ class FolderDefaultsShape(FolderShape):
     name: Annotated[None, BeforeValidator(_refuse_default)] = None
 
 
-class ConfigShape(_Shape):
+class ConfigShape(Shape):
     """The whole file."""
 
     language: Literal["auto", "zh", "en"] = "auto"
     dingtalk: DingTalkShape = DingTalkShape()
     state_dir: Location | None = None
     ledger: Annotated[str, AfterValidator(checks.check_ledger)] | None = None
-    keep: Annotated[float, BeforeValidator(Span("1ms", _AGES))] = 400 * 86400.0
+    keep: Annotated[float, BeforeValidator(Span("1ms", AGES))] = 400 * 86400.0
     delivery: DeliveryShape = DeliveryShape()
     pace: PaceShape = PaceShape()
     folder_defaults: FolderDefaultsShape = FolderDefaultsShape()
     folders: list[FolderShape] = []
 
 
-SECTIONS: Final[Mapping[str, type[_Shape]]] = {
+SECTIONS: Final[Mapping[str, type[Shape]]] = {
     "": ConfigShape,
     "dingtalk": DingTalkShape,
     "delivery": DeliveryShape,
@@ -135,18 +141,29 @@ SECTIONS: Final[Mapping[str, type[_Shape]]] = {
 """Every mapping of the file, with the keys that it may have; `folder_defaults` has those of a folder."""
 
 
-def validate(document: Document) -> tuple[ConfigShape, list[Finding]]:
-    """Return the document's valid values, with defaults for the others, and what is wrong with those."""
+KEYS: Final[Mapping[str, frozenset[str]]] = {
+    name: frozenset(shape.model_fields) for name, shape in SECTIONS.items()
+}
+"""The keys of every mapping of the file."""
+
+
+def validate_as(
+    shape: type[AnyShape], tree: Mapping[str, Any], document: Document, keys: Mapping[str, frozenset[str]]
+) -> tuple[AnyShape, list[Finding]]:
+    """Return a tree's valid values, with defaults for the others, and what is wrong with those.
+
+    `keys` are those that an unknown key may have been meant for.
+    """
     try:
-        return ConfigShape.model_validate(document.tree), []
+        return shape.model_validate(tree), []
     except ValidationError as error:
         errors = error.errors(include_url=False, include_input=False)
     # On any error pydantic returns nothing at all. Without the bad values it returns the others, which the
     # checks of several values need: they report their problems in the same run.
-    rest = copy.deepcopy(document.tree)
+    rest = copy.deepcopy(dict(tree))
     for each in errors:
         _cut(rest, each["loc"])
-    return ConfigShape.model_validate(rest), [_finding(each, document) for each in errors]
+    return shape.model_validate(rest), [_finding(each, document, keys) for each in errors]
 
 
 def _cut(tree: dict[str, Any], key_path: KeyPath) -> None:
@@ -172,7 +189,7 @@ _KINDS: Final = {
 """Pydantic's error types for values of the wrong type; `_finding` has the two that need more."""
 
 
-def _finding(error: ErrorDetails, document: Document) -> Finding:
+def _finding(error: ErrorDetails, document: Document, keys: Mapping[str, frozenset[str]]) -> Finding:
     key_path, kind, context = document.origin(error["loc"]), error["type"], error.get("ctx", {})
     if key_path not in document.lines and isinstance(key_path[-1], int):
         key_path = key_path[:-1]  # `conversation_id: X` without a list: pydantic names the item in our tuple
@@ -180,7 +197,7 @@ def _finding(error: ErrorDetails, document: Document) -> Finding:
         values = {name: value for name, value in context.items() if name != "sentence"}
         return Finding(key_path, Problems[kind], values)
     if kind == "extra_forbidden":
-        return Finding(key_path, Problems.UNKNOWN, {"nearest": _nearest(key_path)})
+        return Finding(key_path, Problems.UNKNOWN, {"nearest": _nearest(key_path, keys)})
     if kind == "literal_error":
         choices = str(context["expected"]).replace(" or ", ", ").replace("'", "")
         return Finding(key_path, Problems.CHOICE, {"choices": choices})
@@ -209,12 +226,13 @@ def _explain_non_text(key_path: KeyPath, document: Document) -> Finding:
     return Finding(key_path, Problems.NUMBER_FOR_TEXT, {"written": shorten(written)})
 
 
-def _nearest(key_path: KeyPath) -> str:
+def _nearest(key_path: KeyPath, keys: Mapping[str, frozenset[str]]) -> str:
     """Return the key that was most likely meant."""
     section = str(key_path[0]) if len(key_path) > 1 else ""
     section = "folders[]" if section in {"folders", "folder_defaults"} else section
-    key, known = str(key_path[-1])[:60], list(SECTIONS[section].model_fields)
+    section = "bundle" if "bundle" in key_path[:-1] else section
+    key, known = str(key_path[-1])[:60], sorted(keys[section])
     close = difflib.get_close_matches(key, known, 1)
     # `workers` at the top level was meant for `delivery`.
-    elsewhere = [f"{name}.{key}".lstrip(".") for name, shape in SECTIONS.items() if key in shape.model_fields]
+    elsewhere = [f"{name}.{key}".lstrip(".") for name, theirs in keys.items() if key in theirs]
     return (close or elsewhere or difflib.get_close_matches(key, known, 1, 0.0))[0]

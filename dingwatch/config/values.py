@@ -23,11 +23,15 @@ class Problem:
 
 
 class ConfigError(Exception):
-    """The configuration cannot be used; holds every problem that was found."""
+    """The configuration cannot be used; holds every problem that was found, and the language they are in.
 
-    def __init__(self, problems: tuple[Problem, ...]) -> None:
+    The language is None where the file could not be read far enough to set one.
+    """
+
+    def __init__(self, problems: tuple[Problem, ...], language: Language | None = None) -> None:
         super().__init__("; ".join(f"{p.key} ({p.line}): {p.text}" for p in problems))
         self.problems = problems
+        self.language = language
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,3 +145,5 @@ class Config:
     delivery: Delivery
     pace: Pace
     folders: tuple[Folder, ...]
+    later: tuple[str, ...] = ()
+    """Keys that ask for what this version does not do yet, as people write them: `folders[0].bundle`."""

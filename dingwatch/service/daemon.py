@@ -245,6 +245,9 @@ def serve(config: Config, environ: Mapping[str, str]) -> int:
         service.ready.set()
 
     host.when_asked_to_stop(stop, lambda: log(Log.HANG_UP))
+    shared = (f"folders[{i}].shared" for i, folder in enumerate(config.folders) if folder.shared is not None)
+    for key in (*config.later, *shared):
+        log(Log.NOT_YET, key=key)
     service.start()
     service.ready.wait()
     if not asked.is_set() and service.failed is None:

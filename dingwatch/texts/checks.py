@@ -46,6 +46,10 @@ class Checks(Text):
         "这里看不到它的进程，可能在另一个容器里",
         "its process cannot be seen from here; it may be in another container",
     )
+    LATER = (
+        "此版本尚不支持，该设置不起作用（not yet: {key}）",
+        "not yet: {key} (this version ignores it)",
+    )
     SHARED_LATER = (
         "{name}：尚不支持 shared（not yet）",
         "{name}: not yet: shared",

@@ -8,6 +8,10 @@ from dingwatch.texts.language import Text
 class Log(Text):
     """Lines of the service's log."""
 
+    NOT_YET = (
+        "此版本尚不支持，该设置不起作用（not yet: {key}）",
+        "not yet: {key} (this version ignores it)",
+    )
     SENT = ("已发送：{path} → {conversation}", "sent: {path} → {conversation}")
     NOTICED = (
         "已发送通知（代替文件）：{path} → {conversation}",

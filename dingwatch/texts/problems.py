@@ -377,6 +377,22 @@ class Problems(Text):
         "{path} 中有密钥，但其他用户可以读写它。请执行：{command}",
         "{path} contains a secret, but other users can access it. Run: {command}",
     )
+    TIME_OF_DAY = (
+        '时刻写成带引号的 24 小时制，例如 "18:00"。',
+        'Write a time of day in quotes, with 24 hours, such as "18:00".',
+    )
+    LATER_WILDCARD = (
+        "此版本尚不支持（not yet）路径里的 *。请逐个写出文件夹。",
+        "not yet: a * in a path is not supported in this version. List each folder by itself.",
+    )
+    LATER_RECIPIENTS = (
+        "此版本尚不支持（not yet）recipients 表。请给每个文件夹写 conversation_id。",
+        "not yet: a table of recipients is not supported in this version. Give the folder a conversation_id.",
+    )
+    LATER_ALIAS = (
+        "此版本尚不支持（not yet）aliases 中的名称。请写 ID 本身。",
+        "not yet: names of aliases are not supported in this version. Write the ID itself.",
+    )
     WRONG = (
         "这个值无效。请参照 config.example.yaml。",
         "This value is invalid. See config.example.yaml.",

@@ -91,6 +91,45 @@ def test_a_ledger_in_postgresql_is_not_there_yet(machine: Machine) -> None:
     assert (done.exit_code, "not yet" in done.output, "secret@" in done.output) == (1, True, False)
 
 
+def test_keys_of_later_versions_are_named(machine: Machine) -> None:
+    """`check` and the service's start say which keys do nothing yet, and go on."""
+    machine.settings["log"] = {"format": "json"}
+    machine.set_folder(after_send="move", shared="north")
+    done = machine.call("check", "--offline")
+    assert (done.exit_code, done.stdout.count("not yet: ")) == (0, 3), done.output
+    process = machine.start()
+    process.terminate()
+    _, log = process.communicate()
+    for key in ("log", "folders[0].after_send", "folders[0].shared"):
+        assert f"not yet: {key} " in log, log
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        *(("pause", "share", "--for", "3m"), ("reload",), ("ledger", "backup", "x"), ("doctor", "--help")),
+        *(("completion", "bash"), ("config", "show"), ("receipts", "7"), ("folder-link", "a", "--revoke")),
+        *(("drain",), ("undrain",), ("resume", "share"), ("history", "--since=3d"), ("status", "--check")),
+        *(("link", "--open", "7"), ("run", "--log-format", "json")),
+    ],
+)
+def test_commands_of_later_versions_say_so(machine: Machine, words: tuple[str, ...]) -> None:
+    """They are one line and exit code 1, not a misuse of what is there; `-c` may stand before."""
+    done = CliRunner().invoke(cli, ["-c", str(machine.path), *words], env={"LC_ALL": "en_US.UTF-8"})
+    assert (done.exit_code, done.stdout, done.stderr.count("\n")) == (1, "", 1), done.output
+    assert done.stderr.startswith(f"not yet: {words[0]}")
+
+
+def test_a_bad_config_is_told_in_its_own_language(machine: Machine) -> None:
+    """The sentences around the problems are in the language of the problems, which the file itself sets."""
+    machine.settings |= {"language": "zh", "nod": "east"}
+    machine.write()
+    for words in (("check", "--offline"), ("status",)):
+        done = machine.call(*words)
+        assert "第 " in done.output, done.output
+        assert not {"line", "config:", "has"} & set(done.output.replace("(", " ").split()), done.output
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
 def test_somebody_else_is_told_so(machine: Machine) -> None:
     """A state directory that is another user's is one line, not a traceback."""

@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from dingwatch import texts
-from dingwatch.cli.app import LazyCommand, cli
+from dingwatch.cli.app import LATER_COMMANDS, LazyCommand, cli
 from dingwatch.config.schema import SECTIONS
 from dingwatch.filters import BUILT_IN_EXCLUDES
 from dingwatch.intake import phases
@@ -74,6 +74,8 @@ def test_every_command_and_option_is_documented() -> None:
     """Each command with each of its own options stands in docs/commands.md."""
     text = page("docs/commands.md")
     for name, command in cli.commands.items():
+        if name in LATER_COMMANDS:
+            continue
         assert isinstance(command, LazyCommand)
         assert f"`{name}" in text, name
         for option in command.load().params:

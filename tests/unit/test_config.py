@@ -210,6 +210,87 @@ def test_example_is_whole(tmp_path: Path) -> None:
     assert not [key for key in known if not re.search(rf"^ *(# |- )?{key}:", text, re.MULTILINE)]
 
 
+LATER = """\
+node: east
+log: {level: debug, format: json}
+http: {listen: "127.0.0.1:8777", token_file: /etc/token, hosts: [files.example]}
+alerts: {to: [user:1, cidA==], after: 5m, heartbeat_url: "https://up.example/ping?x=1", daily: "18:00"}
+aliases: {财务群: cidA==}
+folder_defaults: {after_send: move}
+"""
+"""Keys of later versions, each with a value that asks for something."""
+
+
+def test_keys_of_later_versions_are_taken_and_named(write: Writer) -> None:
+    """A file that is written for a later version loads; what this one does not do is listed, once each."""
+    theirs = (
+        "feedback: sidecar",
+        "bundle: {wait: 30s, from: 5}",
+        "before_send: [/usr/bin/scan, --quick]",
+        "before_send_timeout: 2m",
+        "drive_keep: 90d",
+    )
+    later = values(write(folder(*theirs) + LATER)).later
+    assert sorted(later) == sorted(
+        ["node", "log", "http", "alerts", "aliases", "folder_defaults.after_send"]
+        + [f"folders[0].{line.partition(':')[0]}" for line in theirs]
+    )
+
+
+def test_keys_of_later_versions_with_their_defaults_ask_for_nothing(write: Writer) -> None:
+    """Who writes down what is so anyway is told nothing."""
+    theirs = ("feedback: none", "after_send: keep", "bundle: null", "before_send: null", "drive_keep: null")
+    text = folder(*theirs) + "log: {level: info}\naliases: {}\nalerts: {after: 5m, daily: null}\n"
+    assert values(write(text)).later == ()
+
+
+@pytest.mark.parametrize(
+    ("line", "key"),
+    [
+        ("log: {level: loud}", "log.level"),
+        ("log: {levl: info}", "log.levl"),
+        ("http: 8777", "http"),
+        ("http: {listen: 8777}", "http.listen"),
+        ("alerts: {daily: 18:00}", "alerts.daily"),
+        ("alerts: {daily: '25:00'}", "alerts.daily"),
+        ("alerts: {after: 5}", "alerts.after"),
+        ("alerts: {heartbeat_url: ping}", "alerts.heartbeat_url"),
+        ("aliases: [a]", "aliases"),
+        ("    bundle: {wait: 30s, form: 5}", "folders[0].bundle.form"),
+        ("    bundle: {from: 0}", "folders[0].bundle.from"),
+        ("    before_send: /bin/true", "folders[0].before_send"),
+        ("    before_send: []", "folders[0].before_send"),
+        ("    after_send: delete", "folders[0].after_send"),
+        ("folder_defaults: {drive_keep: 90}", "folder_defaults.drive_keep"),
+    ],
+)
+def test_keys_of_later_versions_have_their_shapes(write: Writer, line: str, key: str) -> None:
+    """A mistake in them is found today, not when they begin to work."""
+    assert keys_and_lines(write(f"{GOOD}{line}\n")) == [(key, GOOD.count("\n") + 1)]
+
+
+def test_an_unknown_key_names_a_key_of_a_later_version(write: Writer) -> None:
+    """The nearest key is sought among all."""
+    assert "from" in problems(write(folder("bundle: {form: 5}")))[0].text
+    assert "alerts" in problems(write(f"{GOOD}alert: {{}}\n"))[0].text
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "key"),
+    [
+        ("HERE/in", "HERE/*/in", "folders[0].path"),
+        ("conversation_id: cidA==", "recipients: people.csv", "folders[0].recipients"),
+        ("conversation_id: cidA==", "conversation_id: 财务群", "folders[0].conversation_id"),
+        ("conversation_id: cidA==", "conversation_id: [cidB==, 财务群]", "folders[0].conversation_id[1]"),
+        ("conversation_id: cidA==", "user_ids: 财务群", "folders[0].user_ids"),
+    ],
+)
+def test_what_says_where_files_go_cannot_be_left_out(write: Writer, old: str, new: str, key: str) -> None:
+    """Without these, the service would watch or send to something else: one problem says "not yet"."""
+    found = problems(write(GOOD.replace(old, new) + "aliases: {财务群: cidA==}\n"))
+    assert [(one.key, "not yet" in one.text) for one in found] == [(key, True)]
+
+
 # --- What is bad -------------------------------------------------------------------------------
 
 
