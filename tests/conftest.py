@@ -1,3 +1,4 @@
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,13 +10,24 @@ from dingwatch.sandbox import Sandbox
 from tests.security.leaks import Leaks
 from tests.support import take_interrupts
 
+# A test fails because of a change, and not by chance or because the machine is busy. To look for new cases:
+# pytest --hypothesis-profile=search
+settings.register_profile("search", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("same", settings.get_profile("search"), derandomize=True)
+
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Let no test write out a secret, none fail because the machine is busy, and ^C reach each child."""
+    """Let no test write out a secret, none try other cases each time, and ^C reach each child."""
     take_interrupts()
     config.pluginmanager.register(Leaks())
-    settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-    settings.load_profile("busy")
+    if not config.getoption("--hypothesis-profile"):
+        settings.load_profile("same")
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Run more workers than there are cores: the tests wait more than they compute."""
+    cores = len(os.sched_getaffinity(0))
+    return cores + cores // 2
 
 
 @pytest.fixture
