@@ -202,7 +202,9 @@ class Transport:
         if host not in self._proxies:
             self._proxies[host] = _environment_proxies(url)
         # requests would ask for a package that makes connections of its own, without our limits.
-        if (proxy := requests.utils.select_proxy(url, self._proxies[host])) and proxy.startswith("socks"):
+        if (proxy := requests.utils.select_proxy(url, self._proxies[host])) and proxy.lower().startswith(
+            "socks"
+        ):
             raise Failure(Misconfigured(Cause("socks_proxy", "", "SOCKS"), Scope.APP))
         return self._proxies[host]
 
@@ -251,7 +253,8 @@ def proxy_of(url: str) -> str | None:
     proxy = requests.utils.select_proxy(url, _environment_proxies(url))
     if not proxy:
         return None
-    return urlsplit(proxy if "//" in proxy else f"//{proxy}").netloc.rpartition("@")[2]
+    # By hand: urlsplit refuses `http://[::1`, and the host of `http://me:pass/word@host` is `me:pass` to it.
+    return proxy.rpartition("@")[2].rpartition("//")[2].partition("/")[0]
 
 
 def _environment_proxies(url: str) -> dict[str, str]:

@@ -252,6 +252,25 @@ def test_a_socks_proxy_is_told_to_be_unsupported(
     assert "SOCKS proxy, which dingwatch does not support" in failure(machine)
 
 
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ("http://[::1", "the proxy [::1 "),
+        ("http://me:his/password@localhost:1", "the proxy localhost:1 "),
+        ("SOCKS5://localhost:1", "SOCKS proxy, which dingwatch does not support"),
+    ],
+)
+def test_a_mistyped_proxy_is_blamed(
+    machine: Machine, through: Callable[[str], None], monkeypatch: pytest.MonkeyPatch, written: str, said: str
+) -> None:
+    """Whatever the environment names as a proxy is shown, without what may be a password."""
+    through("127.0.0.1:1")
+    monkeypatch.setenv("HTTP_PROXY", written)
+    line = failure(machine)
+    assert said in line
+    assert "his" not in line
+
+
 def test_a_proxy_that_is_not_there_is_blamed(machine: Machine, through: Callable[[str], None]) -> None:
     """DingTalk itself refused nothing."""
     through("127.0.0.1:1")
