@@ -132,10 +132,12 @@ def verdict_of_exception(error: BaseException, *, sent: bool | None) -> Verdict:
     misaddressed = any(is_one_of(one, ADDRESS) for one in chain)
     if misaddressed and not sent:
         return Misconfigured(Cause("address", message, "ADDRESS"), Scope.APP)
-    if sent or (sent is None and not any(is_one_of(one, BEFORE) for one in chain)):
-        return NoAnswer(Cause("no_answer", message, "NO_ANSWER"), Scope.API)
     # A bare OSError is how requests says that REQUESTS_CA_BUNDLE names no file.
-    untrusted = type(error) is OSError or any(isinstance(one, _UNTRUSTED) for one in chain)
+    no_bundle = type(error) is OSError
+    early = no_bundle or any(is_one_of(one, BEFORE) for one in chain)
+    if sent or (sent is None and not early):
+        return NoAnswer(Cause("no_answer", message, "NO_ANSWER"), Scope.API)
+    untrusted = no_bundle or any(isinstance(one, _UNTRUSTED) for one in chain)
     advice = "CERTIFICATE" if untrusted else "UNREACHABLE"
     return NotReached(Cause("unreachable", message, advice), Scope.APP)
 

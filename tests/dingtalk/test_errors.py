@@ -137,3 +137,11 @@ def test_a_header_goes_before_the_message() -> None:
     assert isinstance(alone, Throttled)
     assert isinstance(both, Throttled)
     assert (alone.retry_after, both.retry_after) == (60.0, 7.0)
+
+
+def test_a_ca_file_that_is_not_there_is_named_for_every_call() -> None:
+    """It is missed before anything leaves, by a probe without a body as by a send."""
+    error = OSError("Could not find a suitable TLS CA certificate bundle, invalid path: /no/such.pem")
+    for sent in (None, False):
+        found = verdict_of_exception(error, sent=sent)
+        assert (type(found), found.cause.advice) == (NotReached, "CERTIFICATE"), sent
