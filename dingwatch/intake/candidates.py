@@ -243,6 +243,15 @@ class Candidates:
             record.since = folder.unseen_until(at, by_scan=by_scan)
         self._advance(record, PathEvent.HINT, candidate)
 
+    def on_renamed(self, source: Key, key: Key) -> None:
+        """Take over since when a renamed file had not been seen, if its former name was not yet decided on.
+
+        Somebody corrects a name three times. When the last one settles, the first has been gone for long.
+        """
+        before, record = self._records.get(source), self._records.get(key)
+        if before is not None and record is not None and before.phase in UNDECIDED:
+            record.since = min(record.since, before.since)
+
     def on_found(self, found: Found, at: float) -> None:
         """Follow the paths that a scan found in a state unknown to the ledger, or missing."""
         for path in found.unknown:

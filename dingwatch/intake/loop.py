@@ -252,8 +252,10 @@ class IntakeLoop:
 
     def _enter_path(self, one: Hint | Found | Looked | ExamineFailed, at: float) -> None:
         match one:
-            case Hint(folder, path, must_read):
+            case Hint(folder, path, must_read, source):
                 self._candidates.on_hint((folder, path), at, must_read=must_read)
+                if source is not None:
+                    self._candidates.on_renamed((folder, source), (folder, path))
             case Found():
                 self._on_found(one, at)
                 self._folders[one.folder].log_irregular(one.irregular)

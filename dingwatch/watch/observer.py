@@ -66,12 +66,14 @@ InotifyWatchGroup._remove_watch_internally = _forget_watch  # type: ignore[assig
 class Hint:
     """A path (relative to the folder's root) worth a look.
 
-    `must_read` asks for its digest even when its size and mtime are those of a known version.
+    `must_read` asks for its digest even when its size and mtime are those of a known version. `source` is
+    the path from which the file was renamed just now.
     """
 
     folder: int
     path: bytes
     must_read: bool = False
+    source: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,14 +99,18 @@ class _Handler(FileSystemEventHandler):
         # file onto the name: only the digest shows that this is another content.
         if isinstance(event, FileMovedEvent):
             self._hint(event.src_path)
-            self._hint(event.dest_path, must_read=True)
+            self._hint(event.dest_path, must_read=True, source=event.src_path)
         else:
             self._hint(event.src_path, must_read=not isinstance(event, FileDeletedEvent))
 
-    def _hint(self, path: bytes | str, *, must_read: bool = False) -> None:
+    def _hint(self, path: bytes | str, *, must_read: bool = False, source: bytes | str | None = None) -> None:
+        relative, former = self._relative(path), None if source is None else self._relative(source)
+        if relative is not None:
+            self._put(Hint(self._folder, relative, must_read, former))
+
+    def _relative(self, path: bytes | str) -> bytes | None:
         raw = os.fsencode(path)
-        if raw.startswith(self._prefix):
-            self._put(Hint(self._folder, raw[len(self._prefix) :], must_read))
+        return raw[len(self._prefix) :] if raw.startswith(self._prefix) else None
 
 
 class _OverflowListener(logging.Handler):

@@ -260,6 +260,21 @@ def test_a_moved_file_takes_its_version_along(watcher: Watcher) -> None:
     assert watcher.rows() == [("b.pdf", "pending", None)]
 
 
+def test_a_file_that_is_renamed_time_and_again_before_it_rests_was_moved(watcher: Watcher) -> None:
+    """Its first name has been gone for long when its last one settles."""
+    path = watcher.drop("0.pdf")
+    watcher.go(3.0)
+    watcher.set_states("sent")
+    for number in range(1, 8):
+        path = path.rename(watcher.share / f"{number}.pdf")
+        former = b"%d.pdf" % (number - 1)
+        watcher.inputs.append(Hint(watcher.id, former))
+        watcher.inputs.append(Hint(watcher.id, os.fsencode(path.name), must_read=True, source=former))
+        watcher.go(1.5)
+    watcher.go(10.0)
+    assert watcher.rows() == [("7.pdf", "sent", None)]
+
+
 def test_a_content_dropped_again_after_its_file_was_gone_is_a_new_file(watcher: Watcher) -> None:
     """Its owner removed it, and drops it again under another name when nobody expects it any more."""
     path = watcher.drop("a.pdf")
