@@ -491,18 +491,18 @@ def test_merge_keys_lend_what_a_folder_does_not_set(write: Writer) -> None:
     assert (two.path, two.conversation_ids) == (write.here / "two", ("cidB",))
 
 
-def test_folder_defaults_hold_for_a_thousand_folders(write: Writer) -> None:
-    """A thousand folders of one line each load, whether they share keys by `folder_defaults` or by `<<`."""
+def test_folder_defaults_hold_for_many_folders(write: Writer) -> None:
+    """A hundred folders of one line each load, whether they share keys by `folder_defaults` or by `<<`."""
     shared = "{conversation_id: cidA==, settle: 5s, exclude: ['*.old'], x-note: a}"
     head = GOOD[: GOOD.index("folders:")]
-    many = "".join(f"  - {{path: HERE/{n}}}\n" for n in range(1000)) + "  - {path: HERE/x, exclude: []}\n"
+    many = "".join(f"  - {{path: HERE/{n}}}\n" for n in range(100)) + "  - {path: HERE/x, exclude: []}\n"
     by_key = values(write(f"{head}folder_defaults: {shared}\nfolders:\n{many}")).folders
     by_merge = values(
         write(f"{head}x-all: &all {shared}\nfolders:\n{many.replace('{', '{<<: *all, ')}")
     ).folders
     assert by_key == by_merge
-    assert (len(by_key), by_key[999].settle, by_key[999].exclude) == (1001, 5.0, ("*.old",))
-    assert (by_key[1000].settle, by_key[1000].exclude) == (5.0, ())
+    assert (len(by_key), by_key[99].settle, by_key[99].exclude) == (101, 5.0, ("*.old",))
+    assert (by_key[100].settle, by_key[100].exclude) == (5.0, ())
 
 
 @pytest.mark.parametrize(
