@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing, suppress
@@ -91,8 +92,14 @@ def test_killed_while_the_disk_is_full(
     process.kill()
     process.communicate()
     if room == "none until the next start":
-        refused = confined.do("run")
-        assert (refused.returncode, refused.stderr.count("\n")) == (1, 1), refused.stderr
+        # The ledger's log may have room left: then the service starts, and is killed once more.
+        start = confined.launch("run")
+        assert start.stdout is not None
+        if start.stdout.readline():
+            confined.stop(start, signal.SIGKILL)
+        else:
+            told = start.communicate()[1]
+            assert (start.returncode, told.count("\n")) == (1, 1), told
     (disk / "ballast").unlink()
     process = confined.start()
     eventually(lambda: set(names(sandbox)) == wanted, 90.0)

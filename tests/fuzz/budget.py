@@ -1,4 +1,4 @@
-"""How long a fuzzer runs: a few examples each time, and new ones for a minute in a sweep."""
+"""How long a fuzzer runs: a few examples each time, and as many as a minute takes in a sweep."""
 
 from __future__ import annotations
 

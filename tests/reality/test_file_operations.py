@@ -27,6 +27,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from dingwatch import settle
 from dingwatch.service import Service
 from tests.ledger import missing
 from tests.reality.stage import CONTROL, in_work, stage
@@ -549,6 +550,12 @@ UNSHRUNK: Final = (Phase.explicit, Phase.generate)
 """A failure waits in vain: to make it small takes long. Add `Phase.shrink` where that is wanted."""
 
 
+@pytest.fixture(autouse=True)
+def no_minute_for_touched_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let an old file of which only the time changed wait no minute longer: too long for so many steps."""
+    monkeypatch.setattr(settle, "TOUCHED_WAIT", 0.0)
+
+
 def test_what_must_have_arrived_has_arrived() -> None:
     """A few lives of a folder, the same ones each time."""
     some = settings(
@@ -564,7 +571,7 @@ def test_what_must_have_arrived_has_arrived() -> None:
 
 @pytest.mark.sweep
 def test_what_must_have_arrived_has_arrived_in_any_order() -> None:
-    """Many lives of a folder, others each time; a failure prints how to have it again."""
+    """Many lives of a folder; `--hypothesis-profile=search` lives others and tells how to repeat one."""
     many = settings(
         max_examples=60,
         stateful_step_count=25,
