@@ -6,7 +6,7 @@ import io
 import itertools
 import sqlite3
 import zipfile
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -112,9 +112,13 @@ def account(
         for one in shown:
             if one not in known:
                 made._bad("torn", one)  # or nobody dropped it: a baseline that was sent
-        for drop in drops:
-            here = [row for row in found if row.conversation == conversation and row.shows(drop)]
-            _judge(made, drop, here, len(_places(drop, shown)))
+        for same in _by_content(drops):
+            here = [
+                row
+                for row in found
+                if row.conversation == conversation and any(row.shows(drop) for drop in same)
+            ]
+            _judge(made, same, here, sum(len(_places(drop, shown)) for drop in same))
         for older, newer in itertools.combinations(drops, 2):
             if older.path == newer.path and max(_places(older, shown), default=-1) > min(
                 _places(newer, shown), default=len(shown)
@@ -128,22 +132,34 @@ def _places(drop: Drop, shown: Sequence[tuple[str, str]]) -> list[int]:
     return [i for i, (name, digest) in enumerate(shown) if digest == drop.digest and name in drop.names]
 
 
-def _judge(made: Account, drop: Drop, here: Sequence[Row], times: int) -> None:
-    """Judge one content in one conversation."""
-    if times > 1:
-        marked = times == 2 and any(row.resent for row in here)
-        if marked:
+def _by_content(drops: Sequence[Drop]) -> list[list[Drop]]:
+    grouped: dict[str, list[Drop]] = defaultdict(list)
+    for drop in drops:
+        grouped[drop.digest].append(drop)
+    return list(grouped.values())
+
+
+def _judge(made: Account, same: Sequence[Drop], here: Sequence[Row], times: int) -> None:
+    """Judge the drops of one content in one conversation.
+
+    A copy is a file of its own. But when the first file was replaced while nobody looked, the copy is taken
+    for that file, moved: its content has arrived, under the first name.
+    """
+    must = sum(drop.must for drop in same)
+    least = max(must - (len(same) - must), min(must, 1))
+    if times > len(same):
+        if times - len(same) <= sum(row.resent for row in here):
             made.counts["twice (marked)"] += 1
         else:
-            made._bad("twice (unmarked)", (drop, here, times))
+            made._bad("twice (unmarked)", (same, here, times))
     elif times and not any(row.state == State.SENT or row.doubts for row in here):
-        made._bad("unrecorded", (drop, here))
+        made._bad("unrecorded", (same, here))
     elif any(row.state == State.UNCERTAIN for row in here):
         made.counts["uncertain"] += 1
     elif any(row.code == "internal" and row.crashes >= POISON for row in here):
         made.counts["poison"] += 1
-    elif not times and drop.must:
-        made._bad("lost", (drop, here))
+    elif times < least:
+        made._bad("lost", (same, here))
 
 
 def _describe(sandbox: Sandbox, message: Message) -> tuple[str, str]:
