@@ -129,15 +129,19 @@ class Root:
     """A folder's root, kept open so that one that was replaced or unmounted is recognised.
 
     `path` is absolute and free of links; `identity` is (device, inode); `mounted` says whether it is
-    a mount point, `steady` whether its files keep their inodes and ctimes. It is closed by `close`, or when
-    nobody refers to it any more.
+    a mount point. It is closed by `close`, or when nobody refers to it any more.
     """
 
     path: bytes
     held: _Descriptor
     identity: tuple[int, int]
     mounted: bool
-    steady: bool = True
+    ask_steady: Callable[[], bool]
+
+    @property
+    def steady(self) -> bool:
+        """Whether its files keep their inodes and ctimes; to find out may mean to read the mount table."""
+        return self.ask_steady()
 
     @property
     def descriptor(self) -> int:
@@ -170,10 +174,11 @@ class Root:
         self.held.close()
 
 
-def open_root(path: bytes, *, steady: bool = True) -> Root:
+def open_root(path: bytes, *, steady: Callable[[], bool] = lambda: True) -> Root:
     """Open a folder's root for reading; raise Failure(FolderDown) when that cannot be done.
 
-    Where files do not keep their inodes and ctimes, those count for nothing (not `steady`).
+    Where files do not keep their inodes and ctimes (not `steady`), those count for nothing. That is asked
+    only where two looks at a file differ, which is seldom: each upload would read the mount table for it.
     """
     try:
         held = _Descriptor(os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC))
@@ -447,11 +452,15 @@ def _hash(root: Root, path: bytes, expected: Fingerprint, *, lease: bool) -> tup
 
 def _require_rest(root: Root, descriptor: int, expected: Fingerprint, *, lease: bool) -> Fingerprint:
     found = fingerprint_of(os.fstat(descriptor))
-    if not found.unchanged_from(expected, steady=root.steady):
-        raise changed()
+    _require_unchanged(root, expected, found)
     if lease and has_writer(descriptor):
         raise Failure(InUse(Cause("being_written", "", "IN_USE")))
     return found
+
+
+def _require_unchanged(root: Root, before: Fingerprint, found: Fingerprint) -> None:
+    if found != before and not found.unchanged_from(before, steady=root.steady):
+        raise changed()
 
 
 def has_writer(descriptor: int) -> bool:
@@ -500,8 +509,7 @@ def reading(root: Root, path: bytes, version: Fingerprint) -> Iterator[int]:
         if not before.known_as(version.size, version.mtime_ns):
             raise changed()
         yield descriptor
-        if not fingerprint_of(os.fstat(descriptor)).unchanged_from(before, steady=root.steady):
-            raise changed()
+        _require_unchanged(root, before, fingerprint_of(os.fstat(descriptor)))
 
 
 def read(root: Root, path: bytes, version: Fingerprint, sha256: str) -> bytes:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
+from functools import partial
 
 import click
 
@@ -160,7 +161,7 @@ def _read_folder(
     with store.reading() as connection:
         refused = pauses.list_refused_extensions(connection, policy.app) | REFUSED_EXTENSIONS
     try:
-        root = files.open_root(folder.root, steady=is_steady(folder.root))
+        root = files.open_root(folder.root, steady=partial(is_steady, folder.root))
     except Failure as failure:
         baseline.left_out += [(version, failure.verdict.cause) for version in versions]
         return

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
+from functools import partial
 from math import inf
 from pathlib import Path
 from threading import Event
@@ -101,7 +102,7 @@ def _read(path: Path) -> Given:
     directory = os.path.realpath(above)
     whole = os.path.join(directory, name)
     _require_no_link(whole)
-    with closing(files.open_root(directory, steady=is_steady(directory))) as root:
+    with closing(files.open_root(directory, steady=partial(is_steady, directory))) as root:
         fingerprint = files.observe(root, name)
         if fingerprint.size == 0:
             raise Failure(Rejected(Cause("empty", "", "EMPTY_GIVEN")))

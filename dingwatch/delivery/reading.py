@@ -170,7 +170,7 @@ class Reader:
         root_path, path = (
             os.path.split(row.path) if row.folder is None else (self.roots[row.folder], row.path)
         )
-        with closing(files.open_root(root_path, steady=is_steady(root_path))) as root:
+        with closing(files.open_root(root_path, steady=partial(is_steady, root_path))) as root:
             try:
                 yield root, path
             except Failure as failure:

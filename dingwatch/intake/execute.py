@@ -192,7 +192,8 @@ class Executor:
         # inotify sees only what this kernel writes. That holds for a share that is mounted beneath the root,
         # too, so one network mount anywhere in the folder makes all of it polled.
         table = mounts()
-        root = files.open_root(settings.root, steady=is_steady(settings.root, table))
+        steady = is_steady(settings.root, table)
+        root = files.open_root(settings.root, steady=lambda: steady)
         within = mounted_beneath(settings.root, table)
         above = holding(settings.root, table)
         now = Home(above.point, str(root.identity[0]))

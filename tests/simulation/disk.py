@@ -268,9 +268,9 @@ class Disk:
 
     # --- What stands for `dingwatch.files` and `dingwatch.watch` ----------------------------------
 
-    def open_root(self, path: bytes, *, steady: bool = True) -> Root:
+    def open_root(self, path: bytes, *, steady: Callable[[], bool] = lambda: True) -> Root:
         """Open a root, as files.open_root."""
-        assert steady
+        assert steady()
         tree = self.trees[path]
         if not tree.up:
             raise _down("ENOENT")

@@ -69,10 +69,10 @@ def test_absence_is_not_believed_when_the_root_is_gone(root: Root) -> None:
 
 def test_a_root_that_was_only_numbered_anew_is_the_same(root: Root) -> None:
     """Where inodes prove nothing, the name by which the kernel holds it tells it from one in its place."""
-    numbered = replace(root, identity=(root.identity[0], root.identity[1] + 10**6), steady=False)
+    numbered = replace(root, identity=(root.identity[0], root.identity[1] + 10**6), ask_steady=lambda: False)
     numbered.verify()
     with pytest.raises(Failure):
-        replace(numbered, steady=True).verify()
+        replace(numbered, ask_steady=lambda: True).verify()
     os.rename(root.path, root.path + b".away")
     os.mkdir(root.path)
     with pytest.raises(Failure):
@@ -83,7 +83,7 @@ def test_a_file_whose_ctime_moves_is_read_where_that_proves_nothing(root: Root) 
     """Elsewhere it has changed; its size and mtime must be those that settled in either case."""
     path = put(root, "a.txt")
     seen = files.observe(root, path)
-    moved, odd = replace(seen, ctime_ns=seen.ctime_ns - 1, inode=1), replace(root, steady=False)
+    moved, odd = replace(seen, ctime_ns=seen.ctime_ns - 1, inode=1), replace(root, ask_steady=lambda: False)
     assert files.digest(odd, path, moved) == SHA_OF_HELLO
     for where, expected in ((root, moved), (odd, replace(moved, mtime_ns=1)), (odd, replace(moved, size=4))):
         with pytest.raises(Failure) as caught:
