@@ -99,7 +99,7 @@ class Candidates:
         self._folders = folders
         self._log = log
         self._rivals: dict[Key, frozenset[int]] = {}
-        """The versions that each file may be which went out to be read and is not decided on."""
+        """The versions that a file may be, moved, which went out to be read and is not decided on."""
         self._records: dict[Key, _Record] = {}
         """In the order of `candidate.first`: a path that begins to settle afresh goes to the end."""
         # A plain dict keeps the slots of deleted entries: to find the first of a million settled files, again
@@ -128,7 +128,7 @@ class Candidates:
 
     def follows(self, folder: int) -> bool:
         """Return whether any path of a folder is not yet decided on."""
-        return any(key[0] == folder for key in self._records)
+        return self._undecided[folder] + self._missing[folder] > 0
 
     def misses(self, folder: int) -> bool:
         """Return whether any path of a folder is missing, and that is not yet written down."""
@@ -402,7 +402,9 @@ class Candidates:
 
     def begin_reading(self, settled: Settled, job: Examine) -> None:
         """Note that a settled file goes out to be read."""
-        self._rivals[settled.key] = frozenset(rival.id for rival in job.rivals)
+        self._rivals.pop(settled.key, None)
+        if job.rivals:
+            self._rivals[settled.key] = frozenset(rival.id for rival in job.rivals)
         self._advance(self._records[settled.key], PathEvent.READ)
 
     def wait_longer(self, settled: Settled, quiet: float, *, touched: bool) -> None:

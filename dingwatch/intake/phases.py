@@ -136,7 +136,8 @@ PATHS: Final[Table[PathPhase, PathEvent]] = MappingProxyType(
 
 UNDECIDED: Final = frozenset({PathPhase.SETTLING, PathPhase.LOOKING, PathPhase.SETTLED, PathPhase.READING})
 """Phases of a file that people are shown as settling."""
-MISSING: Final = frozenset({PathPhase.ABSENT, PathPhase.CONFIRMING, PathPhase.GONE})
+MISSING: Final = frozenset(PathPhase) - UNDECIDED - {PathPhase.IDLE}
+"""Phases of a path at which no file was found."""
 AWAITING_LOOK: Final = frozenset(phase for phase in PathPhase if PathEvent.LOOK in PATHS[phase])
 LOOK_OUT: Final = frozenset(phase for phase in PathPhase if PathEvent.SUSPEND in PATHS[phase])
 
