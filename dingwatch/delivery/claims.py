@@ -421,14 +421,12 @@ def _may_upload_ahead(tick: TickContext, queue: UploadQueue) -> bool:
     most = tick.most_ahead(target)
     if most == 0:
         return False
-    ahead = queues.uploaded_ahead(tick.connection, tick.now, queue.route, queue.recipient, most)
-    if len(ahead) < most:
+    ahead, waits_since = queues.uploaded_ahead(tick.connection, tick.now, queue.route, queue.recipient, most)
+    if ahead < most:
         return True
     # Thousands of shared contents may have been uploaded in the turns of others. What settled before all of
     # these is the next to be sent, so it is not uploaded ahead of anything.
-    first = queues.first_settled(tick.connection, tick.now, queue)
-    waiting = [settled_at for state, settled_at in ahead if state is not State.SENDING]
-    return first < min(waiting, default=LONG_AGO)
+    return waits_since is not None and queues.first_settled(tick.connection, tick.now, queue) < waits_since
 
 
 def _claim_content(tick: TickContext, rows: Sequence[Delivery]) -> float:

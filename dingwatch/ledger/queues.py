@@ -18,7 +18,9 @@ from sqlalchemy import (
     Select,
     and_,
     bindparam,
+    case,
     exists,
+    func,
     or_,
     select,
 )
@@ -218,7 +220,7 @@ def _first_rows(connection: Connection, now: float, queue: UploadQueue, limit: i
     return _FIRST_CONTENTS.rows(connection, {**where, "now": now, "limit": limit})
 
 
-_AHEAD: Final = Prepared(
+_AHEAD_ROWS: Final = (
     select(deliveries.c.state, deliveries.c.settled_at)
     .where(
         _is_in(deliveries, State.UPLOADING, State.UPLOADED, State.SENDING),
@@ -228,18 +230,24 @@ _AHEAD: Final = Prepared(
         _IS_MAPPED,
     )
     .limit(bindparam("limit"))
+    .subquery("ahead")
 )
+_NOT_BEING_SENT: Final = case((_AHEAD_ROWS.c.state != State.SENDING, _AHEAD_ROWS.c.settled_at))
+_COUNTED: Final[tuple[ColumnElement[Any], ...]] = (func.count(), func.min(_NOT_BEING_SENT))
+_AHEAD: Final = Prepared(select(*_COUNTED).select_from(_AHEAD_ROWS))
 
 
 def uploaded_ahead(
     connection: Connection, now: float, route: Route, recipient: str, limit: int
-) -> list[tuple[State, float]]:
-    """Return of what is, or will soon be, uploaded for a recipient and not sent: its state, when it settled.
+) -> tuple[int, float | None]:
+    """Count what is, or will soon be, uploaded for a recipient and not sent, up to `limit`.
 
-    At most `limit` rows; one that waits for a time of its own is left out, because it delays nobody.
+    Return also when the first of it settled that is not being sent; None where all is. What waits for a time
+    of its own is left out, because it delays nobody.
     """
     values = {"now": now, "route": route, "recipient": recipient, "limit": limit}
-    return [(State(state), settled_at) for state, settled_at in _AHEAD.rows(connection, values)]
+    ((count, first),) = _AHEAD.rows(connection, values)
+    return count, first
 
 
 # A commit to the drive overwrites the entry of that name. So while one content of a name is being sent,
