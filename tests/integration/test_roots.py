@@ -161,7 +161,7 @@ def test_a_first_look_that_was_cut_off_starts_over(
     """A crash in its midst, and a week later: what came after its beginning is new, the rest is old."""
     monkeypatch.setattr(intake_folder, "ROWS_AT_ONCE", 4)
     watcher = begin(tmp_path, blank_ledger, 10)
-    began = (watcher.share / "7.pdf").stat().st_ctime
+    began = (watcher.share / "7.pdf").stat().st_ctime + 0.001
     for name in ("8.pdf", "9.pdf"):
         path = watcher.share / name
         while path.stat().st_ctime <= began:  # the kernel's clock for files ticks every few milliseconds
