@@ -356,8 +356,8 @@ class Decisions:
         return Baseline(folder, step, old, folder.blank_device(step.listing), folder.mark_scan(now))
 
     def _old(self, connection: Connection, folder: Folder, step: LookStep, now: Now) -> list[NewVersion]:
-        """Return what was there before; a file with a hint came while it was listed, and is new."""
-        there = {(folder.id, path): seen for path, seen in step.files if path not in folder.hinted}
+        """Return what was there before; what came while it was listed is new."""
+        there = {(folder.id, path): seen for path, seen in step.files if not folder.is_new(path, seen, now)}
         return self._list_old(connection, there, now)
 
     def _list_old(

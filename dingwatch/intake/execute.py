@@ -232,12 +232,11 @@ class Executor:
 
     def _list(self, job: TakeBaseline) -> Iterator[tuple[bytes, Fingerprint]]:
         chosen, root = self.folders[job.folder].filter, self._watched(job.folder).root
-        since = float("inf") if job.since is None else job.since
         for directory in walk(root, chosen.prunes):
             for entry in directory.entries:
-                path, seen = versions.join(directory.path, entry.name), entry.fingerprint
-                if chosen.accepts(path) and seen.changed_at(steady=root.steady) <= since:
-                    yield path, seen
+                path = versions.join(directory.path, entry.name)
+                if chosen.accepts(path):
+                    yield path, entry.fingerprint
 
     def _compare(self, job: Compare) -> Compared:
         """Count known files until half of them are found; nothing says that an empty folder is the same."""

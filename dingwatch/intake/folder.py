@@ -133,8 +133,6 @@ class Folder:
         """How many files of the listing are written down."""
         self._old = 0
         """How many of them are old."""
-        self._since: float | None = None
-        """Since when a first look that was cut off goes on."""
         self._compares = False
         """Whether another directory may lie where the root was."""
         self._blank_device = mark.blank_device
@@ -230,7 +228,7 @@ class Folder:
         elif self.phase in {WatchPhase.FIRST_LOOK, WatchPhase.UP}:
             if self._scan_began is None and self.phase is WatchPhase.FIRST_LOOK:
                 self._scan_began = at
-                yield TakeBaseline(self.id, self._since)
+                yield TakeBaseline(self.id)
             elif self._scan_began is None and self._next_scan <= at:
                 self._scan_began, self._next_scan = at, NEVER
                 compare = Compare(self.id)
@@ -315,8 +313,7 @@ class Folder:
         self._compares = known and None not in {before, one.root} and before != one.root
         if not known:
             # What was changed since a look began that was cut off, perhaps a week ago, is new.
-            self._since = self._look.began
-            began = now.wall if self._since is None else self._since
+            began = now.wall if self._look.began is None else self._look.began
             self._look = LookMark(began, root=None if one.root is None else RootMark(*one.root, now.wall))
         elif not self._compares and one.root is not None:
             self._look = replace(self._look, root=RootMark(*one.root, now.wall))
@@ -360,6 +357,17 @@ class Folder:
         end = self._listed + ROWS_AT_ONCE
         files = self.listing.files
         return LookStep(self.listing, files[self._listed : end], last=end >= len(files))
+
+    def is_new(self, path: bytes, seen: Fingerprint, now: Now) -> bool:
+        """Return whether a file that the first look has listed came after its beginning.
+
+        On a busy host the listing may be there before the event of a file that it shows. What has a time in
+        the future says nothing: the clock of the host, or that of the share's server, is wrong.
+        """
+        if path in self.hinted:
+            return True
+        began = self._look.began
+        return began is not None and began < seen.changed_at(steady=self.steady) <= now.wall
 
     def mark_scan(self, now: Now) -> ScanMark:
         """Return the mark of the scan or first look that is out, as if it came to its end now."""

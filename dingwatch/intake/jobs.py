@@ -40,10 +40,9 @@ class Leave:
 
 @dataclass(frozen=True, slots=True)
 class TakeBaseline:
-    """List everything, for the first look; what was changed after `since` (wall clock) is new."""
+    """List everything, for the first look."""
 
     folder: int
-    since: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

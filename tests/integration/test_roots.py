@@ -7,7 +7,7 @@ import pytest
 
 from dingwatch.intake import folder as intake_folder
 from dingwatch.intake.folder import MISSED
-from dingwatch.intake.jobs import Compare, Listed, TakeBaseline
+from dingwatch.intake.jobs import Compare, Listed
 from dingwatch.texts import Log
 from tests.integration.test_intake import Watcher
 
@@ -155,23 +155,41 @@ def test_a_first_look_is_written_in_steps(
     assert watcher.rows() == []
 
 
+@pytest.mark.parametrize("ahead", [0.0, 3600.0])
+def test_a_file_may_be_listed_before_its_event(tmp_path: Path, blank_ledger: Path, ahead: float) -> None:
+    """It came after the look began and is new; a time in the future proves no such thing."""
+    watcher = Watcher(tmp_path, blank_ledger)
+    write(watcher.share, "old.pdf")
+    watcher.now = (watcher.share / "old.pdf").stat().st_ctime - WALL + 0.001 - ahead
+    watcher.inputs += [watcher.execute(job) for job in watcher.step()]
+    jobs = watcher.step()
+    new = watcher.share / "new.pdf"
+    while not new.exists() or new.stat().st_ctime - ahead <= watcher.now + WALL:
+        write(watcher.share, "new.pdf")
+    watcher.inputs += [watcher.execute(job) for job in jobs]
+    watcher.now += 60.0
+    watcher.go(60.0)
+    assert sent(watcher) == ({"new.pdf"} if not ahead else set())
+    assert baseline(watcher) == {"old.pdf", "new.pdf"} - sent(watcher)
+
+
 def test_a_first_look_that_was_cut_off_starts_over(
     tmp_path: Path, blank_ledger: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A crash in its midst, and a week later: what came after its beginning is new, the rest is old."""
     monkeypatch.setattr(intake_folder, "ROWS_AT_ONCE", 4)
-    watcher = begin(tmp_path, blank_ledger, 10)
+    watcher = begin(tmp_path, blank_ledger, 8)
     began = (watcher.share / "7.pdf").stat().st_ctime + 0.001
     for name in ("8.pdf", "9.pdf"):
         path = watcher.share / name
-        while path.stat().st_ctime <= began:  # the kernel's clock for files ticks every few milliseconds
+        # The kernel's clock for files ticks every few milliseconds.
+        while not path.exists() or path.stat().st_ctime <= began:
             path.write_text(name)
     with watcher.store.writing() as connection:  # as if it had begun before those two were written
         connection.exec_driver_sql("UPDATE folders SET look_began = ?", (began,))
     watcher.step()
     watcher.begin()
     watcher.go(60.0)
-    assert [job.since for job in watcher.jobs if isinstance(job, TakeBaseline)] == [began]
     names = {f"{i}.pdf" for i in range(10)}
     newer = {name for name in names if (watcher.share / name).stat().st_ctime > began}
     assert {"8.pdf", "9.pdf"} <= newer
