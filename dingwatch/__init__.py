@@ -1,5 +1,4 @@
 """dingwatch watches folders and sends each new file to a DingTalk conversation."""
 
-from importlib.metadata import version
-
-__version__ = version("dingwatch")
+# The build reads it here. To look it up with `importlib.metadata` would take `--version` half as long again.
+__version__ = "0.1.0"

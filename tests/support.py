@@ -23,7 +23,7 @@ from dingwatch.lifecycle import State
 from dingwatch.model import Fingerprint
 from dingwatch.payload import Payload, PayloadPolicy, choose_payload
 from dingwatch.sandbox import Message, Sandbox
-from dingwatch.service import Service
+from dingwatch.service.daemon import Service
 from dingwatch.service.log import make_log
 from dingwatch.texts import Language, Text
 

@@ -11,9 +11,9 @@ from typing import Any, Final, NoReturn
 import click
 
 import dingwatch
-from dingwatch import host
 from dingwatch.cli.click_texts import translate_click
 from dingwatch.cli.options import config_option
+from dingwatch.host.streams import OutputError, open_streams
 from dingwatch.texts import Back, Cli, Click, Text, environment_language, system_words
 
 translate_click()  # before the first option is made: it asks click for the name of its type
@@ -135,11 +135,11 @@ for _name in LATER_COMMANDS:
 
 def main() -> None:
     """Run the command line."""
-    host.open_streams()
+    open_streams()
     try:
         code = _run()
         sys.stdout.flush()
-    except host.OutputError as failure:
+    except OutputError as failure:
         language = environment_language(os.environ)
         reason = system_words(str(failure), language)
         sys.stderr.write(f"{Cli.OUTPUT_FAILED.render(language, reason=reason)}\n")
@@ -153,10 +153,10 @@ def _run() -> int | str | None:
         cli(prog_name="dingwatch")
     except SystemExit as ended:
         return ended.code
-    except host.OutputError:
+    except OutputError:
         raise
     except Exception as error:  # noqa: BLE001 (logged without secrets, which Python's own traceback may show)
-        from dingwatch.service import EXIT_BUG, log_bug, log_to_stderr  # noqa: PLC0415 (slow, rarely needed)
+        from dingwatch.service.log import EXIT_BUG, log_bug, log_to_stderr  # noqa: PLC0415 (rarely needed)
 
         log_to_stderr()
         log_bug(Cli.BUG.render(environment_language(os.environ)), error)

@@ -26,11 +26,11 @@ from dingwatch.cli.online import (
 from dingwatch.cli.running import of_file
 from dingwatch.config import ConfigError, DingTalk, Folder
 from dingwatch.dingtalk import BILLED, Client, Host, proxy_of
-from dingwatch.host import lock_holder
+from dingwatch.host.lock import LOCK_FILE, lock_holder
 from dingwatch.ledger import LedgerError, Store, calls, pauses, report
 from dingwatch.model import Failure, Pause, Scope, Verdict
 from dingwatch.recipients import billed_calls, recipient_kind
-from dingwatch.service import LOCK_FILE, ledger_url, open_ledger
+from dingwatch.service.ledgers import ledger_url, open_ledger
 from dingwatch.texts import Checks, Cli
 from dingwatch.watch import kind_of, lock_holder_of, walk
 

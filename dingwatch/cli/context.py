@@ -17,17 +17,18 @@ from typing import Any, Concatenate, Final, NoReturn, ParamSpec, TypeVar
 import click
 from sqlalchemy import make_url
 
-from dingwatch import host
 from dingwatch.cli.full_disk import disk_of, is_full, wait_for_room, write_error
 from dingwatch.cli.options import chosen_config, config_option
 from dingwatch.cli.output import local_time, printable
 from dingwatch.cli.running import InForce, ShownFolder, not_loaded, of_file, of_service
 from dingwatch.config import Config, ConfigError, Problem, find, load
+from dingwatch.host.control_socket import NotRunningError, ask
+from dingwatch.host.owner import become_owner_of
 from dingwatch.ledger import LedgerError, Store, report
 from dingwatch.ledger.folders import MappedFolder
 from dingwatch.ledger.report import Scope
 from dingwatch.model import Cause, Pause
-from dingwatch.service import ledger_url, require_present, sqlite_file
+from dingwatch.service.ledgers import ledger_url, require_present, sqlite_file
 from dingwatch.texts import (
     Advice,
     Cli,
@@ -133,7 +134,7 @@ class Session:
                 self.language = error.language or self.language  # the sentences around the problems, too
                 raise
             self.language = self._config.language
-            host.become_owner_of(self._config.state_dir)
+            become_owner_of(self._config.state_dir)
         return self._config
 
     def describe_problems(self, error: ConfigError) -> list[str]:
@@ -267,8 +268,8 @@ class Session:
     def ask(self, request: str) -> str | None:
         """Return the running service's answer; None where none runs."""
         try:
-            return host.ask(self.config.state_dir, request, ASK_SECONDS)
-        except (host.NotRunningError, PermissionError):
+            return ask(self.config.state_dir, request, ASK_SECONDS)
+        except (NotRunningError, PermissionError):
             # The socket and the ledger have one owner: whoever may not connect has no ledger to show either.
             return None
 

@@ -13,9 +13,10 @@ from dingwatch.cli.context import Session, command, option
 from dingwatch.cli.output import print_line
 from dingwatch.config import Config, Delivery, DingTalk, Folder, Pace
 from dingwatch.config.checks import is_loopback
-from dingwatch.host import when_asked_to_stop
+from dingwatch.host.signals import when_asked_to_stop
 from dingwatch.sandbox import Sandbox, config_block, conversation_lines
-from dingwatch.service import Service, log_to_stderr
+from dingwatch.service.daemon import Service
+from dingwatch.service.log import log_to_stderr
 from dingwatch.texts import Cli, Language, Log
 
 

@@ -17,7 +17,8 @@ from dingwatch.config import ConfigError
 from dingwatch.dingtalk import BILLED, Account, Client, Host, proxy_of
 from dingwatch.ledger import LedgerError, Store, calls
 from dingwatch.model import Cause, Verdict
-from dingwatch.service import account_of, ledger_url
+from dingwatch.service.folders import account_of
+from dingwatch.service.ledgers import ledger_url
 from dingwatch.texts import Diagnosis, Purpose, Text
 
 

@@ -20,7 +20,7 @@ from dingwatch.ledger.commands import BaselineToSend, NotApplicableError, Unmapp
 from dingwatch.ledger.report import UNMAPPED, Scope
 from dingwatch.model import Cause, Failure, Version
 from dingwatch.payload import carries_content, choose_payload
-from dingwatch.service import payload_policy
+from dingwatch.service.folders import payload_policy
 from dingwatch.texts import Cli, Text
 from dingwatch.watch import is_steady
 

@@ -6,10 +6,10 @@ import os
 import sys
 from typing import Final
 
-from dingwatch import host
 from dingwatch.cli.context import EXIT_CONFIG, Session, command
+from dingwatch.host.lock import LockedError
 from dingwatch.ledger import LedgerError
-from dingwatch.service import serve
+from dingwatch.service.daemon import serve
 from dingwatch.texts import Cli
 
 _NEEDS_A_PERSON: Final = {
@@ -29,7 +29,7 @@ def run(session: Session) -> None:
     session.require_ledger()
     try:
         code = serve(config, os.environ)
-    except host.LockedError as error:
+    except LockedError as error:
         session.fail(Cli.LOCKED, pid=error.pid, path=config.state_dir)
     except LedgerError as error:
         session.fail_ledger(error, EXIT_CONFIG if error.cause.advice in _NEEDS_A_PERSON else 1)

@@ -20,12 +20,13 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from dingwatch import files, host, names
+from dingwatch import files, names
 from dingwatch.cli.context import Session, command, option
 from dingwatch.cli.options import DURATION
 from dingwatch.cli.output import of_unwatched_file
 from dingwatch.delivery import list_blocking, needs_a_person
 from dingwatch.dingtalk import REFUSED_EXTENSIONS
+from dingwatch.host.lock import LockedError
 from dingwatch.ledger import LedgerError, Store, commands, pauses, versions
 from dingwatch.ledger.delivery import Delivery, find_causes, find_deliveries
 from dingwatch.ledger.versions import NewVersion
@@ -33,7 +34,8 @@ from dingwatch.lifecycle import IN_WORK, State
 from dingwatch.model import Cause, Failure, Fingerprint, Pause, Rejected, Scope
 from dingwatch.payload import choose_payload
 from dingwatch.recipients import can_receive_files
-from dingwatch.service import OUTAGE_SECONDS, deliver, finished, payload_policy
+from dingwatch.service.delivering import OUTAGE_SECONDS, deliver, finished
+from dingwatch.service.folders import payload_policy
 from dingwatch.texts import Cli, Text
 from dingwatch.watch import is_steady
 
@@ -167,7 +169,7 @@ def _await(session: Session, store: Store, ids: list[int], timeout: float) -> li
         while wait.look() is not None:
             try:
                 deliver(session.config, wait.look)
-            except host.LockedError:
+            except LockedError:
                 _watch(session, wait)
     return wait.rows()
 

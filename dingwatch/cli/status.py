@@ -15,17 +15,17 @@ import click
 from rich.table import Table
 from rich.text import Text as Markup
 
-from dingwatch import host, quota
+from dingwatch import quota
 from dingwatch.cli.context import Session, command, option
 from dingwatch.cli.output import STYLES, cell, console, iso_time, print_line
 from dingwatch.cli.running import ShownFolder, of_file
 from dingwatch.dingtalk import BILLED, WEBHOOK_BILLED
+from dingwatch.host.lock import LOCK_FILE, lock_holder
 from dingwatch.ledger import calls, pauses, report
 from dingwatch.ledger.folders import count_held
 from dingwatch.ledger.versions import NOTICED
 from dingwatch.lifecycle import State
 from dingwatch.model import Cause, Pause, Scope
-from dingwatch.service import LOCK_FILE
 from dingwatch.texts import Calls, Cli, Log
 
 _COUNTED = (*(str(state) for state in State), "settling", "baseline")
@@ -150,7 +150,7 @@ def read_status(session: Session) -> Status:
 def _find_service(session: Session) -> tuple[bool | None, int | None]:
     """Return whether a service runs (None: nobody can tell), and its process."""
     try:
-        pid = host.lock_holder(session.config.state_dir / LOCK_FILE)
+        pid = lock_holder(session.config.state_dir / LOCK_FILE)
     except PermissionError:
         return None, None
     # The socket may outlive a killed service; only the lock tells whether one runs.

@@ -12,18 +12,18 @@ from functools import partial
 
 import click
 
-from dingwatch import files, filters, host, names
+from dingwatch import files, filters, names
 from dingwatch.cli.context import Session, command
 from dingwatch.cli.output import local_time, printable
 from dingwatch.cli.running import ShownFolder
 from dingwatch.config.links import real_paths
 from dingwatch.delivery.limits import Target, message_target
 from dingwatch.dingtalk import API_UPLOAD
+from dingwatch.host.lock import LOCK_FILE, lock_holder
 from dingwatch.ledger import Store, pauses, report
 from dingwatch.ledger.report import BASELINE, UNMAPPED, Decision, Scope
 from dingwatch.lifecycle import IN_WORK, State
 from dingwatch.model import Failure, Pause
-from dingwatch.service import LOCK_FILE
 from dingwatch.settle import EMPTY_WAIT
 from dingwatch.texts import Cli
 
@@ -206,7 +206,7 @@ def _describe_waiting(
     if any(not scope.maps(number, conversation or "") for _, conversation in rows):
         yield session.advice(UNMAPPED.advice)
     mapped = [(one, conversation) for one, conversation in rows if scope.maps(number, conversation or "")]
-    if mapped and host.lock_holder(session.config.state_dir / LOCK_FILE) is None:
+    if mapped and lock_holder(session.config.state_dir / LOCK_FILE) is None:
         yield session.render(Cli.NOT_RUNNING)
     holding = {pause: None for one, _ in mapped for pause in _pauses_over(one, number, pauses)}
     yield from (printable(session.describe_pause(pause, time.time())) for pause in holding)

@@ -11,6 +11,8 @@ import struct
 from pathlib import Path
 from typing import Final
 
+LOCK_FILE: Final = "lock"
+"""The lock of a service, in its state directory."""
 _FLOCK: Final = "hhqqi"  # struct flock: type, whence, start, length, pid
 _locked_here: dict[tuple[int, int], int] = {}
 """The lock files (device, inode) that this process has locked, with its pid: a forked child has locked none.

@@ -14,19 +14,23 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from dingwatch import host, names
+from dingwatch import names
 from dingwatch.config import Config
+from dingwatch.host.control_socket import ControlServer
+from dingwatch.host.lock import LOCK_FILE, Lock
+from dingwatch.host.signals import when_asked_to_stop
+from dingwatch.host.streams import OutputError
+from dingwatch.host.systemd import notify
 from dingwatch.intake import FolderSettings
 from dingwatch.ledger import LedgerError, Outage, Store
 from dingwatch.model import WatchKind
 from dingwatch.service.delivering import DeliverySide
 from dingwatch.service.folders import bind_folders, describe_config, folder_policy, folder_settings
 from dingwatch.service.intaking import IntakeSide
-from dingwatch.service.ledgers import LOCK_FILE, Backups, Checkpoints, open_ledger
-from dingwatch.service.log import log_bug, log_to_stderr, make_log
+from dingwatch.service.ledgers import Backups, Checkpoints, open_ledger
+from dingwatch.service.log import EXIT_BUG, log_bug, log_to_stderr, make_log
 from dingwatch.texts import Log, system_words
 
-EXIT_BUG: Final = 70
 STATE_DIR_SECONDS: Final = 5.0
 """How soon a service without folders notices that its state directory is gone."""
 _HEX: Final = re.compile(r"(?:[0-9a-f]{2})+")
@@ -46,9 +50,9 @@ class Service:
         self._log = log or make_log(config.language)
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
-        self._lock = host.Lock(config.state_dir / LOCK_FILE)
+        self._lock = Lock(config.state_dir / LOCK_FILE)
         self._store: Store | None = None
-        self._control: host.ControlServer | None = None
+        self._control: ControlServer | None = None
         self.ready = threading.Event()
         self.ended = threading.Event()
         self.failed: BaseException | None = None
@@ -57,7 +61,7 @@ class Service:
         """Take the lock, open the ledger and start both loops.
 
         Raises:
-            host.LockedError: another daemon works on this state directory.
+            LockedError: another daemon works on this state directory.
             LedgerError: the ledger cannot be opened.
         """
         self._config.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -87,7 +91,7 @@ class Service:
         self._intake.on_ready = self._become_ready
         self._intake.on_switched = self._follow_link
         # Before the loops run: a command that finds the lock taken may then ask the daemon.
-        self._control = host.ControlServer(self._config.state_dir, self._answer)
+        self._control = ControlServer(self._config.state_dir, self._answer)
         self._control.start()
         loops = {
             "delivery": self._delivery.run,
@@ -244,7 +248,7 @@ def serve(config: Config, environ: Mapping[str, str]) -> int:
         service.ended.set()
         service.ready.set()
 
-    host.when_asked_to_stop(stop, lambda: log(Log.HANG_UP))
+    when_asked_to_stop(stop, lambda: log(Log.HANG_UP))
     shared = (f"folders[{i}].shared" for i, folder in enumerate(config.folders) if folder.shared is not None)
     for key in (*config.later, *shared):
         log(Log.NOT_YET, key=key)
@@ -252,9 +256,9 @@ def serve(config: Config, environ: Mapping[str, str]) -> int:
     service.ready.wait()
     if not asked.is_set() and service.failed is None:
         _print_ready(config, log)
-        host.notify(environ, "READY=1")
+        notify(environ, "READY=1")
     service.ended.wait()
-    host.notify(environ, "STOPPING=1")
+    notify(environ, "STOPPING=1")
     service.stop()
     if isinstance(service.failed, StateDirGoneError):
         return 1
@@ -269,5 +273,5 @@ def _print_ready(config: Config, log: Callable[..., None]) -> None:
     try:
         sys.stdout.write(f"ready {Log.READY.render(config.language, count=len(config.folders))}\n")
         sys.stdout.flush()
-    except host.OutputError as failure:
+    except OutputError as failure:
         log(Log.NO_OUTPUT, reason=system_words(str(failure), config.language))

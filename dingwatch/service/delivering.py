@@ -13,11 +13,12 @@ from functools import partial
 from math import inf
 from typing import Final
 
-from dingwatch import delivery, host
+from dingwatch import delivery
 from dingwatch.config import Config
 from dingwatch.delivery import DeliveryLoop, Outcome
 from dingwatch.delivery.drives import THREADS as DRIVE_THREADS
 from dingwatch.dingtalk import Client, TrustStore
+from dingwatch.host.lock import LOCK_FILE, Lock
 from dingwatch.ledger import LedgerError, Outage, Store
 from dingwatch.ledger.delivery import Delivery
 from dingwatch.ledger.store import RETRY_SECONDS
@@ -28,7 +29,7 @@ from dingwatch.service import looping
 from dingwatch.service.folders import Folders, account_of, addresses, bind_folders, folder_policies
 from dingwatch.service.gate import Gate
 from dingwatch.service.inbox import Inbox
-from dingwatch.service.ledgers import LOCK_FILE, open_ledger
+from dingwatch.service.ledgers import open_ledger
 from dingwatch.service.log import log_to_stderr, make_log
 from dingwatch.texts import Log
 from dingwatch.watch import Hint
@@ -202,11 +203,11 @@ def deliver(config: Config, look: Callable[[], float | None]) -> None:
     only an outcome is of interest, and None when nothing is waited for any more.
 
     Raises:
-        host.LockedError: a daemon runs, which delivers itself.
+        LockedError: a daemon runs, which delivers itself.
         LedgerError: the ledger cannot be opened, or not written for some seconds.
     """
     log_to_stderr(logging.WARNING)
-    lock = host.Lock(config.state_dir / LOCK_FILE)
+    lock = Lock(config.state_dir / LOCK_FILE)
     lock.acquire()
     try:
         with closing(open_ledger(config)) as store:

@@ -20,7 +20,6 @@ from dingwatch.texts import Log
 from dingwatch.watch import kind_of
 
 LEDGER_FILE: Final = "ledger.db"
-LOCK_FILE: Final = "lock"
 CHECKPOINT_SECONDS: Final = 2.0
 """Seconds between two copies of the ledger's log to its file, while there is something to copy."""
 LOOK_SECONDS: Final = 3600.0

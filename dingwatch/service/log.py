@@ -11,6 +11,9 @@ from typing import Final
 
 from dingwatch.texts import Advice, Language, Log, Text, describe_word, system_words
 
+EXIT_BUG: Final = 70
+"""EX_SOFTWARE: the exit code after an unexpected exception."""
+
 logger = logging.getLogger("dingwatch")
 
 

@@ -14,7 +14,7 @@ from typing import Final, Literal
 from dingwatch.config import Config
 from dingwatch.lifecycle import State
 from dingwatch.sandbox import Sandbox
-from dingwatch.service import LEDGER_FILE
+from dingwatch.service.ledgers import LEDGER_FILE
 from tests.crash.account import Account, Drop, Row, account, finished, rows
 from tests.crash.victim import READY, Kill, live, log_of
 from tests.support import config, eventually, folder, sha256

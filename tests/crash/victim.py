@@ -23,7 +23,7 @@ from dingwatch.delivery import Reader
 from dingwatch.dingtalk.transport import Transport
 from dingwatch.dingtalk.wire import Adapter
 from dingwatch.ledger import folders
-from dingwatch.service import Service
+from dingwatch.service.daemon import Service
 
 READY: Final = "ready"
 DOUBT_WAIT: Final = 0.5

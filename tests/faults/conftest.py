@@ -16,7 +16,7 @@ import pytest
 from dingwatch.config import Config
 from dingwatch.model import WatchKind
 from dingwatch.sandbox import Sandbox
-from dingwatch.service import Service
+from dingwatch.service.daemon import Service
 from tests.integration.conftest import Machine, settings_for
 from tests.support import Heard, config, eventually, folder, names, running
 

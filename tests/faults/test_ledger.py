@@ -13,7 +13,7 @@ import pytest
 
 from dingwatch.ledger import integrity
 from dingwatch.sandbox import Sandbox
-from dingwatch.service import LEDGER_FILE
+from dingwatch.service.ledgers import LEDGER_FILE
 from dingwatch.texts import Log
 from tests.faults.conftest import Confined, Mount, Watched
 from tests.support import eventually, names

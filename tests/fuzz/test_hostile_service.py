@@ -12,7 +12,6 @@ from typing import Any, Final
 import pytest
 from hypothesis import strategies as st
 
-from dingwatch import service
 from dingwatch.config import Config, Webhook
 from dingwatch.delivery.drives import WHOLE
 from dingwatch.dingtalk import (
@@ -33,6 +32,7 @@ from dingwatch.dingtalk import (
     Host,
 )
 from dingwatch.sandbox import Fault, FaultKind, Sandbox
+from dingwatch.service.daemon import Service
 from tests.dingtalk.hostile import HOSTILE
 from tests.fuzz.budget import SECONDS, a_few
 from tests.ledger import execute
@@ -124,7 +124,7 @@ def outlive(odd: Odd) -> None:
         require_sound(setting)
 
 
-def is_idle(daemon: service.Service) -> bool:
+def is_idle(daemon: Service) -> bool:
     """Return whether what was answered has been entered."""
     return daemon._delivery.loop.in_hand == 0
 

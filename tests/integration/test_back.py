@@ -42,7 +42,7 @@ from dingwatch.lifecycle import Event
 from dingwatch.model import Form, UploadKey
 from dingwatch.payload import DRIVE, NOTICE, Payload
 from dingwatch.sandbox import Fault, FaultKind, Sandbox
-from dingwatch.service import LEDGER_FILE
+from dingwatch.service.ledgers import LEDGER_FILE
 from tests.integration.conftest import Machine
 from tests.support import sha256
 

@@ -14,7 +14,7 @@ import click
 import pytest
 import yaml
 
-from dingwatch import texts
+from dingwatch import __version__, texts
 from dingwatch.cli.app import LATER_COMMANDS, LazyCommand, cli
 from dingwatch.config.schema import SECTIONS
 from dingwatch.filters import BUILT_IN_EXCLUDES
@@ -213,10 +213,10 @@ def test_every_library_that_is_imported_is_declared() -> None:
 
 
 def test_the_changelog_knows_the_version() -> None:
-    """The version of the project is the newest in the changelog."""
+    """The version of the package is the newest in the changelog."""
     newest = re.search(r"^## \[([^\]]+)\]", page("CHANGELOG.md"), re.MULTILINE)
     assert newest is not None
-    assert newest[1] == PROJECT["project"]["version"]
+    assert newest[1] == __version__
 
 
 def test_links_between_documents_lead_somewhere() -> None:

@@ -12,17 +12,10 @@ from uuid import uuid4
 
 import pytest
 
-from dingwatch.host import (
-    SOCKET,
-    ControlServer,
-    Lock,
-    LockedError,
-    NotRunningError,
-    ask,
-    become_owner_of,
-    lock_holder,
-    notify,
-)
+from dingwatch.host.control_socket import SOCKET, ControlServer, NotRunningError, ask
+from dingwatch.host.lock import Lock, LockedError, lock_holder
+from dingwatch.host.owner import become_owner_of
+from dingwatch.host.systemd import notify
 from tests.integration.conftest import Machine
 
 # --- systemd -----------------------------------------------------------------------------------
@@ -65,7 +58,7 @@ def test_notify_nobody(environ: dict[str, str]) -> None:
 HOLDER = """
 import sys
 from pathlib import Path
-from dingwatch.host import Lock
+from dingwatch.host.lock import Lock
 lock = Lock(Path(sys.argv[1]))
 lock.acquire()
 print("held", flush=True)
@@ -77,7 +70,7 @@ sys.stdin.readline()
 TRIER = """
 import sys
 from pathlib import Path
-from dingwatch.host import Lock, LockedError, lock_holder
+from dingwatch.host.lock import Lock, LockedError, lock_holder
 print(lock_holder(Path(sys.argv[1])))
 try:
     Lock(Path(sys.argv[1])).acquire()
@@ -387,7 +380,7 @@ def test_daemon_that_hangs(tmp_path: Path) -> None:
 BECOME = """
 import os, sys
 from pathlib import Path
-from dingwatch.host import become_owner_of
+from dingwatch.host.owner import become_owner_of
 if os.geteuid() == 0:
     os.setgroups([7, 8])
 become_owner_of(Path(sys.argv[1]))
@@ -430,7 +423,7 @@ def test_owner_is_left_alone(tmp_path: Path) -> None:
 ROUNDS = 60_000
 _ASKED = f"""
 import os, random, signal, threading, time
-from dingwatch.host import when_asked_to_stop
+from dingwatch.host.signals import when_asked_to_stop
 
 heard, told = os.pipe()
 waiting = os.getpid()

@@ -14,14 +14,15 @@ from sqlalchemy import Engine, event
 
 from dingwatch.config import Config
 from dingwatch.dingtalk import trust
-from dingwatch.host import LockedError, ask
+from dingwatch.host.control_socket import ask
+from dingwatch.host.lock import LockedError
 from dingwatch.ledger import Outage
 from dingwatch.model import WatchKind
 from dingwatch.sandbox import Fault, FaultKind, Sandbox, Settings
-from dingwatch.service import LEDGER_FILE, Service
+from dingwatch.service.daemon import Service
 from dingwatch.service.delivering import DeliverySide
 from dingwatch.service.folders import Folders
-from dingwatch.service.ledgers import open_ledger
+from dingwatch.service.ledgers import LEDGER_FILE, open_ledger
 from dingwatch.texts import Log
 from tests.ledger import deliveries, execute, pauses, states
 from tests.support import PATIENCE, Heard, config, digests, eventually, folder, names, running, sent, sha256

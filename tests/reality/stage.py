@@ -20,7 +20,7 @@ from typing import Any
 
 from dingwatch.config import Config
 from dingwatch.sandbox import Conversation, Message, Sandbox, Settings
-from dingwatch.service import Service
+from dingwatch.service.daemon import Service
 from tests.ledger import states
 from tests.reality import writers
 from tests.support import PATIENCE, config, eventually, folder, running, sha256

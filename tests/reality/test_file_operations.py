@@ -28,7 +28,7 @@ from hypothesis.stateful import (
 )
 
 from dingwatch import settle
-from dingwatch.service import Service
+from dingwatch.service.daemon import Service
 from tests.ledger import missing
 from tests.reality.stage import CONTROL, in_work, stage
 from tests.support import PATIENCE, Heard, eventually, sha256

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from dingwatch.sandbox import Message, Sandbox
-from dingwatch.service import Service
+from dingwatch.service.daemon import Service
 from tests.reality.stage import idle, stage
 from tests.support import PATIENCE, eventually, running
 

@@ -24,7 +24,7 @@ from click.testing import CliRunner
 from dingwatch.dingtalk import Client
 from dingwatch.sandbox import Settings
 from dingwatch.sandbox.tokens import Tokens
-from dingwatch.service import LEDGER_FILE
+from dingwatch.service.ledgers import LEDGER_FILE
 from tests.dingtalk.peers import SECRET, TOKEN
 
 MARK: Final = "shows_secret"

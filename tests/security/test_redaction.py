@@ -10,7 +10,7 @@ from dingwatch.cli import main
 from dingwatch.cli.app import cli
 from dingwatch.dingtalk import Host
 from dingwatch.model import Failure
-from dingwatch.service import EXIT_BUG, log_to_stderr
+from dingwatch.service.log import EXIT_BUG, log_to_stderr
 from tests.dingtalk.peers import SECRET, TOKEN, Calls
 
 ADDRESSES = {

@@ -6,7 +6,7 @@ import pytest
 from dingwatch.delivery import Target
 from dingwatch.model import Failure, NotReached
 from dingwatch.pace import Limit
-from dingwatch.service import Gate
+from dingwatch.service.gate import Gate
 
 
 class Clock(threading.Event):
