@@ -12,14 +12,17 @@ from __future__ import annotations
 import http.client
 import io
 import os
+import re
 import socket
 import ssl
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
+import requests
 from requests.adapters import HTTPAdapter
+from urllib3 import BaseHTTPResponse, HTTPConnectionPool, Retry, Timeout
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.response import HTTPResponse
 
@@ -78,7 +81,7 @@ class Body:
 
     def __iter__(self) -> Iterator[bytes | memoryview]:
         self.sent = True
-        if len(self) <= SLICE:  # one write is cheaper than three, and so small a copy costs nothing
+        if len(self) <= SLICE:  # one piece, which goes out with the request's head in one write
             yield b"".join((self._head, self._content, self._tail))
             return
         yield self._head
@@ -174,6 +177,8 @@ class _Bounded(io.RawIOBase):
 class _Connection(HTTPConnection):
     limits: ClassVar[Limits]
     _rests_since: float | None = None
+    _head: bytes | None = None
+    """The head of a request, until the first piece of its body goes out with it; None when none is held."""
 
     @property
     def is_connected(self) -> bool:
@@ -181,6 +186,29 @@ class _Connection(HTTPConnection):
         if self._rests_since is not None and not 0 <= self.limits.clock() - self._rests_since <= REST:
             return False  # by the wall clock, because a laptop's monotonic clock stops while it sleeps
         return super().is_connected
+
+    def request(self, *args: Any, **more: Any) -> None:  # noqa: ANN401 (urllib3's)
+        """Send a request; its head and the first piece of its body in one write, a call's dearest step."""
+        # http.client would connect at the first write, when the body already counts as sent.
+        if self.sock is None:
+            self.connect()
+        self._head = b""
+        try:
+            super().request(*args, **more)
+            if self._head:  # no body came
+                super().send(self._head)
+        finally:
+            self._head = None
+
+    def send(self, data: Any) -> None:  # noqa: ANN401 (http.client's)
+        """Write to the socket: http.client brings a request's head, then urllib3 each piece of its body."""
+        if self._head is None:
+            super().send(data)
+        elif not self._head:
+            self._head = data
+        else:
+            whole, self._head = b"".join((self._head, data)), None
+            super().send(whole)
 
     def response_class(self, sock: socket.socket, **more: Any) -> http.client.HTTPResponse:  # type: ignore[override]  # noqa: ANN401 (http.client's)
         """Return the object that reads the answer; http.client expects a class by this name."""
@@ -202,8 +230,62 @@ class _SafeConnection(_Connection, HTTPSConnection):
         super().connect()
 
 
+_ORIGIN: Final = re.compile(r"[^/?#]*//[^/?#]*")
+_NEVER_AGAIN: Final = Retry(total=False)
+
+
+def origin_of(url: str) -> str:
+    """Return the scheme and host of an address; all of an address that has none."""
+    found = _ORIGIN.match(url)
+    return found[0] if found else url
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """How to reach a host: its pool of connections, and whether a proxy relays each request."""
+
+    pool: HTTPConnectionPool
+    relayed: bool
+
+    def open(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        body: Body | Stream | None,
+        *,
+        timeout: Timeout,
+        bound: Bound | None = None,
+    ) -> BaseHTTPResponse:
+        """Make one request and return its response, of which the body is not read; also a redirect.
+
+        The answer may be as large and take as long as `bound` says. Exceptions of the libraries come through,
+        and may hold the address.
+        """
+        # A proxy that relays is told the whole address; the host itself, also in a tunnel, the path alone.
+        target = url if self.relayed else "/" + url.removeprefix(origin_of(url)).removeprefix("/")
+        framed = {**headers, "Content-Length": str(len(body))} if body else dict(headers)
+        # urllib3 makes the object that reads the answer deep inside this call, and passes nothing on to it.
+        usual = _BOUND.set(bound)
+        try:
+            return self.pool.urlopen(
+                method,
+                target,
+                body=body,  # type: ignore[arg-type] # (any iterable of bytes)
+                headers=framed,
+                retries=_NEVER_AGAIN,
+                redirect=False,
+                assert_same_host=False,
+                timeout=timeout,
+                preload_content=False,
+                decode_content=False,
+            )
+        finally:
+            _BOUND.reset(usual)
+
+
 class Adapter(HTTPAdapter):
-    """requests' adapter with bounded connections; it repeats no request and follows no redirect.
+    """requests' adapter with bounded connections: what it knows of proxies and certificates.
 
     `make_context` makes the context of each TLS connection; without it requests verifies certificates.
     """
@@ -218,14 +300,18 @@ class Adapter(HTTPAdapter):
         self._safe = type("BoundSafeConnection", (_SafeConnection,), own)
         self._own_context = make_context is not None
 
-    def send(self, *args: Any, bound: Bound | None = None, **more: Any) -> Any:  # noqa: ANN401
-        """Send a request whose answer may be as large and take as long as `bound` says."""
-        # urllib3 makes the object that reads the answer deep inside this call, and passes nothing on to it.
-        usual = _BOUND.set(bound)
-        try:
-            return super().send(*args, **more)
-        finally:
-            _BOUND.reset(usual)
+    def route(
+        self, request: requests.PreparedRequest, *, verify: str | bool, proxies: dict[str, str]
+    ) -> Route:
+        """Return how to reach a request's host.
+
+        Raises:
+            requests.RequestException: for a proxy with a malformed address.
+            OSError: `verify` names neither a file nor a directory.
+        """
+        pool = self.get_connection_with_tls_context(request, verify, proxies)
+        self.cert_verify(pool, request.url, verify, None)
+        return Route(pool, relayed=pool.proxy is not None and pool.scheme == "http")
 
     def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:  # noqa: ANN401
         """Set what a pool's connections verify; certifi's list is not added to a context of one's own."""

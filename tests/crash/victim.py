@@ -21,7 +21,7 @@ from dingwatch import files, policy
 from dingwatch.config import Config
 from dingwatch.delivery import Reader
 from dingwatch.dingtalk.transport import Transport
-from dingwatch.dingtalk.wire import Adapter
+from dingwatch.dingtalk.wire import Route
 from dingwatch.ledger import folders
 from dingwatch.service.daemon import Service
 
@@ -97,7 +97,7 @@ class _Points:
         """Find the points: commits, requests, reads and the first look at a folder."""
         self._commits()
         self._around(Transport, "exchange", lambda _self, _method, url, *_: f"request {_api(url)}")
-        self._around(Adapter, "send", lambda _self, request: f"effect of {_api(request.url)}", before=False)
+        self._around(Route, "open", lambda _self, _method, url, *_: f"effect of {_api(url)}", before=False)
         self._around(files, "digest", lambda *_: "digest")
         self._around(files, "read", lambda *_: "reading")
         self._around(Reader, "require_unchanged", lambda *_: "reading through")

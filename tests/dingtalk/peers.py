@@ -1,6 +1,7 @@
 """A server that can be as nasty as a wire, and what a client is given in these tests."""
 
 import json
+import select
 import socket
 import ssl
 import threading
@@ -39,6 +40,11 @@ class Wire:
     def __init__(self, sock: socket.socket) -> None:
         self.sock = sock
         self._buffer = b""
+
+    @property
+    def arrived(self) -> int:
+        """How many bytes of what follows came together with the head that was read last."""
+        return len(self._buffer)
 
     def head(self) -> bytes:
         """Read one request's head; empty when the client has closed."""
@@ -137,6 +143,23 @@ class Server:
             sock.close()
         for thread in self._threads:
             thread.join(20)
+
+
+class Tunnel(Server):
+    """A proxy that connects its clients with any host and port that they name."""
+
+    def one(self, wire: Wire, head: bytes) -> None:
+        """Pass on whatever comes from either end."""
+        self.requests.append(head)
+        host, _, port = head.split()[1].partition(b":")
+        with socket.create_connection((host.decode(), int(port))) as other:
+            wire.answer_bytes(b"")
+            ends = {wire.sock: other, other: wire.sock}
+            while True:
+                for end in select.select(list(ends), [], [])[0]:
+                    if not (block := end.recv(65536)):
+                        return
+                    ends[end].sendall(block)
 
 
 class Calls:

@@ -9,11 +9,11 @@ from collections.abc import Callable
 
 import pytest
 
-from dingwatch.dingtalk import Client, Host, Timeouts
+from dingwatch.dingtalk import API_PUT, Call, Client, Host, Timeouts
 from dingwatch.dingtalk.transport import multipart
 from dingwatch.dingtalk.wire import SLICE
 from dingwatch.model import NoAnswer, NotReached
-from tests.dingtalk.peers import CERTIFICATE, SECRET, TOKEN, Calls, Clock, React, Server, Wire, send
+from tests.dingtalk.peers import CERTIFICATE, SECRET, TOKEN, Calls, Clock, React, Server, Tunnel, Wire, send
 from tests.dingtalk.verdicts import verdict
 
 Serve = Callable[..., Server]
@@ -116,6 +116,83 @@ def test_a_proxy_is_read_once(serve: Serve, calls: Calls, monkeypatch: pytest.Mo
     ] * 2
 
 
+@pytest.fixture
+def trusted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the test server's certificate be trusted, as a company's proxy's is."""
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(CERTIFICATE))
+
+
+@pytest.mark.usefixtures("trusted")
+def test_a_proxy_sees_nothing_of_https(serve: Serve, calls: Calls, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is asked for one tunnel, through which all calls go; the host is asked for paths as ever."""
+    far = serve(accept, tls=True)
+    tunnel = serve(accept, kind=Tunnel)
+    monkeypatch.setenv("https_proxy", tunnel.url.replace("//", "//me:password@"))
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    with calls.client(far.url) as client:
+        assert (upload(client), send(client)) == ("@x", "key")
+    [asked] = tunnel.requests
+    assert asked.startswith(b"CONNECT " + far.url.removeprefix("https://").encode() + b" HTTP/1.")
+    assert b"Proxy-Authorization: Basic bWU6cGFzc3dvcmQ=" in asked
+    assert [line.split()[1].partition(b"?")[0] for line in far.requests] == [
+        b"/media/upload",
+        b"/v1.0/robot/groupMessages/send",
+    ]
+    assert b"Proxy-Authorization" not in b"".join(far.requests)
+
+
+def test_a_proxy_for_plain_http_gets_its_login(
+    serve: Serve, calls: Calls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each request carries it, for each may go through a connection of its own."""
+    proxy = serve(accept)
+    monkeypatch.setenv("http_proxy", proxy.url.replace("//", "//me:password@"))
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    with calls.client("http://dingtalk.example") as client:
+        send(client)
+        send(client)
+    assert [b"Proxy-Authorization: Basic bWU6cGFzc3dvcmQ=" in head for head in proxy.requests] == [True] * 2
+
+
+@pytest.mark.parametrize(
+    ("url", "asked"),
+    [
+        ("{}", "/"),
+        ("{}?a=b", "/?a=b"),
+        ("{}/a%2Fb?c=d/e", "/a%2Fb?c=d/e"),
+        ("{}//a", "//a"),
+        ("{}/文?x#y", "/%E6%96%87?x"),
+    ],
+)
+def test_an_address_is_asked_for_as_it_is(serve: Serve, calls: Calls, url: str, asked: str) -> None:
+    """A signature covers the path as it was given; what no request line can hold is encoded."""
+    server = serve(lambda wire, _head, _body: wire.answer({}))
+    with calls.client(server.url) as client:
+        client.channel.put(Call(API_PUT, "PUT", url.format(server.url)))
+    assert [head.split()[1].decode() for head in server.requests] == [asked]
+
+
+def test_a_small_request_goes_out_in_one_write(serve: Serve, calls: Calls) -> None:
+    """Its body is there as soon as its head: each write costs a tenth of the call."""
+    together: list[bool] = []
+
+    class Early(Server):
+        """Looks at what has come when a head has."""
+
+        def one(self, wire: Wire, head: bytes) -> None:
+            length = int(head.lower().partition(b"content-length:")[2].split()[0])
+            together.append(wire.arrived == length)
+            super().one(wire, head)
+
+    with calls.client(serve(accept, kind=Early).url) as client:
+        client.fetch_token(Host.API)
+        for _ in range(10):
+            send(client)
+    assert together == [True] * 11
+
+
 # --- Connections -------------------------------------------------------------------------------
 
 
@@ -165,6 +242,16 @@ def test_nobody_there_is_not_reached(calls: Calls, dead_url: str) -> None:
     """A refused connection certainly had no effect, for a token call and for an upload."""
     with calls.client(dead_url) as client:
         assert type(verdict(lambda: client.fetch_token(Host.OAPI))) is NotReached
+
+
+def test_a_send_to_nobody_never_left(serve: Serve, calls: Calls) -> None:
+    """The connection comes before the body, also for the first request after the server has gone."""
+    server = serve(accept)
+    with calls.client(server.url) as client:
+        send(client)
+        server.close()
+        for _ in range(2):
+            assert type(verdict(lambda: send(client))) is NotReached
 
 
 def test_a_certificate_is_verified(serve: Serve, calls: Calls) -> None:
@@ -349,12 +436,6 @@ def test_an_upload_broken_within_its_body_is_no_answer(serve: Serve, calls: Call
     with calls.client(server.url) as client:
         assert type(verdict(lambda: upload(client, bytes(20 << 20)))) is NoAnswer
     assert len(server.requests) == 1
-
-
-@pytest.fixture
-def trusted(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the test server's certificate be trusted, as a company's proxy's is."""
-    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(CERTIFICATE))
 
 
 @pytest.mark.usefixtures("trusted")
