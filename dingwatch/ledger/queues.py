@@ -91,29 +91,37 @@ class _FreeQuery:
         return connection.execute(self._with_pauses, {**values, **pauses}).all()
 
 
-_OF_STATE: Final = select(deliveries.c.due).where(deliveries.c.state == bindparam("state")).limit(1)
-_HAS_DUE: Final = Prepared(_OF_STATE.where(deliveries.c.due <= bindparam("now")))
-_NEXT_DUE: Final = Prepared(
-    _OF_STATE.where(deliveries.c.due > bindparam("now"), deliveries.c.due < HELD, _IS_MAPPED).order_by(
-        deliveries.c.due
+_WAITING: Final = (State.PENDING, State.UPLOADED)
+_FIRST_DUE: Final = select(deliveries.c.due).limit(1)
+_HAS_DUE: Final = {
+    state: Prepared(_FIRST_DUE.where(deliveries.c.state == state, deliveries.c.due <= bindparam("now")))
+    for state in _WAITING
+}
+_NEXT_DUE: Final = [
+    Prepared(
+        _FIRST_DUE.where(
+            deliveries.c.state == state,
+            deliveries.c.due > bindparam("now"),
+            deliveries.c.due < HELD,
+            _IS_MAPPED,
+        ).order_by(deliveries.c.due)
     )
-)
+    for state in _WAITING
+]
 
 
 def has_due(connection: Connection, state: State, now: float) -> bool:
-    """Return whether any row of this state is due, mapped or not.
+    """Return whether any row that waits in this state (`pending` or `uploaded`) is due, mapped or not.
 
     This looks at one entry of an index. The queries below walk all rows of the state, and a folder on flood
     hold may have 100,000 pending ones of which none is due.
     """
-    return bool(_HAS_DUE.rows(connection, {"state": state, "now": now}))
+    return bool(_HAS_DUE[state].rows(connection, {"now": now}))
 
 
 def next_due(connection: Connection, now: float) -> float:
     """Return the next instant at which a row that waits is due; infinity when none waits."""
-    found = (
-        _NEXT_DUE.rows(connection, {"state": state, "now": now}) for state in (State.PENDING, State.UPLOADED)
-    )
+    found = (query.rows(connection, {"now": now}) for query in _NEXT_DUE)
     return min((rows[0][0] for rows in found if rows), default=inf)
 
 
