@@ -38,6 +38,8 @@ EXTRA_THREADS: Final = 3
 """Besides the workers: one for the token of each host, and one for a message while all workers upload."""
 STOP_SECONDS: Final = 9.0
 """What is in flight may take this long after a stop; systemd and people were promised ten."""
+GATHER_SECONDS: Final = 0.002
+"""How long the first outcome of several waits for others, to share a transaction of the ledger with them."""
 OUTAGE_SECONDS: Final = 10.0
 """How long `send` waits for a ledger that cannot be written."""
 
@@ -92,7 +94,7 @@ class DeliverySide:
         self._execute = delivery.Executor(
             self._client, self._reader, sender, self._drive_uploader(config, store)
         )
-        self.inbox = Inbox()
+        self.inbox = Inbox(self._gather)
         self._pool = ThreadPoolExecutor(config.delivery.workers + EXTRA_THREADS, "delivery")
         self._drive_pool = ThreadPoolExecutor(DRIVE_THREADS, "drive")
         self.hint: Callable[[Hint], None] = lambda _: None
@@ -117,6 +119,11 @@ class DeliverySide:
         """Wake the loop: there is new work in the ledger."""
         self.loop.poke()
         self.inbox.wake()
+
+    def _gather(self, came: int) -> None:
+        """Wait a moment for more outcomes, if other jobs are out."""
+        if 0 < came < self.loop.in_hand:
+            time.sleep(GATHER_SECONDS)
 
     def _sleep(self, seconds: float) -> None:
         """Wait between repetitions of a call; a stop ends every wait."""

@@ -17,9 +17,13 @@ class _Bug:
 
 
 class Inbox:
-    """The inputs that a loop has not yet taken; putting one in wakes the loop."""
+    """The inputs that a loop has not yet taken; putting one in wakes the loop.
 
-    def __init__(self) -> None:
+    `linger` is called with their number before they are taken, and may wait for more.
+    """
+
+    def __init__(self, linger: Callable[[int], None] = lambda _: None) -> None:
+        self._linger = linger
         self._items: deque[Any] = deque()
         self._wake = threading.Event()
 
@@ -42,6 +46,7 @@ class Inbox:
     def take(self, timeout: float | None) -> list[Any]:
         """Wait until something comes in, or `timeout` seconds, and return all there is."""
         self._wake.wait(timeout)
+        self._linger(len(self._items))
         self._wake.clear()  # before the items are taken: what is put meanwhile wakes the loop once more
         taken = []
         while self._items:
