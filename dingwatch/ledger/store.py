@@ -351,51 +351,44 @@ class Prepared:
     def __init__(self, statement: Select[Any] | UpdateBase, *, index: str | None = None) -> None:
         self._statement = statement
         self._index = index
-        self._compiled: dict[str, tuple[str, tuple[str, ...] | None, Mapping[str, Any]]] = {}
+        self._compiled: dict[str, tuple[str, dict[str, Any]]] = {}
 
     def rows(self, connection: Connection, values: Mapping[str, Any]) -> list[tuple[Any, ...]]:
         """Run a query and return its rows as plain tuples."""
-        sql, order, fixed = self._for(connection)
-        cursor = connection.connection.cursor()
-        try:
-            cursor.execute(sql, _bind(order, fixed, values))
-            return list(cursor.fetchall())
-        finally:
-            cursor.close()
+        sql, defaults = self._for(connection)
+        rows: list[tuple[Any, ...]] = _driver(connection).execute(sql, {**defaults, **values}).fetchall()
+        return rows
 
     def stream(self, connection: Connection, values: Mapping[str, Any]) -> Iterator[tuple[Any, ...]]:
         """Run a query and yield its rows one by one: a directory may have a million."""
-        sql, order, fixed = self._for(connection)
-        cursor = connection.connection.cursor()
-        try:
-            cursor.execute(sql, _bind(order, fixed, values))
+        sql, defaults = self._for(connection)
+        with closing(_driver(connection).execute(sql, {**defaults, **values})) as cursor:
             while some := cursor.fetchmany(FETCHED_AT_ONCE):
                 yield from some
-        finally:
-            cursor.close()
 
     def many(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
         """Run a statement once for each row of values, in one call of the driver."""
-        sql, order, fixed = self._for(connection)
-        bound: Any = [_bind(order, fixed, row) for row in rows]
-        cursor = connection.connection.cursor()
-        try:
-            cursor.executemany(sql, bound)
-        finally:
-            cursor.close()
+        if rows:
+            sql, defaults = self._for(connection)
+            with closing(_driver(connection).cursor()) as cursor:
+                cursor.executemany(sql, [{**defaults, **values} for values in rows])
 
-    def _for(self, connection: Connection) -> tuple[str, tuple[str, ...] | None, Mapping[str, Any]]:
+    def _for(self, connection: Connection) -> tuple[str, dict[str, Any]]:
+        """Return the text of the statement, and the parameters that SQLAlchemy adds to it (an OFFSET)."""
         name = connection.dialect.name
         if name not in self._compiled:
-            compiled = _with_literals(self._statement, connection.dialect).compile(connection.engine)
-            order = tuple(compiled.positiontup) if compiled.positiontup is not None else None
-            # What SQLAlchemy adds when it compiles (an OFFSET) are parameters too; their values never change.
-            fixed = {key: value for key, value in compiled.params.items() if value is not None}
+            # Parameters with names need not be put into the order of the text at every run.
+            dialect = sqlite.dialect(paramstyle="named") if name == "sqlite" else connection.dialect
+            compiled = _with_literals(self._statement, dialect).compile(dialect=dialect)
             sql = str(compiled)
             if self._index and name == "sqlite":
                 sql = re.sub(r"FROM deliveries\b", f"FROM deliveries INDEXED BY {self._index}", sql)
-            self._compiled[name] = (sql, order, fixed)
+            self._compiled[name] = (sql, dict(compiled.params))
         return self._compiled[name]
+
+
+def _driver(connection: Connection) -> Any:  # noqa: ANN401 (sqlite3's and psycopg's have no common type)
+    return connection.connection.driver_connection
 
 
 def _with_literals(statement: Select[Any] | UpdateBase, dialect: Dialect) -> Select[Any] | UpdateBase:
@@ -417,14 +410,6 @@ def _with_literals(statement: Select[Any] | UpdateBase, dialect: Dialect) -> Sel
         return None
 
     return cast("Select[Any] | UpdateBase", visitors.replacement_traverse(statement, {}, replace))
-
-
-def _bind(
-    order: tuple[str, ...] | None, fixed: Mapping[str, Any], values: Mapping[str, Any]
-) -> tuple[Any, ...] | dict[str, Any]:
-    if order is None:
-        return {**fixed, **values}
-    return tuple(values[name] if name in values else fixed.get(name) for name in order)
 
 
 # --- Outages -------------------------------------------------------------------------------------
