@@ -101,7 +101,9 @@ def _enter_upload(tick: TickContext, job: Upload | Commit, done: UploadDone) -> 
         "crashes": 0,
         "attempts": ONE_MORE,
     }
-    tick.apply(*(Change(row.id, Event.UPLOAD_OK, State.UPLOADING, None, columns) for row in job.rows))
+    tick.apply(
+        *(Change(row.id, Event.UPLOAD_OK, State.UPLOADING, None, columns, row.version) for row in job.rows)
+    )
     record_uploads(tick.connection, {job.upload: done}, tick.now)
     if isinstance(job, Commit):
         drives.end_session(tick, job)
@@ -134,10 +136,11 @@ def _enter_reached(tick: TickContext, job: Send, row: Delivery, done: SendDone) 
         "attempts": ONE_MORE,
     }
     if job.notice is not None:
-        change = Change(row.id, Event.SKIP, State.SENDING, Cause(NOTICED, "", "NOTICED"), columns)
+        cause = Cause(NOTICED, "", "NOTICED")
+        change = Change(row.id, Event.SKIP, State.SENDING, cause, columns, row.version)
     else:
         columns |= {"sent_at": tick.now, **NO_CAUSE}
-        change = Change(row.id, Event.SEND_OK, State.SENDING, None, columns)
+        change = Change(row.id, Event.SEND_OK, State.SENDING, None, columns, row.version)
     tick.apply(change)
     text = Log.SENT if job.notice is None else Log.NOTICED
     tick.log(text, path=names.readable(row.path), conversation=row.recipient)

@@ -366,6 +366,12 @@ class Prepared:
             while some := cursor.fetchmany(FETCHED_AT_ONCE):
                 yield from some
 
+    def count(self, connection: Connection, values: Mapping[str, Any]) -> int:
+        """Run a statement that changes rows and return how many it changed."""
+        sql, defaults = self._for(connection)
+        changed: int = _driver(connection).execute(sql, {**defaults, **values}).rowcount
+        return changed
+
     def many(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
         """Run a statement once for each row of values, in one call of the driver."""
         if rows:

@@ -5,7 +5,6 @@ No other module writes the column `state`, except for the rows that `versions` i
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -23,7 +22,7 @@ class Change:
     """An event for one delivery, and the columns that it sets besides the state.
 
     `expected` is the state that the row must still be in; with None, any state that the event applies to will
-    do. With `version`, the caller has read the row in this transaction, and it is not read again.
+    do. With both `expected` and `version`, which never changes, the row need not be read.
     """
 
     delivery: int
@@ -62,62 +61,46 @@ def apply(connection: Connection, now: float, changes: Sequence[Change]) -> list
 
     A row may have left it: its job ran for minutes, and meanwhile a newer version superseded it.
     """
-    if not changes:
-        return []
-    found = _find_states(connection, [change.delivery for change in changes if change.version is None])
-    applied = []
-    for change in changes:
-        version, before = found.get(change.delivery, (change.version, change.expected))
-        if version is None or before is None:
-            continue
-        # An outcome for a row that has left its state is dropped here; the caller sees it by the result.
-        if change.event in TABLE[before] and change.expected in {None, before}:
-            after = advance(before, change.event)
-            applied.append(Applied(change, version, before, after))
-            found[change.delivery] = (version, after)  # a second change of the same row builds on this one
-    _write(connection, now, applied)
+    applied = [one for change in changes if (one := _apply(connection, now, change))]
     record(connection, now, applied)
     return applied
 
 
-def _find_states(connection: Connection, ids: Sequence[int]) -> dict[int, tuple[int, State]]:
-    """Return (version, state) of the rows that exist."""
-    return {
-        delivery: (version, State(state))
-        for delivery in ids
-        for version, state in _STATE.rows(connection, {"delivery": delivery})
-    }
+def _apply(connection: Connection, now: float, change: Change) -> Applied | None:
+    version, before = change.version, change.expected
+    if version is None or before is None:
+        found = _STATE.rows(connection, {"delivery": change.delivery})
+        if not found or change.expected not in {None, found[0][1]}:
+            return None
+        version, before = found[0][0], State(found[0][1])
+    if change.event not in TABLE[before]:
+        return None
+    after = advance(before, change.event)
+    columns = {**_cause_columns(change.cause), **change.columns}
+    if "due" in columns:
+        columns["due_after"] = max(columns["due"] - now, 0.0)
+    names = tuple(name if value is not ONE_MORE else f"+{name}" for name, value in columns.items())
+    values = {f"to_{name}": value for name, value in columns.items() if value is not ONE_MORE}
+    values |= {"row": change.delivery, "to_state": after}
+    # An outcome for a row that has left its state is dropped here; the caller sees it by the result.
+    changed = _update(before, names).count(connection, values)
+    return Applied(change, version, before, after) if changed else None
 
 
-def _write(connection: Connection, now: float, applied: Sequence[Applied]) -> None:
-    """Update the rows; rows that set the same columns share one statement."""
-    alike: dict[tuple[str, ...], list[dict[str, Any]]] = defaultdict(list)
-    for one in applied:
-        columns = {**_cause_columns(one.change.cause), **one.change.columns}
-        if "due" in columns:
-            columns["due_after"] = max(columns["due"] - now, 0.0)
-        names = tuple(name if value is not ONE_MORE else f"+{name}" for name, value in columns.items())
-        values = {f"to_{name}": value for name, value in columns.items() if value is not ONE_MORE}
-        alike[names].append({"row": one.change.delivery, "to_state": one.after, **values})
-    # A burst of 1,000 files is claimed and finished in bulk: one statement for all, not one for each row.
-    for names, rows in alike.items():
-        _update(names).many(connection, rows)
-
-
-def _update(columns: tuple[str, ...]) -> Prepared:
-    """Return the statement that sets these columns; `+name` adds one to a column."""
-    statement = _UPDATES.get(columns)
+def _update(before: State, columns: tuple[str, ...]) -> Prepared:
+    """Return the statement that sets columns of a row in state `before`; `+name` adds one to a column."""
+    statement = _UPDATES.get((before, columns))
     if statement is None:
         values: dict[str, Any] = {
             name.lstrip("+"): deliveries.c[name[1:]] + 1 if name.startswith("+") else bindparam(f"to_{name}")
             for name in ("state", *columns)
         }
-        statement = Prepared(update(deliveries).where(deliveries.c.id == bindparam("row")).values(values))
-        _UPDATES[columns] = statement
+        row = (deliveries.c.id == bindparam("row"), deliveries.c.state == before)
+        statement = _UPDATES[before, columns] = Prepared(update(deliveries).where(*row).values(values))
     return statement
 
 
-_UPDATES: Final[dict[tuple[str, ...], Prepared]] = {}
+_UPDATES: Final[dict[tuple[State, tuple[str, ...]], Prepared]] = {}
 
 
 def _cause_columns(cause: Cause | None) -> dict[str, Any]:
