@@ -180,9 +180,9 @@ def _walk(folder: Folder) -> Tree:
         listing = walk(root, chosen.prunes)
         # A share may hang in the middle of a listing: each directory has a time limit of its own.
         while (directory := files.in_time(partial(next, listing, None), LISTING_SECONDS)) is not None:
-            directories += 1
+            directories += directory.last is None
             prefix = directory.path + b"/" if directory.path else b""
-            found += sum(chosen.accepts(prefix + entry.name) for entry in directory.entries)
+            found += sum(chosen.accepts(prefix + name) for name in directory.files)
             if directory.unreadable is not None:
                 unlisted.append((directory.path, directory.unreadable))
     return Tree(directories, found, tuple(unlisted))

@@ -233,7 +233,7 @@ class Candidates:
         folder = self._folders.get(key[0])
         if folder is None or not folder.settings.filter.accepts(key[1]) or folder.settings.cedes(key[1]):
             return
-        folder.on_hint(key[1])
+        folder.on_hint(key[1], must_read=must_read)
         record = self._records.get(key)
         settling = record.candidate if record is not None and record.phase in UNDECIDED else None
         quiet = settle.quiet_of(key[1], folder.quiet)

@@ -16,12 +16,13 @@ from sqlalchemy import Connection
 
 from dingwatch import novelty, settle
 from dingwatch.intake.candidates import Key, Settled
-from dingwatch.intake.folder import Folder, LookStep
+from dingwatch.intake.first_look import LookStep
+from dingwatch.intake.folder import Folder
 from dingwatch.intake.jobs import Examine, Examined
 from dingwatch.ledger import folders as bound
 from dingwatch.ledger import pauses, versions
 from dingwatch.ledger.folders import ScanMark
-from dingwatch.ledger.store import Store, chunks
+from dingwatch.ledger.store import Store
 from dingwatch.ledger.versions import NewVersion, Renewal
 from dingwatch.lifecycle import WITHDRAWABLE
 from dingwatch.model import Cause, Fingerprint, Now
@@ -137,6 +138,10 @@ def _needs_digest(file: _File, found: Novelty, *, must_read: bool, reads: bool) 
     return (must_read and has_digest) or (reads and isinstance(found, Returned) and not has_digest)
 
 
+def _baseline_versions(there: Mapping[Key, Fingerprint], now: Now) -> list[NewVersion]:
+    return [NewVersion(*key, seen, None, now.wall, now.wall) for key, seen in there.items()]
+
+
 class Decisions:
     """Decides by `novelty.classify`, with what the ledger knows."""
 
@@ -159,7 +164,7 @@ class Decisions:
         decided = Decided(waiting=batch.touched)
         for one in batch.steps:
             decided.writes.baselines.append(self._baseline(connection, one, now))
-        decided.writes.left_out = self._list_old(connection, batch.left_out, now)
+        decided.writes.left_out = self._list_unknown(connection, batch.left_out, now)
         self._decide_settled(connection, decided, batch.settled, now)
         self._decide_examined(connection, decided, batch.examined, now)
         moved = {one.version for one in decided.writes.renewed} | batch.claimed
@@ -351,30 +356,21 @@ class Decisions:
         )
 
     def _baseline(self, connection: Connection, step: LookStep, now: Now) -> Baseline:
-        folder = self._folders[step.listing.folder]
+        folder = self._folders[step.folder]
         old = self._old(connection, folder, step, now) if folder.settings.existing == "skip" else []
-        return Baseline(folder, step, old, folder.blank_device(step.listing), folder.mark_scan(now))
+        return Baseline(folder, step, old, folder.blank_device, folder.mark_scan(now))
 
     def _old(self, connection: Connection, folder: Folder, step: LookStep, now: Now) -> list[NewVersion]:
         """Return what was there before; what came while it was listed is new."""
         there = {(folder.id, path): seen for path, seen in step.files if not folder.is_new(path, seen, now)}
-        return self._list_old(connection, there, now)
+        return self._list_unknown(connection, there, now) if step.again else _baseline_versions(there, now)
 
-    def _list_old(
+    def _list_unknown(
         self, connection: Connection, there: Mapping[Key, Fingerprint], now: Now
     ) -> list[NewVersion]:
         """Return the baseline versions of files, without those that the ledger knows as they are."""
-        known = {
-            (key, one.size, one.mtime_ns)
-            for keys in chunks(list(there))
-            for key, here in self._here(connection, keys).items()
-            for one in here
-        }
-        return [
-            NewVersion(*key, seen, None, now.wall, now.wall)
-            for key, seen in there.items()
-            if (key, seen.size, seen.mtime_ns) not in known
-        ]
+        unknown = {key: seen for key, seen in there.items() if not versions.is_known(connection, *key, seen)}
+        return _baseline_versions(unknown, now)
 
     # --- Writing ---------------------------------------------------------------------------------
 
@@ -383,6 +379,7 @@ class Decisions:
         writes = decided.writes
         for one in writes.baselines:
             versions.add(self._store, connection, one.old, now.wall)
+            versions.forget_baseline(connection, one.folder.id, one.step.written_since)
             if one.step.last:
                 bound.mark_first_look(connection, one.folder.id, now.wall, one.blank_device)
                 bound.save_scans(connection, {one.folder.id: one.scan})

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Final
+from itertools import islice
 
 from dingwatch import files, settle
-from dingwatch.files import Root
+from dingwatch.files import Root, fingerprint_of
 from dingwatch.intake.folder import FolderSettings
 from dingwatch.intake.jobs import (
     Arm,
@@ -21,7 +21,6 @@ from dingwatch.intake.jobs import (
     Examined,
     ExamineFailed,
     FindPrunable,
-    Found,
     FoundPrunable,
     Input,
     Job,
@@ -38,6 +37,7 @@ from dingwatch.intake.jobs import (
     Widened,
 )
 from dingwatch.intake.moves import lies_at, read_traces
+from dingwatch.intake.reconcile import Reconciliation, is_replaced
 from dingwatch.ledger import LedgerError, versions
 from dingwatch.ledger.store import Store
 from dingwatch.model import (
@@ -53,9 +53,8 @@ from dingwatch.model import (
     Verdict,
     WatchKind,
 )
-from dingwatch.novelty import Known, shifted_together
+from dingwatch.novelty import Known
 from dingwatch.watch import (
-    Directory,
     Mount,
     Observer,
     RootLocks,
@@ -65,11 +64,6 @@ from dingwatch.watch import (
     mounts,
     walk,
 )
-
-BATCH: Final = 1000
-"""Paths that a scan hands over at a time."""
-MISSED_AT_ONCE: Final = 20_000
-"""Missing files that one scan finds: half a million that are gone at once are followed a part at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +88,8 @@ class Executor:
     emit: Callable[[Input], None]
     watched: dict[int, _Watched] = field(default_factory=dict)
     locks: RootLocks = field(default_factory=RootLocks)
+    listings: dict[int, tuple[float, Iterator[tuple[bytes, Fingerprint]]]] = field(default_factory=dict)
+    """When the first look at a folder began, and the files that it has still to list."""
 
     def __call__(self, job: Job) -> Input:
         """Carry out one job; a failure comes back as a value."""
@@ -118,7 +114,7 @@ class Executor:
     def _do(self, job: Job) -> Input:
         match job:
             case TakeBaseline():
-                return Listed(job.folder, tuple(self._list(job)))
+                return self._list(job)
             case Compare():
                 return self._compare(job)
             case Arm() | Check() | Leave() | Scan():
@@ -180,6 +176,7 @@ class Executor:
 
     def _close(self, folder: int) -> None:
         self.observer.disarm(folder)  # of a root that was renamed, it goes on reporting the old path
+        self.listings.pop(folder, None)
         self.watched.pop(folder, None)  # jobs that still use the old root keep it open
 
     def _arm(self, job: Arm) -> Armed:
@@ -230,91 +227,47 @@ class Executor:
             raise Failure(FolderDown(Cause("watch_died", "", "FOLDER_DOWN"), Scope.FOLDER))
         return Checked(job.folder)
 
-    def _list(self, job: TakeBaseline) -> Iterator[tuple[bytes, Fingerprint]]:
-        chosen, root = self.folders[job.folder].filter, self._watched(job.folder).root
+    def _list(self, job: TakeBaseline) -> Listed:
+        """List the next files of a first look, from where the job before this one came to."""
+        began, listing = self.listings.get(job.folder, (None, None))
+        if listing is None or began != job.began:
+            listing = self._list_all(job.folder)
+            self.listings[job.folder] = job.began, listing
+        found = tuple(islice(listing, job.most))
+        return Listed(job.folder, job.began, found, last=len(found) < job.most)
+
+    def _list_all(self, folder: int) -> Iterator[tuple[bytes, Fingerprint]]:
+        chosen, root = self.folders[folder].filter, self._watched(folder).root
         for directory in walk(root, chosen.prunes):
-            for entry in directory.entries:
-                path = versions.join(directory.path, entry.name)
+            for name, status in directory.files.items():
+                path = versions.join(directory.path, name)
                 if chosen.accepts(path):
-                    yield path, entry.fingerprint
+                    yield path, fingerprint_of(status)
 
     def _compare(self, job: Compare) -> Compared:
-        """Count known files until half of them are found; nothing says that an empty folder is the same."""
-        there, root = 0, self._watched(job.folder).root
+        """Find out whether the root was replaced; nothing says that an empty folder is the same."""
+        root = self._watched(job.folder).root
         with self.store.reading() as connection:
-            known = versions.count_present(connection, job.folder)
-            for directory in walk(root, self.folders[job.folder].filter.prunes):
-                names = {entry.name for entry in directory.entries}
-                listed = versions.read_directory(connection, job.folder, directory.path, names).known
-                for entry in directory.entries:
-                    state = entry.fingerprint.size, entry.fingerprint.mtime_ns
-                    there += state in listed.get(entry.name, ())
-                if known and 2 * there >= known:
-                    return Compared(job.folder, replaced=False)
-        return Compared(job.folder, replaced=known > 0 or root.steady)
+            directories = walk(root, self.folders[job.folder].filter.prunes)
+            replaced = is_replaced(connection, job.folder, directories)
+        return Compared(job.folder, replaced=root.steady if replaced is None else replaced)
 
     def _scan(self, job: Scan) -> Scanned:
-        """Compare a folder with the ledger, directory by directory.
-
-        One query for each, and memory that does not grow with the number of files, be they there or gone.
-        """
-        visited: set[bytes] = set()
-        batch = _Batch(job, self.emit, steady=self._watched(job.folder).root.steady)
+        """Compare a folder with the ledger, in memory that does not grow with the number of files."""
+        watched, chosen = self._watched(job.folder), self.folders[job.folder].filter
+        scan = Reconciliation(job, chosen, self.emit, watched.root.steady)
         with self.store.reading() as connection:
-            for directory in walk(self._watched(job.folder).root, self.folders[job.folder].filter.prunes):
-                if directory.unreadable is not None:
-                    if not isinstance(directory.unreadable, Vanished):
-                        # Its files are not missing: a subdirectory may be forbidden for an hour.
-                        batch.unlisted.append((directory.path, directory.unreadable))
-                    continue
-                visited.add(directory.path)
-                there = {entry.name for entry in directory.entries}
-                listed = versions.read_directory(
-                    connection, job.folder, directory.path, there, batch.may_miss
-                )
-                shifted = _find_shifted(directory, listed)
-                for path, seen in self._unknown(job.folder, directory, listed):
-                    if versions.split(path)[1] in shifted:
-                        batch.shifted.append(path)
-                    else:
-                        batch.enter(path, seen)
-                batch.miss(directory.path, listed)
-                batch.irregular += self._filter(job.folder, directory.path, directory.others)
-                batch.flush(BATCH)
-            # A directory that is gone is not met on the walk: its files are missing, too. One that is now
-            # excluded is not gone, and nobody is to look for each of its files at every scan.
-            visited |= {path for path, _ in batch.unlisted}
-            reaches = self.folders[job.folder].filter.reaches
-            for path in versions.list_directories(connection, job.folder):
-                if path not in visited and reaches(path) and batch.may_miss:
-                    listed = versions.read_directory(connection, job.folder, path, (), batch.may_miss)
-                    batch.miss(path, listed)
-                    batch.flush(BATCH)
-        watched = self._watched(job.folder)
+            for directory in walk(watched.root, chosen.prunes):
+                scan.enter(connection, directory)
+            scan.finish(connection)
         watched.root.verify()  # else the last batch may have been found missing beneath another root
-        batch.flush(0)
-        widened = Widened(batch.old, batch.new)
-        more = not batch.may_miss
+        scan.close()
+        widened, more = Widened(scan.old, scan.new), not scan.may_miss
         if watched.kind is WatchKind.POLL:
             return Scanned(job.folder, widened=widened, more=more)
-        recursive = self.folders[job.folder].filter.recursive
-        expected = visited if recursive else {b""}
+        expected = scan.visited if chosen.recursive else {b""}
         unwatched = self.observer.unwatched(job.folder, watched.root.path, expected)
         return Scanned(job.folder, unwatched, widened, more)
-
-    def _unknown(
-        self, folder: int, directory: Directory, listed: versions.KnownDirectory
-    ) -> Iterator[tuple[bytes, Fingerprint]]:
-        accepts = self.folders[folder].filter.accepts
-        nothing: frozenset[tuple[int, int]] = frozenset()
-        for one in directory.entries:
-            seen, path = one.fingerprint, versions.join(directory.path, one.name)
-            if (seen.size, seen.mtime_ns) not in listed.known.get(one.name, nothing) and accepts(path):
-                yield path, seen
-
-    def _filter(self, folder: int, directory: bytes, names: Iterable[bytes]) -> Iterator[bytes]:
-        accepts = self.folders[folder].filter.accepts
-        return (path for name in names if accepts(path := versions.join(directory, name)))
 
     def _look(self, job: Look) -> Looked:
         watched = self._watched(job.folder)
@@ -349,76 +302,6 @@ class Executor:
             watched = self._watched(job.folder)
             old = [one for one in old if _is_absent(watched, one.path)]
         return FoundPrunable(tuple(one.id for one in old), job, last)
-
-
-@dataclass(slots=True)
-class _Batch:
-    """Findings of a scan that are not yet handed over."""
-
-    job: Scan
-    emit: Callable[[Input], None]
-    steady: bool
-    unknown: list[bytes] = field(default_factory=list)
-    missing: list[bytes] = field(default_factory=list)
-    irregular: list[bytes] = field(default_factory=list)
-    unlisted: list[tuple[bytes, Verdict]] = field(default_factory=list)
-    left_out: list[tuple[bytes, Fingerprint]] = field(default_factory=list)
-    shifted: list[bytes] = field(default_factory=list)
-    old: int = 0
-    new: int = 0
-    """How many files so far a wider filter or another root brought, by whether they are new."""
-    may_miss: int = field(default_factory=lambda: MISSED_AT_ONCE)
-    """How many more missing files it may find."""
-
-    @property
-    def _paths(self) -> tuple[list[bytes], ...]:
-        return self.unknown, self.missing, self.irregular, self.shifted
-
-    def enter(self, path: bytes, seen: Fingerprint) -> None:
-        """Enter a file that the ledger does not know."""
-        last, old_before = self.job.last, self.job.old_before
-        brought = old_before is not None or (last is not None and not last.filter.accepts(path))
-        old = old_before is not None and seen.changed_at(steady=self.steady) <= old_before
-        if old or (last is not None and last.left_out(path, seen.ctime_ns)):
-            self.left_out.append((path, seen))
-            self.old += 1
-        else:
-            self.unknown.append(path)
-            self.new += brought
-
-    def miss(self, directory: bytes, listed: versions.KnownDirectory) -> None:
-        """Enter the files of a directory that are missing."""
-        self.missing += [versions.join(directory, name) for name in listed.missing]
-        self.may_miss -= len(listed.missing)
-
-    def flush(self, least: int) -> None:
-        """Hand over the findings, once they are `least` paths or more."""
-        if sum(len(paths) for paths in self._paths) + len(self.left_out) < least:
-            return
-        self.emit(
-            Found(
-                self.job.folder,
-                tuple(self.unknown),
-                tuple(self.missing),
-                tuple(self.irregular),
-                tuple(self.unlisted),
-                tuple(self.left_out),
-                tuple(self.shifted),
-            )
-        )
-        for paths in self._paths:  # `unlisted` is needed at the end
-            paths.clear()
-        self.left_out.clear()
-
-
-def _find_shifted(directory: Directory, listed: versions.KnownDirectory) -> frozenset[bytes]:
-    """Return the names of a directory's old files, if the times of all of them were shifted alike."""
-    changes = {
-        entry.name: (listed.baseline[entry.name], entry.fingerprint)
-        for entry in directory.entries
-        if entry.name in listed.baseline
-    }
-    return frozenset(changes) if shifted_together(list(changes.values())) else frozenset()
 
 
 def _observe(watched: _Watched, path: bytes) -> Fingerprint | Verdict:

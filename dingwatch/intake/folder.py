@@ -14,6 +14,7 @@ from typing import Final
 
 from dingwatch import names
 from dingwatch.filters import Filter, LastScan, compile_rules
+from dingwatch.intake.first_look import FirstLook, LookStep
 from dingwatch.intake.jobs import (
     Arm,
     Armed,
@@ -24,7 +25,6 @@ from dingwatch.intake.jobs import (
     Listed,
     Scan,
     Scanned,
-    TakeBaseline,
     Widened,
 )
 from dingwatch.intake.phases import (
@@ -50,8 +50,6 @@ HUNG: Final = 30.0
 """Seconds after which a look at a root that has not come back counts as a share that hangs."""
 SAVE_INTERVAL: Final = 600.0
 """Seconds for which the ledger need not know of a folder's later scans."""
-ROWS_AT_ONCE: Final = 5000
-"""Rows that a first look or a scan writes in one transaction; a share may hold a million old files."""
 MISSED: Final = 600.0
 """Seconds by which a file may be older than the last look at a root that was replaced, and still be new."""
 _NEVER_ASKED: Final = object()
@@ -95,15 +93,6 @@ class FolderSettings:
         return is_beneath(whole, self.successor) or is_beneath(self.root, self.successor)
 
 
-@dataclass(frozen=True, slots=True)
-class LookStep:
-    """A part of what a first look found, to be written in one transaction; with the `last`, so is its end."""
-
-    listing: Listed
-    files: tuple[tuple[bytes, Fingerprint], ...]
-    last: bool
-
-
 def _scan_under_other_rules(settings: FolderSettings, mark: FolderMark) -> LastScan | None:
     """Return the last scan if another filter was in force then; None otherwise, and before the first look."""
     rules = settings.filter.rules
@@ -122,17 +111,11 @@ class Folder:
         self.phase = WatchPhase.DOWN
         self.home = mark.home
         """Where its root lay at the first look."""
-        self.listing: Listed | None = None
-        """What its first look found and is not yet written down."""
-        self.hinted: set[bytes] = set()
-        """Paths with a hint since before the first look: they are new, and no baseline."""
+        again = mark.look.began is not None or mark.looked_at is not None
+        self.first_look = FirstLook(settings.id, again=again)
         self._log = log
         self._look = self._saved_look = mark.look
         self._looked = mark.looked_at is not None
-        self._listed = 0
-        """How many files of the listing are written down."""
-        self._old = 0
-        """How many of them are old."""
         self._compares = False
         """Whether another directory may lie where the root was."""
         self._blank_device = mark.blank_device
@@ -204,14 +187,15 @@ class Folder:
             return at - self.quiet - EVENT_DELAY
         return min(began, at)
 
-    def blank_device(self, listing: Listed) -> str | None:
+    @property
+    def blank_device(self) -> str | None:
         """Return the device of a root that is empty and no mount point; None for any other.
 
         Most likely the share was not mounted when the service was installed. What is mounted there later has
         its own first look, or all of its old files would be sent.
         """
         mounted = self._armed is not None and self._armed.mounted
-        return self.home.device if self.home and not listing.files and not mounted else None
+        return self.home.device if self.home and not self.first_look.found and not mounted else None
 
     # --- What is to be done --------------------------------------------------------------------
 
@@ -226,9 +210,11 @@ class Folder:
                 self._root_asked = at
                 yield Arm(self.id, poll=self._coverage is Coverage.POLLED, home=self.home)
         elif self.phase in {WatchPhase.FIRST_LOOK, WatchPhase.UP}:
-            if self._scan_began is None and self.phase is WatchPhase.FIRST_LOOK:
-                self._scan_began = at
-                yield TakeBaseline(self.id)
+            if self.phase is WatchPhase.FIRST_LOOK:
+                if self._scan_began is None:
+                    self._scan_began = at
+                    self.first_look.begin(at)
+                yield from self.first_look.jobs()
             elif self._scan_began is None and self._next_scan <= at:
                 self._scan_began, self._next_scan = at, NEVER
                 compare = Compare(self.id)
@@ -251,7 +237,8 @@ class Folder:
         """Watch this former target of the folder's path until everything in it is done; scan it once more."""
         self.settings = replace(self.settings, path=None, successor=successor)
         self._advance(WatchEvent.FAIL)
-        self._root_asked = self._scan_began = self.listing = self._scan = None
+        self._root_asked = self._scan = None
+        self._stop_looking()
         self._next_check = at
 
     def move(self, settings: FolderSettings) -> None:
@@ -278,10 +265,10 @@ class Folder:
     def _advance(self, event: WatchEvent) -> None:
         self.phase = advance(WATCHES, self.phase, event)
 
-    def on_hint(self, path: bytes) -> None:
+    def on_hint(self, path: bytes, *, must_read: bool) -> None:
         """Note that something happened to a path: while the first look lasts, that is no baseline."""
         if self.phase is not WatchPhase.UP:
-            self.hinted.add(path)
+            self.first_look.on_hint(path, must_read=must_read)
 
     def on_armed(self, one: Armed, now: Now) -> None:
         """Enter that the folder is watched (again); the scan that follows finds what came meanwhile."""
@@ -292,7 +279,8 @@ class Folder:
         self._advance(WatchEvent.WATCH if known else WatchEvent.WATCH_NEW)
         if self.home is None or not known:
             self.home = one.home  # what is mounted over it later may go again
-        self._root_asked, self._scan_began, self.listing = None, None, None
+        self._root_asked = None
+        self._stop_looking()
         if self._last_scan_began is None and self._saved_scan is not None:
             self._last_scan_began = at - max(now.wall - self._saved_scan.at, 0.0)
         self._meet_root(one, now, known=known)
@@ -300,7 +288,7 @@ class Folder:
         self._next_scan = at
         self._unwatched = frozenset()
         if known:
-            self.hinted.clear()
+            self.first_look.forget_hints()
         if one.refused is not None:
             self._cover(CoverageEvent.REFUSE, one.refused, at)
         if self._down_code:
@@ -339,24 +327,21 @@ class Folder:
         self._go_down(_HANGS.cause, at)
 
     def _go_down(self, cause: Cause, at: float) -> None:
-        self._scan_began = self.listing = None
+        self._stop_looking()
         self._next_check = at + self.settings.poll_interval
         if self._down_code != cause.code:
             self._down_code = cause.code
             self._log_folder(Log.FOLDER_DOWN, **cause.log_values())
 
-    def on_listed(self, listing: Listed) -> None:
-        """Enter the listing of a first look; one of a watch that has ended counts for nothing."""
-        if self.phase is WatchPhase.FIRST_LOOK:
-            self.listing, self._listed, self._old = listing, 0, 0
+    def _stop_looking(self) -> None:
+        """Enter that no scan and no first look is out: what one of them still hands over counts little."""
+        self._scan_began = None
+        self.first_look.stop()
 
-    def next_step(self) -> LookStep | None:
-        """Return the next part of a first look that is to be written down; None where there is none."""
-        if self.listing is None:
-            return None
-        end = self._listed + ROWS_AT_ONCE
-        files = self.listing.files
-        return LookStep(self.listing, files[self._listed : end], last=end >= len(files))
+    def on_listed(self, part: Listed) -> None:
+        """Enter a part of a first look; one of a watch that has ended counts for nothing."""
+        if self.phase is WatchPhase.FIRST_LOOK:
+            self.first_look.on_listed(part)
 
     def is_new(self, path: bytes, seen: Fingerprint, now: Now) -> bool:
         """Return whether a file that the first look has listed came after its beginning.
@@ -364,7 +349,7 @@ class Folder:
         On a busy host the listing may be there before the event of a file that it shows. What has a time in
         the future says nothing: the clock of the host, or that of the share's server, is wrong.
         """
-        if path in self.hinted:
+        if self.first_look.is_hinted(path):
             return True
         began = self._look.began
         return began is not None and began < seen.changed_at(steady=self.steady) <= now.wall
@@ -376,10 +361,9 @@ class Folder:
 
     def on_step_written(self, step: LookStep, old: int, scan: ScanMark) -> None:
         """Enter that a part of what was there before is written down; `old` counts the old files in it."""
-        self._listed += len(step.files)
-        self._old += old
+        self.first_look.on_step_written(step, old)
         if step.last:
-            self._on_baseline_written(self._old, scan)
+            self._on_baseline_written(self.first_look.old, scan)
 
     def _on_baseline_written(self, count: int, scan: ScanMark) -> None:
         self._saved_scan, self._last = scan, None
@@ -387,8 +371,8 @@ class Folder:
         self._saved_look = replace(self._saved_look, began=None)
         self._advance(WatchEvent.BASELINE)
         self._looked, self._blank_device = True, None
-        self._scan_began = self.listing = None
-        self.hinted.clear()
+        self._stop_looking()
+        self.first_look.forget_hints()
         if count:
             self._log(Log.BASELINE, folder=self.settings.name, count=count)
 

@@ -40,9 +40,11 @@ class Leave:
 
 @dataclass(frozen=True, slots=True)
 class TakeBaseline:
-    """List everything, for the first look."""
+    """List the next files for the first look that `began` (monotonic), at most so many."""
 
     folder: int
+    began: float
+    most: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,10 +166,15 @@ class Down:
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """All files in the folder that pass its filter, without those that came after its first look began."""
+    """Files in the folder that pass its filter, for the first look that `began`.
+
+    Others follow unless these are the `last`.
+    """
 
     folder: int
+    began: float
     files: tuple[tuple[bytes, Fingerprint], ...]
+    last: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
+from operator import attrgetter
 from typing import Final
 
 from dingwatch import names
 from dingwatch.intake.candidates import Candidates, Key, PastCeiling, Settling
 from dingwatch.intake.decisions import Batch, Decided, Decisions
-from dingwatch.intake.folder import ROWS_AT_ONCE, Folder, FolderSettings
+from dingwatch.intake.first_look import ROWS_AT_ONCE, LookStep
+from dingwatch.intake.folder import Folder, FolderSettings
 from dingwatch.intake.jobs import (
     Armed,
     Checked,
@@ -187,7 +189,7 @@ class IntakeLoop:
             (self._candidates.any_settled and self._candidates.reading < EXAMINE_AT_ONCE)
             or self._candidates.any_gone
             or self._left_out
-            or any(one.listing is not None for one in self._folders.values())
+            or any(one.first_look.next_step() for one in self._folders.values())
         ):
             wakes.append(now.monotonic)
         return min(wakes, default=None)
@@ -377,7 +379,7 @@ class IntakeLoop:
     def _batch(self) -> Batch:
         candidates = self._candidates
         return Batch(
-            steps=[step for one in self._folders.values() if (step := one.next_step())][:1],
+            steps=self._next_steps(),
             settled=candidates.next_settled(EXAMINE_AT_ONCE - candidates.reading),
             examined=[one for one in self._examined if not candidates.is_outdated(one)],
             gone=candidates.next_gone(GONE_AT_ONCE),
@@ -390,6 +392,21 @@ class IntakeLoop:
                 if not candidates.describe(key)
             },
         )
+
+    def _next_steps(self) -> list[LookStep]:
+        """Return the next parts of first looks, no more than a transaction is to have.
+
+        The look with the fewest parts comes first: a small folder does not wait for a share with a million
+        files.
+        """
+        looks = sorted((one.first_look for one in self._folders.values()), key=attrgetter("steps"))
+        steps: list[LookStep] = []
+        rows = 0
+        for step in filter(None, (look.next_step() for look in looks)):
+            rows += len(step.files)
+            if not steps or rows <= ROWS_AT_ONCE:
+                steps.append(step)
+        return steps
 
     def _is_certain(self, batch: Batch) -> bool:
         """Return whether something is certain to be written; in an outage, whether writing is to be tried."""

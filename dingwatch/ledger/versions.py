@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Container, Iterator, Mapping, Sequence
-from collections.abc import Set as AbstractSet
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -225,26 +224,37 @@ def _with_states(connection: Connection, rows: Sequence[Any]) -> Iterator[Known]
         )
 
 
-@dataclass(frozen=True, slots=True)
-class KnownDirectory:
-    """The known versions in one directory, for a scan: (size, mtime_ns) by name."""
-
-    known: Mapping[bytes, AbstractSet[tuple[int, int]]]
-    baseline: Mapping[bytes, tuple[int, int]]
-    """(size, mtime_ns) by name, where the newest version is baseline."""
-    missing: Sequence[bytes]
-    """Names of files that are not there and not yet known to be gone, no more than were asked for."""
-
-
+_BEYOND_ALL_NAMES: Final = b"\xff" * 256
+"""No name is longer than 255 bytes, so all come before this one."""
+_OF_DIRECTORY: Final = (
+    versions.c.folder_id == bindparam("folder"),
+    versions.c.directory == bindparam("directory"),
+    versions.c.name > bindparam("after"),
+    versions.c.name <= bindparam("last"),
+    # A missing file that is back must look unknown to the scan, or nobody would notice its return.
+    versions.c.missing_since.is_(None),
+)
 _GONE: Final = exists().where(deliveries.c.version_id == versions.c.id, deliveries.c.state == State.GONE)
-# A missing file that is back must look unknown to the scan, or nobody would notice its return.
-_OF_DIRECTORY: Final = Prepared(
+_FILES: Final = Prepared(
     select(
-        versions.c.name, versions.c.size, versions.c.mtime_ns, versions.c.id, versions.c.baseline, _GONE
-    ).where(
-        versions.c.folder_id == bindparam("folder"),
-        versions.c.directory == bindparam("directory"),
-        versions.c.missing_since.is_(None),
+        versions.c.name,
+        versions.c.size,
+        versions.c.mtime_ns,
+        and_(versions.c.baseline.is_(other=False), _GONE),
+    ).where(*_OF_DIRECTORY)
+)
+_NEWER: Final = versions.alias("newer")
+_OLD_FILES: Final = Prepared(
+    select(versions.c.name, versions.c.size, versions.c.mtime_ns).where(
+        *_OF_DIRECTORY,
+        versions.c.baseline,
+        ~exists().where(
+            _NEWER.c.folder_id == versions.c.folder_id,
+            _NEWER.c.directory == versions.c.directory,
+            _NEWER.c.name == versions.c.name,
+            _NEWER.c.missing_since.is_(None),
+            _NEWER.c.id > versions.c.id,
+        ),
     )
 )
 _DIRECTORIES: Final = (
@@ -252,33 +262,43 @@ _DIRECTORIES: Final = (
 )
 
 
-def read_directory(
-    connection: Connection, folder: int, directory: bytes, there: Container[bytes], most: int = 0
-) -> KnownDirectory:
-    """Return what is known of the files of a directory that are there, and at most so many that are missing.
+def stream_directory(
+    connection: Connection, folder: int, directory: bytes, after: bytes = b"", last: bytes | None = None
+) -> Iterator[tuple[bytes, int, int, bool]]:
+    """Yield the versions in a directory that are not missing.
 
-    A `gone` version makes nothing known: seen again, it is work. A million files may be gone at once, so no
-    more is kept of them than is asked for.
+    Only those with names greater than `after`, up to `last`, as (name, size, mtime_ns, whether one of its
+    deliveries is gone): a directory may have a million.
     """
-    known: dict[bytes, set[tuple[int, int]]] = defaultdict(set)
-    newest: dict[bytes, int] = {}
-    baseline: dict[bytes, tuple[int, int]] = {}
-    missing: dict[bytes, None] = {}
-    for name, size, mtime_ns, version, is_baseline, gone in _OF_DIRECTORY.stream(
-        connection, {"folder": folder, "directory": directory}
-    ):
-        if name not in there:
-            if len(missing) < most:
-                missing[name] = None
-            continue
-        if not gone:
-            known[name].add((size, mtime_ns))
-        if version > newest.get(name, 0):
-            newest[name] = version
-            baseline.pop(name, None)
-            if is_baseline:
-                baseline[name] = (size, mtime_ns)
-    return KnownDirectory(known, baseline, tuple(missing))
+    yield from _FILES.stream(connection, _part(folder, directory, after, last))
+
+
+def stream_baseline(
+    connection: Connection, folder: int, directory: bytes, after: bytes = b"", last: bytes | None = None
+) -> Iterator[tuple[bytes, int, int]]:
+    """Yield (name, size, mtime_ns) of the same files where the newest version of a path is baseline."""
+    yield from _OLD_FILES.stream(connection, _part(folder, directory, after, last))
+
+
+def _part(folder: int, directory: bytes, after: bytes, last: bytes | None) -> dict[str, Any]:
+    last = _BEYOND_ALL_NAMES if last is None else last
+    return {"folder": folder, "directory": directory, "after": after, "last": last}
+
+
+_STATES_OF_PATH: Final = Prepared(
+    select(versions.c.size, versions.c.mtime_ns).where(
+        versions.c.folder_id == bindparam("folder"),
+        versions.c.directory == bindparam("directory"),
+        versions.c.name == bindparam("name"),
+    )
+)
+
+
+def is_known(connection: Connection, folder: int, path: bytes, seen: Fingerprint) -> bool:
+    """Return whether a version of a path has the size and mtime that were seen."""
+    directory, name = split(path)
+    values = {"folder": folder, "directory": directory, "name": name}
+    return (seen.size, seen.mtime_ns) in _STATES_OF_PATH.rows(connection, values)
 
 
 def count_present(connection: Connection, folder: int) -> int:
@@ -317,7 +337,7 @@ def list_directories(connection: Connection, folder: int) -> Iterator[bytes]:
 
 # --- Writing -----------------------------------------------------------------------------------
 
-_ADD_VERSION: Final = insert(versions)
+_ADD_VERSION: Final = Prepared(insert(versions))
 _ADD_DELIVERY: Final = insert(deliveries)
 _ADD_HISTORY: Final = insert(history)
 
@@ -327,8 +347,27 @@ def add(store: Store, connection: Connection, new: Sequence[NewVersion], now: fl
     if not new:
         return []
     ids = store.new_ids(connection, len(new))
-    connection.execute(_ADD_VERSION, [_version_row(i, one) for i, one in zip(ids, new, strict=True)])
+    _ADD_VERSION.many(connection, [_version_row(i, one) for i, one in zip(ids, new, strict=True)])
     return add_deliveries(store, connection, list(zip(ids, new, strict=True)), now)
+
+
+_FORGET_BASELINE: Final = Prepared(
+    delete(versions).where(
+        versions.c.folder_id == bindparam("folder"),
+        versions.c.directory == bindparam("directory"),
+        versions.c.name == bindparam("name"),
+        versions.c.baseline,
+        # What was touched or moved since has been there for longer than this first look.
+        ~exists().where(history.c.version_id == versions.c.id),
+    )
+)
+
+
+def forget_baseline(connection: Connection, folder: int, paths: Sequence[bytes]) -> None:
+    """Forget that files were there before a first look: their events have shown that they came during it."""
+    keys = map(split, paths)
+    rows = [{"folder": folder, "directory": directory, "name": name} for directory, name in keys]
+    _FORGET_BASELINE.many(connection, rows)
 
 
 def add_deliveries(

@@ -3,11 +3,10 @@
 from dingwatch.watch.filesystem import Kind, Mount, holding, is_steady, kind_of, mounted_beneath, mounts
 from dingwatch.watch.observer import Hint, Observer, Overflow
 from dingwatch.watch.root_lock import RootLocks, lock_holder_of
-from dingwatch.watch.scan import Directory, Entry, walk
+from dingwatch.watch.scan import Directory, walk
 
 __all__ = [
     "Directory",
-    "Entry",
     "Hint",
     "Kind",
     "Mount",

@@ -3,32 +3,32 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Final
 
-from dingwatch.files import Root, fingerprint_of, verdict_of
-from dingwatch.model import Failure, Fingerprint, Verdict
+from dingwatch.files import Root, verdict_of
+from dingwatch.model import Failure, Verdict
 
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A regular file: its name within its directory, and its fingerprint."""
-
-    name: bytes
-    fingerprint: Fingerprint
+FILES_AT_ONCE: Final = 5000
+"""Files of one directory that are looked at before they are handed over; it may hold a million."""
 
 
 @dataclass(frozen=True, slots=True)
 class Directory:
-    """The regular files of one directory; `unreadable` is why it could not be listed, else None.
+    """The regular files of one directory by name; `unreadable` is why it could not be listed, else None.
 
-    `others` are the names of links, pipes, sockets and devices, which are never sent.
+    A directory of many files comes in parts, in the order of names: this one has all files whose names are
+    greater than `after`, up to the name `last`; None where no part follows. `others` are the names of links,
+    pipes, sockets and devices, which are never sent.
     """
 
     path: bytes
-    entries: tuple[Entry, ...]
+    files: Mapping[bytes, os.stat_result]
     others: tuple[bytes, ...] = ()
     unreadable: Verdict | None = None
+    after: bytes = b""
+    last: bytes | None = None
 
 
 def walk(root: Root, prunes: Callable[[bytes], bool]) -> Iterator[Directory]:
@@ -40,48 +40,55 @@ def walk(root: Root, prunes: Callable[[bytes], bool]) -> Iterator[Directory]:
     waiting = [b""]  # a list, not recursion: people nest directories deeper than Python nests calls
     while waiting:
         path = waiting.pop()
+        below: list[bytes] = []
         try:
-            entries, below, others = _list(root, path)
+            yield from _list(root, path, below)
         except Failure as failure:
             root.verify()  # beneath a root that is gone, every directory is unreadable
-            yield Directory(path, (), unreadable=failure.verdict)
+            yield Directory(path, {}, unreadable=failure.verdict)
             continue
-        yield Directory(path, tuple(entries), tuple(others))
         prefix = path + b"/" if path else b""
         waiting += [child for name in sorted(below, reverse=True) if not prunes(child := prefix + name)]
     root.verify()
 
 
-def _list(root: Root, path: bytes) -> tuple[list[Entry], list[bytes], list[bytes]]:
-    """Return the regular files, the directories and the names of everything else."""
+def _list(root: Root, path: bytes, below: list[bytes]) -> Iterator[Directory]:
+    """Yield a directory, in parts where it is big; add the names of the directories in it to `below`."""
     descriptor = _descend(root, path)
     try:
-        entries, below, others = [], [], []
+        names, others = [], []
         with os.scandir(descriptor) as listing:
             for entry in listing:
-                name = os.fsencode(entry.name)
                 # The listing says what kind an entry is; only regular files cost a stat.
-                if entry.is_dir(follow_symlinks=False):
-                    below.append(name)
-                elif entry.is_file(follow_symlinks=False):
-                    status = _stat(entry)
-                    if status is not None:
-                        entries.append(Entry(name, fingerprint_of(status)))
+                if entry.is_file(follow_symlinks=False):
+                    names.append(os.fsencode(entry.name))
+                elif entry.is_dir(follow_symlinks=False):
+                    below.append(os.fsencode(entry.name))
                 else:
-                    others.append(name)
+                    others.append(os.fsencode(entry.name))
+        names.sort()
+        after = b""
+        for start in range(0, max(len(names), 1), FILES_AT_ONCE):
+            some = names[start : start + FILES_AT_ONCE]
+            last = some[-1] if start + FILES_AT_ONCE < len(names) else None
+            yield Directory(path, _look(descriptor, some), tuple(others), after=after, last=last)
+            after = last or b""
+            others.clear()
     except OSError as error:
         raise Failure(verdict_of(error)) from None
     finally:
         os.close(descriptor)
-    return entries, below, others
 
 
-def _stat(entry: os.DirEntry[str]) -> os.stat_result | None:
-    """Return an entry's status; None when it has gone since it was listed, as temporary files do."""
-    try:
-        return entry.stat(follow_symlinks=False)
-    except FileNotFoundError:
-        return None
+def _look(descriptor: int, names: list[bytes]) -> dict[bytes, os.stat_result]:
+    """Return the status of each file, without those that have gone since, as temporary files do."""
+    found = {}
+    for name in names:
+        try:
+            found[name] = os.stat(name, dir_fd=descriptor, follow_symlinks=False)
+        except FileNotFoundError:
+            continue
+    return found
 
 
 def _descend(root: Root, path: bytes) -> int:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from dingwatch.intake import execute, loop
+from dingwatch.intake import loop, reconcile
 from dingwatch.intake.jobs import Found, Scanned
 from dingwatch.watch import Overflow
 from tests.integration.test_intake import Watcher
@@ -32,8 +32,8 @@ def found(inputs: list[object]) -> list[int]:
 @pytest.fixture
 def full(tmp_path: Path, blank_ledger: Path, monkeypatch: pytest.MonkeyPatch) -> Watcher:
     """A folder of 70 old files in two directories, with limits that are small enough for them."""
-    monkeypatch.setattr(execute, "BATCH", 5)
-    monkeypatch.setattr(execute, "MISSED_AT_ONCE", 20)
+    monkeypatch.setattr(reconcile, "BATCH", 5)
+    monkeypatch.setattr(reconcile, "MISSED_AT_ONCE", 20)
     monkeypatch.setattr(loop, "GONE_AT_ONCE", 7)
     monkeypatch.setattr(loop, "MANY_GONE", 3)
     watcher = Watcher(tmp_path, blank_ledger, poll_interval=600.0)

@@ -56,23 +56,30 @@ class Watcher:
 
     def begin(self) -> None:
         """Start a loop on the ledger, as the service does."""
-        mapped = MappedFolder(os.fsencode(self.share), "share", ("cidA", "cidB"))
+        self.watch(self.share)
+
+    def watch(self, *roots: Path) -> None:
+        """Start a loop that watches these folders; the first is the one that the test is about."""
+        mapped = [MappedFolder(os.fsencode(root), root.name, ("cidA", "cidB")) for root in roots]
         with self.store.writing() as connection:
-            (mark,) = bind(connection, [mapped])
-        settings = FolderSettings(
-            id=mark.id,
-            root=mapped.root,
-            name="share",
-            conversations=mapped.recipients,
-            code=PayloadPolicy("app", MEDIA_LIMIT),
-            watch="poll",
-            **{"filter": filters.path_filter((), (), recursive=True), **self.changes},  # type: ignore[arg-type]
-        )
-        self.id = mark.id
+            marks = bind(connection, mapped)
+        settings = [
+            FolderSettings(
+                id=mark.id,
+                root=one.root,
+                name=one.name,
+                conversations=one.recipients,
+                code=PayloadPolicy("app", MEDIA_LIMIT),
+                watch="poll",
+                **{"filter": filters.path_filter((), (), recursive=True), **self.changes},  # type: ignore[arg-type]
+            )
+            for mark, one in zip(marks, mapped, strict=True)
+        ]
+        self.id = marks[0].id
         self.inputs: list[Input] = []
         self.loop = IntakeLoop(
             self.store,
-            [(settings, mark)],
+            list(zip(settings, marks, strict=True)),
             app="app",
             refused=frozenset(),
             log=self.heard,
@@ -81,7 +88,7 @@ class Watcher:
         )
         observer = Observer(lambda _: None)
         self.execute = Executor(
-            self.store, observer, {mark.id: settings}, self.inputs.append, locks=self.locks
+            self.store, observer, {one.id: one for one in settings}, self.inputs.append, locks=self.locks
         )
         self.jobs: list[Job] = []
 

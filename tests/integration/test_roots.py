@@ -5,10 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from dingwatch.intake import folder as intake_folder
+from dingwatch.intake import first_look
+from dingwatch.intake import loop as intake_loop
 from dingwatch.intake.folder import MISSED
-from dingwatch.intake.jobs import Compare, Listed
+from dingwatch.intake.jobs import Compare, Listed, Look
 from dingwatch.texts import Log
+from dingwatch.watch import Hint, scan
 from tests.integration.test_intake import Watcher
 
 WALL = 1e9
@@ -27,6 +29,13 @@ def baseline(watcher: Watcher) -> set[str]:
     with watcher.store.reading() as connection:
         names = connection.exec_driver_sql("SELECT name FROM versions WHERE baseline").scalars().all()
     return {os.fsdecode(name) for name in names}
+
+
+def missing(watcher: Watcher) -> set[str]:
+    """Return the names that the ledger knows to be missing."""
+    query = "SELECT name FROM versions WHERE missing_since IS NOT NULL"
+    with watcher.store.reading() as connection:
+        return {os.fsdecode(name) for name in connection.exec_driver_sql(query).scalars()}
 
 
 def sent(watcher: Watcher) -> set[str]:
@@ -121,19 +130,25 @@ def test_a_root_that_was_replaced_while_the_service_was_stopped(old: Watcher) ->
 
 
 def begin(path: Path, blank: Path, count: int) -> Watcher:
-    """Return a watcher whose first look has listed so many old files, and has written nothing."""
+    """Return a watcher whose first look has listed its first old files, and has written nothing."""
     watcher = Watcher(path, blank)
     write(watcher.share, *(f"{i}.pdf" for i in range(count)))
     watcher.now = (watcher.share / "0.pdf").stat().st_ctime - WALL + 5.0
     while not any(isinstance(one, Listed) for one in watcher.inputs):
-        watcher.inputs += [watcher.execute(job) for job in watcher.step()]
+        go_on(watcher)
     return watcher
 
 
-def looked(watcher: Watcher) -> tuple[bool, bool]:
-    """Return whether the ledger says that the first look began, and that it is complete."""
+def go_on(watcher: Watcher) -> None:
+    """Tick once, and do the jobs."""
+    watcher.inputs += [watcher.execute(job) for job in watcher.step()]
+
+
+def looked(watcher: Watcher, name: str = "share") -> tuple[bool, bool]:
+    """Return whether the ledger says that a folder's first look began, and that it is complete."""
+    query = "SELECT look_began, looked_at FROM folders WHERE name = ?"
     with watcher.store.reading() as connection:
-        row = connection.exec_driver_sql("SELECT look_began, looked_at FROM folders").one()
+        row = connection.exec_driver_sql(query, (name,)).one()
     return row[0] is not None, row[1] is not None
 
 
@@ -141,12 +156,12 @@ def test_a_first_look_is_written_in_steps(
     tmp_path: Path, blank_ledger: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its beginning first, some rows in each transaction, and the folder's mark with the last of them."""
-    monkeypatch.setattr(intake_folder, "ROWS_AT_ONCE", 4)
+    monkeypatch.setattr(first_look, "ROWS_AT_ONCE", 4)
     watcher = begin(tmp_path, blank_ledger, 10)
     assert looked(watcher) == (True, False)
     steps = []
     while not looked(watcher)[1]:
-        watcher.step()
+        go_on(watcher)
         steps.append(len(baseline(watcher)))
     assert steps == [4, 8, 10]
     assert looked(watcher) == (False, True)
@@ -177,7 +192,7 @@ def test_a_first_look_that_was_cut_off_starts_over(
     tmp_path: Path, blank_ledger: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A crash in its midst, and a week later: what came after its beginning is new, the rest is old."""
-    monkeypatch.setattr(intake_folder, "ROWS_AT_ONCE", 4)
+    monkeypatch.setattr(first_look, "ROWS_AT_ONCE", 4)
     watcher = begin(tmp_path, blank_ledger, 8)
     began = (watcher.share / "7.pdf").stat().st_ctime + 0.001
     for name in ("8.pdf", "9.pdf"):
@@ -196,3 +211,59 @@ def test_a_first_look_that_was_cut_off_starts_over(
     assert baseline(watcher) >= names - newer
     assert sent(watcher) == newer - baseline(watcher)
     assert looked(watcher) == (False, True)
+
+
+def test_an_event_may_come_after_its_file_was_written_down(
+    tmp_path: Path, blank_ledger: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file was written during the first look, and is new; one that was only removed is not sought."""
+    monkeypatch.setattr(first_look, "ROWS_AT_ONCE", 2)
+    watcher = begin(tmp_path, blank_ledger, 5)
+    while len(baseline(watcher)) < 2:
+        go_on(watcher)
+    written, removed = sorted(baseline(watcher))
+    watcher.inputs += [
+        Hint(watcher.id, written.encode(), must_read=True),
+        Hint(watcher.id, removed.encode()),
+    ]
+    watcher.go(60.0)
+    assert baseline(watcher) == {f"{i}.pdf" for i in range(5)} - {written}
+    assert sent(watcher) == {written}
+
+
+def test_first_looks_are_written_by_turns(
+    tmp_path: Path, blank_ledger: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A share with a million old files does not keep the small folder after it from being watched."""
+    monkeypatch.setattr(first_look, "ROWS_AT_ONCE", 2)
+    monkeypatch.setattr(intake_loop, "ROWS_AT_ONCE", 2)
+    watcher = Watcher(tmp_path, blank_ledger)
+    big, small = tmp_path / "big", tmp_path / "small"
+    write(big, *(f"{i}.pdf" for i in range(40)))
+    write(small, "1.pdf", "2.pdf", "3.pdf")
+    watcher.watch(big, small)
+    old = 0
+    while not looked(watcher, "small")[1]:
+        go_on(watcher)
+        old = len(baseline(watcher))
+    assert (old < 20, looked(watcher, "big")) == (True, (True, False))
+
+
+def test_a_directory_of_many_files_is_compared_in_parts(
+    tmp_path: Path, blank_ledger: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At the beginning, in the middle and at the end, what is missing or new is found, and nothing else."""
+    monkeypatch.setattr(scan, "FILES_AT_ONCE", 2)
+    watcher = Watcher(tmp_path, blank_ledger)
+    write(watcher.share, *(f"{i}.pdf" for i in range(1, 8)))
+    watcher.now = (watcher.share / "7.pdf").stat().st_ctime - WALL + 1.0
+    watcher.go(10.0)
+    assert len(baseline(watcher)) == 7
+    for name in ("1.pdf", "4.pdf", "7.pdf"):
+        (watcher.share / name).unlink()
+    write(watcher.share, "0.pdf", "4a.pdf", "8.pdf")
+    watcher.go(700.0)
+    assert sent(watcher) == {"0.pdf", "4a.pdf", "8.pdf"}
+    assert missing(watcher) == {"1.pdf", "4.pdf", "7.pdf"}
+    looks = {os.fsdecode(path) for job in watcher.jobs if isinstance(job, Look) for path in job.paths}
+    assert looks == sent(watcher) | missing(watcher)

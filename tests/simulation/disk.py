@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
+import stat
 import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -16,7 +18,7 @@ from dataclasses import dataclass, field
 
 from dingwatch import files
 from dingwatch.model import Cause, Failure, Fingerprint, FolderDown, InUse, Scope, Vanished
-from dingwatch.watch import Directory, Entry, Kind, Mount
+from dingwatch.watch import Directory, Kind, Mount
 
 Place = tuple[bytes, bytes]
 """The root of a folder, and a path beneath it."""
@@ -91,6 +93,11 @@ def _down(code: str) -> Failure:
 
 def _absent() -> Failure:
     return Failure(Vanished(Cause("absent", "", "FILE_GONE")))
+
+
+def _status_of(seen: Fingerprint) -> os.stat_result:
+    times = {"st_mtime_ns": seen.mtime_ns, "st_ctime_ns": seen.ctime_ns}
+    return os.stat_result((stat.S_IFREG, seen.inode, seen.device, 1, 0, 0, seen.size, 0, 0, 0), times)
 
 
 def nothing(*_: object) -> None:
@@ -367,18 +374,18 @@ class Disk:
                 self.hinder("list")
             except Failure as failure:
                 root.verify()
-                yield Directory(path, (), unreadable=failure.verdict)
+                yield Directory(path, {}, unreadable=failure.verdict)
                 continue
             prefix = path + b"/" if path else b""
             beneath = [one for one in root.tree.files if one.startswith(prefix)]
             names = {one[len(prefix) :] for one in beneath}
-            entries = [
-                Entry(name, self.fingerprint(root.tree, root.tree.files[prefix + name]))
+            here = {
+                name: _status_of(self.fingerprint(root.tree, root.tree.files[prefix + name]))
                 for name in sorted(names)
                 if b"/" not in name
-            ]
+            }
             below = {prefix + name.split(b"/")[0] for name in names if b"/" in name}
-            yield Directory(path, tuple(entries))
+            yield Directory(path, here)
             self.meanwhile()
             waiting += [child for child in sorted(below) if not prunes(child)]
         root.verify()

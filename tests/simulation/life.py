@@ -29,7 +29,7 @@ from dingwatch.delivery import (
 )
 from dingwatch.delivery import reading as delivery_reading
 from dingwatch.dingtalk import MEDIA_LIMIT, REFUSED_EXTENSIONS, Client
-from dingwatch.intake import FolderSettings, Input, IntakeLoop
+from dingwatch.intake import FolderSettings, Input, IntakeLoop, first_look
 from dingwatch.intake import execute as intake_execute
 from dingwatch.intake.jobs import Check, Listed, Look, Scan, Scanned, TakeBaseline
 from dingwatch.intake.phases import WatchPhase
@@ -584,6 +584,7 @@ def on_stage(life: Life, patch: Callable[[object, str, object], None]) -> None:
     patch(intake_execute, "mounts", life.disk.mounts)
     patch(intake_execute, "holding", life.disk.holding)
     patch(delivery_reading, "files", life.disk)
+    patch(first_look, "ROWS_AT_ONCE", 2)  # a life has few files, and its first looks are written in steps too
 
 
 def _short(one: object) -> str:
