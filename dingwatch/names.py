@@ -23,6 +23,8 @@ def displayed_name(name: bytes) -> str:
         text = name.decode("utf-8")
     except UnicodeDecodeError:
         text = name.decode("gb18030", "replace")
+    if text.isprintable():  # as almost every name is
+        return text
     return "".join("_" if unicodedata.category(c) in {"Cc", "Zl", "Zp"} or c in _BIDI else c for c in text)
 
 

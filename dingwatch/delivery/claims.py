@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any, Final
 
 from dingwatch import files, names, notice_text, policy
@@ -337,32 +336,47 @@ def _claim_uploads(tick: TickContext) -> float:
     # Where no folder uses the drive, rows of that route are left over from an earlier configuration. They are
     # uploaded as all others, with the payload that the present configuration wants.
     as_media = (Route.ROBOT,) if tick.settings.uses_drive else tuple(Route)
-    again = [_take_turns(tick, route, _upload_next) for route in as_media] if waits else []
+    again = [_take_turns(tick, route, _next_media, _upload_next) for route in as_media] if waits else []
     if tick.settings.uses_drive:
-        again.append(_take_turns(tick, Route.DRIVE, _drive_next))
+        again.append(_take_turns(tick, Route.DRIVE, _next_drive_job, _drive_next))
     return min(again)
 
 
-def _take_turns(tick: TickContext, route: Route, step: Callable[[TickContext, UploadQueue], Step]) -> float:
-    """Give turns to all who have something to upload by a route."""
+def _take_turns(
+    tick: TickContext,
+    route: Route,
+    next_start: Callable[[TickContext], float],
+    step: Callable[[TickContext, UploadQueue], Step],
+) -> float:
+    """Give turns to all who have something to upload by a route.
+
+    `next_start` returns the earliest instant at which anybody's next step can begin.
+    """
+    if (start := next_start(tick)) > tick.now:
+        return start
     sessions = [drives.queue_of(one) for one in tick.state.drives.values() if route is Route.DRIVE]
 
     def folders_of(recipient: str) -> list[int | None]:
         begun = [queue.folder for queue in sessions if queue.recipient == recipient]
         return list(dict.fromkeys([*begun, *queues.folders_to_upload(tick.connection, route, recipient)]))
 
+    def take(queue: UploadQueue) -> Step:
+        made = step(tick, queue)
+        start = next_start(tick)
+        return made if start <= tick.now else replace(made, again=min(made.again, start), all_wait=True)
+
     waiting = queues.recipients_to_upload(tick.connection, route)
     recipients = dict.fromkeys([*(queue.recipient for queue in sessions), *waiting])
-    return take_turns(tick.state.turns, route, recipients, folders_of, partial(step, tick))
+    return take_turns(tick.state.turns, route, recipients, folders_of, take)
+
+
+def _next_media(tick: TickContext) -> float:
+    """Return when the next upload as media can begin: with a free worker, and by the pace."""
+    return tick.next_slot(Target(API_UPLOAD)) if tick.free_workers() > 0 else WHEN_WOKEN
 
 
 def _upload_next(tick: TickContext, queue: UploadQueue) -> Step:
-    """Claim the next content of a queue, to be uploaded as media, if a worker may take it."""
-    if tick.free_workers() <= 0:
-        return Step(done=False, all_wait=True)
-    slot = tick.next_slot(Target(API_UPLOAD))
-    if slot > tick.now:
-        return Step(done=False, again=slot, all_wait=True)
+    """Claim the next content of a queue, to be uploaded as media."""
     # A custom robot gets notices alone, which need no upload.
     if tick.is_paused(Target(API_UPLOAD)) and recipient_kind(queue.recipient).takes_files:
         return Step(done=False)
@@ -375,11 +389,18 @@ def _upload_next(tick: TickContext, queue: UploadQueue) -> Step:
     return _claim_next(tick, queue, Host.OAPI)
 
 
+def _next_drive_job(tick: TickContext) -> float:
+    """Return when the next job of the drive can begin: when one of its threads is free."""
+    return tick.now if len(_drive_jobs(tick)) < drives.THREADS else WHEN_WOKEN
+
+
+def _drive_jobs(tick: TickContext) -> list[DriveJob]:
+    return [job for job in tick.in_hand if isinstance(job, DriveJob)]
+
+
 def _drive_next(tick: TickContext, queue: UploadQueue) -> Step:
     """Issue the next step of a queue's uploads to the drive: of one that is begun, or of another."""
-    out = [job for job in tick.in_hand if isinstance(job, DriveJob)]
-    if len(out) >= drives.THREADS:
-        return Step(done=False, all_wait=True)
+    out = _drive_jobs(tick)
     # Two films of one folder leave a thread to another folder's file.
     if len(out) >= drives.THREADS - 1 and any(drives.queue_of(job) == queue for job in out):
         return Step(done=False)

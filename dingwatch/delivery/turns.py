@@ -56,7 +56,7 @@ class Step:
     again: float = inf
     """When to look again (wall clock; infinity: when something happens)."""
     all_wait: bool = False
-    """Whether what holds it back holds everybody else back as well."""
+    """Whether nobody else can use a turn now either."""
 
 
 def take_turns(
@@ -87,7 +87,8 @@ def take_turns(
                 folders.append(folder)
                 line.append(recipient)
                 used += 1
-                break
             if made.all_wait:
                 return again
+            if made.done:
+                break
     return again if used < MOST_STEPS else -inf

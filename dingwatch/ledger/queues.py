@@ -12,6 +12,7 @@ from math import inf
 from typing import Any, Final
 
 from sqlalchemy import (
+    CTE,
     ColumnElement,
     Connection,
     FromClause,
@@ -140,30 +141,37 @@ class UploadQueue:
     folder: int | None
 
 
-def _each_value(column: ColumnElement[Any], index: str, *condition: ColumnElement[bool]) -> Prepared:
-    """Return the query for the different values of a column, each found from the one before by an index.
+def _each_value(column: ColumnElement[Any], *condition: ColumnElement[bool]) -> CTE:
+    """Return the different values of a column and then one NULL, each found from the one before by an index.
 
     A `DISTINCT` would read all rows, which for a backlog or a paused recipient may be tens of thousands.
     """
     first = select(column).where(*condition, column.is_not(None)).order_by(column).limit(1)
     found = select(first.scalar_subquery().label("value")).cte("found", recursive=True)
     following = first.where(column > found.c.value).scalar_subquery()
-    each = found.union_all(select(following).where(found.c.value.is_not(None)))
+    return found.union_all(select(following).where(found.c.value.is_not(None)))
+
+
+def _each_recipient(index: str, *condition: ColumnElement[bool]) -> Prepared:
+    each = _each_value(deliveries.c.recipient, *condition)
     return Prepared(select(each.c.value).where(each.c.value.is_not(None)), index=index)
 
 
 TO_UPLOAD: Final = "deliveries_to_upload"
 _BY_ROUTE: Final = (IS_WAITING, deliveries.c.route == bindparam("route"))
 _FOR_RECIPIENT: Final = (*_BY_ROUTE, deliveries.c.recipient == bindparam("recipient"))
-_TO_UPLOAD_FOR: Final = _each_value(deliveries.c.recipient, TO_UPLOAD, *_BY_ROUTE)
-_FOLDERS_TO_UPLOAD: Final = _each_value(deliveries.c.folder_id, TO_UPLOAD, *_FOR_RECIPIENT)
-_FROM_NO_FOLDER: Final = Prepared(
-    select(deliveries.c.id).where(*_FOR_RECIPIENT, deliveries.c.folder_id.is_(None)).limit(1), index=TO_UPLOAD
+_TO_UPLOAD_FOR: Final = _each_recipient(TO_UPLOAD, *_BY_ROUTE)
+_EACH_FOLDER: Final = _each_value(deliveries.c.folder_id, *_FOR_RECIPIENT)
+_FROM_NO_FOLDER: Final = exists().where(*_FOR_RECIPIENT, deliveries.c.folder_id.is_(None))
+_IS_ROUTE: Final = exists().where(
+    routes.c.folder_id == _EACH_FOLDER.c.value, routes.c.recipient == bindparam("recipient")
 )
-_ROUTE: Final = Prepared(
-    select(routes.c.folder_id).where(
-        routes.c.folder_id == bindparam("folder"), routes.c.recipient == bindparam("recipient")
-    )
+_FOLDERS_TO_UPLOAD: Final = Prepared(
+    # The NULL at the end of the folders stands for none.
+    select(_EACH_FOLDER.c.value).where(
+        case((_EACH_FOLDER.c.value.is_(None), _FROM_NO_FOLDER), else_=_IS_ROUTE)
+    ),
+    index=TO_UPLOAD,
 )
 
 
@@ -177,11 +185,8 @@ def folders_to_upload(connection: Connection, route: Route, recipient: str) -> l
 
     None stands for the files that `send` was given.
     """
-    where = {"route": route, "recipient": recipient}
-    none: list[int | None] = [None] if _FROM_NO_FOLDER.rows(connection, where) else []
-    folders = [row[0] for row in _FOLDERS_TO_UPLOAD.rows(connection, where)]
-    mapped = [one for one in folders if _ROUTE.rows(connection, {"folder": one, "recipient": recipient})]
-    return none + mapped
+    found = _FOLDERS_TO_UPLOAD.rows(connection, {"route": route, "recipient": recipient})
+    return [row[0] for row in found]
 
 
 _FIRST_CONTENTS: Final = Prepared(
@@ -295,9 +300,7 @@ def is_name_sending(
 
 # --- Messages ------------------------------------------------------------------------------------
 
-_TO_SEND_TO: Final = _each_value(
-    deliveries.c.recipient, "deliveries_to_send", deliveries.c.state == State.UPLOADED
-)
+_TO_SEND_TO: Final = _each_recipient("deliveries_to_send", deliveries.c.state == State.UPLOADED)
 
 
 def recipients_to_send(connection: Connection, now: float) -> list[str]:

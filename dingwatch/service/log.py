@@ -41,6 +41,8 @@ _ORDINARY: Final = frozenset(
 
 def _one_line(text: str) -> str:
     """Escape control characters: a file's name may hold a newline, a line of log may not."""
+    if text.isprintable():
+        return text
     return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)
 
 
