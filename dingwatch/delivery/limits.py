@@ -260,10 +260,8 @@ class RateLimits:
         lessons = {}
         for key, limit in self._limits(target).items():
             if key[0] is scope:
-                before = self._pace(key, limit)
-                self.rates[key] = after = before.throttled(now)
-                if after is not before:
-                    lessons[key] = after.lesson
+                self.rates[key] = pace = self._pace(key, limit).throttled(now)
+                lessons[key] = pace.lesson
         return lessons
 
     def take_up(self, key: tuple[Scope, str], lesson: Lesson) -> None:

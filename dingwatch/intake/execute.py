@@ -297,7 +297,7 @@ class Executor:
         """Look once more before a version is forgotten: while its file is there, it never is."""
         with self.store.reading() as connection:
             old = versions.list_prunable(connection, job.folder, job.before, job.after)
-        last = old[-1].id if len(old) == versions.PRUNED_AT_ONCE else None
+        last = old[-1].place if len(old) == versions.PRUNED_AT_ONCE else None
         if job.folder is not None:
             watched = self._watched(job.folder)
             old = [one for one in old if _is_absent(watched, one.path)]

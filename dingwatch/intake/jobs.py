@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from dingwatch.filters import LastScan
 from dingwatch.ledger import LedgerError
+from dingwatch.ledger.versions import FIRST, Place
 from dingwatch.model import Cause, Fingerprint, Home, Verdict, WatchKind
 from dingwatch.novelty import Known
 from dingwatch.watch import Hint, Overflow
@@ -97,14 +98,15 @@ class Examine:
 
 @dataclass(frozen=True, slots=True)
 class FindPrunable:
-    """Find versions with an id over `after` that were missing before an instant (wall clock) and still are.
+    """Find versions that were missing before an instant (wall clock) and still are, the oldest first.
 
-    Folder None stands for the files that `send` was given.
+    `after` is the place of the last version that was found before. Folder None stands for the files that
+    `send` was given.
     """
 
     folder: int | None
     before: float
-    after: int = 0
+    after: Place = FIRST
 
 
 Job = Arm | Check | Leave | TakeBaseline | Compare | Scan | Look | Examine | FindPrunable
@@ -234,11 +236,11 @@ class LedgerFailed:
 
 @dataclass(frozen=True, slots=True)
 class FoundPrunable:
-    """Versions whose files are not there indeed; where `last` is an id, more may follow it."""
+    """Versions whose files are not there indeed; where `last` is a place, more may follow it."""
 
     ids: tuple[int, ...]
     job: FindPrunable
-    last: int | None
+    last: Place | None
 
 
 @dataclass(frozen=True, slots=True)

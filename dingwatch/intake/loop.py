@@ -189,6 +189,7 @@ class IntakeLoop:
             (self._candidates.any_settled and self._candidates.reading < EXAMINE_AT_ONCE)
             or self._candidates.any_gone
             or self._left_out
+            or self._prunable
             or any(one.first_look.next_step() for one in self._folders.values())
         ):
             wakes.append(now.monotonic)
@@ -366,7 +367,7 @@ class IntakeLoop:
                 save_homes(connection, self._homes)
                 save_looks(connection, looks)
                 save_scans(connection, scans)
-                for one in self._prunable:
+                for one in self._prunable[:1]:  # a thousand folders may have been asked at once
                     versions.prune(connection, one.job.folder, one.job.before, one.ids)
             self._outage.end(self)
         self._take_over(batch, decided, now.monotonic)
@@ -436,7 +437,7 @@ class IntakeLoop:
             if baseline.step.last:
                 candidates.on_folder_up(baseline.folder.id)
         self._examined.clear()
-        self._prunable.clear()
+        del self._prunable[:1]
         self._homes.clear()
         for key in list(islice(self._left_out, ROWS_AT_ONCE)):
             del self._left_out[key]

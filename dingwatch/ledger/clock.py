@@ -11,12 +11,12 @@ from typing import Final
 from sqlalchemy import Connection, func, select, update
 
 from dingwatch import quota
-from dingwatch.ledger.schema import HELD, deliveries, learned_rates, pauses
+from dingwatch.ledger.schema import NOT_HELD, deliveries, is_in, learned_rates, pauses
 from dingwatch.lifecycle import State
 
 _UNTIL_NEXT_MONTH: Final = ("QUOTA", "WEBHOOK_QUOTA")
 """The advice of pauses that end with the month."""
-_WAITING: Final = (State.PENDING, State.UPLOADED)
+_WAITS: Final = is_in(deliveries, State.PENDING, State.UPLOADED)
 
 
 def cut_waits(connection: Connection, now: float) -> None:
@@ -24,16 +24,18 @@ def cut_waits(connection: Connection, now: float) -> None:
 
     Flood holds have no length and stay. A pause until the end of the month ends with the current one.
     """
-    late = (deliveries.c.due > now + deliveries.c.due_after, deliveries.c.due < HELD)
+    late = (deliveries.c.due > now + deliveries.c.due_after, NOT_HELD)
     connection.execute(
         update(deliveries)
         # The first two conditions find the few rows by an index, in a ledger of a million.
-        .where(deliveries.c.state.in_(_WAITING), deliveries.c.due > now, *late)
+        .where(_WAITS, deliveries.c.due > now, *late)
         .values(due=now + deliveries.c.due_after)
     )
-    for written in (deliveries.c.doubted_at, deliveries.c.uploaded_at):
-        unsent = deliveries.c.state.in_((*_WAITING, State.UNCERTAIN))
-        connection.execute(update(deliveries).where(unsent, written > now).values({written: now}))
+    # What is pending is uploaded, and doubted, anew before anybody asks when it was.
+    for state in (State.UPLOADED, State.UNCERTAIN):
+        for written in (deliveries.c.doubted_at, deliveries.c.uploaded_at):
+            future = (is_in(deliveries, state), written > now)
+            connection.execute(update(deliveries).where(*future).values({written: now}))
     monthly = pauses.c.advice.in_(_UNTIL_NEXT_MONTH)
     for ends, latest in ((monthly, quota.month_end(now)), (~monthly, now + pauses.c.lasts)):
         connection.execute(update(pauses).where(ends, pauses.c.until > latest).values(until=latest))
@@ -49,7 +51,7 @@ def probe_future_pauses(connection: Connection, now: float) -> None:
 
 def free_waiting(connection: Connection, now: float) -> int:
     """Make due what waits for its own next try, for `resume`; return how many deliveries that are."""
-    waiting = (deliveries.c.state.in_(_WAITING), deliveries.c.due > now, deliveries.c.due < HELD)
+    waiting = (_WAITS, deliveries.c.due > now, NOT_HELD)
     count = connection.scalar(select(func.count()).select_from(deliveries).where(*waiting)) or 0
     connection.execute(update(deliveries).where(*waiting).values(due=now, due_after=0.0))
     return count

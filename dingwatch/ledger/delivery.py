@@ -9,7 +9,16 @@ from typing import Any, Final
 from sqlalchemy import Connection, bindparam, select, update
 
 from dingwatch.ledger import clock, transitions
-from dingwatch.ledger.schema import deliveries, history, uploads, versions
+from dingwatch.ledger.schema import (
+    IS_BUSY,
+    IS_CALL,
+    deliveries,
+    history,
+    is_in,
+    is_in_work,
+    uploads,
+    versions,
+)
 from dingwatch.ledger.store import Prepared, chunks
 from dingwatch.ledger.transitions import Change
 from dingwatch.ledger.versions import join
@@ -180,7 +189,7 @@ def clear_caption(
 
 _LAST_CAPTIONS: Final = (
     select(deliveries.c.recipient, deliveries.c.id)
-    .where(deliveries.c.state == State.UPLOADED, deliveries.c.caption_sent_at.is_not(None))
+    .where(is_in(deliveries, State.UPLOADED), deliveries.c.caption_sent_at.is_not(None))
     .order_by(deliveries.c.caption_sent_at)
 )
 
@@ -195,7 +204,7 @@ def last_captions(connection: Connection) -> dict[str, int]:
 _SENT_SINCE: Final = Prepared(
     select(deliveries.c.recipient, deliveries.c.route)
     .join(history, history.c.delivery_id == deliveries.c.id)
-    .where(history.c.after == State.SENT, history.c.at >= bindparam("since"))
+    .where(IS_CALL, history.c.after == State.SENT, history.c.at >= bindparam("since"))
     .order_by(history.c.at.desc())
     .limit(1000)
 )
@@ -209,14 +218,15 @@ def list_sent_since(connection: Connection, since: float) -> list[tuple[str, Rou
 # --- Recovery ------------------------------------------------------------------------------------
 
 
+_IN_HAND: Final = WHOLE.where(is_in_work(deliveries), is_in(deliveries, *sorted(IN_HAND)))
+
+
 def recover(connection: Connection, now: float) -> list[Delivery]:
     """Apply `crash` to the rows that a process had in hand when it died; return them as they were.
 
     It runs once, before anything is claimed. What was in `sending` may have arrived, and becomes `uncertain`.
     """
-    rows = [
-        delivery_of(row) for row in connection.execute(WHOLE.where(deliveries.c.state.in_(sorted(IN_HAND))))
-    ]
+    rows = [delivery_of(row) for row in connection.execute(_IN_HAND)]
     changes = [
         Change(
             row.id,
@@ -235,7 +245,7 @@ def recover(connection: Connection, now: float) -> list[Delivery]:
     transitions.apply(connection, now, changes)
     clock.probe_future_pauses(connection, now)
     clock.cut_waits(connection, now)
-    connection.execute(update(uploads).where(uploads.c.state == "busy").values(state="none"))
+    connection.execute(update(uploads).where(IS_BUSY).values(state="none"))
     return rows
 
 
@@ -244,7 +254,7 @@ def recover(connection: Connection, now: float) -> list[Delivery]:
 _RECENT_CLAIMS: Final = (
     select(history.c.after, history.c.at, deliveries.c.recipient)
     .join(deliveries, deliveries.c.id == history.c.delivery_id)
-    .where(history.c.after.in_((State.UPLOADING, State.SENDING)), history.c.event == Event.CLAIM)
+    .where(IS_CALL, history.c.event == Event.CLAIM)
     .where(history.c.at > bindparam("since"), history.c.at <= bindparam("now"))
     .order_by(history.c.at)
 )
@@ -264,6 +274,6 @@ _RECENT_CAPTIONS: Final = select(deliveries.c.caption_sent_at, deliveries.c.reci
 
 
 def recent_captions(connection: Connection, since: float, now: float) -> list[tuple[float, str]]:
-    """Return (time, recipient) of all captions since then; this reads every delivery."""
+    """Return (time, recipient) of all captions since then."""
     found = connection.execute(_RECENT_CAPTIONS, {"since": since, "now": now})
     return [(at, recipient) for at, recipient in found]

@@ -11,6 +11,8 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Row,
+    and_,
+    bindparam,
     case,
     delete,
     exists,
@@ -24,8 +26,18 @@ from sqlalchemy import (
 
 from dingwatch.filters import FilterRules
 from dingwatch.ledger import transitions
-from dingwatch.ledger.schema import HELD, HELD_TOUCHED, deliveries, folders, history, routes, versions
-from dingwatch.ledger.store import Store, chunks
+from dingwatch.ledger.schema import (
+    HELD,
+    HELD_TOUCHED,
+    IS_HELD,
+    IS_WAITING,
+    deliveries,
+    folders,
+    history,
+    routes,
+    versions,
+)
+from dingwatch.ledger.store import Prepared, Store, chunks
 from dingwatch.ledger.transitions import Change
 from dingwatch.lifecycle import Event, State
 from dingwatch.model import Cause, Home
@@ -198,20 +210,35 @@ _COLUMNS: Final = ("version_id", "delivery_id", "at", "event", "before", "after"
 
 
 def _is_held(folder: int) -> ColumnElement[bool]:
-    waits = deliveries.c.folder_id == folder
-    return waits & (deliveries.c.state == State.PENDING) & (deliveries.c.due >= HELD)
+    return and_(deliveries.c.folder_id == folder, IS_HELD)
 
 
-_IS_FREE: Final = (deliveries.c.state == State.PENDING) & (deliveries.c.due < HELD)
-
-
-def _is_recent(connection: Connection, folder: int, since: float, now: float) -> ColumnElement[bool]:
-    """Return the condition of deliveries noticed after `since` and the last `release` or `discard`."""
+def _recent_since(connection: Connection, folder: int, since: float, now: float) -> float:
+    """Return the later of `since` and the last `release` or `discard`: what was noticed before is over."""
     released = connection.scalar(select(folders.c.released_at).where(folders.c.id == folder)) or 0.0
     # A time in the future was written before the clock was set back, and says nothing of the last hour.
-    after = max(since, released if released <= now else 0.0)
-    noticed = (deliveries.c.noticed_at > after) & (deliveries.c.noticed_at <= now)
-    return (deliveries.c.folder_id == folder) & noticed
+    return max(since, released if released <= now else 0.0)
+
+
+def _is_recent(folder: int, after: float, now: float) -> ColumnElement[bool]:
+    noticed = and_(deliveries.c.noticed_at > after, deliveries.c.noticed_at <= now)
+    return and_(deliveries.c.folder_id == folder, noticed)
+
+
+_TO_HOLD: Final = Prepared(
+    select(deliveries.c.id).where(
+        IS_WAITING,
+        deliveries.c.folder_id == bindparam("folder"),
+        deliveries.c.noticed_at > bindparam("after"),
+        deliveries.c.noticed_at <= bindparam("now"),
+    ),
+    index="deliveries_to_hold",
+)
+
+
+def _list_to_hold(connection: Connection, folder: int, after: float, now: float) -> list[int]:
+    """Return what was noticed in this time, waits and is not held."""
+    return [row[0] for row in _TO_HOLD.rows(connection, {"folder": folder, "after": after, "now": now})]
 
 
 def hold_flood(connection: Connection, folder: int, since: float, most: int, now: float) -> bool:
@@ -220,16 +247,33 @@ def hold_flood(connection: Connection, folder: int, since: float, most: int, now
     Return whether this begins a flood, that is, nothing was held before. What was noticed before the last
     `release` or `discard` does not count, or the same flood would be held again at once.
     """
-    recent = _is_recent(connection, folder, since, now)
+    after = _recent_since(connection, folder, since, now)
     # Counted up to the limit only: a folder may have a million rows of this hour.
-    counted = select(deliveries.c.id).where(recent).limit(most + 1).subquery()
+    counted = select(deliveries.c.id).where(_is_recent(folder, after, now)).limit(most + 1).subquery()
     if (connection.scalar(select(func.count()).select_from(counted)) or 0) <= most:
         return False
     begins = connection.scalar(select(deliveries.c.id).where(_is_held(folder)).limit(1)) is None
-    fresh = recent & _IS_FREE
-    _write_history(connection, fresh, "held", now)
-    connection.execute(update(deliveries).where(fresh).values(due=HELD))
+    _hold(connection, _list_to_hold(connection, folder, after, now), now, "hold_over", {"due": HELD})
     return begins
+
+
+# Written so that SQLite's planner finds no index for it: it is to find the rows by their ids.
+_WAITS: Final = and_(func.coalesce(deliveries.c.state, "") == State.PENDING, deliveries.c.due + 0 < HELD)
+
+
+def _hold(
+    connection: Connection,
+    ids: Sequence[int],
+    now: float,
+    code: str,
+    values: Mapping[str, Any],
+    which: ColumnElement[bool] | None = None,
+) -> None:
+    """Hold those of these deliveries that wait, and meet a condition."""
+    for some in chunks(ids):
+        held = and_(deliveries.c.id.in_(some), _WAITS, *(() if which is None else (which,)))
+        _write_history(connection, held, "held", now, code)
+        connection.execute(update(deliveries).where(held).values(values))
 
 
 MOST_TOUCHED: Final = 10
@@ -237,6 +281,7 @@ TOUCHED_WINDOW: Final = 600.0
 """More than so many old files that differ in their time alone, within so many seconds, are held."""
 TOUCHED: Final = Cause("touched", "", "TOUCHED")
 _CAUSE: Final = (deliveries.c.code, deliveries.c.advice)
+_HELD_TOUCHED: Final = {"due": HELD_TOUCHED, "code": TOUCHED.code, "advice": TOUCHED.advice}
 
 _OLD: Final = versions.alias("old")
 _IS_TOUCHED: Final = exists().where(
@@ -261,21 +306,16 @@ def hold_touched(
     """
     held = deliveries.c.due >= HELD_TOUCHED
     if connection.scalar(select(deliveries.c.id).where(_is_held(folder), held).limit(1)) is not None:
-        for some in chunks(added):
-            _hold_touched(connection, deliveries.c.id.in_(some) & _IS_FREE, now)
+        _hold(connection, added, now, TOUCHED.code, _HELD_TOUCHED)
         return False
-    recent = _is_recent(connection, folder, now - TOUCHED_WINDOW, now) & _IS_TOUCHED
+    after = _recent_since(connection, folder, now - TOUCHED_WINDOW, now)
+    recent = _is_recent(folder, after, now) & _IS_TOUCHED
     found = select(deliveries.c.version_id).where(recent).distinct().limit(MOST_TOUCHED + 1).subquery()
     if waiting + (connection.scalar(select(func.count()).select_from(found)) or 0) <= MOST_TOUCHED:
         return False
-    _hold_touched(connection, recent & _IS_FREE, now)
+    unsent = _list_to_hold(connection, folder, after, now)
+    _hold(connection, unsent, now, TOUCHED.code, _HELD_TOUCHED, _IS_TOUCHED)
     return True
-
-
-def _hold_touched(connection: Connection, which: ColumnElement[bool], now: float) -> None:
-    _write_history(connection, which, "held", now, TOUCHED.code)
-    values = {"due": HELD_TOUCHED, "code": TOUCHED.code, "advice": TOUCHED.advice}
-    connection.execute(update(deliveries).where(which).values(values))
 
 
 def release_flood(store: Store, folder: int, now: float) -> int:
@@ -307,14 +347,15 @@ def discard_flood(store: Store, folder: int, now: float) -> int:
             return total
 
 
+_HELD: Final = Prepared(
+    select(deliveries.c.folder_id, func.count()).where(IS_HELD).group_by(deliveries.c.folder_id),
+    index="deliveries_held",
+)
+
+
 def count_held(connection: Connection) -> Counter[int]:
     """Count the held deliveries of each folder that has some."""
-    query = (
-        select(deliveries.c.folder_id, func.count().label("held"))
-        .where(deliveries.c.state == State.PENDING, deliveries.c.due >= HELD)
-        .group_by(deliveries.c.folder_id)
-    )
-    return Counter({row.folder_id: row.held for row in connection.execute(query)})
+    return Counter(dict(_HELD.rows(connection, {})))
 
 
 def _write_history(

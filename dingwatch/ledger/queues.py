@@ -27,7 +27,20 @@ from sqlalchemy import (
 )
 
 from dingwatch.ledger.delivery import WHOLE, Delivery, delivery_of
-from dingwatch.ledger.schema import HAS_NAME, HELD, IS_WAITING, deliveries, history, routes, uploads, versions
+from dingwatch.ledger.schema import (
+    HAS_CRASHED,
+    HAS_NAME,
+    IS_DOUBTED_ONCE,
+    IS_WAITING,
+    NOT_HELD,
+    deliveries,
+    history,
+    is_in,
+    is_in_work,
+    routes,
+    uploads,
+    versions,
+)
 from dingwatch.ledger.store import Prepared
 from dingwatch.lifecycle import IN_WORK, PERHAPS_SEEN, State
 from dingwatch.model import Route
@@ -52,18 +65,13 @@ def _is_mapped(rows: FromClause) -> ColumnElement[bool]:
 _IS_MAPPED: Final = _is_mapped(deliveries)
 
 
-def _is_in(rows: FromClause, *states: State) -> ColumnElement[bool]:
-    """Match rows in one of these states; a `Prepared` cannot hold `IN`, and SQLite plans this alike."""
-    return or_(*(rows.c.state == state for state in states))
-
-
 def _is_due(state: State) -> ColumnElement[bool]:
     """Match rows of this state that are due and mapped.
 
     After a burst nearly every waiting row is due. Adding 0 hides `due` from the planner, which would
     otherwise read and sort all of those rows by the index of dues each time.
     """
-    return and_(deliveries.c.state == state, deliveries.c.due + 0 <= bindparam("now"), _IS_MAPPED)
+    return and_(is_in(deliveries, state), deliveries.c.due + 0 <= bindparam("now"), _IS_MAPPED)
 
 
 _NOT_PAUSED: Final = and_(
@@ -95,15 +103,17 @@ class _FreeQuery:
 _WAITING: Final = (State.PENDING, State.UPLOADED)
 _FIRST_DUE: Final = select(deliveries.c.due).limit(1)
 _HAS_DUE: Final = {
-    state: Prepared(_FIRST_DUE.where(deliveries.c.state == state, deliveries.c.due <= bindparam("now")))
+    state: Prepared(
+        _FIRST_DUE.where(is_in(deliveries, state), NOT_HELD, deliveries.c.due <= bindparam("now"))
+    )
     for state in _WAITING
 }
 _NEXT_DUE: Final = [
     Prepared(
         _FIRST_DUE.where(
-            deliveries.c.state == state,
+            is_in(deliveries, state),
             deliveries.c.due > bindparam("now"),
-            deliveries.c.due < HELD,
+            NOT_HELD,
             _IS_MAPPED,
         ).order_by(deliveries.c.due)
     )
@@ -236,7 +246,8 @@ def _first_rows(connection: Connection, now: float, queue: UploadQueue, limit: i
 _AHEAD_ROWS: Final = (
     select(deliveries.c.state, deliveries.c.settled_at)
     .where(
-        _is_in(deliveries, State.UPLOADING, State.UPLOADED, State.SENDING),
+        is_in_work(deliveries),
+        is_in(deliveries, State.UPLOADING, State.UPLOADED, State.SENDING),
         deliveries.c.recipient == bindparam("recipient"),
         deliveries.c.route == bindparam("route"),
         deliveries.c.due + 0 <= bindparam("now"),
@@ -279,7 +290,7 @@ _OF_NAME: Final = (
     )
     .limit(1)
 )
-_SENDING_NAME: Final = Prepared(_OF_NAME.where(deliveries.c.state == State.SENDING))
+_SENDING_NAME: Final = Prepared(_OF_NAME.where(is_in(deliveries, State.SENDING)))
 _DUE_OF_NAME: Final = _FreeQuery(_OF_NAME.where(_is_due(State.UPLOADED)))
 
 
@@ -300,7 +311,7 @@ def is_name_sending(
 
 # --- Messages ------------------------------------------------------------------------------------
 
-_TO_SEND_TO: Final = _each_recipient("deliveries_to_send", deliveries.c.state == State.UPLOADED)
+_TO_SEND_TO: Final = _each_recipient("deliveries_in_work", is_in(deliveries, State.UPLOADED))
 
 
 def recipients_to_send(connection: Connection, now: float) -> list[str]:
@@ -321,12 +332,13 @@ _IS_OLDER: Final = (
     _OLDER.c.recipient == deliveries.c.recipient,
 )
 """An older version of a delivery's path has a row for the same recipient."""
-_IS_OLDER_IN_FLIGHT: Final = (*_IS_OLDER, _is_in(_OLDER, State.SENDING, State.UNCERTAIN, State.UPLOADED))
+_IS_OLDER_IN_FLIGHT: Final = (*_IS_OLDER, is_in(_OLDER, State.SENDING, State.UNCERTAIN, State.UPLOADED))
 _EARLIER: Final = deliveries.alias("earlier")
 # The files of a burst should arrive in the order in which they settled, although their uploads run in
 # parallel. So an uploaded row waits a little for the first upload of an earlier one, if that is under way.
 _IS_UPLOAD_AHEAD: Final = exists().where(
-    _is_in(_EARLIER, State.PENDING, State.UPLOADING),
+    is_in_work(_EARLIER),
+    is_in(_EARLIER, State.PENDING, State.UPLOADING),
     _EARLIER.c.recipient == deliveries.c.recipient,
     _EARLIER.c.settled_at < deliveries.c.settled_at,
     _EARLIER.c.due <= bindparam("now"),
@@ -370,8 +382,12 @@ def find_to_send(
 
 _SHARING_VERSION: Final = Prepared(
     select(deliveries.c.recipient)
-    .where(deliveries.c.version_id == bindparam("version"), _is_due(State.UPLOADED))
-    .where(deliveries.c.route == Route.ROBOT)
+    # `coalesce` hides the state from SQLite's planner, which would read all that is uploaded.
+    .where(
+        deliveries.c.version_id == bindparam("version"),
+        func.coalesce(deliveries.c.state, "") == State.UPLOADED,
+    )
+    .where(deliveries.c.due + 0 <= bindparam("now"), _IS_MAPPED, deliveries.c.route == Route.ROBOT)
     .order_by(deliveries.c.id)
 )
 
@@ -413,7 +429,7 @@ _SUPERSEDED: Final = Prepared(
     .join(versions, versions.c.id == deliveries.c.version_id)
     .where(
         deliveries.c.id == bindparam("delivery"),
-        _is_in(deliveries, State.PENDING, State.UPLOADED),
+        is_in(deliveries, State.PENDING, State.UPLOADED),
         exists().where(
             _NEWER_VERSION.c.folder_id == versions.c.folder_id,
             _NEWER_VERSION.c.directory == versions.c.directory,
@@ -424,7 +440,7 @@ _SUPERSEDED: Final = Prepared(
             _NEWER.c.settled_at > deliveries.c.settled_at,
             _NEWER.c.version_id == _NEWER_VERSION.c.id,
             _NEWER.c.recipient == deliveries.c.recipient,
-            _is_in(_NEWER, *sorted(IN_WORK | PERHAPS_SEEN)),
+            is_in(_NEWER, *sorted(IN_WORK | PERHAPS_SEEN)),
         ),
     )
 )
@@ -467,9 +483,7 @@ def was_noticed_before(connection: Connection, delivery: int) -> bool:
 
 # --- After a doubt, after a start ------------------------------------------------------------------
 
-_DOUBTED_ONCE: Final = Prepared(
-    WHOLE.where(deliveries.c.state == State.UNCERTAIN, deliveries.c.doubts == 1, _IS_MAPPED)
-)
+_DOUBTED_ONCE: Final = Prepared(WHOLE.where(IS_DOUBTED_ONCE, _IS_MAPPED), index="deliveries_doubted_once")
 
 
 def list_doubted_once(connection: Connection) -> list[Delivery]:
@@ -483,21 +497,23 @@ def list_unread(connection: Connection) -> list[Delivery]:
     Their content is uploaded already, so only a look at the file's path can find that it has been removed
     while dingwatch was not running. A row with a doubt is left out: its message may be with people already.
     """
-    known = (deliveries.c.state == State.UPLOADED) | (
-        (deliveries.c.state == State.PENDING) & (uploads.c.state == "have")
+    known = or_(
+        is_in(deliveries, State.UPLOADED),
+        and_(is_in(deliveries, State.PENDING), uploads.c.state == "have"),
     )
-    mine = (deliveries.c.folder_id.is_not(None), deliveries.c.doubts == 0, deliveries.c.due < HELD)
+    mine = (deliveries.c.folder_id.is_not(None), deliveries.c.doubts == 0, NOT_HELD)
     return [delivery_of(row) for row in connection.execute(WHOLE.where(known, *mine, _IS_MAPPED))]
 
 
-_CRASHED: Final = (
+_CRASHED: Final = Prepared(
     select(deliveries.c.id)
-    .where(deliveries.c.crashes > 0, deliveries.c.state.in_((State.PENDING, State.UPLOADED)), _IS_MAPPED)
-    .where(deliveries.c.due < HELD)
-    .order_by(deliveries.c.settled_at, deliveries.c.id)
+    .where(HAS_CRASHED, is_in(deliveries, State.PENDING, State.UPLOADED), _IS_MAPPED)
+    .where(NOT_HELD)
+    .order_by(deliveries.c.settled_at, deliveries.c.id),
+    index="deliveries_crashed",
 )
 
 
 def list_crashed(connection: Connection) -> list[int]:
     """Return the rows that were in hand at a crash; they go first, one at a time."""
-    return list(connection.scalars(_CRASHED))
+    return [row[0] for row in _CRASHED.rows(connection, {})]

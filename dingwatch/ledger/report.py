@@ -21,7 +21,7 @@ from sqlalchemy import (
 )
 
 from dingwatch.ledger.folders import MappedFolder
-from dingwatch.ledger.schema import IS_BASELINE, deliveries, folders, history, versions
+from dingwatch.ledger.schema import IS_BASELINE, IS_MOVE, deliveries, folders, history, is_in, versions
 from dingwatch.ledger.store import Store
 from dingwatch.ledger.versions import NOTICED, join, split
 from dingwatch.lifecycle import State
@@ -161,7 +161,7 @@ def counts(connection: Connection, scope: Scope) -> dict[int | None, Counter[str
         found.setdefault(folder, Counter())[State.FAILED if unmapped else state] += number
     told = (
         select(deliveries.c.folder_id, deliveries.c.recipient, func.count())
-        .where(deliveries.c.state == State.SKIPPED, deliveries.c.code == NOTICED)
+        .where(is_in(deliveries, State.SKIPPED), deliveries.c.code == NOTICED)
         .group_by(deliveries.c.folder_id, deliveries.c.recipient)
     )
     for folder, recipient, number in connection.execute(told):
@@ -345,7 +345,7 @@ def story(connection: Connection, folder: int | None, path: bytes) -> list[Decis
     away = (
         select(history.c.at, versions.c.id, versions.c.directory, versions.c.name)
         .join(versions, versions.c.id == history.c.version_id)
-        .where(within, history.c.event == "moved", history.c.message == readable(path))
+        .where(within, IS_MOVE, history.c.message == readable(path))
         .order_by(history.c.id)
     )
     return [

@@ -8,16 +8,18 @@ from one counter, so that an id names one line of `history`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import (
     BigInteger,
     Boolean,
     CheckConstraint,
     Column,
+    ColumnElement,
     Double,
     Executable,
     ForeignKey,
+    FromClause,
     Index,
     Integer,
     LargeBinary,
@@ -27,6 +29,7 @@ from sqlalchemy import (
     UniqueConstraint,
     and_,
     literal_column,
+    or_,
     text,
 )
 from sqlalchemy.schema import CreateIndex, CreateTable
@@ -34,7 +37,7 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 from dingwatch.lifecycle import State
 from dingwatch.model import Form, Route, Scope
 
-SCHEMA: Final = 8
+SCHEMA: Final = 9
 """The number of this schema; a ledger with a higher one was written by a newer dingwatch."""
 HELD: Final = 1e15
 """The due time (seconds since the epoch) of a delivery under a flood hold: it never comes by itself."""
@@ -43,6 +46,33 @@ HELD_TOUCHED: Final = 2e15
 """The same for an old file of which only the time has changed, so that those that follow are held too."""
 
 metadata = MetaData()
+
+
+# --- Partial indexes -----------------------------------------------------------------------------
+# A ledger has millions of rows that are done with, and a queue should not be looked for among them. SQLite
+# uses a partial index only for a query that repeats its condition, with literals: a parameter would hide it,
+# and an `IN` would make SQLite build its list anew for each row that is written.
+
+
+def _is_one_of(column: ColumnElement[str], values: Iterable[str]) -> ColumnElement[bool]:
+    return or_(*(column == literal_column(f"'{value}'") for value in values))
+
+
+def is_in(rows: FromClause, *states: State) -> ColumnElement[bool]:
+    """Match deliveries in one of these states, in a form that partial indexes serve."""
+    return _is_one_of(rows.c.state, states)
+
+
+def is_in_work(rows: FromClause) -> ColumnElement[bool]:
+    """Match what `deliveries_in_work` has: rows that have not ended. A query for some of them repeats it."""
+    return is_in(rows, State.PENDING, State.UPLOADING, State.UPLOADED, State.SENDING)
+
+
+def _partial(name: str, *columns: ColumnElement[Any], where: ColumnElement[bool]) -> Index:
+    return Index(name, *columns, sqlite_where=where, postgresql_where=where)
+
+
+# --- Tables --------------------------------------------------------------------------------------
 
 
 def _one_of(column: str, values: Iterable[str]) -> CheckConstraint:
@@ -127,23 +157,21 @@ versions = Table(
 )
 
 IS_BASELINE: Final = versions.c.baseline.is_(other=True)
-"""The condition of the partial index: a query must use this very expression, or SQLite ignores the index."""
 
-versions_baseline = Index(
-    "versions_baseline",
-    versions.c.folder_id,
-    versions.c.noticed_at,
-    sqlite_where=IS_BASELINE,
-    postgresql_where=IS_BASELINE,
+versions_baseline = _partial(
+    "versions_baseline", versions.c.folder_id, versions.c.noticed_at, where=IS_BASELINE
 )
-
-versions_missing = Index(
+versions_missing = _partial(
     "versions_missing",
     versions.c.folder_id,
     versions.c.missing_since,
-    sqlite_where=versions.c.missing_since.is_not(None),
-    postgresql_where=versions.c.missing_since.is_not(None),
+    where=versions.c.missing_since.is_not(None),
 )
+# 0 is added to hide `folder_id` from SQLite's planner, which would prefer an index of all folders.
+IS_GIVEN: Final = (versions.c.folder_id + literal_column("0")).is_(None)
+"""What `send` was given; it is pruned by its time alone."""
+
+versions_given = _partial("versions_given", versions.c.noticed_at, where=IS_GIVEN)
 
 deliveries = Table(
     "deliveries",
@@ -191,32 +219,84 @@ deliveries = Table(
     _one_of("state", State),
     _one_of("form", Form),
     _one_of("route", Route),
-    # Each index serves one question of `queues` or `report`; tests compare the plans.
-    Index("deliveries_by_due", "state", "due"),
+    # Each index serves some questions of the ledger's modules, which a test asks, and reads the plans.
     Index("deliveries_of_folder_by_time", "folder_id", "noticed_at"),
-    Index("deliveries_to_send", "state", "recipient", "settled_at", "id"),
     Index("deliveries_of_upload", "upload_key", "state"),
     Index("deliveries_counted", "folder_id", "recipient", "state"),
     Index("deliveries_by_time", "noticed_at", "id"),
 )
 """The outbox: one version for one recipient in each row."""
 
+NOT_HELD: Final = deliveries.c.due < literal_column(f"{HELD:.1f}")
+
+deliveries_by_due = _partial(
+    "deliveries_by_due",
+    deliveries.c.state,
+    deliveries.c.due,
+    where=and_(is_in(deliveries, State.PENDING, State.UPLOADED), NOT_HELD),
+)
+"""When what waits is due, if ever it is."""
+
+deliveries_in_work = _partial(
+    "deliveries_in_work",
+    deliveries.c.state,
+    deliveries.c.recipient,
+    deliveries.c.settled_at,
+    deliveries.c.id,
+    # With these, `history` finds the newest without reading rows.
+    deliveries.c.noticed_at,
+    deliveries.c.folder_id,
+    where=is_in_work(deliveries),
+)
+
 IS_WAITING: Final = and_(
-    deliveries.c.state == literal_column(f"'{State.PENDING}'"),
+    is_in(deliveries, State.PENDING),
     # 0 is added to hide `due` from SQLite's planner, which would prefer the index of dues and sort all rows.
     deliveries.c.due + literal_column("0") < literal_column(f"{HELD:.1f}"),
 )
-"""The condition of the partial index, which its queries repeat: what waits for an upload and is not held."""
+"""What waits for an upload and is not held, as `deliveries_to_upload` has it."""
 
-deliveries_to_upload = Index(
+deliveries_to_upload = _partial(
     "deliveries_to_upload",
     deliveries.c.route,
     deliveries.c.recipient,
     deliveries.c.folder_id,
     deliveries.c.settled_at,
     deliveries.c.id,
-    sqlite_where=IS_WAITING,
-    postgresql_where=IS_WAITING,
+    where=IS_WAITING,
+)
+
+deliveries_to_hold = _partial(
+    "deliveries_to_hold", deliveries.c.folder_id, deliveries.c.noticed_at, where=IS_WAITING
+)
+"""What a flood would hold."""
+
+IS_HELD: Final = and_(is_in(deliveries, State.PENDING), deliveries.c.due >= literal_column(f"{HELD:.1f}"))
+"""What is under a flood hold."""
+
+deliveries_held = _partial("deliveries_held", deliveries.c.folder_id, deliveries.c.due, where=IS_HELD)
+
+IS_DOUBTED_ONCE: Final = and_(is_in(deliveries, State.UNCERTAIN), deliveries.c.doubts == literal_column("1"))
+"""What `on_uncertain: resend` sends once more. What is doubted again waits for a person, perhaps for ever."""
+
+deliveries_doubted_once = _partial("deliveries_doubted_once", deliveries.c.id, where=IS_DOUBTED_ONCE)
+
+HAS_CRASHED: Final = deliveries.c.crashes > literal_column("0")
+deliveries_crashed = _partial("deliveries_crashed", deliveries.c.id, where=HAS_CRASHED)
+
+deliveries_unsent = _partial(
+    "deliveries_unsent",
+    deliveries.c.state,
+    deliveries.c.noticed_at,
+    deliveries.c.id,
+    where=is_in(deliveries, State.FAILED, State.UNCERTAIN, State.SKIPPED, State.GONE),
+)
+"""What ended without being sent for certain."""
+
+deliveries_by_caption = _partial(
+    "deliveries_by_caption",
+    deliveries.c.caption_sent_at,
+    where=deliveries.c.caption_sent_at.is_not(None),
 )
 
 uploads = Table(
@@ -241,15 +321,11 @@ uploads = Table(
 """Contents at DingTalk; `app` to `name` are the fields of a `model.UploadKey`, and `key` is their hash."""
 
 HAS_NAME: Final = uploads.c.name != literal_column("''")
-"""The condition of the partial index, which its queries repeat; a parameter would hide it from SQLite."""
+uploads_by_name = _partial("uploads_by_name", uploads.c.type, uploads.c.name, where=HAS_NAME)
 
-uploads_by_name = Index(
-    "uploads_by_name",
-    uploads.c.type,
-    uploads.c.name,
-    sqlite_where=HAS_NAME,
-    postgresql_where=HAS_NAME,
-)
+IS_BUSY: Final = uploads.c.state == literal_column("'busy'")
+uploads_busy = _partial("uploads_busy", uploads.c.key, where=IS_BUSY)
+"""The few that a process had in hand when it died."""
 
 parts = Table(
     "parts",
@@ -274,8 +350,18 @@ history = Table(
     Column("advice", String),
     Column("request_id", String),
     Index("history_of_version", "version_id"),
-    Index("history_of_claims", "after", "at"),
+    # Without it, every delivery that is pruned makes SQLite look for its lines in all of the history.
+    Index("history_of_delivery", "delivery_id"),
 )
+
+IS_CALL: Final = _is_one_of(history.c.after, (State.UPLOADING, State.SENDING, State.SENT))
+"""Lines of claims and of what was sent."""
+
+history_of_calls = _partial("history_of_calls", history.c.at, where=IS_CALL)
+
+IS_MOVE: Final = history.c.event == literal_column("'moved'")
+history_of_moves = _partial("history_of_moves", history.c.message, where=IS_MOVE)
+"""By the path before the move."""
 
 pauses = Table(
     "pauses",
@@ -378,6 +464,19 @@ MIGRATIONS: Final[Mapping[int, tuple[Executable, ...]]] = {
             "SELECT 1 FROM versions newer WHERE newer.folder_id = versions.folder_id"
             " AND newer.directory = versions.directory AND newer.name = versions.name"
             " AND newer.id > versions.id)"
+        ),
+    ),
+    8: (
+        *(text(f"DROP INDEX {name}") for name in ("deliveries_by_due", "deliveries_to_send")),
+        text("DROP INDEX history_of_claims"),
+        *(
+            CreateIndex(index)
+            for index in (
+                *(deliveries_by_due, deliveries_in_work, deliveries_held, deliveries_doubted_once),
+                *(deliveries_crashed, deliveries_unsent, deliveries_by_caption, deliveries_to_hold),
+                *(versions_given, uploads_busy, history_of_calls, history_of_moves),
+                *(index for index in history.indexes if index.name == "history_of_delivery"),
+            )
         ),
     ),
 }

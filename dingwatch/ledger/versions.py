@@ -20,11 +20,12 @@ from sqlalchemy import (
     insert,
     or_,
     select,
+    tuple_,
     update,
 )
 
 from dingwatch.ledger import transitions
-from dingwatch.ledger.schema import HELD, deliveries, history, parts, uploads, versions
+from dingwatch.ledger.schema import HELD, IS_GIVEN, deliveries, history, parts, uploads, versions
 from dingwatch.ledger.store import Prepared, Store, chunks
 from dingwatch.ledger.transitions import AFRESH, Change
 from dingwatch.ledger.uploads import upload_row
@@ -234,7 +235,10 @@ _OF_DIRECTORY: Final = (
     # A missing file that is back must look unknown to the scan, or nobody would notice its return.
     versions.c.missing_since.is_(None),
 )
-_GONE: Final = exists().where(deliveries.c.version_id == versions.c.id, deliveries.c.state == State.GONE)
+# `coalesce` hides the state from SQLite's planner, which would read all that is gone for each version.
+_GONE: Final = exists().where(
+    deliveries.c.version_id == versions.c.id, func.coalesce(deliveries.c.state, "") == State.GONE
+)
 _FILES: Final = Prepared(
     select(
         versions.c.name,
@@ -570,38 +574,55 @@ _UNENDED: Final = exists().where(
 )
 
 
+Place = tuple[float, int]
+"""Where a version stands among those to be pruned: when it went missing, and its id."""
+FIRST: Final[Place] = (0.0, 0)
+
+
 @dataclass(frozen=True, slots=True)
 class Prunable:
     """A version that may be pruned if its file is really gone, which the caller checks."""
 
     id: int
     path: bytes
+    place: Place
 
 
-def list_prunable(connection: Connection, folder: int | None, before: float, after: int) -> list[Prunable]:
-    """Return the first versions with an id above `after` whose file was gone before the time `before`.
+def list_prunable(
+    connection: Connection, folder: int | None, before: float, after: Place = FIRST
+) -> list[Prunable]:
+    """Return the first versions behind a place whose file was gone before the time `before`.
 
     What `send` was given (folder None) is not watched; there the time of the command counts.
     """
+    since = _prunable_since(folder)
+    mine = IS_GIVEN if folder is None else versions.c.folder_id == folder
     query = (
-        select(versions.c.id, versions.c.directory, versions.c.name)
-        .where(*_is_prunable(folder, before), versions.c.id > after)
-        .order_by(versions.c.id)
+        select(versions.c.id, versions.c.directory, versions.c.name, since)
+        .where(mine, since < before, tuple_(since, versions.c.id) > after, ~_UNENDED)
+        .order_by(since, versions.c.id)
         .limit(PRUNED_AT_ONCE)
     )
-    return [Prunable(number, join(directory, name)) for number, directory, name in connection.execute(query)]
+    return [
+        Prunable(number, join(directory, name), (at, number))
+        for number, directory, name, at in connection.execute(query)
+    ]
 
 
-def _is_prunable(folder: int | None, before: float) -> tuple[ColumnElement[bool], ...]:
-    if folder is None:
-        return versions.c.folder_id.is_(None), versions.c.noticed_at < before, ~_UNENDED
-    return versions.c.folder_id == folder, versions.c.missing_since < before, ~_UNENDED
+def _prunable_since(folder: int | None) -> ColumnElement[float]:
+    return versions.c.noticed_at if folder is None else versions.c.missing_since
 
 
 def prune(connection: Connection, folder: int | None, before: float, ids: Sequence[int]) -> None:
     """Delete versions, if they are still prunable, with everything that belongs to them alone."""
     for found in chunks(ids):
-        still = select(versions.c.id).where(versions.c.id.in_(found), *_is_prunable(folder, before))
+        # 0 is added to hide the columns from SQLite's planner, which would read all that may be pruned.
+        still = select(versions.c.id).where(
+            versions.c.id.in_(found),
+            (versions.c.folder_id + 0).is_not_distinct_from(folder),
+            _prunable_since(folder) + 0 < before,
+            ~_UNENDED,
+        )
         some = connection.scalars(still).all()
         of_these = deliveries.c.version_id.in_(some)
         keys = connection.scalars(select(deliveries.c.upload_key).where(of_these).distinct()).all()

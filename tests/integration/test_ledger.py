@@ -191,6 +191,20 @@ NEW_IN = {
         )
     ),
     7: ("DROP INDEX versions_by_inode", "DROP INDEX versions_by_content"),
+    8: (
+        *(
+            f"DROP INDEX {name}"
+            for name in (
+                *("deliveries_by_due", "deliveries_in_work", "deliveries_held", "deliveries_doubted_once"),
+                *("deliveries_crashed", "deliveries_unsent", "deliveries_by_caption", "versions_given"),
+                "deliveries_to_hold",
+                *("uploads_busy", "history_of_delivery", "history_of_calls", "history_of_moves"),
+            )
+        ),
+        "CREATE INDEX deliveries_by_due ON deliveries (state, due)",
+        "CREATE INDEX deliveries_to_send ON deliveries (state, conversation_id, settled_at, id)",
+        'CREATE INDEX history_of_claims ON history ("after", at)',
+    ),
 }
 """By schema, what undoes the step to the next one."""
 
@@ -217,8 +231,9 @@ def test_of_an_older_ledger_only_the_newest_version_of_a_path_is_there(tmp_path:
     path = tmp_path / "ledger.db"
     Store.open(sqlite_url(path)).close()
     with closing(sqlite3.connect(path)) as connection:
-        for statement in NEW_IN[7]:
-            connection.execute(statement)
+        for later in (8, 7):
+            for statement in NEW_IN[later]:
+                connection.execute(statement)
         connection.execute("INSERT INTO folders (id, root, name) VALUES (1, x'2f', 'share')")
         for number, name in enumerate((b"a", b"b", b"a", b"a")):
             connection.execute(
@@ -234,7 +249,7 @@ def test_of_an_older_ledger_only_the_newest_version_of_a_path_is_there(tmp_path:
 
 
 def shape(path: Path) -> dict[str, object]:
-    """Return the columns of every table and index of a ledger, and its schema's number."""
+    """Return the columns of every table and index, the partial indexes, and the schema's number."""
     with closing(sqlite3.connect(path)) as connection:
         names = connection.execute(
             "SELECT name FROM sqlite_master WHERE type IN ('table', 'index')"
@@ -245,6 +260,9 @@ def shape(path: Path) -> dict[str, object]:
             )
             for (name,) in names
         }
+        found["partial"] = connection.execute(
+            "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND sql LIKE '% WHERE %' ORDER BY name"
+        ).fetchall()
         found["schema"] = connection.execute("SELECT value FROM numbers WHERE name = 'schema'").fetchone()
     return found
 
