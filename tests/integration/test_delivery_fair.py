@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Connection, text
 
 from dingwatch.delivery import Commit, FolderPolicy, Job, Outcome, Put, Send, Settings, Upload
 from dingwatch.delivery.drives import THREADS, parts_for
 from dingwatch.delivery.jobs import DriveJob
 from dingwatch.dingtalk import MEDIA_LIMIT, REFUSED_EXTENSIONS
-from dingwatch.ledger import Store, queues, sqlite_url, versions
+from dingwatch.ledger import versions
 from dingwatch.ledger.folders import MappedFolder, bind
 from dingwatch.ledger.versions import NewVersion
-from dingwatch.model import Fingerprint, Misconfigured, Route, Scope, Throttled
+from dingwatch.model import Fingerprint, Misconfigured, Scope, Throttled
 from dingwatch.pace import Limit
 from dingwatch.payload import PayloadPolicy, choose_payload
 from tests.integration.test_delivery import APP, CAUSE, Desk
@@ -262,93 +261,3 @@ def test_what_is_next_is_uploaded_although_much_is_uploaded_ahead(office: Office
 
 def _is_to_b(job: Job) -> bool:
     return isinstance(job, Send) and job.row.recipient == "cidB"
-
-
-# --- The cost of asking --------------------------------------------------------------------------------
-
-
-FILL = (
-    """WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < :count)
-    INSERT INTO versions(id, folder_id, directory, name, size, mtime_ns, ctime_ns, inode, device, sha256,
-        baseline, noticed_at)
-    SELECT i, 1 + (i = :count), x'', CAST(i AS BLOB), 5, i, i, i, 1, i, 0, 1.0 FROM n""",
-    """INSERT INTO uploads(key, app, type, content, extension, name, state)
-    SELECT 'key' || id, 'app', 'file', id, 'pdf', '', 'none' FROM versions""",
-    """INSERT INTO deliveries(id, version_id, folder_id, conversation_id, route, state, form, upload_key,
-        due, noticed_at, settled_at, attempts, failures, waited, doubts, media_losses, crashes,
-        uncertain_resent)
-    SELECT id, id, folder_id, CASE folder_id WHEN 1 THEN 'cidA' ELSE 'cidB' END, 'robot', 'pending',
-        'plain', 'key' || id, CASE WHEN 2 * id < :count THEN 1e15 ELSE 1.0 END, 1.0, id, 0, 0, 0.0, 0, 0, 0, 0
-    FROM versions""",
-)
-"""A backlog of one recipient, the older half on flood hold, and a single file of another."""
-
-
-def fill(store: Store, count: int) -> None:
-    """Let so many files wait."""
-    with store.writing() as connection:
-        for statement in FILL:
-            connection.execute(text(statement), {"count": count} if ":count" in statement else {})
-
-
-def ask(connection: Connection) -> None:
-    """Ask what a tick asks to find whose turn it is."""
-    for recipient in queues.recipients_to_upload(connection, Route.ROBOT):
-        queues.uploaded_ahead(connection, 5.0, Route.ROBOT, recipient, 40)
-        for folder in queues.folders_to_upload(connection, Route.ROBOT, recipient):
-            queue = queues.UploadQueue(Route.ROBOT, recipient, folder)
-            found = queues.first_contents(connection, queues.Paused(), 5.0, queue, 4)
-            assert next(found)
-
-
-@pytest.fixture
-def crowded(tmp_path: Path) -> Iterator[Callable[[int], Store]]:
-    """Open ledgers in which so many files wait."""
-    opened: list[Store] = []
-
-    def make(count: int) -> Store:
-        store = Store.open(sqlite_url(tmp_path / f"{count}.db"))
-        opened.append(store)
-        with store.writing() as connection:
-            bind(connection, [MappedFolder(b"/a", "a", ("cidA",)), MappedFolder(b"/b", "b", ("cidB",))])
-        fill(store, count)
-        return store
-
-    yield make
-    for store in opened:
-        store.close()
-
-
-def test_finding_whose_turn_it_is_costs_the_same_however_many_wait(crowded: Callable[[int], Store]) -> None:
-    """20,000 files wait and 20,000 are held: SQLite takes as many steps as for 200 of each."""
-    steps: dict[int, int] = {}
-    for count in (400, 40_000):
-        with crowded(count).reading() as connection:
-            ask(connection)
-            driver = connection.connection.driver_connection
-            assert driver is not None
-            taken: list[None] = []
-            driver.set_progress_handler(lambda taken=taken: taken.append(None), 10)
-            ask(connection)
-            driver.set_progress_handler(None, 0)
-            steps[count] = len(taken)
-    assert steps[40_000] <= steps[400] * 1.2, steps
-
-
-def test_the_claim_queries_walk_and_sort_nothing(crowded: Callable[[int], Store]) -> None:
-    """Each is answered by an index that was made for it."""
-    asked: list[str] = []
-    with crowded(50).reading() as connection:
-        driver = connection.connection.driver_connection
-        assert driver is not None
-        driver.set_trace_callback(asked.append)
-        ask(connection)
-        driver.set_trace_callback(None)
-        plans = [
-            str(row[-1])
-            for statement in asked
-            if statement.startswith(("SELECT", "WITH"))
-            for row in driver.execute(f"EXPLAIN QUERY PLAN {statement}")
-        ]
-    assert any("deliveries_to_upload (route=? AND conversation_id=? AND folder_id=?" in one for one in plans)
-    assert not [one for one in plans if one.startswith("SCAN deliveries") or "TEMP B-TREE" in one], plans

@@ -180,41 +180,6 @@ def test_calls_are_those_of_the_month_that_count(store: Store) -> None:
         assert calls.total(connection, "2026-11", ["up"]) == 3
 
 
-@pytest.mark.parametrize(
-    ("query", "index"),
-    [
-        (report.counts, "deliveries_counted"),
-        (report.counts, "versions_baseline"),
-        (lambda c, s: report.lines(c, s, HistoryQuery(state="sent")), "deliveries_by_time"),
-        (lambda c, s: report.lines(c, s, HistoryQuery()), "deliveries_by_time"),
-        (lambda c, s: report.lines(c, s, HistoryQuery(state="baseline")), "versions_baseline"),
-        (lambda c, s: report.lines(c, s, HistoryQuery(before=(9.0, 9))), "deliveries_by_time"),
-        (
-            lambda c, s: report.lines(c, s, HistoryQuery(state="pending", before=(9.0, 9))),
-            "deliveries_by_time",
-        ),
-    ],
-)
-def test_a_large_ledger_is_read_by_its_indexes(store: Store, query: object, index: str) -> None:
-    """What is asked often walks no table, whatever the ledger holds."""
-    asked: list[str] = []
-    with store.reading() as connection:
-        here = scope(connection)
-        driver = connection.connection.driver_connection
-        assert driver is not None
-        driver.set_trace_callback(asked.append)
-        query(connection, here)  # type: ignore[operator]
-        driver.set_trace_callback(None)
-        plans = [
-            str(row[-1])
-            for statement in asked
-            if statement.startswith("SELECT")
-            for row in driver.execute(f"EXPLAIN QUERY PLAN {statement}")
-        ]
-    assert any(index in plan for plan in plans), plans
-    assert not any(plan in {"SCAN deliveries", "SCAN versions"} for plan in plans), plans
-
-
 @pytest.mark.parametrize("state", [None, "pending", "baseline"])
 def test_a_long_history_is_read_in_pages(
     store: Store, monkeypatch: pytest.MonkeyPatch, state: str | None
