@@ -115,7 +115,7 @@ _BY_INODE: Final = select(*_KNOWN).where(
 )
 ALIKE_AT_ONCE: Final = 16
 """Versions of one content that are looked at to find the one that was moved."""
-_BY_CONTENT: Final = (
+_BY_CONTENT: Final = Prepared(
     select(*_KNOWN)
     .where(
         versions.c.folder_id == bindparam("folder"),
@@ -173,7 +173,7 @@ def find_by_inode(connection: Connection, folder: int, inodes: Sequence[int]) ->
         for row in connection.execute(_BY_INODE, {"folder": folder, "inodes": some})
     ]
     found = defaultdict(list)
-    for known in _with_states(connection, sorted(rows, key=lambda row: row.id)):
+    for known in _with_states(connection, sorted(rows, key=lambda row: row[0])):
         found[known.inode].append(known)
     return dict(found)
 
@@ -185,13 +185,13 @@ def find_by_content(
 
     Those of the inode, and of all others the newest: a thousand copies of one form may lie in a folder.
     """
-    rows = list(connection.execute(_BY_CONTENT, {"folder": folder, "digest": digest, "since": since}))
+    rows = _BY_CONTENT.rows(connection, {"folder": folder, "digest": digest, "since": since})
+    found = list(_with_states(connection, rows))
     if len(rows) == ALIKE_AT_ONCE:
-        same_inode = connection.execute(_BY_INODE, {"folder": folder, "inodes": [str(inode)]})
-        rows += [row for row in same_inode if row.sha256 == digest]
-    by_id = {row.id: row for row in rows}
-    known = _with_states(connection, [by_id[number] for number in sorted(by_id)])
-    return [one for one in known if one.was_there(since)]
+        same_inode = connection.execute(_BY_INODE, {"folder": folder, "inodes": [str(inode)]}).all()
+        found += [one for one in _with_states(connection, same_inode) if one.digest == digest]
+    by_id = {one.id: one for one in found if one.was_there(since)}
+    return [by_id[number] for number in sorted(by_id)]
 
 
 def _sizes_and_mtimes(folder: int, states: Sequence[tuple[int, int]]) -> dict[str, Any]:
@@ -200,28 +200,29 @@ def _sizes_and_mtimes(folder: int, states: Sequence[tuple[int, int]]) -> dict[st
     return {"folder": folder, "sizes": [size for size, _ in states], "mtimes": [mtime for _, mtime in states]}
 
 
-def _with_states(connection: Connection, rows: Sequence[Any]) -> Iterator[Known]:
+def _with_states(connection: Connection, rows: Sequence[Sequence[Any]]) -> Iterator[Known]:
+    """Yield the versions of rows of `_KNOWN`, with the states of their deliveries."""
     states: dict[int, set[State]] = defaultdict(set)
     noticed = set()
-    for ids in chunks([row.id for row in rows]):
+    for ids in chunks([row[0] for row in rows]):
         for version, state, code in connection.execute(_STATES, {"versions": ids}):
             states[version].add(State(state))
             if code == NOTICED:
                 noticed.add(version)
-    for row in rows:
+    for number, directory, name, size, mtime, ctime, inode, digest, baseline, noticed_at, missing in rows:
         yield Known(
-            id=row.id,
-            path=join(row.directory, row.name),
-            size=row.size,
-            mtime_ns=row.mtime_ns,
-            inode=int(row.inode),
-            digest=row.sha256,
-            baseline=row.baseline,
-            states=frozenset(states[row.id]),
-            noticed_at=row.noticed_at,
-            ctime_ns=row.ctime_ns,
-            missing_since=row.missing_since,
-            noticed=row.id in noticed,
+            id=number,
+            path=join(directory, name),
+            size=size,
+            mtime_ns=mtime,
+            inode=int(inode),
+            digest=digest,
+            baseline=bool(baseline),
+            states=frozenset(states[number]),
+            noticed_at=noticed_at,
+            ctime_ns=ctime,
+            missing_since=missing,
+            noticed=number in noticed,
         )
 
 
