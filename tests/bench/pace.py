@@ -51,13 +51,10 @@ class Counters:
                 counts.append((now, count))
         return granted
 
-    def share(self, api: str, rate: float, streams: int = 1) -> float:
-        """Return the share of an allowed rate that was used, from the first granted call to the last.
-
-        Several recipients are as many streams, each with a first call of its own.
-        """
+    def share(self, api: str, rate: float) -> float:
+        """Return the share of an allowed rate that was used, from the first granted call to the last."""
         (began, _), (end, count) = self.seen[api][0], self.seen[api][-1]
-        return (count - streams) / (end - began) / rate
+        return (count - 1) / (end - began) / rate
 
     def full_again(self, api: str, rate: float, since: float) -> float:
         """Return after how many seconds since an instant a span at the full rate began; infinity if none."""
@@ -126,12 +123,17 @@ def _paced(code: Code, count: int) -> Figures:
 
 
 def _two(code: Code, count: int) -> float:
-    """Return the share that two recipients use of limits of their own, which allow less than the API's."""
+    """Return the share that two recipients use of limits of their own, which allow less than the API's.
+
+    It is the smaller of the two, each from that recipient's first message to its last.
+    """
     pace = {"per_api": f"{QPS}/s", "per_conversation": f"{OWN}/s"}
     with _setting(code, lambda inside: [inside[:1], inside[1:2]], pace) as setting:
         drop(setting.folders, count, SIZE)
         setting.wait_for(count)
-        return setting.counters.share(SEND, 2 * OWN, streams=2)
+        both = [setting.far.messages(one) for one in setting.far.conversations[:2]]
+        shares: list[float] = [(len(some) - 1) / (some[-1]["at"] - some[0]["at"]) / OWN for some in both]
+        return min(shares)
 
 
 def _after_refusal(code: Code, count: int) -> float:
