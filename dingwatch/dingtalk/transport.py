@@ -25,6 +25,7 @@ from dingwatch.dingtalk.errors import verdict_of_exception
 from dingwatch.dingtalk.trust import TrustStore
 from dingwatch.dingtalk.wire import (
     LARGEST_ANSWER,
+    MOST_HOSTS,
     Adapter,
     Body,
     Bound,
@@ -40,8 +41,6 @@ USER_AGENT: Final = f"dingwatch/{__version__}"
 BLOCK: Final = 1 << 16
 SLOWEST: Final = 1 << 16
 """Bytes per second below which a download is given up."""
-MOST_ROUTES: Final = 64
-"""Hosts whose connections are known; DingTalk's two, and those of the drive's store."""
 # The libraries raise ValueError too: for a negative chunk size, for instance.
 _RAISED: Final = (requests.RequestException, HTTPError, OSError, http.client.HTTPException, ValueError)
 
@@ -215,8 +214,8 @@ class Transport:
         # requests would ask for a package that makes connections of its own, without our limits.
         if (proxy := requests.utils.select_proxy(url, proxies)) and proxy.lower().startswith("socks"):
             raise Failure(Misconfigured(Cause("socks_proxy", "", "SOCKS"), Scope.APP))
-        if len(self._routes) >= MOST_ROUTES:
-            self._routes.clear()
+        if len(self._routes) >= MOST_HOSTS:
+            self._routes.clear()  # the adapter still has the pools of those used last
         route = self._routes[origin] = self._adapter.route(prepared, verify=self._verify, proxies=proxies)
         return route
 

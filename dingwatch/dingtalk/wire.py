@@ -33,6 +33,11 @@ REST: Final = 20.0
 """Seconds that a connection may be idle and still be used. DingTalk's keep-alive is unverified [?]."""
 
 
+MOST_HOSTS: Final = 8
+"""Hosts to which connections are kept: DingTalk's two, and the few of the drive's store that one organisation
+uses."""
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """The clocks (wall and monotonic, in seconds) that bound a connection, and the seconds for an answer."""
@@ -293,8 +298,7 @@ class Adapter(HTTPAdapter):
     def __init__(
         self, limits: Limits, *, pool: int, make_context: Callable[[], ssl.SSLContext] | None = None
     ) -> None:
-        # A pool for each host: DingTalk's two, and the few of the drive's store that one organisation uses.
-        super().__init__(pool_connections=8, pool_maxsize=pool, max_retries=0)
+        super().__init__(pool_connections=MOST_HOSTS, pool_maxsize=pool, max_retries=0)
         self._plain = type("BoundConnection", (_Connection,), {"limits": limits})
         own = {"limits": limits, "make_context": None if make_context is None else staticmethod(make_context)}
         self._safe = type("BoundSafeConnection", (_SafeConnection,), own)

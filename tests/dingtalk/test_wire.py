@@ -11,7 +11,7 @@ import pytest
 
 from dingwatch.dingtalk import API_PUT, Call, Client, Host, Timeouts
 from dingwatch.dingtalk.transport import multipart
-from dingwatch.dingtalk.wire import SLICE
+from dingwatch.dingtalk.wire import MOST_HOSTS, SLICE
 from dingwatch.model import NoAnswer, NotReached
 from tests.dingtalk.peers import CERTIFICATE, SECRET, TOKEN, Calls, Clock, React, Server, Tunnel, Wire, send
 from tests.dingtalk.verdicts import verdict
@@ -204,6 +204,16 @@ def test_one_connection_serves_many_calls(serve: Serve, calls: Calls) -> None:
             upload(client)
             send(client)
     assert server.connections == 1
+
+
+def test_many_hosts_are_served_in_turn(serve: Serve, calls: Calls) -> None:
+    """Connections are kept to some of them; each host gets its own requests all the same."""
+    servers = [serve(lambda wire, _head, _body: wire.answer({})) for _ in range(2 * MOST_HOSTS)]
+    with calls.client(servers[0].url) as client:
+        for _ in range(2):
+            for server in servers:
+                client.channel.put(Call(API_PUT, "PUT", f"{server.url}/a"))
+    assert [len(server.requests) for server in servers] == [2] * len(servers)
 
 
 def test_a_rested_connection_is_not_used_again(serve: Serve, calls: Calls) -> None:
