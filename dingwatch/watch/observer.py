@@ -2,8 +2,7 @@
 
 What watchdog 7.1 does with its handlers shapes this module: one thread calls them all, holding a lock, and an
 exception in one ends that thread for good while events pile up. So a handler puts a path in a queue and does
-nothing else. That the kernel dropped events is reported nowhere but in watchdog's log, so a handler listens
-to it.
+nothing else.
 """
 
 from __future__ import annotations
@@ -26,11 +25,10 @@ from watchdog.events import (
     FileSystemEvent,
     FileSystemEventHandler,
 )
-from watchdog.observers.api import EventEmitter, ObservedWatch
-from watchdog.observers.inotify import InotifyObserver, InotifyWatchGroup
-from watchdog.observers.inotify_c import WatchDescriptor
+from watchdog.observers.api import ObservedWatch
 
 from dingwatch.model import Cause, Failure, FolderDown, Misconfigured, Scope
+from dingwatch.watch.emitter import Emitter, RootsObserver
 
 # No more than these: each kind that is asked for fills the kernel's queue sooner. `closed` alone would not
 # do: of 2,000 files written into directories that were made a moment before, 1,861 got no `closed`, and a
@@ -45,21 +43,6 @@ _EVENTS: list[type[FileSystemEvent]] = [
 
 _EXHAUSTED: Final = frozenset({errno.ENOSPC, errno.EMFILE, errno.ENFILE})
 """No watch left for this user, no inotify instance, no file descriptor."""
-
-
-def _forget_watch(group: InotifyWatchGroup, watch: WatchDescriptor) -> None:
-    """Remove a watch from watchdog's tables.
-
-    Watchdog's own method raises KeyError where two watches have one path: a directory was moved out of the
-    folder, another got its name, and the first came back. That would end the thread that reads the events of
-    all folders, or make it impossible to stop and to arm the folder again.
-    """
-    path = group._active_callbacks_by_watch.pop(watch, None)  # noqa: SLF001
-    if path is not None and group._active_callbacks_by_path.get(path) == watch:  # noqa: SLF001
-        del group._active_callbacks_by_path[path]  # noqa: SLF001
-
-
-InotifyWatchGroup._remove_watch_internally = _forget_watch  # type: ignore[assignment, method-assign] # noqa: SLF001
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,16 +96,13 @@ class _Handler(FileSystemEventHandler):
         return raw[len(self._prefix) :] if raw.startswith(self._prefix) else None
 
 
-class _OverflowListener(logging.Handler):
-    """Listens to watchdog's log for its warning that the kernel dropped events."""
+@dataclass(frozen=True, slots=True)
+class _Armed:
+    """What watchdog has for one folder; folders with one root, for different recipients, share an emitter."""
 
-    def __init__(self, put: Put) -> None:
-        super().__init__(logging.WARNING)
-        self._put = put
-
-    def emit(self, record: logging.LogRecord) -> None:
-        if "overflowed" in record.getMessage():
-            self._put(Overflow())
+    watch: ObservedWatch
+    handler: _Handler
+    emitter: Emitter
 
 
 class Observer:
@@ -130,22 +110,19 @@ class Observer:
 
     def __init__(self, put: Put) -> None:
         self._put = put
-        self._observer: InotifyObserver | None = None  # its constructor starts a thread
-        self._armed: dict[int, tuple[ObservedWatch, _Handler]] = {}
+        self._observer: RootsObserver | None = None  # its constructor starts a thread
+        self._armed: dict[int, _Armed] = {}
         self._lock = threading.Lock()
-        self._listener = _OverflowListener(put)
-        self._log = logging.getLogger("watchdog.observers.inotify_c")
 
     def stop(self) -> None:
         """Stop and wait for watchdog's threads."""
-        self._log.removeHandler(self._listener)
         if self._observer is not None:
             self._observer.stop()
             self._observer.join()
             self._observer = None
 
     def alive(self, folder: int) -> bool:
-        """Return whether the threads that carry this folder's events are alive."""
+        """Return whether the root's own watch and the threads that carry its events are alive."""
         emitter = self._emitter(folder)
         return emitter is not None and emitter.is_alive()
 
@@ -156,8 +133,7 @@ class Observer:
         error.
         """
         emitter = self._emitter(folder)
-        group = getattr(emitter, "_inotify", None)
-        watched = dict(group._active_callbacks_by_path) if group is not None else {}  # noqa: SLF001
+        watched = {} if emitter is None else emitter.watched()
         return frozenset(
             directory
             for directory in directories
@@ -177,9 +153,8 @@ class Observer:
     def _arm(self, folder: int, root: bytes, *, recursive: bool) -> None:
         handler = _Handler(folder, root, self._put)
         try:
-            watch = self._living().schedule(
-                handler, os.fsdecode(root), recursive=recursive, event_filter=_EVENTS
-            )
+            observer = self._living()
+            watch = observer.schedule(handler, os.fsdecode(root), recursive=recursive, event_filter=_EVENTS)
         except RecursionError:  # watchdog walks a tree by recursion (7.1, before Python 3.12)
             raise Failure(Misconfigured(Cause("too_deep", "", "TOO_DEEP"))) from None
         except OSError as error:
@@ -188,44 +163,35 @@ class Observer:
                 raise Failure(Misconfigured(Cause(code, str(error.strerror), "WATCHES"))) from None
             cause = Cause(code, os.strerror(error.errno or 0), "FOLDER_DOWN")
             raise Failure(FolderDown(cause, Scope.FOLDER)) from None
-        self._armed[folder] = (watch, handler)
+        emitter = observer.emitter(watch)
+        assert emitter is not None  # noqa: S101 (it has just been scheduled)
+        self._armed[folder] = _Armed(watch, handler, emitter)
 
     def disarm(self, folder: int) -> None:
         """Stop watching a folder; fine when it was not watched."""
         with self._lock:
             armed = self._armed.pop(folder, None)
-            if armed is None or self._observer is None:
-                return
-            watch, handler = armed
-            self._observer.remove_handler_for_watch(handler, watch)
-            # Folders with one root (for different recipients) share a watch of watchdog's.
-            if all(other is not watch and other != watch for other, _ in self._armed.values()):
-                self._observer.unschedule(watch)
+            if armed and self._observer and self._observer.emitter(armed.watch) is armed.emitter:
+                self._observer.remove_handler(armed.handler, armed.watch)
 
-    def _living(self) -> InotifyObserver:
+    def _living(self) -> RootsObserver:
         """Return an observer whose threads are alive.
 
         With them, the watches of all folders died: each is armed again when its next check finds that.
         """
-        if self._observer is None or not _reads(self._observer):
+        if self._observer is None or not self._observer.reads:
             self.stop()
             self._armed.clear()
             # A directory that is seen twice while it is made is harmless, but the warning prints the whole
             # table of watches, and where warnings are errors it would end the thread that reads the events.
             warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"watchdog\.observers")
-            self._log.addHandler(self._listener)
-            self._observer = InotifyObserver()
+            # After an overflow, watchdog would write a line for each folder to stderr.
+            logging.getLogger("watchdog").addHandler(logging.NullHandler())
+            self._observer = RootsObserver(lambda: self._put(Overflow()))
             self._observer.start()
         return self._observer
 
-    def _emitter(self, folder: int) -> EventEmitter | None:
-        armed = self._armed.get(folder)
-        if armed is None or self._observer is None or not _reads(self._observer):
-            return None
-        return next((e for e in self._observer.emitters if e.watch == armed[0]), None)
-
-
-def _reads(observer: InotifyObserver) -> bool:
-    """Return whether the threads that read and hand out events are alive; watchdog itself never looks."""
-    reader = observer._inotify_fd  # noqa: SLF001 (the one way to see that thread)
-    return observer.is_alive() and reader.is_alive()
+    def _emitter(self, folder: int) -> Emitter | None:
+        """Return what makes a folder's events; None when nothing does."""
+        armed, observer = self._armed.get(folder), self._observer
+        return armed.emitter if armed and observer and observer.reads else None

@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ from dingwatch.sandbox import Fault, FaultKind, Sandbox
 from dingwatch.texts import Log
 from tests.faults.conftest import Confined, Mount, Watched, arrive, unmount
 from tests.ledger import states
-from tests.support import eventually
+from tests.support import eventually, running
 
 SOON = {"rescan": 1.0}
 BURST = 10_000
@@ -147,6 +148,29 @@ def test_a_root_deleted_and_made_again_and_again(watched: Watched, share: Path) 
             share.mkdir()
         watched.becomes(WatchKind.INOTIFY)
     assert watched.heard.count(Log.FOLDER_DOWN) == 4
+
+
+def test_two_folders_with_one_root_that_is_made_again(watched: Watched, share: Path) -> None:
+    """Each is watched again: neither takes the dead watch of the other for its own."""
+    one = watched.setting.folders[0]
+    other = replace(one, name="other", conversation_ids=(watched.sandbox.conversations[1].id,))
+    with running(replace(watched.setting, folders=(one, other)), watched.heard) as service:
+        observer = service._intake._observer
+
+        def watches() -> bool:
+            return all(
+                kind is WatchKind.INOTIFY and observer.alive(number)
+                for number, (kind, _) in service.watching().items()
+            )
+
+        eventually(watches)
+        for number in range(3):
+            shutil.rmtree(share)
+            eventually(lambda: not watches())
+            share.mkdir()
+            eventually(watches)
+            (share / f"{number}.txt").write_text(str(number))
+            watched.arrives(*(f"{n}.txt" for n in range(number + 1)))
 
 
 def test_a_root_made_again_at_once(watched: Watched, share: Path) -> None:
