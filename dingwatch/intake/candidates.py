@@ -110,7 +110,7 @@ class Candidates:
         self._undecided: Counter[int] = Counter()
         """How many files of each folder are not yet decided on."""
         self._touched: Counter[int] = Counter()
-        """How many files of each folder wait because only their times have changed."""
+        """How many files of each folder wait because only their times have changed, where any do."""
         self._missing: Counter[int] = Counter()
         """How many paths of each folder are missing."""
         self._agenda: list[tuple[float, Key]] = []
@@ -134,9 +134,10 @@ class Candidates:
         """Return whether any path of a folder is missing, and that is not yet written down."""
         return self._missing[folder] > 0
 
-    def count_touched(self) -> Counter[int]:
-        """Return how many files of each folder wait because only their times have changed."""
-        return self._touched.copy()
+    @property
+    def touched(self) -> dict[int, int]:
+        """How many files of each folder wait because only their times have changed, where any do."""
+        return dict(self._touched)
 
     def describe(self, key: Key) -> Settling | None:
         """Return since when a path has been settling and why; None when it is not."""
@@ -199,14 +200,14 @@ class Candidates:
 
     def _advance(self, record: _Record, event: PathEvent, candidate: Candidate | None = None) -> None:
         """Let something happen to a path: change its phase by the table, and every index with it."""
-        self._touched[record.key[0]] -= record.phase in UNDECIDED and record.candidate.touched
+        touched = record.phase in UNDECIDED and record.candidate.touched
         before, after = record.phase, advance(PATHS, record.phase, event)
         key, record.phase = record.key, after
         if candidate is not None:
             if candidate.first != record.candidate.first:
                 self._records[key] = self._records.pop(key)
             record.candidate = candidate
-        self._touched[key[0]] += after in UNDECIDED and record.candidate.touched
+        self._count_touched(key[0], (after in UNDECIDED and record.candidate.touched) - touched)
         if after is not before:
             self._undecided[key[0]] += (after in UNDECIDED) - (before in UNDECIDED)
             self._missing[key[0]] += (after in MISSING) - (before in MISSING)
@@ -220,6 +221,11 @@ class Candidates:
             del self._records[key]
         elif after in AWAITING_LOOK and (after is not before or candidate is not None):
             heappush(self._agenda, (settle.due(record.candidate), key))
+
+    def _count_touched(self, folder: int, change: int) -> None:
+        self._touched[folder] += change
+        if not self._touched[folder]:
+            del self._touched[folder]  # every tick copies this
 
     def _record(self, key: Key, candidate: Candidate) -> _Record:
         """Return what is kept of a path, beginning to follow it where nothing is."""

@@ -52,7 +52,6 @@ SAVE_INTERVAL: Final = 600.0
 """Seconds for which the ledger need not know of a folder's later scans."""
 MISSED: Final = 600.0
 """Seconds by which a file may be older than the last look at a root that was replaced, and still be new."""
-_NEVER_ASKED: Final = object()
 _HANGS: Final = FolderDown(Cause("hangs", "", "FOLDER_DOWN"), Scope.FOLDER)
 
 
@@ -133,12 +132,9 @@ class Folder:
         self._scan: ScanMark | None = None
         """The last complete scan of this run."""
         self._saved_scan = mark.scan
-        self._quiet_marks: tuple[object, ...] = (_NEVER_ASKED,) * 4
         self._last = _scan_under_other_rules(settings, mark)
         """The last scan under another filter, until there is one under this."""
         self._widened = Widened()
-        self.misses_more = False
-        """Whether more files may be missing than the last scan has found."""
         self._coverage = Coverage.WHOLE
         self._unwatched: frozenset[bytes] = frozenset()
         """Directories that the last scan found to make no events."""
@@ -395,22 +391,6 @@ class Folder:
         self._scan = None  # that of the former root must not pass for a scan of this one
         self._next_scan = now.monotonic
 
-    @property
-    def may_have_news(self) -> bool:
-        """Whether its look or scan has changed since there was nothing to save of them."""
-        # A thousand folders are asked at every tick, most of which concern one of them.
-        look, saved_look, scan, saved_scan = self._quiet_marks
-        return (
-            self._look is not look
-            or self._saved_look is not saved_look
-            or self._scan is not scan
-            or self._saved_scan is not saved_scan
-        )
-
-    def on_nothing_to_save(self) -> None:
-        """Enter that the ledger has to know nothing of the present look and scan."""
-        self._quiet_marks = (self._look, self._saved_look, self._scan, self._saved_scan)
-
     def look_to_save(self, *, with_scan: bool = False) -> LookMark | None:
         """Return what the ledger has to know of the looks at the root; None where it need not."""
         look, saved = self._look, self._saved_look
@@ -435,7 +415,6 @@ class Folder:
         self._findings_before, self._findings = self._findings, set()
         if self.phase is not WatchPhase.UP:  # it began before the folder went down
             return
-        self.misses_more = one.more
         began = at if self._scan_began is None else self._scan_began
         if self._scan_began is not None:  # else it was of the watch before
             self._scan, self._widened = self.mark_scan(now), one.widened

@@ -9,6 +9,7 @@ from operator import attrgetter
 from typing import Final
 
 from dingwatch import names
+from dingwatch.intake.agenda import Agenda
 from dingwatch.intake.candidates import Candidates, Key, PastCeiling, Settling
 from dingwatch.intake.decisions import Batch, Decided, Decisions
 from dingwatch.intake.first_look import ROWS_AT_ONCE, LookStep
@@ -38,7 +39,7 @@ from dingwatch.intake.jobs import (
 )
 from dingwatch.intake.phases import WatchPhase
 from dingwatch.ledger import links, versions
-from dingwatch.ledger.folders import FolderMark, save_homes, save_looks, save_scans
+from dingwatch.ledger.folders import FolderMark, LookMark, ScanMark, save_homes, save_looks, save_scans
 from dingwatch.ledger.store import RETRY_SECONDS, LedgerError, Outage, Store
 from dingwatch.model import Cause, Fingerprint, FolderDown, Home, Now, Scope, Verdict, WatchKind, is_beneath
 from dingwatch.texts import Log
@@ -83,13 +84,22 @@ class IntakeLoop:
         self._follow = follow
         self._switched: dict[int, Switched] = {}
         """Folders whose paths lead elsewhere, until the ledger knows."""
-        self._checked_former: dict[int, bool] = {}
+        self._checked_former: set[int] = set()
         """Former targets that were checked just now, and may be done."""
         self._store = store
         self._log = log
         self._outage = outage
         self._keep = keep
         self._folders = {settings.id: Folder(settings, mark, log) for settings, mark in folders}
+        self._agenda = Agenda(self._folders)
+        self._unready = set(self._folders)
+        """Folders that are neither watched, with their first look taken, nor reported down."""
+        self._unsaved: set[int] = set()
+        """Folders of whose looks and scans the ledger may have to know more than it does."""
+        self._first_looks: set[int] = set()
+        """Folders of whose first look a part may wait to be written down."""
+        self._missing_more: set[int] = set()
+        """Folders in which more files may be missing than their last scan has found."""
         self._candidates = Candidates(self._folders, log)
         self._decisions = Decisions(store, self._folders, self._candidates.missing_since, app, refused)
         self._examined: list[Examined] = []
@@ -106,7 +116,7 @@ class IntakeLoop:
     @property
     def ready(self) -> bool:
         """Whether every folder is watched, with its first look taken, or reported down."""
-        return all(folder.ready for folder in self._folders.values())
+        return not self._unready
 
     def watching(self) -> dict[int, tuple[WatchKind, int]]:
         """Return how each folder is watched and how many of its files are settling."""
@@ -132,11 +142,8 @@ class IntakeLoop:
         self._watch_the_clock(now)
         for one in inputs:
             self._enter(one, now)
-        for folder in self._folders.values():
-            if folder.misses_more and not self._candidates.misses(folder.id):
-                folder.misses_more = False
-                folder.scan_soon(now.monotonic)
-        jobs = [job for folder in self._folders.values() for job in folder.jobs(now.monotonic)]
+        self._find_more_missing(now.monotonic)
+        jobs = list(self._agenda.jobs(now.monotonic))
         if not self._outage.affects(self):  # pruning reads and writes the ledger, and can wait
             jobs += self._find_prunable
             self._find_prunable.clear()
@@ -152,6 +159,8 @@ class IntakeLoop:
             written = decided.writes.concern_delivery
         self._candidates.log_past_ceiling(now.monotonic)
         jobs += self._candidates.looks(now.monotonic)
+        if self._unready:
+            self._unready -= {one for one in self._agenda.touched if self._folders[one].ready}
         return Plan(jobs, self._next_at(now), written)
 
     def save_scans(self) -> None:
@@ -175,14 +184,28 @@ class IntakeLoop:
         self._offset = offset
 
     def _scan_all(self, at: float) -> None:
-        for folder in self._folders.values():
-            folder.scan_soon(at)
+        for number in self._folders:
+            self._touch(number).scan_soon(at)
+
+    def _find_more_missing(self, at: float) -> None:
+        """Scan a folder again once all the missing files that its last scan found are written down."""
+        for number in list(self._missing_more):
+            if not self._candidates.misses(number):
+                self._missing_more.remove(number)
+                if number in self._folders:
+                    self._touch(number).scan_soon(at)
+
+    def _touch(self, number: int) -> Folder:
+        """Return a folder to which something happens: this tick asks it what is to be done and saved.
+
+        There may be a thousand others, to which most ticks have nothing to say.
+        """
+        self._agenda.touch(number)
+        self._unsaved.add(number)
+        return self._folders[number]
 
     def _next_at(self, now: Now) -> float | None:
-        wakes = [at for folder in self._folders.values() for at in folder.wakes()]
-        look = self._candidates.next_at()
-        if look is not None:
-            wakes.append(look)
+        wakes = [at for at in (self._agenda.next_at(), self._candidates.next_at()) if at is not None]
         if self._outage.affects(self):
             wakes.append(now.monotonic + RETRY_SECONDS)
         elif (
@@ -190,7 +213,7 @@ class IntakeLoop:
             or self._candidates.any_gone
             or self._left_out
             or self._prunable
-            or any(one.first_look.next_step() for one in self._folders.values())
+            or self._first_looks
         ):
             wakes.append(now.monotonic)
         return min(wakes, default=None)
@@ -198,7 +221,8 @@ class IntakeLoop:
     # --- What comes in ---------------------------------------------------------------------------
 
     def _enter(self, one: Input, now: Now) -> None:
-        if _folder_of(one) not in {None, *self._folders}:
+        folder = _folder_of(one)
+        if folder is not None and folder not in self._folders:
             return  # a former target, which was left meanwhile
         match one:
             case Left():
@@ -222,14 +246,14 @@ class IntakeLoop:
             case Examine():
                 self._candidates.read_again(job, at)
             case Compare() | Scan():
-                self._folders[job.folder].on_scan_failed(at + RETRY_SECONDS)
+                self._touch(job.folder).on_scan_failed(at + RETRY_SECONDS)
             case FindPrunable():
                 self._find_prunable.append(job)
 
     def _enter_folder(
         self, one: Armed | Checked | Switched | Listed | Compared | Scanned | Down, now: Now
     ) -> None:
-        at, folder = now.monotonic, self._folders[one.folder]
+        at, folder = now.monotonic, self._touch(one.folder)
         match one:
             case Armed():
                 folder.on_armed(one, now)
@@ -239,19 +263,25 @@ class IntakeLoop:
                     self._candidates.on_folder_up(folder.id)
             case Checked():
                 folder.on_checked(now)
-                self._checked_former[folder.id] = folder.retired
+                self._checked_former |= {folder.id} if folder.retired else set()
             case Switched():
                 self._on_switched(folder, one, at)
             case Listed():
                 folder.on_listed(one)
+                self._first_looks.add(folder.id)
             case Compared():
                 folder.on_compared(one, now)
             case Scanned():
-                self._outage.end(self)  # the scan has read the ledger
-                folder.on_scanned(one, now)
-                self._prune_daily(folder.id, now)
+                self._on_scanned(folder, one, now)
             case Down(verdict=verdict):
                 self._on_down(folder, verdict, at)
+
+    def _on_scanned(self, folder: Folder, one: Scanned, now: Now) -> None:
+        self._outage.end(self)  # the scan has read the ledger
+        folder.on_scanned(one, now)
+        if one.more:
+            self._missing_more.add(folder.id)
+        self._prune_daily(folder.id, now)
 
     def _enter_path(self, one: Hint | Found | Looked | ExamineFailed, at: float) -> None:
         match one:
@@ -280,7 +310,7 @@ class IntakeLoop:
         self._candidates.on_found(found, at)
 
     def _on_down(self, folder: Folder, verdict: Verdict, at: float) -> None:
-        folder.on_failed(verdict, at)
+        self._touch(folder.id).on_failed(verdict, at)
         self._candidates.on_folder_down(folder.id)
 
     # --- Links in folders' paths -----------------------------------------------------------------
@@ -319,22 +349,25 @@ class IntakeLoop:
             self._outage.end(self)
             settings = self._follow(former, number if mark is None else mark.id, one.root)
             if mark is None:
-                self._folders[number].move(settings)
+                self._touch(number).move(settings)
             elif mark.id in self._folders:
-                self._folders[mark.id].come_back(settings, mark.look, now.monotonic)
+                self._touch(mark.id).come_back(settings, mark.look, now.monotonic)
             else:
                 self._folders[mark.id] = Folder(settings, mark, self._log)
+                self._touch(mark.id)
+                self._unready.add(mark.id)
             del self._switched[number]
 
     def _leave_former(self) -> Iterator[Job]:
         """Yield what ends the watch of former targets in which everything is done."""
-        for folder in [one for one in self._folders.values() if one.retired]:
-            if self._checked_former.pop(folder.id, False) and not self._candidates.follows(folder.id):
+        while self._checked_former:
+            number = self._checked_former.pop()
+            if self._folders[number].retired and not self._candidates.follows(number):
                 with self._store.writing() as connection:
-                    left = links.leave(connection, folder.id)
+                    left = links.leave(connection, number)
                 if left:
-                    del self._folders[folder.id]
-                    yield Leave(folder.id)
+                    del self._folders[number]
+                    yield Leave(number)
 
     # --- Decisions -------------------------------------------------------------------------------
 
@@ -347,14 +380,7 @@ class IntakeLoop:
         delivery may have written meanwhile.
         """
         batch = self._batch()
-        # A scan's old files come first: should the service be killed in between, the rest would be new.
-        unwritten = {key[0] for key in islice(self._left_out, ROWS_AT_ONCE, None)}
-        folders = [one for one in self._folders.values() if one.may_have_news and one.id not in unwritten]
-        scans = {one.id: scan for one in folders if (scan := one.scan_to_save())}
-        looks = {one.id: look for one in folders if (look := one.look_to_save(with_scan=one.id in scans))}
-        for quiet in folders:
-            if quiet.id not in scans and quiet.id not in looks:
-                quiet.on_nothing_to_save()
+        scans, looks = self._to_save()
         decided = Decided()
         certain = bool(scans or looks) or self._is_certain(batch)
         if not certain and not batch.empty:
@@ -377,6 +403,16 @@ class IntakeLoop:
             self._folders[folder].on_scan_saved(scan)
         return decided
 
+    def _to_save(self) -> tuple[dict[int, ScanMark], dict[int, LookMark]]:
+        """Return the scans and the looks of which the ledger has to know now, by folder."""
+        # A scan's old files come first: should the service be killed in between, the rest would be new.
+        unwritten = {key[0] for key in islice(self._left_out, ROWS_AT_ONCE, None)}
+        folders = [self._folders[one] for one in self._unsaved - unwritten if one in self._folders]
+        scans = {one.id: scan for one in folders if (scan := one.scan_to_save())}
+        looks = {one.id: look for one in folders if (look := one.look_to_save(with_scan=one.id in scans))}
+        self._unsaved = {*scans, *looks, *unwritten}
+        return scans, looks
+
     def _batch(self) -> Batch:
         candidates = self._candidates
         return Batch(
@@ -385,7 +421,7 @@ class IntakeLoop:
             examined=[one for one in self._examined if not candidates.is_outdated(one)],
             gone=candidates.next_gone(GONE_AT_ONCE),
             claimed=candidates.list_claimed(),
-            touched=candidates.count_touched(),
+            touched=candidates.touched,
             # A file to which something has happened since is not what it was at the last scan.
             left_out={
                 key: seen
@@ -400,7 +436,9 @@ class IntakeLoop:
         The look with the fewest parts comes first: a small folder does not wait for a share with a million
         files.
         """
-        looks = sorted((one.first_look for one in self._folders.values()), key=attrgetter("steps"))
+        found = {one: self._folders[one].first_look for one in self._first_looks if one in self._folders}
+        self._first_looks = {number for number, look in found.items() if look.next_step()}
+        looks = sorted((found[number] for number in self._first_looks), key=attrgetter("steps"))
         steps: list[LookStep] = []
         rows = 0
         for step in filter(None, (look.next_step() for look in looks)):
@@ -433,7 +471,7 @@ class IntakeLoop:
         for key in decided.to_look:
             candidates.on_hint(key, at)
         for baseline in decided.writes.baselines:
-            baseline.folder.on_step_written(baseline.step, len(baseline.old), baseline.scan)
+            self._touch(baseline.folder.id).on_step_written(baseline.step, len(baseline.old), baseline.scan)
             if baseline.step.last:
                 candidates.on_folder_up(baseline.folder.id)
         self._examined.clear()
