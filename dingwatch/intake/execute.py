@@ -105,6 +105,11 @@ class Executor:
             assert isinstance(job, Compare | Scan | FindPrunable | Examine)  # noqa: S101
             return LedgerFailed(job, error)
 
+    def device(self, folder: int | None) -> str | None:
+        """Return the device on which a folder lay when it was last armed, as `Home` has it."""
+        watched = None if folder is None else self.watched.get(folder)
+        return None if watched is None else str(watched.root.identity[0])
+
     def close(self) -> None:
         """Close all roots, and give up their locks."""
         self.locks.close()

@@ -6,7 +6,6 @@ import os
 import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -22,10 +21,13 @@ from dingwatch.model import Now
 from dingwatch.service import looping
 from dingwatch.service.folders import Folders
 from dingwatch.service.inbox import Inbox
+from dingwatch.service.pool import Pool
 from dingwatch.watch import Observer
 
 CLOCK_STEP: Final = 1.0
 """Seconds: smaller steps prolong no wait that anybody would notice, and time passes between two readings."""
+ABREAST: Final = {"root": 1, "scan": 1, "file": 2, "large file": 1}
+"""For each kind of jobs, how many of one folder are carried out at a time."""
 LARGE: Final = 64 << 20
 """Bytes, which a disk reads within a second or two."""
 
@@ -60,7 +62,7 @@ class IntakeSide:
         self._execute = intake.Executor(
             store, self._observer, {one.id: one for one in folders.settings}, self.inbox.put
         )
-        self._pools: dict[tuple[str, int | None], ThreadPoolExecutor] = {}
+        self._pools = {kind: Pool(kind, abreast) for kind, abreast in ABREAST.items()}
         self.on_ready: Callable[[], None] = lambda: None
         self.on_switched: Callable[[FolderSettings, int, bytes], FolderSettings]
         self._said_ready = False
@@ -84,13 +86,15 @@ class IntakeSide:
         self._watch_the_clock(now)
         plan = self.loop.tick(now, taken)
         for job in plan.jobs:
-            self._pool_for(job).submit(self.inbox.fill, partial(self._execute, job))
+            self._submit(job)
         if plan.written:
             self._wrote()
         if not self._said_ready and self.loop.ready:
             self._said_ready = True
             self.on_ready()
-        return None if plan.next_at is None else plan.next_at - time.monotonic()
+        relieved = [pool.relieve(time.monotonic()) for pool in self._pools.values()]
+        wakes = [at for at in (plan.next_at, *relieved) if at is not None]
+        return min(wakes) - time.monotonic() if wakes else None
 
     def _watch_the_clock(self, now: Now) -> None:
         """Wake delivery when the clock was set back: it may sleep until a time that is hours away again."""
@@ -99,29 +103,28 @@ class IntakeSide:
             self._wrote()
         self._offset = offset
 
-    def _pool_for(self, job: intake.Job) -> ThreadPoolExecutor:
-        """Return the threads for a job: each folder has its own, because a share may hang for hours."""
-        kind, threads = _kind(job)
-        key = kind, job.folder
-        if key not in self._pools:
-            self._pools[key] = ThreadPoolExecutor(threads, kind)
-        return self._pools[key]
+    def _submit(self, job: intake.Job) -> None:
+        """Have a job carried out, apart from those of other kinds: a check never waits for a scan."""
+        device = job.home and job.home.device if isinstance(job, Arm) else self._execute.device(job.folder)
+        self._pools[_kind(job)].submit(
+            job.folder, device, partial(self.inbox.fill, partial(self._execute, job))
+        )
 
     def _finish(self) -> None:
         # A thread that hangs in a share cannot be ended, and the service must stop within ten seconds.
         for pool in self._pools.values():
-            pool.shutdown(wait=False, cancel_futures=True)
+            pool.close()
         self._observer.stop()
         self._execute.locks.close()  # the next service may start at once
 
 
-def _kind(job: intake.Job) -> tuple[str, int]:
-    """Return which of a folder's threads do a job, and how many of them there are."""
+def _kind(job: intake.Job) -> str:
+    """Return whose threads do a job."""
     match job:
         case Arm() | Check() | Leave():
-            return "root", 1  # its own thread: a check must not wait for a scan of an hour
+            return "root"
         case Examine() if job.fingerprint.size > LARGE:
-            return "large file", 1  # a film takes minutes to read; the letters beside it do not wait for it
+            return "large file"  # a film takes minutes to read; the letters beside it do not wait for it
         case Look() | Examine():
-            return "file", 2
-    return "scan", 1
+            return "file"
+    return "scan"
