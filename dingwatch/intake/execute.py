@@ -37,7 +37,7 @@ from dingwatch.intake.jobs import (
     Widened,
 )
 from dingwatch.intake.moves import lies_at, read_traces
-from dingwatch.intake.reconcile import Reconciliation, is_replaced
+from dingwatch.intake.reconcile import Reconciliation, is_replaced, portions
 from dingwatch.ledger import LedgerError, versions
 from dingwatch.ledger.store import Store
 from dingwatch.model import (
@@ -252,18 +252,19 @@ class Executor:
     def _compare(self, job: Compare) -> Compared:
         """Find out whether the root was replaced; nothing says that an empty folder is the same."""
         root = self._watched(job.folder).root
-        with self.store.reading() as connection:
-            directories = walk(root, self.folders[job.folder].filter.prunes)
-            replaced = is_replaced(connection, job.folder, directories)
+        directories = walk(root, self.folders[job.folder].filter.prunes)
+        replaced = is_replaced(self.store, job.folder, directories)
         return Compared(job.folder, replaced=root.steady if replaced is None else replaced)
 
     def _scan(self, job: Scan) -> Scanned:
         """Compare a folder with the ledger, in memory that does not grow with the number of files."""
         watched, chosen = self._watched(job.folder), self.folders[job.folder].filter
         scan = Reconciliation(job, chosen, self.emit, watched.root.steady)
+        for portion in portions(walk(watched.root, chosen.prunes)):
+            with self.store.reading() as connection:
+                for directory in portion:
+                    scan.enter(connection, directory)
         with self.store.reading() as connection:
-            for directory in walk(watched.root, chosen.prunes):
-                scan.enter(connection, directory)
             scan.finish(connection)
         watched.root.verify()  # else the last batch may have been found missing beneath another root
         scan.close()

@@ -7,7 +7,7 @@ ledger knows it, and what differs is handed over in batches.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 from dingwatch.files import fingerprint_of
 from dingwatch.filters import Filter
 from dingwatch.intake.jobs import Found, Input, Scan
-from dingwatch.ledger import versions
+from dingwatch.ledger import Store, versions
 from dingwatch.model import Fingerprint, Vanished, Verdict
 from dingwatch.novelty import shifted_together
 from dingwatch.watch import Directory
@@ -75,11 +75,32 @@ def find_shifted(connection: Connection, folder: int, directory: Directory) -> f
     return frozenset(changes) if shifted_together(list(changes.values())) else frozenset()
 
 
-def is_replaced(connection: Connection, folder: int, directories: Iterable[Directory]) -> bool | None:
-    """Return whether fewer than half of the known files are there; None where no file is known."""
-    there, known = 0, versions.count_present(connection, folder)
+def portions(directories: Iterable[Directory]) -> Iterator[list[Directory]]:
+    """Put directories together until they hold some hundreds of files.
+
+    The ledger is asked about a portion once that is listed. A share may hang while it is being listed: its
+    scan must keep none of the ledger's few connections then, and no transaction, without whose end SQLite
+    cannot reset its log.
+    """
+    portion: list[Directory] = []
+    size = 0
     for directory in directories:
-        there += len(directory.files) - len(compare(connection, folder, directory).unknown)
+        portion.append(directory)
+        size += 1 + len(directory.files)
+        if size >= BATCH:
+            yield portion
+            portion, size = [], 0
+    yield portion
+
+
+def is_replaced(store: Store, folder: int, directories: Iterable[Directory]) -> bool | None:
+    """Return whether fewer than half of the known files are there; None where no file is known."""
+    with store.reading() as connection:
+        there, known = 0, versions.count_present(connection, folder)
+    for portion in portions(directories):
+        with store.reading() as connection:
+            for directory in portion:
+                there += len(directory.files) - len(compare(connection, folder, directory).unknown)
         if known and 2 * there >= known:
             return False
     return True if known else None

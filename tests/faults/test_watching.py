@@ -325,6 +325,34 @@ def test_a_mount_over_a_subdirectory(
         watched.arrives("0.txt", "a.txt", "b.txt", "c.txt", "d.txt", "e.txt")
 
 
+# --- Shares that hang ------------------------------------------------------------------------------
+
+
+def test_many_folders_on_a_share_that_hangs_hold_up_no_other(
+    watched: Watched, share: Path, tmp_path: Path, server: subprocess.Popen[bytes]
+) -> None:
+    """Everything that is asked of them takes a thread and does not give it back until the share answers."""
+    local = replace(watched.setting.folders[0], path=tmp_path / "local", root=os.fsencode(tmp_path / "local"))
+    remote = [
+        replace(local, name=str(number), path=share / str(number), root=os.fsencode(share / str(number)))
+        for number in range(40)
+    ]
+    for one in (local, *remote):
+        one.path.mkdir()
+    with running(replace(watched.setting, folders=(*remote, local)), watched.heard) as service:
+        server.send_signal(signal.SIGSTOP)
+        for number in range(5):
+            (local.path / f"{number}.txt").write_text(str(number))
+            watched.arrives(*(f"{n}.txt" for n in range(number + 1)))
+            shutil.rmtree(local.path)
+            eventually(lambda: WatchKind.DOWN in {kind for kind, _ in service.watching().values()})
+            local.path.mkdir()
+            eventually(lambda: list(service.watching().values())[-1][0] is WatchKind.INOTIFY)
+        server.send_signal(signal.SIGCONT)
+        (remote[0].path / "remote.txt").write_text("remote")
+        watched.arrives(*(f"{n}.txt" for n in range(5)), "remote.txt")
+
+
 # --- Limits ----------------------------------------------------------------------------------------
 
 
