@@ -224,12 +224,22 @@ def first_contents(
 
     A content that ten recipients wait for is uploaded once, for all of them.
     """
-    for key in dict.fromkeys(row[0] for row in _first_rows(connection, now, queue, limit)):
+    for key in _first_keys(connection, now, queue, limit):
         rows = map(delivery_of, _OF_UPLOAD.rows(connection, paused, {"now": now, "upload": key}))
         # Sorted here: to sort, SQLite would walk all pending rows in that order instead of using the key.
         by_age = sorted(rows, key=lambda row: (row.settled_at, row.id))
         own = [row for row in by_age if (row.recipient, row.folder) == (queue.recipient, queue.folder)][:1]
         yield own + [row for row in by_age if row not in own]
+
+
+def _first_keys(connection: Connection, now: float, queue: UploadQueue, limit: int) -> Iterator[str]:
+    """Yield the uploads of a queue's first rows; mostly the first of all can go, so it is read alone."""
+    seen = set()
+    for most in (1, limit):
+        for key, _ in _first_rows(connection, now, queue, most):
+            if key not in seen:
+                seen.add(key)
+                yield key
 
 
 def first_settled(connection: Connection, now: float, queue: UploadQueue) -> float:

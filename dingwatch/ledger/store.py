@@ -25,6 +25,7 @@ from sqlalchemy import (
     Engine,
     Select,
     Table,
+    bindparam,
     create_engine,
     event,
     inspect,
@@ -113,6 +114,7 @@ class Store:
         self._writer = engine.execution_options(writes=True)
         self._lock = threading.Lock()
         self._file: tuple[int, int] | None = None
+        self._inserts: dict[str, Prepared] = {}
 
     @classmethod
     def open(cls, url: str) -> Self:
@@ -251,7 +253,9 @@ class Store:
     def insert_missing(self, connection: Connection, table: Table, rows: list[dict[str, Any]]) -> None:
         """Insert rows, except those whose primary key exists."""
         if rows:
-            connection.execute(self._insert(table).on_conflict_do_nothing(), rows)
+            if table.name not in self._inserts:
+                self._inserts[table.name] = Prepared(self._insert(table).on_conflict_do_nothing())
+            self._inserts[table.name].many(connection, rows)
 
     def _insert(self, table: Table) -> Any:  # noqa: ANN401 (each dialect has its own `insert` with `on_conflict`)
         made = postgresql.insert if self._engine.dialect.name == "postgresql" else sqlite.insert
@@ -274,13 +278,7 @@ class Store:
 
     def new_ids(self, connection: Connection, count: int) -> range:
         """Reserve consecutive ids for versions or deliveries."""
-        last = connection.scalar(
-            update(numbers)
-            .where(numbers.c.name == "id")
-            .values(value=numbers.c.value + count)
-            .returning(numbers.c.value)
-        )
-        assert last is not None  # noqa: S101 (the row is made when the ledger is)
+        ((last,),) = _TAKE_IDS.rows(connection, {"count": count})  # the row is made when the ledger is
         return range(last - count + 1, last + 1)
 
 
@@ -376,8 +374,7 @@ class Prepared:
         """Run a statement once for each row of values, in one call of the driver."""
         if rows:
             sql, defaults = self._for(connection)
-            with closing(_driver(connection).cursor()) as cursor:
-                cursor.executemany(sql, [{**defaults, **values} for values in rows])
+            _driver(connection).cursor().executemany(sql, [{**defaults, **values} for values in rows])
 
     def _for(self, connection: Connection) -> tuple[str, dict[str, Any]]:
         """Return the text of the statement, and the parameters that SQLAlchemy adds to it (an OFFSET)."""
@@ -393,8 +390,16 @@ class Prepared:
         return self._compiled[name]
 
 
+_TAKE_IDS: Final = Prepared(
+    update(numbers)
+    .where(numbers.c.name == "id")
+    .values(value=numbers.c.value + bindparam("count"))
+    .returning(numbers.c.value)
+)
+
+
 def _driver(connection: Connection) -> Any:  # noqa: ANN401 (sqlite3's and psycopg's have no common type)
-    return connection.connection.driver_connection
+    return connection.connection.dbapi_connection
 
 
 def _with_literals(statement: Select[Any] | UpdateBase, dialect: Dialect) -> Select[Any] | UpdateBase:

@@ -343,8 +343,9 @@ def list_directories(connection: Connection, folder: int) -> Iterator[bytes]:
 # --- Writing -----------------------------------------------------------------------------------
 
 _ADD_VERSION: Final = Prepared(insert(versions))
-_ADD_DELIVERY: Final = insert(deliveries)
-_ADD_HISTORY: Final = insert(history)
+_ADD_DELIVERY: Final = Prepared(insert(deliveries))
+_LINE: Final = ("version_id", "delivery_id", "at", "event", "after", "message")
+_ADD_HISTORY: Final = Prepared(insert(history).values({name: bindparam(name) for name in _LINE}))
 
 
 def add(store: Store, connection: Connection, new: Sequence[NewVersion], now: float) -> list[int]:
@@ -386,8 +387,8 @@ def add_deliveries(
     rows = [_delivery_row(i, version, one, c) for i, (version, one, c) in zip(ids, pairs, strict=True)]
     dresses = {one.payload.key.id: upload_row(one.payload) for _, one, _ in pairs if one.payload is not None}
     store.insert_missing(connection, uploads, list(dresses.values()))
-    connection.execute(_ADD_DELIVERY, rows)
-    connection.execute(_ADD_HISTORY, [_first_line(row, now) for row in rows])
+    _ADD_DELIVERY.many(connection, rows)
+    _ADD_HISTORY.many(connection, [_first_line(row, now) for row in rows])
     skips = [
         Change(i, Event.SKIP, State.PENDING, one.skipped, version=version)
         for i, (version, one, _) in zip(ids, pairs, strict=True)
@@ -434,6 +435,7 @@ def _delivery_row(delivery: int, version: int, one: NewVersion, recipient: str) 
         "form": one.payload.form,
         "upload_key": one.payload.key.id,
         "due": one.settled_at,
+        "due_after": 0.0,
         "noticed_at": one.noticed_at,
         "settled_at": one.settled_at,
         "attempts": 0,
@@ -507,7 +509,7 @@ def renew(connection: Connection, renewed: Sequence[Renewal], now: float) -> Non
         {"version_id": one.version, "at": now, "event": one.event, "message": readable(before[one.version])}
         for one in renewed
     ]
-    connection.execute(_ADD_HISTORY, lines)
+    _ADD_HISTORY.many(connection, lines)
 
 
 def _paths(connection: Connection, ids: Sequence[int]) -> Iterator[tuple[int, bytes]]:
