@@ -27,6 +27,12 @@ class State(StrEnum):
     GONE = "gone"
 
 
+BASELINE: Final = "baseline"
+"""Shown in the place of a state for versions that have no delivery, because they were there before."""
+NOTICED: Final = "noticed"
+"""The code of a delivery that was skipped because a notice was sent instead of the file."""
+
+
 class Event(StrEnum):
     """An event in the life of a delivery."""
 

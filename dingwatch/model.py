@@ -169,6 +169,14 @@ class Failure(Exception):  # noqa: N818 (it carries a verdict, which may be no e
         self.verdict = verdict
 
 
+class LedgerError(Exception):
+    """The ledger cannot be read or written now. Nothing is claimed until it can be."""
+
+    def __init__(self, cause: Cause) -> None:
+        super().__init__(f"{cause.code}: {cause.message}")
+        self.cause = cause
+
+
 class Route(StrEnum):
     """How bytes reach a conversation."""
 
@@ -299,3 +307,17 @@ class WatchKind(StrEnum):
     INOTIFY = "inotify"
     POLL = "poll"
     DOWN = "down"
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """One line of the story of a path; `id` is the delivery's, or the version's if `recipient` is None."""
+
+    at: float
+    id: int
+    recipient: str | None
+    event: str
+    after: str | None = None
+    cause: Cause | None = None
+    other: str | None = None
+    """The path that it was moved from (event `moved`) or to (`moved away`)."""

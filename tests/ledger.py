@@ -9,7 +9,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any, Protocol
 
-from dingwatch.service.ledgers import LEDGER_FILE
+from dingwatch.config.values import LEDGER_FILE
 
 
 class Installation(Protocol):

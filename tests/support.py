@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from dingwatch.config import Config, Delivery, DingTalk, Folder, Pace
+from dingwatch.config.values import Config, Delivery, DingTalk, Folder, Pace
 from dingwatch.dingtalk import MEDIA_LIMIT
 from dingwatch.ledger import delivery
 from dingwatch.lifecycle import State

@@ -16,6 +16,7 @@ import click
 
 from dingwatch import files, filters, names, quota
 from dingwatch.cli.context import Session, command, option
+from dingwatch.cli.ledger_access import find_scope, ledger_exists
 from dingwatch.cli.online import (
     ROBOTS_PERMISSION,
     SPACE_PERMISSION,
@@ -23,8 +24,7 @@ from dingwatch.cli.online import (
     describe_failure,
     open_client,
 )
-from dingwatch.cli.running import of_file
-from dingwatch.config import ConfigError, DingTalk, Folder
+from dingwatch.config.values import ConfigError, DingTalk, Folder
 from dingwatch.dingtalk import BILLED, Client, Host, proxy_of
 from dingwatch.host.lock import LOCK_FILE, lock_holder
 from dingwatch.ledger import LedgerError, Store, calls, pauses, report
@@ -143,7 +143,7 @@ def _check_state_dir(session: Session) -> Iterator[Finding]:
 
 def _check_ledger(session: Session) -> Iterator[Finding]:
     try:
-        if not session.ledger_exists:
+        if not ledger_exists(session):
             return
         store = open_ledger(session.config)
     except LedgerError as error:
@@ -159,13 +159,13 @@ def _read_earlier_runs(session: Session) -> EarlierRuns:
     """Read what the ledger has of earlier runs; a ledger that cannot be opened is reported elsewhere."""
     nothing = EarlierRuns(frozenset(), 0)
     try:
-        if not session.ledger_supported or not session.ledger_exists:
+        if not session.ledger_supported or not ledger_exists(session):
             return nothing
         with closing(Store.open(ledger_url(session.config))) as store, store.reading() as connection:
             looked = report.folders_with_first_look(connection)
             used = calls.total(connection, quota.month(time.time()), BILLED)
             paused = tuple(pauses.list_pauses(connection))
-            ids = session.scope(store, of_file(session.config)).ids
+            ids = find_scope(session, store, session.in_file).ids
     except LedgerError:
         return nothing
     return EarlierRuns(frozenset(name for name, number in ids.items() if number in looked), used, paused)

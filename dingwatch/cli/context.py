@@ -2,33 +2,26 @@
 
 from __future__ import annotations
 
-import errno
 import functools
-import json
 import os
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Concatenate, Final, NoReturn, ParamSpec, TypeVar
 
 import click
-from sqlalchemy import make_url
 
-from dingwatch.cli.full_disk import disk_of, is_full, wait_for_room, write_error
 from dingwatch.cli.options import chosen_config, config_option
 from dingwatch.cli.output import local_time, printable
-from dingwatch.cli.running import InForce, ShownFolder, not_loaded, of_file, of_service
-from dingwatch.config import Config, ConfigError, Problem, find, load
-from dingwatch.host.control_socket import NotRunningError, ask
+from dingwatch.config.glance import Glance, take_glance
+from dingwatch.config.paths import find
+from dingwatch.config.values import LEDGER_FILE, Config, ConfigError, Problem
+from dingwatch.host import control_socket
+from dingwatch.host.control_socket import NotRunningError
 from dingwatch.host.owner import become_owner_of
-from dingwatch.ledger import LedgerError, Store, report
-from dingwatch.ledger.folders import MappedFolder
-from dingwatch.ledger.report import Scope
-from dingwatch.model import Cause, Pause
-from dingwatch.service.ledgers import ledger_url, require_present, sqlite_file
+from dingwatch.model import Cause, LedgerError, Pause
+from dingwatch.service.in_force import InForce, ShownFolder, not_loaded
 from dingwatch.texts import (
     Advice,
     Cli,
@@ -58,6 +51,8 @@ class Session:
     """Whether the command talks to DingTalk: a systemd credential is readable by the service alone."""
     _config: Config | None = None
     _in_force: InForce | None = None
+    _glance: Glance | None = None
+    """Set when the running service has read the same file as it is now."""
 
     # --- Sentences ---------------------------------------------------------------------------------
 
@@ -126,6 +121,8 @@ class Session:
             ConfigError: with every problem in it.
         """
         if self._config is None:
+            from dingwatch.config.assembly import load  # noqa: PLC0415 (slow, and not needed after a glance)
+
             try:
                 self._config = load(
                     find(self.path, os.environ), environ=os.environ, secret_needed=self.secret_needed
@@ -156,140 +153,82 @@ class Session:
         return list(dict.fromkeys(folder.name for folder in self.folders))
 
     @property
+    def state_dir(self) -> Path:
+        """The state directory; nothing else is read of a config file that the running service has read."""
+        if self._config is None and self._glance is None:
+            self._in_force = self._recognise()
+        return self.config.state_dir if self._glance is None else self._glance.state_dir
+
+    def _recognise(self) -> InForce | None:
+        """Return what the running service works with, if that is what the config file says now."""
+        try:
+            glance = take_glance(find(self.path, os.environ), os.environ)
+        except ConfigError:
+            return None
+        told = None if glance is None else _ask_in_force(glance.state_dir)
+        if glance is None or told is None or told.digest != glance.digest:
+            return None
+        self._glance = glance
+        self.language = glance.language
+        become_owner_of(glance.state_dir)
+        return told
+
+    @property
     def in_force(self) -> InForce:
         """What the running service works with; without one, what the config file says."""
+        state_dir = self.state_dir  # to find it, the service may have been asked already
         if self._in_force is None:
-            told = self.ask_object("config")
-            # A service of an older version does not know the question, and answers with nothing.
-            self._in_force = of_service(told) if "folders" in told else of_file(self.config)
+            self._in_force = _ask_in_force(state_dir) or self.in_file
         return self._in_force
 
     @property
     def folders(self) -> list[ShownFolder]:
         """The folders in force, and those of the file that the running service has not loaded."""
         folders = self.in_force.folders
-        return [*folders, *not_loaded(folders, of_file(self.config).folders)]
+        return [*folders, *not_loaded(folders, self.in_file.folders)]
+
+    @property
+    def in_file(self) -> InForce:
+        """What the config file says, which is in force when a service starts."""
+        if self._glance is not None:
+            return replace(self.in_force, by_service=False)
+        return InForce.of(self.config, by_service=False)
 
     # --- The ledger --------------------------------------------------------------------------------
 
     @property
     def ledger_supported(self) -> bool:
         """Whether this version can use the ledger that the configuration names."""
-        return make_url(ledger_url(self.config)).get_backend_name() == "sqlite"
-
-    def require_ledger(self) -> None:
-        """End the command where the configuration names a ledger that is not supported yet."""
-        if not self.ledger_supported:
-            self.fail(Cli.NOT_YET, exit_code=EXIT_CONFIG, command="ledger: postgresql")
+        return self.config.ledger_file is not None
 
     @property
-    def ledger_exists(self) -> bool:
-        """Whether there is a ledger to read; a command that only shows things creates none."""
-        self.require_ledger()
-        if self.config.state_dir.exists():
-            _require_access(self.config.state_dir, os.X_OK)
-        return require_present(self.config)
-
-    @contextmanager
-    def store(self, *, writes: bool = False) -> Iterator[Store]:
-        """Open the ledger; one that cannot be used ends the command, after some seconds if its disk is full.
-
-        `writes` says that the command is going to write: then it must be possible before the command begins.
-        The command writes through `write`, which waits for the room that its own transaction needs.
-        """
-        self.require_ledger()
-        path = sqlite_file(self.config)
-        if path is not None and path.exists():
-            _require_access(path, os.R_OK)
-        try:
-            # `send` may run before the service ever has.
-            self.config.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-            require_present(self.config)
-            store = wait_for_room(partial(self._open, writes=writes), self._ledger_file)
-        except (LedgerError, OSError) as error:
-            self.fail_ledger(error)
-        try:
-            yield store
-        except LedgerError as error:
-            self.fail_ledger(error)
-        finally:
-            store.close()
-
-    def write(self, transaction: Callable[[], T]) -> T:
-        """Carry out one transaction, again and again for some seconds while the ledger's disk is full.
-
-        The log of a full disk may have room for the small write with which a command begins, and none for a
-        thousand rows.
-
-        Raises:
-            LedgerError: it could not be carried out; nothing of it was written.
-        """
-        return wait_for_room(transaction, self._ledger_file)
-
-    def _open(self, *, writes: bool) -> Store:
-        store = Store.open(ledger_url(self.config))
-        if writes:
-            try:
-                store.require_writable()
-            except BaseException:
-                store.close()
-                raise
-        return store
-
-    @property
-    def _ledger_file(self) -> Path:
-        return sqlite_file(self.config) or self.config.state_dir
-
-    def ledger_write_error(self) -> Cause | None:
-        """Return why nothing can be written to the ledger, as far as its disk tells."""
-        return write_error(self._ledger_file)
-
-    def fail_ledger(self, error: LedgerError | OSError, exit_code: int = 1) -> NoReturn:
-        """End the command because the ledger cannot be used."""
-        path = self.config.state_dir
-        if is_full(error, self._ledger_file):
-            disk = disk_of(self._ledger_file)
-            self.fail(Cli.LEDGER_DISK_FULL, exit_code=exit_code, path=self._ledger_file, disk=disk)
-        if isinstance(error, LedgerError):
-            self.fail(Cli.LEDGER_FAILED, error.cause, exit_code=exit_code, path=path)
-        reason = error.strerror or type(error).__name__
-        advice = self.advice("LEDGER_UNWRITABLE")
-        self.fail(Cli.LEDGER_FAILED, exit_code=exit_code, path=path, reason=reason, advice=advice)
-
-    def scope(self, store: Store, in_force: InForce | None = None) -> Scope:
-        """Return what a configuration maps, in the ledger's numbers: the one in force, or another."""
-        folders = (in_force or self.in_force).folders
-        mapped = [MappedFolder(one.root, one.name, one.recipients, os.fsencode(one.path)) for one in folders]
-        with store.reading() as connection:
-            return report.scope(connection, mapped)
+    def ledger_path(self) -> Path:
+        """The file of the ledger, as far as this version supports it."""
+        return self.state_dir / LEDGER_FILE
 
     # --- The running service -----------------------------------------------------------------------
 
-    def ask(self, request: str) -> str | None:
-        """Return the running service's answer; None where none runs."""
-        try:
-            return ask(self.config.state_dir, request, ASK_SECONDS)
-        except (NotRunningError, PermissionError):
-            # The socket and the ledger have one owner: whoever may not connect has no ledger to show either.
-            return None
-
-    def ask_object(self, request: str) -> dict[str, Any]:
-        """Return the running service's answer; empty where none runs, or its version answers otherwise."""
-        try:
-            answer = json.loads(self.ask(request) or "{}")
-        except (ValueError, RecursionError):
-            return {}
-        return answer if isinstance(answer, dict) else {}
+    def ask(self, question: str, **arguments: object) -> dict[str, Any] | None:
+        """Return the running service's answer, empty if its version has none; None without a service."""
+        return _ask(self.state_dir, question, arguments)
 
     def poke(self) -> bool:
         """Have the running service look at what was written; return whether one runs."""
         return self.ask("wake") is not None
 
 
-def _require_access(path: Path, mode: int) -> None:
-    """Raise PermissionError where the user of this command has no such access."""
-    if not os.access(path, mode, effective_ids=True):
-        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+def _ask(state_dir: Path, question: str, arguments: Mapping[str, object]) -> dict[str, Any] | None:
+    try:
+        return control_socket.ask(state_dir, question, arguments, ASK_SECONDS)
+    except (NotRunningError, PermissionError):
+        # The socket and the ledger have one owner: whoever may not connect has no ledger to show either.
+        return None
+
+
+def _ask_in_force(state_dir: Path) -> InForce | None:
+    """Return what the running service works with; None without a service."""
+    told = _ask(state_dir, "config", {}) or {}
+    return InForce.load(told) if "folders" in told else None
 
 
 # --- Commands and options --------------------------------------------------------------------------
@@ -322,9 +261,11 @@ def command(
             try:
                 code = function(session, **options)  # type: ignore[call-arg]
             except PermissionError as error:
-                session.fail(Cli.FORBIDDEN, path=error.filename or session.config.state_dir)
+                session.fail(Cli.FORBIDDEN, path=error.filename or session.state_dir)
             except LedgerError as error:
-                session.fail_ledger(error)
+                from dingwatch.cli.ledger_access import fail_ledger  # noqa: PLC0415 (the command has opened it)
+
+                fail_ledger(session, error)
             sys.exit(code or 0)
 
         return run

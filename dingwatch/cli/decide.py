@@ -9,6 +9,7 @@ from functools import partial
 import click
 
 from dingwatch.cli.context import Session, command, option
+from dingwatch.cli.ledger_access import find_scope, ledger_exists, open_store, write
 from dingwatch.ledger import Store, clock, commands, folders, pauses
 from dingwatch.ledger.commands import NotApplicableError
 from dingwatch.model import Pause
@@ -32,11 +33,11 @@ def discard(session: Session, *, folder: str) -> int:
 def _decide_hold(session: Session, name: str, do: Callable[[Store, int, float], int], text: Cli) -> int:
     session.require_folder(name)
     count = 0
-    if session.ledger_exists:
-        with session.store(writes=True) as store:
-            scope = session.scope(store)
+    if ledger_exists(session):
+        with open_store(session, writes=True) as store:
+            scope = find_scope(session, store)
             targets = scope.targets(scope.ids[name]) if name in scope.ids else []
-            count = sum(session.write(partial(do, store, number, time.time())) for number in targets)
+            count = sum(write(session, partial(do, store, number, time.time())) for number in targets)
     session.poke()
     click.echo(session.render(text, count=count, name=name))
     return 0
@@ -50,11 +51,11 @@ def resolve(session: Session, *, delivery: int, sent: bool, resend: bool) -> int
     """Settle one uncertain delivery."""
     if sent == resend:
         raise click.UsageError(session.render(Cli.RESOLVE_WHAT))
-    if not session.ledger_exists:
+    if not ledger_exists(session):
         session.fail(Cli.RESOLVE_NOT, id=delivery)
-    with session.store(writes=True) as store:
+    with open_store(session, writes=True) as store:
         try:
-            session.write(lambda: commands.resolve(store, delivery, sent=sent, now=time.time()))
+            write(session, lambda: commands.resolve(store, delivery, sent=sent, now=time.time()))
         except NotApplicableError:
             session.fail(Cli.RESOLVE_NOT, id=delivery)
     session.poke()
@@ -70,9 +71,9 @@ def resume(session: Session, *, folder: str | None) -> int:
         session.fail(Cli.NOT_YET, command=f"resume {folder}")
     paused: list[Pause] = []
     waiting = 0
-    if session.ledger_exists:
-        with session.store(writes=True) as store:
-            paused, waiting = session.write(partial(_end_waits, store))
+    if ledger_exists(session):
+        with open_store(session, writes=True) as store:
+            paused, waiting = write(session, partial(_end_waits, store))
     text = Cli.RESUMED if session.poke() else Cli.RESUMED_LATER
     for pause in paused:
         cause = session.reason(pause.cause)

@@ -11,8 +11,8 @@ import click
 
 from dingwatch.cli.context import Session, command, option
 from dingwatch.cli.output import print_line
-from dingwatch.config import Config, Delivery, DingTalk, Folder, Pace
 from dingwatch.config.checks import is_loopback
+from dingwatch.config.values import Config, Delivery, DingTalk, Folder, Pace
 from dingwatch.host.signals import when_asked_to_stop
 from dingwatch.sandbox import Sandbox, config_block, conversation_lines
 from dingwatch.service.daemon import Service

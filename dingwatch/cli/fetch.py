@@ -18,6 +18,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, Trans
 from dingwatch import names
 from dingwatch.cli import verified_download
 from dingwatch.cli.context import Session, command, option
+from dingwatch.cli.ledger_access import ledger_exists, open_store, write
 from dingwatch.cli.online import open_client
 from dingwatch.cli.output import iso_time, local_time, printable
 from dingwatch.cli.verified_download import ContentError, NotAFileError
@@ -34,9 +35,9 @@ from dingwatch.texts import Back, Cli
 @contextmanager
 def _find(session: Session, number: int) -> Iterator[tuple[Store, Sent]]:
     """Open the ledger and yield one delivery; an unknown id ends the command."""
-    if not session.ledger_exists:
+    if not ledger_exists(session):
         session.fail(Back.UNKNOWN, id=number)
-    with session.store() as store:
+    with open_store(session) as store:
         try:
             with store.reading() as connection:
                 found = commands.find_sent(connection, number)
@@ -250,7 +251,7 @@ def recall(session: Session, *, delivery: int) -> int:
             _take_back(session, client, one, how, key)
         path, conversation = names.readable(one.path), str(one.recipient)
         click.echo(session.render(Back.RECALLED, id=one.id, path=path, conversation=conversation))
-        everyone = session.write(partial(_record_recall, store, one))
+        everyone = write(session, partial(_record_recall, store, one))
     if len(everyone) > 1:
         recipients = ", ".join(map(str, everyone))
         click.echo(session.render(Back.RECALLED_FROM_ALL, count=len(everyone), conversations=recipients))

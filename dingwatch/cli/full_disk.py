@@ -10,9 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final, TypeVar
 
-from dingwatch.ledger import LedgerError
-from dingwatch.model import Cause
-from dingwatch.watch import holding, mounts
+from dingwatch.model import Cause, LedgerError
 
 T = TypeVar("T")
 ROOM_SECONDS: Final = 10.0
@@ -69,8 +67,3 @@ def wait_for_room(attempt: Callable[[], T], ledger: Path) -> T:
             if not is_full(error, ledger) or time.monotonic() >= until:
                 raise
         pause.wait(LOOK_SECONDS)
-
-
-def disk_of(ledger: Path) -> str:
-    """Return where the disk that holds a ledger is mounted."""
-    return os.fsdecode(holding(os.fsencode(ledger.parent.resolve()), mounts()).point)

@@ -13,19 +13,18 @@ from rich.table import Table
 
 from dingwatch import names
 from dingwatch.cli.context import Session, command, option
+from dingwatch.cli.ledger_access import find_scope, ledger_exists, open_store
 from dingwatch.cli.output import (
-    STYLES,
-    cell,
-    console,
     iso_time,
     local_time,
     of_unwatched_file,
     print_line,
     printable,
 )
+from dingwatch.cli.tables import STYLES, cell, console
 from dingwatch.ledger import report
-from dingwatch.ledger.report import BASELINE, HistoryQuery, Line
-from dingwatch.lifecycle import State
+from dingwatch.ledger.report import HistoryQuery, Line
+from dingwatch.lifecycle import BASELINE, State
 from dingwatch.model import Cause
 from dingwatch.texts import Cli
 
@@ -54,13 +53,13 @@ def history(session: Session, *, as_json: bool, folder: str | None, state: str |
 
 def _read(session: Session, query: HistoryQuery) -> Iterator[list[Line]]:
     """Yield the lines in pages, so that the first are printed while the last have not been read."""
-    if not session.ledger_exists:
+    if not ledger_exists(session):
         if query.folder is not None:
             session.require_folder(query.folder)
         yield []
         return
-    with session.store() as store:
-        scope = session.scope(store)
+    with open_store(session) as store:
+        scope = find_scope(session, store)
         # A folder that left the configuration still has its history, so the ledger's names count too.
         if query.folder is not None and scope.number(query.folder) is None:
             session.require_folder(query.folder)

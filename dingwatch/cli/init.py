@@ -18,7 +18,7 @@ from dingwatch.cli.context import Session, command, option
 from dingwatch.cli.dialogue import Dialogue
 from dingwatch.cli.init_config import Choices, config_text, find_problems, write_all
 from dingwatch.cli.online import Meter, address_of, describe_failure, make_client
-from dingwatch.config.assembly import expand_home, user_config
+from dingwatch.config.paths import expand_home, user_config
 from dingwatch.config.secret import ENVIRONMENT
 from dingwatch.dingtalk import Account, Client, Host, SampleFile
 from dingwatch.model import Failure, Verdict

@@ -15,8 +15,9 @@ from typing import Final
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from dingwatch.config import ConfigError, Problem, load
+from dingwatch.config.assembly import load
 from dingwatch.config.schema import SECTIONS
+from dingwatch.config.values import ConfigError, Problem
 from dingwatch.pace import Limit
 from dingwatch.texts import Keys, Language, Setup
 

@@ -13,7 +13,8 @@ import click
 
 from dingwatch import quota
 from dingwatch.cli.context import Session
-from dingwatch.config import ConfigError
+from dingwatch.cli.ledger_access import ledger_exists
+from dingwatch.config.values import ConfigError
 from dingwatch.dingtalk import BILLED, Account, Client, Host, proxy_of
 from dingwatch.ledger import LedgerError, Store, calls
 from dingwatch.model import Cause, Verdict
@@ -41,7 +42,7 @@ class Meter:
             self._add(session, now)
 
     def _add(self, session: Session, now: float) -> None:
-        if not session.ledger_supported or not session.ledger_exists:
+        if not session.ledger_supported or not ledger_exists(session):
             return
         with (
             suppress(LedgerError),

@@ -1,4 +1,4 @@
-"""How commands print: tables, times, and names that no terminal obeys."""
+"""How commands print: times, and names that no terminal obeys."""
 
 from __future__ import annotations
 
@@ -8,40 +8,13 @@ from datetime import UTC, datetime
 from typing import Final
 
 import click
-from rich.console import Console
-from rich.text import Text as Markup
 
-from dingwatch.ledger.report import BASELINE
-from dingwatch.lifecycle import State
 from dingwatch.model import Cause
-
-STYLES: Final[dict[str, str]] = {
-    State.SENT: "green",
-    State.FAILED: "bold red",
-    State.UNCERTAIN: "yellow",
-    State.SKIPPED: "yellow",
-    State.GONE: "dim",
-    BASELINE: "dim",
-}
-"""The colours of states on a terminal."""
-_PIPED_WIDTH: Final = 100_000
 
 
 def printable(text: str) -> str:
     """Replace control characters: a file's name may hold escape sequences that move the cursor."""
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
-
-
-def console() -> Console:
-    """Return the console for tables; piped, it neither wraps nor colours."""
-    # `dingwatch history | grep NAME` must find a long name whole, so a pipe gets lines of any length.
-    width = None if sys.stdout.isatty() else _PIPED_WIDTH
-    return Console(width=width, highlight=False, markup=False, emoji=False)
-
-
-def cell(text: str, style: str = "") -> Markup:
-    """Return a table's cell, in which rich interprets nothing."""
-    return Markup(printable(text), style)
 
 
 def local_time(at: float) -> str:

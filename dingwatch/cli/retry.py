@@ -13,7 +13,8 @@ import click
 
 from dingwatch import files, names
 from dingwatch.cli.context import Session, command, option
-from dingwatch.config import Folder
+from dingwatch.cli.ledger_access import find_scope, ledger_exists, open_store, write
+from dingwatch.config.values import Folder
 from dingwatch.dingtalk import REFUSED_EXTENSIONS
 from dingwatch.ledger import Store, commands, pauses, report
 from dingwatch.ledger.commands import BaselineToSend, NotApplicableError, UnmappedError
@@ -46,9 +47,9 @@ def _retry_ids(session: Session, ids: tuple[int, ...]) -> int:
     """Retry deliveries, or send baseline versions: all of them or none."""
     # `retry 7 7` counts as one.
     unique = list(dict.fromkeys(ids))
-    if not session.ledger_exists:
+    if not ledger_exists(session):
         session.fail(Cli.RETRY_NOT, ids=", ".join(map(str, unique)))
-    with session.store(writes=True) as store:
+    with open_store(session, writes=True) as store:
         with store.reading() as connection:
             old = commands.list_baseline(connection, unique, None)
         baseline = _read_baseline(session, store, old)
@@ -62,11 +63,11 @@ def _retry_ids(session: Session, ids: tuple[int, ...]) -> int:
 
 
 def _retry_all(session: Session) -> int:
-    if not session.ledger_exists:
+    if not ledger_exists(session):
         return _finish(session, 0)
-    with session.store(writes=True) as store:
-        scope = session.scope(store)
-        count = session.write(lambda: commands.retry_all(store, time.time(), scope))
+    with open_store(session, writes=True) as store:
+        scope = find_scope(session, store)
+        count = write(session, lambda: commands.retry_all(store, time.time(), scope))
         with store.reading() as connection:
             missing = report.missing_mappings(connection, scope)
     _finish(session, count)
@@ -78,10 +79,10 @@ def _retry_baseline(session: Session, name: str) -> int:
     """Send the files that were in a folder before it was first watched, if they are still there unchanged."""
     session.require_folder(name)
     count = 0
-    if session.ledger_exists:
-        with session.store(writes=True) as store:
+    if ledger_exists(session):
+        with open_store(session, writes=True) as store:
             with store.reading() as connection:
-                number = session.scope(store).ids.get(name)
+                number = find_scope(session, store).ids.get(name)
                 old = commands.list_baseline(connection, None, number) if number is not None else []
             baseline = _read_baseline(session, store, old)
             _report_left_out(session, baseline, Cli.LEFT_OUT)
@@ -97,9 +98,9 @@ def _finish(session: Session, count: int) -> int:
 
 
 def _write(session: Session, store: Store, ids: Sequence[int], chosen: Sequence[BaselineToSend]) -> None:
-    scope = session.scope(store)
+    scope = find_scope(session, store)
     try:
-        session.write(lambda: commands.retry(store, ids, chosen, time.time(), scope))
+        write(session, lambda: commands.retry(store, ids, chosen, time.time(), scope))
     except NotApplicableError as error:
         session.fail(Cli.RETRY_NOT, ids=error)
     except UnmappedError as error:
@@ -145,7 +146,7 @@ def _read_baseline(session: Session, store: Store, old: Sequence[Version]) -> _B
 def _by_folder(
     session: Session, store: Store, old: Sequence[Version]
 ) -> Iterator[tuple[Folder | None, list[Version]]]:
-    ids = session.scope(store).ids
+    ids = find_scope(session, store).ids
     folders = {ids[folder.name]: folder for folder in session.config.folders if folder.name in ids}
     for number in sorted({version.folder or 0 for version in old}):
         yield folders.get(number), [version for version in old if version.folder == number]

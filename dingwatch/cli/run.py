@@ -7,6 +7,7 @@ import sys
 from typing import Final
 
 from dingwatch.cli.context import EXIT_CONFIG, Session, command
+from dingwatch.cli.ledger_access import fail_ledger, require_ledger
 from dingwatch.host.lock import LockedError
 from dingwatch.ledger import LedgerError
 from dingwatch.service.daemon import serve
@@ -26,15 +27,15 @@ _NEEDS_A_PERSON: Final = {
 def run(session: Session) -> None:
     """Run until a signal, then end the process."""
     config = session.config
-    session.require_ledger()
+    require_ledger(session)
     try:
         code = serve(config, os.environ)
     except LockedError as error:
         session.fail(Cli.LOCKED, pid=error.pid, path=config.state_dir)
     except LedgerError as error:
-        session.fail_ledger(error, EXIT_CONFIG if error.cause.advice in _NEEDS_A_PERSON else 1)
+        fail_ledger(session, error, EXIT_CONFIG if error.cause.advice in _NEEDS_A_PERSON else 1)
     except OSError as error:
-        session.fail_ledger(error)
+        fail_ledger(session, error)
     sys.stdout.flush()
     sys.stderr.flush()
     # An abandoned upload may still wait for its answer. The interpreter would join its thread at exit, and

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import stat
 import sys
@@ -22,6 +21,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from dingwatch import files, names
 from dingwatch.cli.context import Session, command, option
+from dingwatch.cli.ledger_access import open_store, write
 from dingwatch.cli.options import DURATION
 from dingwatch.cli.output import of_unwatched_file
 from dingwatch.delivery import list_blocking, needs_a_person
@@ -60,8 +60,8 @@ def send(session: Session, *, files: tuple[Path, ...], target: str, timeout: flo
     """Send the files; return 0 when all of them were sent."""
     recipients = _recipients(session, target)
     given = _read_all(session, files)
-    with session.store(writes=True) as store:
-        ids = session.write(lambda: _write(session, store, given, recipients))
+    with open_store(session, writes=True) as store:
+        ids = write(session, lambda: _write(session, store, given, recipients))
         try:
             session.poke()
             rows = _await(session, store, ids, timeout)
@@ -182,9 +182,9 @@ def _watch(session: Session, wait: Wait) -> None:
     """
     pause, written_at = Event(), time.monotonic()
     while (answer := session.ask("wake")) is not None and wait.look() is not None:
-        error = json.loads(answer).get("ledger")
-        written_at = time.monotonic() if error is None else written_at
-        if time.monotonic() - written_at >= OUTAGE_SECONDS:
+        if (error := answer.get("ledger")) is None:
+            written_at = time.monotonic()
+        elif time.monotonic() - written_at >= OUTAGE_SECONDS:
             raise LedgerError(Cause(**error))
         pause.wait(LOOK_SECONDS)
 
@@ -218,7 +218,7 @@ class Wait:
             and (cause := reason_to_give_up(list_blocking(row, paused), causes.get(row.id), now, over=over))
         }
         if given_up:
-            self.session.write(lambda: commands.give_up(self.store, given_up, now))
+            write(self.session, lambda: commands.give_up(self.store, given_up, now))
             rows = self.rows()
         waiting = [row for row in rows if not self._is_done(row, over=over)]
         self.show(len(rows) - len(waiting))

@@ -17,15 +17,14 @@ from rich.text import Text as Markup
 
 from dingwatch import quota
 from dingwatch.cli.context import Session, command, option
-from dingwatch.cli.output import STYLES, cell, console, iso_time, print_line
-from dingwatch.cli.running import ShownFolder, of_file
-from dingwatch.dingtalk import BILLED, WEBHOOK_BILLED
+from dingwatch.cli.full_disk import write_error
+from dingwatch.cli.output import iso_time, print_line
+from dingwatch.cli.tables import STYLES, cell, console
 from dingwatch.host.lock import LOCK_FILE, lock_holder
-from dingwatch.ledger import calls, pauses, report
-from dingwatch.ledger.folders import count_held
-from dingwatch.ledger.versions import NOTICED
-from dingwatch.lifecycle import State
+from dingwatch.lifecycle import NOTICED, State
 from dingwatch.model import Cause, Pause, Scope
+from dingwatch.service.answers import RecordedStatus, load_pause
+from dingwatch.service.in_force import ShownFolder
 from dingwatch.texts import Calls, Cli, Log
 
 _COUNTED = (*(str(state) for state in State), "settling", "baseline")
@@ -62,17 +61,16 @@ class Status:
     """Files that have not settled for a day, and for how many seconds."""
     use: quota.Use
     """The month's calls against its quota."""
-    by_api: Counter[str]
+    by_api: Mapping[str, int]
     """How often each API was called this month, billed or not."""
+    billed_calls: Mapping[str, int]
+    """Those that count against the quota."""
+    webhook_calls: int
+    """How many calls count against the quota of webhooks."""
     ledger_error: Cause | None
     """Why nothing can be written to the ledger."""
     edited: bool
     """Whether the config file is no longer what the service runs with."""
-
-    @property
-    def webhook_calls(self) -> int:
-        """How many calls count against the quota of webhooks."""
-        return sum(self.by_api[api] for api in WEBHOOK_BILLED)
 
 
 @command()
@@ -98,59 +96,51 @@ def _read_json(session: Session) -> dict[str, object]:
     try:
         return _json(session, read_status(session))
     except PermissionError as error:
-        path = error.filename or session.config.state_dir
+        path = error.filename or session.state_dir
         click.echo(session.render(Cli.FORBIDDEN, path=path), err=True)
     return _json_of_stranger(session)
 
 
 def read_status(session: Session) -> Status:
-    """Gather the status from the ledger and the running service."""
-    config, now = session.config, time.time()
+    """Gather the status from the running service, else from the ledger."""
+    now = time.time()
     running, pid = _find_service(session)
-    counted: dict[int | None, Counter[str]] = {}
-    ids: dict[str, int] = {}
-    paused_now: tuple[Pause, ...] = ()
-    on_hold: dict[str, int] = {}
-    by_api: Counter[str] = Counter()
-    if session.ledger_exists:
-        with session.store() as store, store.reading() as connection:
-            scope = session.scope(store)
-            ids = dict(scope.ids)
-            counted = report.counts(connection, scope)
-            paused_now = tuple(pauses.list_pauses(connection))
-            held = count_held(connection)
-            on_hold = {name: sum(held[one] for one in scope.targets(ids[name])) for name in ids}
-            by_api = calls.by_api(connection, quota.month(now))
-    live = session.ask_object("status") if running else {}
-    watching = live.get("folders", {})
+    live = (session.ask("status") or {}) if running else {}
+    recorded: RecordedStatus = live.get("recorded") or _read_recorded(session)
+    paused = tuple(map(load_pause, recorded["pauses"]))
     folders = tuple(
-        _folder(folder, ids.get(folder.name), counted, watching, running=running)
-        for folder in session.folders
+        _folder(folder, recorded, live.get("folders", {}), running=running) for folder in session.folders
     )
-    direct = counted.pop(None, Counter())
-    unmapped = sum(counts[State.FAILED] for number, counts in counted.items() if number not in ids.values())
     return Status(
         running=running,
         pid=pid,
         folders=folders,
-        direct=direct,
-        unmapped=unmapped,
-        pauses=paused_now,
-        held={name: total for name, total in on_hold.items() if total},
+        direct=Counter(recorded["direct"]),
+        unmapped=recorded["unmapped"],
+        pauses=paused,
+        held=recorded["held"],
         unsettled=tuple((path, age) for _, path, age in live.get("unsettled", [])),
         use=quota.use_of_all(
-            sum(by_api[api] for api in BILLED), session.in_force.monthly_calls, paused_now, now
+            sum(recorded["billed_calls"].values()), session.in_force.monthly_calls, paused, now
         ),
-        by_api=by_api,
-        ledger_error=Cause(**live["ledger"]) if live.get("ledger") else session.ledger_write_error(),
-        edited=session.in_force.by_service and not session.in_force.equals(of_file(config)),
+        by_api=recorded["calls"],
+        billed_calls=recorded["billed_calls"],
+        webhook_calls=recorded["webhook_calls"],
+        ledger_error=Cause(**live["ledger"]) if live.get("ledger") else write_error(session.ledger_path),
+        edited=session.in_force.by_service and not session.in_force.equals(session.in_file),
     )
+
+
+def _read_recorded(session: Session) -> RecordedStatus:
+    from dingwatch.cli import ledger_access  # noqa: PLC0415 (slow, and not needed if the service answers)
+
+    return ledger_access.read_status(session)
 
 
 def _find_service(session: Session) -> tuple[bool | None, int | None]:
     """Return whether a service runs (None: nobody can tell), and its process."""
     try:
-        pid = lock_holder(session.config.state_dir / LOCK_FILE)
+        pid = lock_holder(session.state_dir / LOCK_FILE)
     except PermissionError:
         return None, None
     # The socket may outlive a killed service; only the lock tells whether one runs.
@@ -161,15 +151,14 @@ def _find_service(session: Session) -> tuple[bool | None, int | None]:
 
 def _folder(
     folder: ShownFolder,
-    number: int | None,
-    counted: dict[int | None, Counter[str]],
-    live: dict[str, dict[str, object]],
+    recorded: RecordedStatus,
+    live: Mapping[str, Mapping[str, object]],
     *,
     running: bool | None,
 ) -> FolderStatus:
     # JSON has no numbers as keys.
-    now = live.get(str(number), {})
-    counts = Counter(counted.get(number, Counter())) if number is not None else Counter[str]()
+    now = live.get(str(recorded["numbers"].get(folder.name)), {})
+    counts = Counter(recorded["counts"].get(folder.name))
     counts["settling"] = int(str(now.get("settling", 0)))
     watch = "unknown" if running is None else "down" if folder.loaded else "new"
     return FolderStatus(folder, str(now.get("watch", watch)), counts)
@@ -252,14 +241,14 @@ def _calls(status: Status) -> dict[str, object]:
         "limit": use.limit,
         "left": use.left,
         "runs_out_on": None if use.runs_out_on is None else use.runs_out_on.isoformat(),
-        "by_api": {api: count for api, count in sorted(status.by_api.items()) if api in BILLED},
+        "by_api": dict(status.billed_calls),
     }
 
 
 def _print_table(session: Session, status: Status) -> None:
     out = console()
     text = Cli.CANNOT_ASK if status.running is None else Cli.RUNNING if status.running else Cli.NOT_RUNNING
-    heading = session.render(text, pid=status.pid, path=str(session.config.state_dir))
+    heading = session.render(text, pid=status.pid, path=str(session.state_dir))
     out.print(cell(heading, "green" if status.running else "bold red"))
     out.print(_table(session, status))
     for line in _notes(session, status):
@@ -301,8 +290,8 @@ def _trouble(counts: Counter[str]) -> Markup:
 
 
 def _notes(session: Session, status: Status) -> Iterator[Markup]:
-    if not session.config.state_dir.exists():
-        yield cell(session.render(Cli.NO_STATE_DIR, path=str(session.config.state_dir)), "bold red")
+    if not session.state_dir.exists():
+        yield cell(session.render(Cli.NO_STATE_DIR, path=str(session.state_dir)), "bold red")
     if status.ledger_error is not None:
         yield cell(session.render(Log.LEDGER_DOWN, status.ledger_error), "bold red")
     if status.edited:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 
@@ -15,40 +15,31 @@ import click
 from dingwatch import files, filters, names
 from dingwatch.cli.context import Session, command
 from dingwatch.cli.output import local_time, printable
-from dingwatch.cli.running import ShownFolder
 from dingwatch.config.links import real_paths
-from dingwatch.delivery.limits import Target, message_target
-from dingwatch.dingtalk import API_UPLOAD
 from dingwatch.host.lock import LOCK_FILE, lock_holder
-from dingwatch.ledger import Store, pauses, report
-from dingwatch.ledger.report import BASELINE, UNMAPPED, Decision, Scope
-from dingwatch.lifecycle import IN_WORK, State
-from dingwatch.model import Failure, Pause
+from dingwatch.lifecycle import BASELINE, IN_WORK, State
+from dingwatch.model import Decision, Failure
+from dingwatch.service.answers import RecordedPath, load_decision, load_pause
+from dingwatch.service.in_force import ShownFolder
 from dingwatch.settle import EMPTY_WAIT
 from dingwatch.texts import Cli
 
 _NEEDS_FILE = {*map(str, IN_WORK), str(State.GONE)}
 """States whose delivery would go on if the file were there."""
-_WAITING = {str(State.PENDING): True, str(State.UPLOADED): False}
-"""States in which a delivery waits, and whether its next call is the upload."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """A path in a folder (None: given to `send`), with what the ledger has on it.
-
-    `number` is the folder's in the ledger; None if the service has not watched it yet.
-    """
+    """A path in a folder (None: given to `send`), with what the ledger has on it."""
 
     folder: ShownFolder | None
     path: bytes
-    number: int | None
-    story: tuple[Decision, ...]
-    scope: Scope | None = None
-    pauses: tuple[Pause, ...] = ()
+    recorded: RecordedPath
 
-
-_Lookup = Callable[[ShownFolder | None, bytes], _Known]
+    @property
+    def story(self) -> list[Decision]:
+        """Every decision, in order."""
+        return list(map(load_decision, self.recorded["story"]))
 
 
 @command()
@@ -59,8 +50,7 @@ def why(session: Session, *, file: str) -> int:
     # `history` shows a name that is not UTF-8 with \\xNN; people copy it from there.
     if b"\\x" in path and not os.path.lexists(path):
         path = re.sub(rb"\\x([0-9a-f]{2})", lambda found: bytes.fromhex(found[1].decode()), path)
-    with _lookup(session) as look_up:
-        places = _places(session.folders, path, look_up) if file else []
+    places = _places(session, path) if file else []
     if not places:
         folders = ", ".join(f"{one.name} ({one.path})" for one in session.folders)
         session.fail(Cli.WHY_NOWHERE, path=file, names=folders)
@@ -68,45 +58,40 @@ def why(session: Session, *, file: str) -> int:
     return 0 if any(known) else 1
 
 
-@contextmanager
-def _lookup(session: Session) -> Iterator[_Lookup]:
-    """Open the ledger and yield the function that looks a path up in it."""
-    if not session.ledger_exists:
-        yield lambda folder, path: _Known(folder, path, None, ())
-        return
-    with session.store() as store:
-        yield partial(_read, store, session.scope(store))
+def _look_up(session: Session, places: Sequence[tuple[ShownFolder | None, bytes]]) -> list[_Known]:
+    """Ask the running service, else the ledger, for what is known of paths in folders."""
+    asked = [(None if folder is None else folder.name, path) for folder, path in places]
+    answer = session.ask("why", paths=[(name, path.hex()) for name, path in asked]) or {}
+    found: list[RecordedPath] = answer.get("recorded") or _read_recorded(session, asked)
+    return [_Known(*place, recorded) for place, recorded in zip(places, found, strict=True)]
 
 
-def _read(store: Store, scope: Scope, folder: ShownFolder | None, path: bytes) -> _Known:
-    number = None if folder is None else scope.ids.get(folder.name)
-    if folder is not None and number is None:
-        return _Known(folder, path, None, ())
-    with store.reading() as connection:
-        targets = [None] if number is None else scope.targets(number)
-        story = tuple(one for target in targets for one in report.story(connection, target, path))
-        return _Known(folder, path, number, story, scope, tuple(pauses.list_pauses(connection)))
+def _read_recorded(session: Session, asked: Sequence[tuple[str | None, bytes]]) -> list[RecordedPath]:
+    from dingwatch.cli import ledger_access  # noqa: PLC0415 (slow, and not needed if the service answers)
+
+    return ledger_access.read_paths(session, asked)
 
 
-def _places(folders: Sequence[ShownFolder], path: bytes, look_up: _Lookup) -> list[_Known]:
+def _places(session: Session, path: bytes) -> list[_Known]:
     """Return what is known of a path in each folder; a relative one may be meant from a folder's root."""
+    folders = session.folders
     directory, name = os.path.split(os.path.abspath(path))
     # Only the directory is resolved: `why` explains that a link itself is not sent.
     whole = os.path.join(*real_paths([directory]), name)
     within = [
-        look_up(one, whole[len(one.root.rstrip(b"/")) + 1 :])
+        (one, whole[len(one.root.rstrip(b"/")) + 1 :])
         for one in folders
         if whole.startswith(one.root.rstrip(b"/") + b"/")
     ]
-    given = look_up(None, whole)
+    *known, given = _look_up(session, [*within, (None, whole)])
     if given.story:
-        within.append(given)
+        known.append(given)
     # `history` shows paths relative to their folder, and people copy them from there.
     inner = os.path.normpath(path)
-    if within or os.path.isabs(path) or inner.startswith(b".."):
-        return within
-    found = [(look_up(one, inner), one.root) for one in folders]
-    return [one for one, root in found if one.story or _exists(root, inner)]
+    if known or os.path.isabs(path) or inner.startswith(b".."):
+        return known
+    found = _look_up(session, [(one, inner) for one in folders])
+    return [one for one in found if one.story or (one.folder and _exists(one.folder.root, inner))]
 
 
 def _exists(root: bytes, path: bytes) -> bool:
@@ -122,8 +107,7 @@ def _print(session: Session, known: _Known) -> bool:
     name = "–" if known.folder is None else known.folder.name
     click.echo(session.render(Cli.WHY_PATH, path=names.readable(known.path), folder=name))
     facts = [] if known.folder is None else list(_facts(session, known, known.folder))
-    if known.scope is not None:
-        facts += _describe_waiting(session, known.number, known.story, known.scope, known.pauses)
+    facts += _describe_waiting(session, known.recorded)
     lines = [*(_line(session, one) for one in known.story), *facts]
     for line in lines or [session.render(Cli.WHY_UNKNOWN)]:
         click.echo(f"  {line}")
@@ -151,13 +135,13 @@ def _facts(session: Session, known: _Known, folder: ShownFolder) -> Iterator[str
     elif not chosen.accepts(known.path):
         yield session.render(Cli.WHY_NOT_INCLUDED)
     yield from _present(session, known, folder, chosen=chosen.accepts(known.path))
-    if known.number is not None:
-        yield from _settling(session, known.number, known.path)
+    if (number := known.recorded["number"]) is not None:
+        yield from _settling(session, number, known.path)
 
 
 def _settling(session: Session, number: int, path: bytes) -> Iterator[str]:
     """Yield what the running service waits for before it takes the file for complete."""
-    live = session.ask_object(f"settling {number} {path.hex()}")
+    live = session.ask("settling", folder=number, path=path.hex()) or {}
     if "age" in live:
         yield session.render(Cli.WHY_SETTLING, seconds=round(live["age"]))
         if live["reason"] is not None:
@@ -180,7 +164,7 @@ def _present(session: Session, known: _Known, folder: ShownFolder, *, chosen: bo
         return
     if size == 0:
         yield session.render(Cli.WHY_EMPTY, minutes=round(EMPTY_WAIT / 60))
-    if known.number is None:
+    if known.recorded["number"] is None:
         yield session.render(Cli.WHY_NOT_WATCHED)
     elif not known.story and chosen:
         yield session.render(Cli.WHY_NEW)
@@ -191,32 +175,19 @@ def _size(root_path: bytes, path: bytes) -> int:
         return files.observe(root, path).size
 
 
-def _needs_file(story: tuple[Decision, ...]) -> bool:
+def _needs_file(story: Sequence[Decision]) -> bool:
     """Return whether a delivery is unfinished, or was withdrawn because the file was gone."""
     last = {one.id: one.after for one in story if one.after is not None}
     return any(state in _NEEDS_FILE for state in last.values())
 
 
-def _describe_waiting(
-    session: Session, number: int | None, story: Sequence[Decision], scope: Scope, pauses: Sequence[Pause]
-) -> Iterator[str]:
-    """Yield what a path's unsent deliveries wait for; `number` is its folder's (None: given to `send`)."""
-    last = {one.id: one for one in story if one.after is not None}
-    rows = [(one, one.recipient) for one in last.values() if one.after in _WAITING]
-    if any(not scope.maps(number, conversation or "") for _, conversation in rows):
-        yield session.advice(UNMAPPED.advice)
-    mapped = [(one, conversation) for one, conversation in rows if scope.maps(number, conversation or "")]
-    if mapped and lock_holder(session.config.state_dir / LOCK_FILE) is None:
+def _describe_waiting(session: Session, recorded: RecordedPath) -> Iterator[str]:
+    """Yield what a path's unsent deliveries wait for."""
+    if recorded["unmapped"]:
+        yield session.advice("UNMAPPED")
+    if recorded["waits"] and lock_holder(session.state_dir / LOCK_FILE) is None:
         yield session.render(Cli.NOT_RUNNING)
-    holding = {pause: None for one, _ in mapped for pause in _pauses_over(one, number, pauses)}
-    yield from (printable(session.describe_pause(pause, time.time())) for pause in holding)
-    if not holding and any(one.cause is None for one, _ in mapped):
+    for pause in map(load_pause, recorded["pauses"]):
+        yield printable(session.describe_pause(pause, time.time()))
+    if recorded["in_turn"]:
         yield session.render(Cli.WHY_TURN)
-
-
-def _pauses_over(one: Decision, number: int | None, pauses: Sequence[Pause]) -> Iterator[Pause]:
-    """Yield the pauses that a delivery's next call is under, taken that the file goes by the robot route."""
-    conversation = one.recipient or ""
-    api = API_UPLOAD if _WAITING[str(one.after)] else message_target(conversation).api
-    scopes = Target(api, (conversation,), number).scopes()
-    return (pause for pause in pauses if (pause.scope, pause.key) in scopes)

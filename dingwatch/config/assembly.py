@@ -1,4 +1,4 @@
-"""Finds and reads the file, and builds the Config from it; collects all problems before it gives up."""
+"""Builds the Config from the file; collects all problems before it gives up."""
 
 from __future__ import annotations
 
@@ -18,31 +18,15 @@ from dingwatch.config.checks import (
     find_missing,
     is_loopback,
 )
-from dingwatch.config.document import LARGEST, Document, inherit, parse
-from dingwatch.config.findings import Finding, KeyPath, UnusableError, key_of, render_problems, shorten
+from dingwatch.config.document import Document, digest_of, inherit, parse, read
+from dingwatch.config.findings import Finding, KeyPath, UnusableError, key_of, render_problems
 from dingwatch.config.later import KEYS as LATER_KEYS
 from dingwatch.config.later import find_needed, list_requested, split, validate_later
 from dingwatch.config.links import real_paths
+from dingwatch.config.paths import expand, expand_home, state_dir_as_written
 from dingwatch.config.schema import KEYS, ConfigShape, DingTalkShape, FolderShape, validate_as
 from dingwatch.config.values import Config, ConfigError, Delivery, DingTalk, Folder, Pace, Webhook, recipients
-from dingwatch.texts import Language, Problems, choose_language, environment_language, locale_name
-
-
-def find(explicit: Path | None, environ: Mapping[str, str]) -> Path:
-    """Return which file to load; raise `ConfigError` with advice when there is none."""
-    if explicit is not None:
-        return explicit
-    if environ.get("DINGWATCH_CONFIG"):
-        return Path(environ["DINGWATCH_CONFIG"])
-    places = [
-        user_config(environ),
-        Path("/etc/dingwatch/config.yaml"),
-    ]
-    found = next((place for place in places if place.is_file()), None)
-    if found is not None:
-        return found
-    finding = Finding((), Problems.NO_CONFIG, {"places": ", ".join(map(str, places))})
-    raise ConfigError(render_problems([finding], {}, environment_language(environ), ()))
+from dingwatch.texts import Language, choose_language, environment_language, locale_name
 
 
 def load(
@@ -62,24 +46,14 @@ def load(
             (a systemd credential is only there for the service): `client_secret` is empty then.
     """
     try:
-        raw, exposure = _read(path)
+        raw, exposure = read(path)
         document = parse(raw)
     except UnusableError as error:
         found = render_problems([error.finding], {}, language or environment_language(environ), ())
     else:
         surroundings = LoadContext(path, exposure, environ, language, secret_needed)
-        return assemble(document, surroundings)
+        return replace(assemble(document, surroundings), digest=digest_of(raw))
     raise ConfigError(found)  # outside of the handler: its context could quote a secret
-
-
-def _read(path: Path) -> tuple[bytes, str | None]:
-    """Return the file's beginning (one byte more than it may have), and the command that hides it."""
-    try:
-        with path.open("rb") as file:
-            return file.read(LARGEST + 1), secret.exposure(path, file.fileno())
-    except OSError as error:
-        finding = Finding((), Problems.UNREADABLE, {"path": path, "reason": error.strerror})
-    raise UnusableError(finding)
 
 
 _ALL_KEYS: Final = {
@@ -99,14 +73,6 @@ class LoadContext:
     environ: Mapping[str, str]
     language: Language | None
     secret_needed: bool
-
-
-def expand_home(path: str, environ: Mapping[str, str]) -> str:
-    """Return a path with `~` replaced by the home directory of this environment."""
-    home = environ.get("HOME")
-    if home and (path == "~" or path.startswith("~/")):
-        return home + path[1:]
-    return os.path.expanduser(path)
 
 
 def assemble(document: Document, context: LoadContext) -> Config:
@@ -169,17 +135,6 @@ def _possible_secrets(tree: Mapping[str, Any], environ: Mapping[str, str]) -> It
             yield text
 
 
-def user_config(environ: Mapping[str, str]) -> Path:
-    """Return where a user's own configuration lies."""
-    return Path(user_directory("XDG_CONFIG_HOME", "~/.config", environ), "dingwatch", "config.yaml")
-
-
-def user_directory(variable: str, fallback: str, environ: Mapping[str, str]) -> str:
-    """Return a user's base directory by the XDG specification, which ignores relative paths."""
-    given = environ.get(variable, "")
-    return given if given.startswith("/") else expand_home(fallback, environ)
-
-
 # --- Paths -------------------------------------------------------------------------------------
 
 
@@ -193,21 +148,9 @@ class _RealPath:
 
 def _paths(shape: ConfigShape, environ: Mapping[str, str]) -> Iterator[tuple[KeyPath, str | None]]:
     """Yield the state directory and then each folder's path, as written; None for a missing one."""
-    # systemd separates several state directories by colons; the first one is the unit's own.
-    given = shape.state_dir or environ.get("STATE_DIRECTORY", "").partition(":")[0]
-    yield ("state_dir",), given or _default_state_dir(environ)
+    yield ("state_dir",), state_dir_as_written(shape.state_dir, environ)
     for index, folder in enumerate(shape.folders):
         yield ("folders", index, "path"), folder.path
-
-
-def _default_state_dir(environ: Mapping[str, str]) -> str:
-    """Return where the ledger lies unless somebody says otherwise.
-
-    `sudo` may keep a person's XDG_STATE_HOME: root must find the service's ledger all the same.
-    """
-    if os.geteuid() == 0:
-        return "/var/lib/dingwatch"
-    return os.path.join(user_directory("XDG_STATE_HOME", "~/.local/state", environ), "dingwatch")
 
 
 def _resolve(
@@ -215,43 +158,11 @@ def _resolve(
 ) -> list[_RealPath | None]:
     """Resolve each path; None for one that is missing, or wrong and added to the findings."""
     found = [
-        None if written is None else _expand(key_path, written, environ, findings)
+        None if written is None else expand(key_path, written, environ, findings)
         for key_path, written in paths
     ]
     roots = iter(real_paths(os.fsencode(path) for path in found if path is not None))
     return [None if path is None else _RealPath(path, next(roots)) for path in found]
-
-
-def _expand(
-    key_path: KeyPath, written: str, environ: Mapping[str, str], findings: list[Finding]
-) -> Path | None:
-    path = Path(expand_home(written, environ))
-    if not path.is_absolute():
-        # A container's user may be in no user database, and HOME may be missing or relative.
-        homeless = path.parts[0] == "~" or written == "~" or written.startswith("~/")
-        findings.append(Finding(key_path, Problems.NO_HOME if homeless else Problems.RELATIVE))
-        return None
-    if _is_share(str(path)):
-        findings.append(Finding(key_path, Problems.NETWORK_SHARE, {"written": shorten(written)}))
-        return None
-    path = Path(os.path.sep + str(path).lstrip(os.path.sep))
-    try:
-        unusable = b"\0" in os.fsencode(path)
-    except UnicodeEncodeError:  # the locale's encoding lacks a character of it
-        unusable = True
-    if unusable:
-        findings.append(Finding(key_path, Problems.CONTROL))
-        return None
-    return path
-
-
-def _is_share(path: str) -> bool:
-    """Return whether a path is a share's address, as `//nas/share` is, and not a local path.
-
-    To Linux two slashes are one, but no root directory holds the name of a server.
-    """
-    server = path.removeprefix("//").partition("/")[0]
-    return path.startswith("//") and server not in os.listdir("/")
 
 
 # --- The secret --------------------------------------------------------------------------------

@@ -6,14 +6,17 @@ was written. PyYAML's own messages are never shown: they quote the file, where a
 
 from __future__ import annotations
 
+import hashlib
 import re
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, Final
 
 import yaml
 
+from dingwatch.config import secret
 from dingwatch.config.findings import Finding, KeyPath, UnusableError
 from dingwatch.config.mistakes import explain
 from dingwatch.texts import Problems
@@ -77,6 +80,25 @@ def inherit(document: Document) -> Document:
     }
     spread = [{**shared, **folder} if isinstance(folder, dict) else folder for folder in folders]
     return replace(document, tree={**document.tree, "folders": spread}, inherited=inherited)
+
+
+def read(path: Path) -> tuple[bytes, str | None]:
+    """Return the file's beginning (one byte more than it may have), and the command that hides it.
+
+    Raises:
+        UnusableError: it cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            return file.read(LARGEST + 1), secret.exposure(path, file.fileno())
+    except OSError as error:
+        finding = Finding((), Problems.UNREADABLE, {"path": path, "reason": error.strerror})
+    raise UnusableError(finding)
+
+
+def digest_of(raw: bytes) -> str:
+    """Return the digest by which the service and a command know that they have read the same file."""
+    return hashlib.sha256(raw).hexdigest()
 
 
 def parse(raw: bytes) -> Document:

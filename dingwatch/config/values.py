@@ -6,11 +6,13 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 from dingwatch.model import Recipient, RecipientKind
 from dingwatch.pace import Limit
 from dingwatch.texts import Language
+
+LEDGER_FILE: Final = "ledger.db"
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,3 +149,10 @@ class Config:
     folders: tuple[Folder, ...]
     later: tuple[str, ...] = ()
     """Keys that ask for what this version does not do yet, as people write them: `folders[0].bundle`."""
+    digest: str = ""
+    """Of the file as it was read; empty for a configuration that was not read from one."""
+
+    @property
+    def ledger_file(self) -> Path | None:
+        """The file of a SQLite ledger; None for a ledger on a server."""
+        return self.state_dir / LEDGER_FILE if self.ledger is None else None

@@ -19,10 +19,10 @@ from dingwatch.delivery.state import WHEN_WOKEN, LogLine, LoopState, Settings, T
 from dingwatch.dingtalk import API_UPLOAD, BILLED, Host
 from dingwatch.ledger import calls, clock, pauses, queues, transitions
 from dingwatch.ledger.delivery import Delivery, last_captions, recent_captions, recent_claims, recover
-from dingwatch.ledger.store import RETRY_SECONDS, LedgerError, Outage, Store
+from dingwatch.ledger.store import RETRY_SECONDS, Outage, Store
 from dingwatch.ledger.transitions import Change
 from dingwatch.lifecycle import Event, State
-from dingwatch.model import Cause, NoAnswer, NotReached
+from dingwatch.model import Cause, LedgerError, NoAnswer, NotReached
 from dingwatch.pace import LONG_AGO
 from dingwatch.texts import Log
 

@@ -31,8 +31,7 @@ from dingwatch.ledger.delivery import Delivery
 from dingwatch.ledger.pauses import end_pauses, save_pauses
 from dingwatch.ledger.transitions import NO_CAUSE, ONE_MORE, Change
 from dingwatch.ledger.uploads import UploadDone, UploadSession, record_uploads
-from dingwatch.ledger.versions import NOTICED
-from dingwatch.lifecycle import Event, State
+from dingwatch.lifecycle import NOTICED, Event, State
 from dingwatch.model import Cause, Pause, Scope, Verdict
 from dingwatch.texts import Log
 

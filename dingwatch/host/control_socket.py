@@ -1,8 +1,13 @@
-"""The control socket: a unix socket on which commands ask the running service, one line each way."""
+"""The control socket: a unix socket on which commands ask the running service, one line each way.
+
+A request is the name of a question, and after a blank its arguments as JSON, if it has any. An answer is an
+object of JSON. Nothing but this module knows that.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import selectors
 import socket
@@ -10,19 +15,24 @@ import stat
 import struct
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 SOCKET: Final = "dingwatch.sock"
-_LONGEST_REQUEST: Final = 64 * 1024
+_LONGEST_REQUEST: Final = 1 << 20
+"""Bytes; a question may name a path in each of a thousand folders."""
 _LONGEST_ANSWER: Final = 64 << 20
 _MOST_CONNECTIONS: Final = 64
 _NO_DESCRIPTOR_WAIT: Final = 0.1
 _CHUNK: Final = 64 * 1024
 _MOST_UNSENT: Final = 16 << 20
 """Bytes of answers that a connection may leave unread; those of ten thousand folders take less."""
+
+
+Answer = Callable[[str, Mapping[str, Any]], Mapping[str, object]]
+"""Returns the answer to a question with its arguments."""
 
 
 class NotRunningError(Exception):
@@ -60,13 +70,13 @@ class ControlServer:
     """Answers requests of commands on the control socket, in a thread of its own.
 
     A connection that sends no request for `patience` seconds is closed; it delays no other.
-    `on_request` runs in the server's thread and must be quick. If it raises, the server ends, and the
+    `answer` runs in the server's thread and must be quick. If it raises, the server ends, and the
     exception goes to `threading.excepthook`.
     """
 
-    def __init__(self, state_dir: Path, on_request: Callable[[str], str], *, patience: float = 5.0) -> None:
+    def __init__(self, state_dir: Path, answer: Answer, *, patience: float = 5.0) -> None:
         self._state_dir = state_dir
-        self._on_request = on_request
+        self._answer = answer
         self._patience = patience
         self._thread: threading.Thread | None = None
         self._stopper: socket.socket | None = None
@@ -76,7 +86,7 @@ class ControlServer:
         listener = _listen(self._state_dir)
         # Closing one end wakes the thread that selects on the other.
         self._stopper, stopped = socket.socketpair()
-        loop = _ServerLoop(listener, stopped, self._on_request, self._patience)
+        loop = _ServerLoop(listener, stopped, self._answer, self._patience)
         self._thread = threading.Thread(target=loop.run, name="control", daemon=True)
         self._thread.start()
 
@@ -128,12 +138,12 @@ class _ServerLoop:
         self,
         listener: socket.socket,
         stopped: socket.socket,
-        on_request: Callable[[str], str],
+        answer: Answer,
         patience: float,
     ) -> None:
         self._listener = listener
         self._stopped = stopped
-        self._on_request = on_request
+        self._answer = answer
         self._patience = patience
         self._selector = selectors.DefaultSelector()
         self._connections: list[_Connection] = []
@@ -196,7 +206,7 @@ class _ServerLoop:
         connection.received += chunk
         while b"\n" in connection.received:
             line, _, connection.received = connection.received.partition(b"\n")
-            connection.unsent += f"{self._on_request(line.decode('utf-8', 'replace'))}\n".encode()
+            connection.unsent += f"{json.dumps(self._answer(*_parse(line)))}\n".encode()
             if len(connection.unsent) > _MOST_UNSENT:
                 break
         too_much = len(connection.received) > _LONGEST_REQUEST or len(connection.unsent) > _MOST_UNSENT
@@ -230,12 +240,33 @@ class _ServerLoop:
         connection.peer.close()
 
 
-def ask(state_dir: Path, request: str, timeout: float) -> str:
-    """Return the running service's answer to a one-line request.
+def _parse(request: bytearray) -> tuple[str, dict[str, Any]]:
+    """Return a question and its arguments; those of another version may be no JSON."""
+    question, _, written = request.decode("utf-8", "replace").partition(" ")
+    return question, _load_object(written)
+
+
+def _load_object(written: str) -> dict[str, Any]:
+    """Return an object of JSON; an empty one for anything else."""
+    try:
+        found = json.loads(written)
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def ask(state_dir: Path, question: str, arguments: Mapping[str, object], timeout: float) -> dict[str, Any]:
+    """Return the running service's answer to a question; empty if its version answers otherwise.
 
     Raises `NotRunningError` if none runs or it does not answer within `timeout` seconds, and
     `PermissionError` if the socket is another user's.
     """
+    request = f"{question} {json.dumps(arguments)}" if arguments else question
+    return _load_object(_exchange(state_dir, request, timeout))
+
+
+def _exchange(state_dir: Path, request: str, timeout: float) -> str:
+    """Send a line and return the line that comes back."""
     until = time.monotonic() + timeout
     try:
         with _address(state_dir) as (address, _), socket.socket(socket.AF_UNIX) as connection:

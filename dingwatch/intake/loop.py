@@ -40,8 +40,19 @@ from dingwatch.intake.jobs import (
 from dingwatch.intake.phases import WatchPhase
 from dingwatch.ledger import links, versions
 from dingwatch.ledger.folders import FolderMark, LookMark, ScanMark, save_homes, save_looks, save_scans
-from dingwatch.ledger.store import RETRY_SECONDS, LedgerError, Outage, Store
-from dingwatch.model import Cause, Fingerprint, FolderDown, Home, Now, Scope, Verdict, WatchKind, is_beneath
+from dingwatch.ledger.store import RETRY_SECONDS, Outage, Store
+from dingwatch.model import (
+    Cause,
+    Fingerprint,
+    FolderDown,
+    Home,
+    LedgerError,
+    Now,
+    Scope,
+    Verdict,
+    WatchKind,
+    is_beneath,
+)
 from dingwatch.texts import Log
 from dingwatch.watch import Hint, Overflow
 

@@ -1,5 +1,6 @@
 """The ledger: versions, deliveries, uploads, history, pauses and calls, in SQL."""
 
-from dingwatch.ledger.store import LedgerError, Outage, Store, sqlite_url
+from dingwatch.ledger.store import Outage, Store, sqlite_url
+from dingwatch.model import LedgerError
 
 __all__ = ["LedgerError", "Outage", "Store", "sqlite_url"]

@@ -13,8 +13,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import Final
 
-from dingwatch.ledger.store import LedgerError, errors
-from dingwatch.model import Cause
+from dingwatch.ledger.store import errors
+from dingwatch.model import Cause, LedgerError
 
 BACKUPS: Final = "backups"
 """The directory beside the ledger that holds its backups."""

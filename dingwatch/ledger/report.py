@@ -23,12 +23,11 @@ from sqlalchemy import (
 from dingwatch.ledger.folders import MappedFolder
 from dingwatch.ledger.schema import IS_BASELINE, IS_MOVE, deliveries, folders, history, is_in, versions
 from dingwatch.ledger.store import Store
-from dingwatch.ledger.versions import NOTICED, join, split
-from dingwatch.lifecycle import State
-from dingwatch.model import Cause
+from dingwatch.ledger.versions import join, split
+from dingwatch.lifecycle import BASELINE, NOTICED, State
+from dingwatch.model import Cause, Decision
 from dingwatch.names import readable
 
-BASELINE: Final = "baseline"
 UNMAPPED: Final = Cause("unmapped", "", "UNMAPPED")
 _STAYS: Final = (State.SENT, State.GONE)
 """States that are shown as they are, even if the folder or recipient has left the configuration."""
@@ -313,20 +312,6 @@ def _line(row: Row[Any], scope: Scope) -> Line:
         noticed_at=values["noticed_at"],
         sent_at=values["sent_at"],
     )
-
-
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """One line of the story of a path; `id` is the delivery's, or the version's if `recipient` is None."""
-
-    at: float
-    id: int
-    recipient: str | None
-    event: str
-    after: str | None = None
-    cause: Cause | None = None
-    other: str | None = None
-    """The path that it was moved from (event `moved`) or to (`moved away`)."""
 
 
 def story(connection: Connection, folder: int | None, path: bytes) -> list[Decision]:

@@ -40,7 +40,7 @@ from sqlalchemy.sql.dml import UpdateBase
 from sqlalchemy.types import NullType
 
 from dingwatch.ledger.schema import MIGRATIONS, SCHEMA, metadata, numbers
-from dingwatch.model import Cause
+from dingwatch.model import Cause, LedgerError
 from dingwatch.texts import Log
 
 T = TypeVar("T")
@@ -55,14 +55,6 @@ _ADVICE: Final = (
     ("SQLITE_BUSY", "LEDGER_LOCKED"),
     ("SQLITE_LOCKED", "LEDGER_LOCKED"),
 )
-
-
-class LedgerError(Exception):
-    """The ledger cannot be read or written now. Nothing is claimed until it can be."""
-
-    def __init__(self, cause: Cause) -> None:
-        super().__init__(f"{cause.code}: {cause.message}")
-        self.cause = cause
 
 
 def sqlite_url(path: Path) -> str:
@@ -238,6 +230,17 @@ class Store:
         """Run queries in one transaction, which sees one state of the ledger throughout."""
         self._require_same_file()
         with errors(), self._engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def reading_apart(self) -> Iterator[Connection]:
+        """Run queries in one transaction on a connection of their own, which is closed afterwards.
+
+        A question about the whole ledger reads through all of an index. A connection that is used again would
+        keep up to 16 MB of that in memory.
+        """
+        with self.reading() as connection:
+            connection.detach()
             yield connection
 
     def identity(self, candidate: int) -> int:

@@ -29,14 +29,11 @@ from dingwatch.ledger.schema import HELD, IS_GIVEN, deliveries, history, parts, 
 from dingwatch.ledger.store import Prepared, Store, chunks
 from dingwatch.ledger.transitions import AFRESH, Change
 from dingwatch.ledger.uploads import upload_row
-from dingwatch.lifecycle import Event, State
+from dingwatch.lifecycle import NOTICED, Event, State
 from dingwatch.model import Cause, Fingerprint
 from dingwatch.names import readable
 from dingwatch.novelty import Known
 from dingwatch.payload import Payload
-
-NOTICED: Final = "noticed"
-"""The code of a delivery that was skipped because a notice was sent instead of the file."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import json
-import re
 import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import Any, Final, Self
 
 from dingwatch import names
-from dingwatch.config import Config
+from dingwatch.config.values import Config
 from dingwatch.host.control_socket import ControlServer
 from dingwatch.host.lock import LOCK_FILE, Lock
 from dingwatch.host.signals import when_asked_to_stop
@@ -25,17 +23,16 @@ from dingwatch.intake import FolderSettings
 from dingwatch.ledger import LedgerError, Outage, Store
 from dingwatch.model import WatchKind
 from dingwatch.service.delivering import DeliverySide
-from dingwatch.service.folders import bind_folders, describe_config, folder_policy, folder_settings
+from dingwatch.service.folders import bind_folders, folder_policy, folder_settings
+from dingwatch.service.in_force import InForce
 from dingwatch.service.intaking import IntakeSide
 from dingwatch.service.ledgers import Backups, Checkpoints, open_ledger
 from dingwatch.service.log import EXIT_BUG, log_bug, log_to_stderr, make_log
+from dingwatch.service.questions import Questions
 from dingwatch.texts import Log, system_words
 
 STATE_DIR_SECONDS: Final = 5.0
 """How soon a service without folders notices that its state directory is gone."""
-_HEX: Final = re.compile(r"(?:[0-9a-f]{2})+")
-_ID: Final = re.compile(r"[0-9]{1,18}")
-"""An id in the ledger. Anybody's request comes in here, and Python makes no number of 5,000 digits."""
 
 
 class StateDirGoneError(Exception):
@@ -80,7 +77,7 @@ class Service:
         self._backups = Backups(self._config, self._log)
         self._checkpoints = Checkpoints(self._config, store)
         folders = bind_folders(store, self._config)
-        outage = self._outage = Outage(self._log)
+        outage = Outage(self._log)
         for folder, before in folders.switched:
             self._log_switched(folder.name, folder.path, before, folder.root)
         self._delivery = DeliverySide(self._config, store, folders, self._log, outage)
@@ -90,6 +87,9 @@ class Service:
         self._delivery.hint = self._intake.inbox.put
         self._intake.on_ready = self._become_ready
         self._intake.on_switched = self._follow_link
+        self._questions = Questions(
+            store, self._intake.loop, outage, lambda: InForce.of(self._config, by_service=True), self._wake
+        )
         # Before the loops run: a command that finds the lock taken may then ask the daemon.
         self._control = ControlServer(self._config.state_dir, self._answer)
         self._control.start()
@@ -161,51 +161,17 @@ class Service:
         self._delivery.inbox.wake()
         self._intake.inbox.wake()
 
-    def _answer(self, request: str) -> str:
+    def _answer(self, question: str, arguments: Mapping[str, Any]) -> Mapping[str, object]:
         """Answer a command; an unexpected exception ends the service, not just the socket's thread."""
         try:
-            return json.dumps(self._reply(request.split(" ")))
+            return self._questions.answer(question, arguments)
         except Exception as error:  # noqa: BLE001 (`serve` logs it once, with its traceback)
             self._end(error)
-            return "{}"
-
-    def _reply(self, words: list[str]) -> dict[str, object]:
-        """Return what a command asks for; any request that is no question wakes the loops."""
-        match words:
-            case ["config"]:
-                return describe_config(self._config)
-            case ["status"]:
-                return self._status()
-            case ["settling", folder, path] if _ID.fullmatch(folder) and _HEX.fullmatch(path):
-                # In hex, because a path may hold blanks, newlines and bytes that are not UTF-8.
-                return self._settling(int(folder), bytes.fromhex(path))
-        self._delivery.poke()  # a command has written to the ledger
-        self._intake.inbox.wake()
-        return {"ledger": self._ledger_error()}
-
-    def _ledger_error(self) -> dict[str, object] | None:
-        """Return why the ledger cannot be written; None when it can be."""
-        error = self._outage.error
-        return None if error is None else dataclasses.asdict(error.cause)
-
-    def _status(self) -> dict[str, object]:
-        """Return how folders are watched, which files do not settle, and why the ledger cannot be written."""
-        watching = self.watching().items()
-        past = self._intake.loop.past_ceiling
-        now = time.monotonic()
-        return {
-            "folders": {str(i): {"watch": kind, "settling": n} for i, (kind, n) in watching},
-            "unsettled": [[one.folder, names.readable(one.path), now - one.since] for one in past],
-            "ledger": self._ledger_error(),
-        }
-
-    def _settling(self, folder: int, path: bytes) -> dict[str, object]:
-        """Return for how many seconds a path has been settling, and why."""
-        found = self._intake.loop.describe(folder, path)
-        if found is None:
             return {}
-        reason = [found.reason.code, found.reason.message, found.reason.advice] if found.reason else None
-        return {"age": time.monotonic() - found.since, "reason": reason}
+
+    def _wake(self) -> None:
+        self._delivery.poke()
+        self._intake.inbox.wake()
 
     def watching(self) -> dict[int, tuple[WatchKind, int]]:
         """Return how each folder (by its id in the ledger) is watched, and how many of its files settle."""

@@ -14,7 +14,7 @@ from math import inf
 from typing import Final
 
 from dingwatch import delivery
-from dingwatch.config import Config
+from dingwatch.config.values import Config
 from dingwatch.delivery import DeliveryLoop, Outcome
 from dingwatch.delivery.drives import THREADS as DRIVE_THREADS
 from dingwatch.dingtalk import Client, TrustStore

@@ -10,7 +10,7 @@ from functools import partial
 from typing import Final
 
 from dingwatch import files, filters
-from dingwatch.config import Config, DingTalk, Folder
+from dingwatch.config.values import Config, DingTalk, Folder
 from dingwatch.delivery import FolderPolicy
 from dingwatch.dingtalk import MEDIA_LIMIT, Account
 from dingwatch.intake import FolderSettings
@@ -96,23 +96,6 @@ def addresses(config: Config) -> dict[str, Address]:
     """Return where custom robots are called, by their ids in the ledger."""
     robots = (robot for folder in config.folders for robot in folder.addresses.items())
     return {number: Address(robot.address, robot.secret) for number, robot in robots}
-
-
-def describe_config(config: Config) -> dict[str, object]:
-    """Return what commands have to know of the running configuration, as JSON; it holds no secret."""
-    folders = [
-        {
-            "name": one.name,
-            "path": str(one.path),
-            "root": one.root.hex(),  # it may hold bytes that are not UTF-8
-            "recipients": one.recipients,
-            "recursive": one.recursive,
-            "include": one.include,
-            "exclude": one.exclude,
-        }
-        for one in config.folders
-    ]
-    return {"folders": folders, "monthly_calls": config.dingtalk.monthly_calls}
 
 
 def bind_folders(store: Store, config: Config) -> Folders:

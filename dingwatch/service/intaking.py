@@ -12,7 +12,7 @@ from functools import partial
 from typing import Final
 
 from dingwatch import intake
-from dingwatch.config import Config
+from dingwatch.config.values import Config
 from dingwatch.dingtalk import REFUSED_EXTENSIONS
 from dingwatch.intake import FolderSettings, IntakeLoop
 from dingwatch.intake.jobs import Arm, Check, Examine, Leave, Look

@@ -7,19 +7,15 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
 from typing import Final
 
-from sqlalchemy import make_url
-
 from dingwatch import quota
-from dingwatch.config import Config
+from dingwatch.config.values import LEDGER_FILE, Config
 from dingwatch.ledger import LedgerError, Store, integrity, sqlite_url
 from dingwatch.model import Cause
 from dingwatch.texts import Log
 from dingwatch.watch import kind_of
 
-LEDGER_FILE: Final = "ledger.db"
 CHECKPOINT_SECONDS: Final = 2.0
 """Seconds between two copies of the ledger's log to its file, while there is something to copy."""
 LOOK_SECONDS: Final = 3600.0
@@ -31,15 +27,9 @@ def ledger_url(config: Config) -> str:
     return config.ledger or sqlite_url(config.state_dir / LEDGER_FILE)
 
 
-def sqlite_file(config: Config) -> Path | None:
-    """Return the file of a SQLite ledger; None for another kind."""
-    url = make_url(ledger_url(config))
-    return Path(url.database) if url.get_backend_name() == "sqlite" and url.database else None
-
-
 def require_present(config: Config) -> bool:
     """Return whether there is a ledger; raise LedgerError where only its backups are there."""
-    path = sqlite_file(config)
+    path = config.ledger_file
     return path is None or integrity.require_present(path)
 
 
@@ -50,7 +40,7 @@ def open_ledger(config: Config) -> Store:
         LedgerError: it is damaged or missing, lies on a network file system, is of a newer dingwatch, or
             cannot be opened.
     """
-    path = sqlite_file(config)
+    path = config.ledger_file
     if path is not None:
         kind = kind_of(os.fsencode(path.parent.resolve()))
         # SQLite's locks do not hold on NFS and SMB, and its WAL needs memory that all who use it share.
@@ -68,7 +58,7 @@ class Checkpoints:
     """
 
     def __init__(self, config: Config, store: Store) -> None:
-        path = sqlite_file(config)
+        path = config.ledger_file
         self._log = None if path is None else path.with_name(path.name + "-wal")
         self._store = store
         self._copied: int | None = None
@@ -90,7 +80,7 @@ class Backups:
     """Backs the ledger up, once a day. Nothing runs before `start`."""
 
     def __init__(self, config: Config, log: Callable[..., None]) -> None:
-        self._path = sqlite_file(config)
+        self._path = config.ledger_file
         self._log = log
         self._failed = ""
         self._stop = threading.Event()

@@ -11,10 +11,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, Literal
 
-from dingwatch.config import Config
+from dingwatch.config.values import LEDGER_FILE, Config
 from dingwatch.lifecycle import State
 from dingwatch.sandbox import Sandbox
-from dingwatch.service.ledgers import LEDGER_FILE
 from tests.crash.account import Account, Drop, Row, account, finished, rows
 from tests.crash.victim import READY, Kill, live, log_of
 from tests.support import config, eventually, folder, sha256

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 from sqlalchemy.engine.default import DefaultDialect
 
 from dingwatch import files, policy
-from dingwatch.config import Config
+from dingwatch.config.values import Config
 from dingwatch.delivery import Reader
 from dingwatch.dingtalk.transport import Transport
 from dingwatch.dingtalk.wire import Route

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from dingwatch.config import Config
+from dingwatch.config.values import Config
 from dingwatch.model import WatchKind
 from dingwatch.sandbox import Sandbox
 from dingwatch.service.daemon import Service

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from dingwatch.config.values import LEDGER_FILE
 from dingwatch.ledger import integrity
 from dingwatch.sandbox import Sandbox
-from dingwatch.service.ledgers import LEDGER_FILE
 from dingwatch.texts import Log
 from tests.faults.conftest import Confined, Mount, Watched
 from tests.support import eventually, names

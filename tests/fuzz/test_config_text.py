@@ -11,8 +11,9 @@ from typing import Final
 import pytest
 from hypothesis import strategies as st
 
-from dingwatch.config import Config, ConfigError, load
+from dingwatch.config.assembly import load
 from dingwatch.config.document import LARGEST
+from dingwatch.config.values import Config, ConfigError
 from dingwatch.texts import Language
 from tests.fuzz.budget import HANGS, a_few, for_a_while
 

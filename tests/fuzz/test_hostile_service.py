@@ -12,7 +12,7 @@ from typing import Any, Final
 import pytest
 from hypothesis import strategies as st
 
-from dingwatch.config import Config, Webhook
+from dingwatch.config.values import Config, Webhook
 from dingwatch.delivery.drives import WHOLE
 from dingwatch.dingtalk import (
     API_CHAT,

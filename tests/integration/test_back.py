@@ -21,6 +21,7 @@ import requests
 from click.testing import Result
 
 from dingwatch.cli import verified_download
+from dingwatch.config.values import LEDGER_FILE
 from dingwatch.dingtalk import (
     MEDIA_LIMIT,
     Account,
@@ -42,7 +43,6 @@ from dingwatch.lifecycle import Event
 from dingwatch.model import Form, UploadKey
 from dingwatch.payload import DRIVE, NOTICE, Payload
 from dingwatch.sandbox import Fault, FaultKind, Sandbox
-from dingwatch.service.ledgers import LEDGER_FILE
 from tests.integration.conftest import Machine
 from tests.support import sha256
 

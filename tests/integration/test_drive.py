@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from dingwatch.config import Config
+from dingwatch.config.values import Config
 from dingwatch.delivery.drives import PARTS_AT_ONCE
 from dingwatch.dingtalk import MEDIA_LIMIT
 from dingwatch.dingtalk.drive import USUAL_PART

@@ -1,6 +1,7 @@
 import os
 import pwd
 import socket
+import socketserver
 import stat
 import subprocess
 import sys
@@ -170,7 +171,7 @@ def test_no_lock_file(tmp_path: Path) -> None:
 @contextmanager
 def serving(state_dir: Path, *, patience: float = 60.0) -> Iterator[ControlServer]:
     """Run a control server that answers with what it was asked."""
-    server = ControlServer(state_dir, lambda request: f'{{"heard": "{request}"}}', patience=patience)
+    server = ControlServer(state_dir, lambda question, rest: {"heard": question, **rest}, patience=patience)
     server.start()
     try:
         yield server
@@ -204,11 +205,28 @@ def pour(connection: socket.socket) -> None:
 def test_door_answers(tmp_path: Path) -> None:
     """A request gets its answer, and the socket is its owner's only."""
     with serving(tmp_path):
-        assert ask(tmp_path, "唤醒", 10) == '{"heard": "唤醒"}'
+        assert ask(tmp_path, "唤醒", {}, 10) == {"heard": "唤醒"}
         assert stat.S_IMODE((tmp_path / SOCKET).stat().st_mode) == 0o600
     assert not (tmp_path / SOCKET).exists()
     with pytest.raises(NotRunningError):
-        ask(tmp_path, "唤醒", 10)
+        ask(tmp_path, "唤醒", {}, 10)
+
+
+def test_a_question_has_arguments(tmp_path: Path) -> None:
+    """Its arguments may hold anything that JSON can, and those that are no object count as none."""
+    with serving(tmp_path), caller(tmp_path) as connection, connection.makefile("r") as answers:
+        assert ask(tmp_path, "why", {"path": "a b\n", "numbers": [1, None]}, 10) == {
+            "heard": "why", "path": "a b\n", "numbers": [1, None],
+        }  # fmt: skip
+        for odd in (
+            b"why [1]\n",
+            b"why no json\n",
+            b"why 3 616263\n",
+            b"why {\n",
+            b"why " + b"[" * 9999 + b"\n",
+        ):
+            connection.sendall(odd)
+            assert answers.readline() == '{"heard": "why"}\n'
 
 
 def test_door_in_a_deep_directory(tmp_path: Path) -> None:
@@ -216,7 +234,7 @@ def test_door_in_a_deep_directory(tmp_path: Path) -> None:
     deep = tmp_path / ("d" * 120) / ("e" * 120)
     deep.mkdir(parents=True)
     with serving(deep):
-        assert ask(deep, "a", 10) == '{"heard": "a"}'
+        assert ask(deep, "a", {}, 10) == {"heard": "a"}
     assert list(deep.iterdir()) == []
 
 
@@ -231,10 +249,10 @@ def test_several_requests(tmp_path: Path) -> None:
 
 def test_a_large_answer_arrives_whole(tmp_path: Path) -> None:
     """The answer of a service with a thousand folders is larger than the kernel's buffer."""
-    server = ControlServer(tmp_path, lambda request: request * 1_000_000)
+    server = ControlServer(tmp_path, lambda question, _: {"told": question * 1_000_000})
     server.start()
     try:
-        assert ask(tmp_path, "abc", 10) == "abc" * 1_000_000
+        assert ask(tmp_path, "abc", {}, 10) == {"told": "abc" * 1_000_000}
     finally:
         server.stop()
 
@@ -247,7 +265,7 @@ def test_rude_callers(tmp_path: Path) -> None:
         for _ in range(100):
             with caller(tmp_path) as hasty:
                 hasty.sendall(b"a\n")
-        assert ask(tmp_path, "b", 10) == '{"heard": "b"}'
+        assert ask(tmp_path, "b", {}, 10) == {"heard": "b"}
 
 
 def test_endless_request(tmp_path: Path) -> None:
@@ -255,7 +273,7 @@ def test_endless_request(tmp_path: Path) -> None:
     with serving(tmp_path), caller(tmp_path) as connection:
         with pytest.raises(ConnectionError):
             pour(connection)
-        assert ask(tmp_path, "b", 10) == '{"heard": "b"}'
+        assert ask(tmp_path, "b", {}, 10) == {"heard": "b"}
 
 
 def test_endless_silence(tmp_path: Path) -> None:
@@ -271,7 +289,7 @@ def test_crowd(tmp_path: Path) -> None:
         for connection in crowd:
             connection.connect(str(tmp_path / SOCKET))
         assert hung_up(first)
-        assert ask(tmp_path, "b", 10) == '{"heard": "b"}'
+        assert ask(tmp_path, "b", {}, 10) == {"heard": "b"}
         for connection in crowd:
             connection.close()
 
@@ -281,9 +299,9 @@ def test_stale_socket(tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as dead:
         dead.bind(str(tmp_path / SOCKET))
     with pytest.raises(NotRunningError):
-        ask(tmp_path, "a", 10)
+        ask(tmp_path, "a", {}, 10)
     with serving(tmp_path):
-        assert ask(tmp_path, "a", 10) == '{"heard": "a"}'
+        assert ask(tmp_path, "a", {}, 10) == {"heard": "a"}
 
 
 def test_a_second_server_is_refused(tmp_path: Path) -> None:
@@ -291,7 +309,7 @@ def test_a_second_server_is_refused(tmp_path: Path) -> None:
     with serving(tmp_path):
         with pytest.raises(OSError, match="in use"), serving(tmp_path):
             pass
-        assert ask(tmp_path, "a", 10) == '{"heard": "a"}'
+        assert ask(tmp_path, "a", {}, 10) == {"heard": "a"}
     (tmp_path / SOCKET).write_text("mine")
     with pytest.raises(OSError, match="in use"), serving(tmp_path):
         pass
@@ -304,7 +322,7 @@ def test_door_may_open_again(tmp_path: Path) -> None:
         server.stop()
         server.stop()
         server.start()
-        assert ask(tmp_path, "a", 10) == '{"heard": "a"}'
+        assert ask(tmp_path, "a", {}, 10) == {"heard": "a"}
 
 
 def open_things() -> tuple[int, int]:
@@ -317,7 +335,7 @@ def test_nothing_stays_open(tmp_path: Path) -> None:
     before = open_things()
     with socket.socket(socket.AF_UNIX) as connection, serving(tmp_path):
         connection.connect(str(tmp_path / SOCKET))
-        ask(tmp_path, "a", 10)
+        ask(tmp_path, "a", {}, 10)
     assert open_things() == before
 
 
@@ -331,10 +349,10 @@ def test_a_fault_in_an_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         reported.set()
 
     monkeypatch.setattr(threading, "excepthook", report)
-    server = ControlServer(tmp_path, lambda request: str(int(request)))
+    server = ControlServer(tmp_path, lambda question, _: {"number": int(question)})
     server.start()
     with pytest.raises(NotRunningError):
-        ask(tmp_path, "no number", 10)
+        ask(tmp_path, "no number", {}, 10)
     assert reported.wait(10)
     server.stop()
     assert faults == ["ValueError"]
@@ -344,26 +362,26 @@ def test_nobody_listens(tmp_path: Path) -> None:
     """Without a daemon, or without its directory, the asker is told so."""
     for state_dir in (tmp_path, tmp_path / "no"):
         with pytest.raises(NotRunningError):
-            ask(state_dir, "a", 10)
+            ask(state_dir, "a", {}, 10)
 
 
 def test_a_queue_of_connections(tmp_path: Path) -> None:
     """When others are waiting, the asker waits for its turn."""
-    answers: list[str] = []
+    answers: list[dict[str, object]] = []
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(tmp_path / SOCKET))
         listener.listen(0)
         listener.settimeout(10)
         with caller(tmp_path):
-            asker = threading.Thread(target=lambda: answers.append(ask(tmp_path, "a", 10)))
+            asker = threading.Thread(target=lambda: answers.append(ask(tmp_path, "a", {}, 10)))
             asker.start()
             asker.join(0.1)  # time for it to give up, which it must not
             listener.accept()[0].close()
             turn, _ = listener.accept()
             with turn:
-                turn.sendall(b"yes\n")
+                turn.sendall(b'{"yes": 1}\n')
                 asker.join()
-    assert answers == ["yes"]
+    assert answers == [{"yes": 1}]
 
 
 def test_daemon_that_hangs(tmp_path: Path) -> None:
@@ -372,7 +390,7 @@ def test_daemon_that_hangs(tmp_path: Path) -> None:
         listener.bind(str(tmp_path / SOCKET))
         listener.listen()
         with pytest.raises(NotRunningError):
-            ask(tmp_path, "a", 0.01)
+            ask(tmp_path, "a", {}, 0.01)
 
 
 # --- The owner ---------------------------------------------------------------------------------
@@ -454,16 +472,30 @@ def test_a_signal_may_come_at_any_instant() -> None:
     assert done.returncode == 0
 
 
-@pytest.mark.parametrize("answer", ["", "no json", "[]", "5", '"x"', "[" * 5000, "{"])
-def test_an_answer_of_another_version_is_none(machine: Machine, answer: str) -> None:
+class _OtherVersion(socketserver.StreamRequestHandler):
+    """Answers whatever it is asked with one and the same line."""
+
+    answer = ""
+
+    def handle(self) -> None:
+        """Answer once."""
+        self.rfile.readline()
+        self.wfile.write(f"{self.answer}\n".encode())
+
+
+@pytest.mark.parametrize("answer", ["", "no json", "[]", "5", '"x"', "[" * 5000, "{", '{"ledger": null}'])
+def test_an_answer_of_another_version_is_none(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, answer: str
+) -> None:
     """Whoever answers on the socket, a command shows what the ledger says, and no traceback."""
     machine.state_dir.mkdir()
-    server = ControlServer(machine.state_dir, lambda _: answer)
-    server.start()
-    try:
+    monkeypatch.setattr(_OtherVersion, "answer", answer)
+    with socketserver.UnixStreamServer(str(machine.state_dir / SOCKET), _OtherVersion) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
         for words in (("status",), ("why", str(machine.settings["folders"][0]["path"]) + "/a.pdf")):
             done = machine.call(*words)
             assert "Traceback" not in done.output
             assert done.exception is None or isinstance(done.exception, SystemExit)
-    finally:
-        server.stop()
+        server.shutdown()
+        thread.join()

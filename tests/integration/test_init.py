@@ -23,7 +23,7 @@ from dingwatch.cli.app import cli
 from dingwatch.cli.context import Session
 from dingwatch.cli.init import SERVICE, choose_target
 from dingwatch.cli.init_config import Choices, config_text, find_problems, write_all
-from dingwatch.config import load
+from dingwatch.config.assembly import load
 from dingwatch.config.schema import SECTIONS
 from dingwatch.dingtalk import API_ROBOTS, API_UPLOAD
 from dingwatch.sandbox import Fault, FaultKind, Sandbox

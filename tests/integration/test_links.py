@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from dingwatch import files
-from dingwatch.config import Config
+from dingwatch.config.values import Config
 from dingwatch.dingtalk import API_UPLOAD
 from dingwatch.model import Failure
 from dingwatch.sandbox import Fault, FaultKind, Sandbox

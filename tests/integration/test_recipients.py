@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from dingwatch.config import Config, Folder, Webhook
+from dingwatch.config.values import Config, Folder, Webhook
 from dingwatch.sandbox import Fault, FaultKind, Guesses, MediaRules, Message, Sandbox, Settings
 from dingwatch.texts import Language, Log
 from tests.ledger import deliveries, execute, pauses, states

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from dingwatch.config import Config
+from dingwatch.config.values import Config
 from dingwatch.sandbox import Conversation, Message, Sandbox, Settings
 from dingwatch.service.daemon import Service
 from tests.ledger import states

@@ -21,10 +21,10 @@ from urllib.parse import quote
 import pytest
 from click.testing import CliRunner
 
+from dingwatch.config.values import LEDGER_FILE
 from dingwatch.dingtalk import Client
 from dingwatch.sandbox import Settings
 from dingwatch.sandbox.tokens import Tokens
-from dingwatch.service.ledgers import LEDGER_FILE
 from tests.dingtalk.peers import SECRET, TOKEN
 
 MARK: Final = "shows_secret"

@@ -12,10 +12,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dingwatch.config import Config, ConfigError, Problem, find, load
+from dingwatch.config.assembly import load
 from dingwatch.config.checks import patterns_in
 from dingwatch.config.document import LARGEST
+from dingwatch.config.glance import Glance, take_glance
+from dingwatch.config.paths import find
 from dingwatch.config.schema import SECTIONS
+from dingwatch.config.values import Config, ConfigError, Problem
 from dingwatch.pace import Limit
 from dingwatch.texts import Language, Problems
 
@@ -989,3 +992,35 @@ def test_a_list_in_one_pattern_is_recognised(text: str, patterns: list[str]) -> 
 def test_a_name_may_hold_a_separator(write: Writer, text: str) -> None:
     """A semicolon, a comma or a blank within a name is one, and so is an escaped one beside a wildcard."""
     assert values(write(folder(f"include: ['{text}']"))).folders[0].include == (text,)
+
+
+@pytest.mark.parametrize("line", ["", "language: zh", "x-y: 1"])
+def test_a_glance_sees_what_a_check_finds(write: Writer, line: str) -> None:
+    """The state directory, the language and the digest are those of the whole configuration."""
+    path = write(f"{GOOD}{line}\n")
+    for environ in ({}, {"LANG": "zh_CN.UTF-8"}):
+        whole = load(path, environ=environ)
+        assert take_glance(path, environ) == Glance(whole.state_dir, whole.language, whole.digest)
+
+
+def test_a_glance_finds_the_state_directory_of_the_environment(write: Writer) -> None:
+    """Where the file does not say it, systemd does, or the user's home."""
+    path = write(GOOD.replace("state_dir: STATE\n", ""))
+    for environ in ({"STATE_DIRECTORY": "/var/lib/other:/x"}, {"HOME": "/home/somebody"}):
+        glance = take_glance(path, environ)
+        assert glance is not None
+        assert glance.state_dir == load(path, environ=environ).state_dir
+
+
+@pytest.mark.parametrize(
+    "text", ["a: [", "- list", "state_dir: 5", "state_dir: relative", "language: 5", "\0"]
+)
+def test_a_glance_judges_no_file(write: Writer, text: str) -> None:
+    """What is wrong with a file, a check says."""
+    assert take_glance(write(text), {}) is None
+
+
+def test_a_glance_trusts_no_file_that_others_may_read(write: Writer, tmp_path: Path) -> None:
+    """Nor one that is not there."""
+    assert take_glance(write(GOOD, 0o644), {}) is None
+    assert take_glance(tmp_path / "nowhere.yaml", {}) is None

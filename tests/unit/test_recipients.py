@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from dingwatch.config import Config, ConfigError, load
+from dingwatch.config.assembly import load
+from dingwatch.config.values import Config, ConfigError
 from dingwatch.delivery.limits import hosts_of, message_target
 from dingwatch.dingtalk import BILLED
 from dingwatch.model import (

@@ -7,10 +7,10 @@ say has to be true of the service that runs.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Self
 
-from dingwatch.config import Config, Folder
+from dingwatch.config.values import Config, Folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,29 +29,20 @@ class ShownFolder:
 
     @classmethod
     def of(cls, folder: Folder) -> Self:
-        """Return a folder of the config file."""
-        return cls(
-            name=folder.name,
-            path=str(folder.path),
-            root=folder.root,
-            recipients=folder.recipients,
-            recursive=folder.recursive,
-            include=folder.include,
-            exclude=folder.exclude,
-        )
+        """Return a folder of the configuration."""
+        shown = {one.name: getattr(folder, one.name) for one in fields(cls) if one.name != "loaded"}
+        return cls(**{**shown, "path": str(folder.path)})
+
+    def dump(self) -> dict[str, object]:
+        """Return it as JSON; its root may hold bytes that are not UTF-8."""
+        return {**asdict(self), "root": self.root.hex()}
 
     @classmethod
     def load(cls, told: Mapping[str, Any]) -> Self:
-        """Return a folder as the service tells it (`service.folders.describe_config`)."""
-        return cls(
-            name=told["name"],
-            path=told["path"],
-            root=bytes.fromhex(told["root"]),
-            recipients=tuple(told["recipients"]),
-            recursive=told["recursive"],
-            include=tuple(told["include"]),
-            exclude=tuple(told["exclude"]),
-        )
+        """Read what `dump` made, also that of another version with other fields."""
+        known = {one.name: told[one.name] for one in fields(cls) if one.name in told}
+        lists = {name: tuple(value) for name, value in known.items() if isinstance(value, list)}
+        return cls(**{**known, **lists, "root": bytes.fromhex(told["root"])})
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,24 +51,32 @@ class InForce:
 
     folders: tuple[ShownFolder, ...]
     monthly_calls: int | None
+    digest: str = ""
+    """Of the config file that it was read from."""
     by_service: bool = True
     """Whether a running service has told it."""
+
+    @classmethod
+    def of(cls, config: Config, *, by_service: bool) -> Self:
+        """Return a configuration that a service runs with, or will run with when it starts."""
+        folders = tuple(map(ShownFolder.of, config.folders))
+        return cls(folders, config.dingtalk.monthly_calls, config.digest, by_service)
+
+    def dump(self) -> dict[str, object]:
+        """Return as JSON what the service tells; it holds no secret."""
+        folders = [one.dump() for one in self.folders]
+        return {"folders": folders, "monthly_calls": self.monthly_calls, "digest": self.digest}
+
+    @classmethod
+    def load(cls, told: Mapping[str, Any]) -> Self:
+        """Read what the service has told."""
+        folders = tuple(map(ShownFolder.load, told["folders"]))
+        return cls(folders, told["monthly_calls"], told.get("digest", ""))
 
     def equals(self, other: InForce) -> bool:
         """Return whether both configurations are the same, whoever told them and wherever links lead now."""
         ours, theirs = ([replace(one, root=b"") for one in each.folders] for each in (self, other))
         return (ours, self.monthly_calls) == (theirs, other.monthly_calls)
-
-
-def of_file(config: Config) -> InForce:
-    """Return what will be in force when a service starts."""
-    folders = tuple(map(ShownFolder.of, config.folders))
-    return InForce(folders, config.dingtalk.monthly_calls, by_service=False)
-
-
-def of_service(told: Mapping[str, Any]) -> InForce:
-    """Return what the service has told."""
-    return InForce(tuple(map(ShownFolder.load, told["folders"])), told["monthly_calls"])
 
 
 def not_loaded(in_force: Iterable[ShownFolder], in_file: Iterable[ShownFolder]) -> list[ShownFolder]:
