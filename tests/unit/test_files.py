@@ -189,7 +189,7 @@ def test_an_archive_is_the_same_for_the_same_content(tmp_path: Path) -> None:
 
 def test_an_archive_over_the_limit_is_refused_before_it_is_made(tmp_path: Path) -> None:
     """What cannot be uploaded costs no call, and no memory beyond the limit."""
-    (tmp_path / "a").write_bytes(os.urandom(64 << 20))
+    (tmp_path / "a").write_bytes(os.urandom(16 << 20))
     tracemalloc.start()
     with pytest.raises(Failure) as caught:
         packed(tmp_path / "a", "a", 1 << 20, "0" * 64)

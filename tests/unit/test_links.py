@@ -5,7 +5,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dingwatch.config.links import real_paths
@@ -44,6 +44,7 @@ def lay(top: Path, targets: dict[tuple[str, ...], tuple[bool, list[str]] | None]
             place.symlink_to(os.path.join(top if from_the_top else "", *steps) or ".")
 
 
+@settings(max_examples=50)  # each makes directories and links
 @given(
     st.dictionaries(st.lists(NAMES, min_size=1, max_size=3).map(tuple), TARGETS, max_size=8),
     st.lists(STEPS, min_size=1, max_size=5),

@@ -10,7 +10,7 @@ from dingwatch.pace import RESERVE, Lesson, Limit, Pace
 
 PER_SECOND = Limit(20, 1.0, spaced=True)
 LATE = st.builds(
-    lambda step, most: [most * (step * number % 97) / 97 for number in range(400)],
+    lambda step, most: [most * (step * number % 97) / 97 for number in range(150)],
     st.integers(0, 96),
     st.floats(0.0, 0.02),
 )
