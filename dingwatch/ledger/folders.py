@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -204,8 +204,8 @@ def save_homes(connection: Connection, homes: Mapping[int, Home]) -> None:
 # rows whose due time never comes, until `release` or `discard`. So do old files of which only the time has
 # changed, where there are many: somebody restored them without their times, or touched a whole tree.
 
-DISCARDED_AT_ONCE: Final = 500
-"""Deliveries discarded in one transaction."""
+DECIDED_AT_ONCE: Final = 500
+"""Deliveries released or discarded in one transaction."""
 _COLUMNS: Final = ("version_id", "delivery_id", "at", "event", "before", "after", "code", "advice")
 
 
@@ -320,28 +320,40 @@ def hold_touched(
 
 def release_flood(store: Store, folder: int, now: float) -> int:
     """Make everything due that is held in a folder; return how many deliveries that are."""
-    with store.writing() as connection:
-        _write_history(connection, _is_held(folder), "released", now)
-        held = {c: case((deliveries.c.code == TOUCHED.code, null()), else_=c) for c in _CAUSE}
+    cleared = {c: case((deliveries.c.code == TOUCHED.code, null()), else_=c) for c in _CAUSE}
+
+    def release(connection: Connection, ids: Sequence[int]) -> None:
+        these = deliveries.c.id.in_(ids)
+        _write_history(connection, these, "released", now)
         free = {deliveries.c.due: now, deliveries.c.due_after: 0.0}
-        changed = connection.execute(update(deliveries).where(_is_held(folder)).values(free | held))
-        connection.execute(update(folders).where(folders.c.id == folder).values(released_at=now))
-        return changed.rowcount
+        connection.execute(update(deliveries).where(these).values(free | cleared))
+
+    return _decide_held(store, folder, now, release)
 
 
 def discard_flood(store: Store, folder: int, now: float) -> int:
     """Skip everything that is held in a folder; return how many deliveries that are."""
     cause = Cause("discarded", "", "DISCARDED")
+
+    def discard(connection: Connection, ids: Sequence[int]) -> None:
+        changes = [Change(i, Event.SKIP, State.PENDING, cause, {"due": now}) for i in ids]
+        transitions.apply(connection, now, changes)
+
+    return _decide_held(store, folder, now, discard)
+
+
+def _decide_held(
+    store: Store, folder: int, now: float, decide: Callable[[Connection, Sequence[int]], None]
+) -> int:
+    """Carry out a decision on everything that is held in a folder; return how many deliveries that are."""
+    some = select(deliveries.c.id).where(_is_held(folder)).limit(DECIDED_AT_ONCE)
     total = 0
     while True:
         # A flood may be a million rows. The service writes too, and gets its turn between two transactions.
         with store.writing() as connection:
             connection.execute(update(folders).where(folders.c.id == folder).values(released_at=now))
-            ids = connection.scalars(
-                select(deliveries.c.id).where(_is_held(folder)).limit(DISCARDED_AT_ONCE)
-            ).all()
-            changes = [Change(i, Event.SKIP, State.PENDING, cause, {"due": now}) for i in ids]
-            transitions.apply(connection, now, changes)
+            ids = connection.scalars(some).all()
+            decide(connection, ids)
         total += len(ids)
         if not ids:
             return total

@@ -4,7 +4,10 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
+import pytest
+
 from dingwatch.intake.jobs import Examine
+from dingwatch.ledger import folders
 from dingwatch.ledger.folders import MOST_TOUCHED, discard_flood, release_flood
 from dingwatch.settle import TOUCHED_WAIT
 from dingwatch.texts import Log
@@ -86,7 +89,9 @@ def test_a_few_touched_files_are_sent_after_a_minute(tmp_path: Path, blank_ledge
     assert watcher.heard.count(Log.TOUCHED) == 0
 
 
-def test_many_touched_files_are_held(tmp_path: Path, blank_ledger: Path) -> None:
+def test_many_touched_files_are_held(
+    tmp_path: Path, blank_ledger: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A restore without times is held whole, later files join it, and a person decides."""
     names = [f"{i:02}.pdf" for i in range(40)]
     watcher = with_old_files(tmp_path, blank_ledger, names, hold_over=None)
@@ -103,6 +108,7 @@ def test_many_touched_files_are_held(tmp_path: Path, blank_ledger: Path) -> None
     watcher.go(120.0)
     assert states(watcher).count(("pending", "touched")) == 31
     assert watcher.heard.count(Log.TOUCHED) == 1
+    monkeypatch.setattr(folders, "DECIDED_AT_ONCE", 50)  # they are released in several transactions
     assert release_flood(watcher.store, watcher.id, watcher.now + 1e9) == 62  # for both conversations
     shift(watcher, names[31:32], 77.0)
     watcher.go(120.0)
