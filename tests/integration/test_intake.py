@@ -25,7 +25,7 @@ from dingwatch.intake.jobs import (
     Scanned,
     TakeBaseline,
 )
-from dingwatch.ledger import Outage, Store, folders, sqlite_url
+from dingwatch.ledger import Outage, Store, folders, sqlite_url, versions
 from dingwatch.ledger.folders import MappedFolder, bind, save_homes
 from dingwatch.model import Cause, Home, Misconfigured, NotReached, Now, WatchKind
 from dingwatch.payload import PayloadPolicy
@@ -899,6 +899,23 @@ def test_what_has_been_gone_for_long_is_forgotten(forgetful: Watcher) -> None:
     with forgetful.store.reading() as connection:
         for query in ("count(*) FROM deliveries", "2 * count(*) FROM uploads", "count(*) FROM history"):
             assert connection.exec_driver_sql(f"SELECT {query}").scalar() == 2
+
+
+def test_many_that_are_gone_are_forgotten_part_by_part(
+    forgetful: Watcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All went at one instant; what lies there against the ledger's word does not hide what comes after."""
+    monkeypatch.setattr(versions, "PRUNED_AT_ONCE", 3)
+    for number in range(10):
+        forgetful.drop(f"{number}.pdf", b"%d" % number)
+    forgetful.go(3.0)
+    forgetful.set_states("sent")
+    with forgetful.store.writing() as connection:
+        connection.exec_driver_sql("UPDATE versions SET missing_since = 1.0")
+    for number in (0, 1, 2, *range(4, 10)):
+        (forgetful.share / f"{number}.pdf").unlink()
+    forgetful.go(2 * DAY)
+    assert known(forgetful) == ["3.pdf"]
 
 
 def test_what_waits_for_a_person_is_never_forgotten(forgetful: Watcher) -> None:
