@@ -31,6 +31,8 @@ from dingwatch.settle import Candidate
 from dingwatch.texts import Log
 
 LOOKS_AT_ONCE: Final = 256
+REMOVED_AT_ONCE: Final = 20_000
+"""Files whose removal is followed by its event; should more be gone at once, a scan finds the others."""
 CEILING_INTERVAL: Final = 60.0
 """Seconds between two searches for files that are past the ceiling."""
 
@@ -87,6 +89,8 @@ class _Record:
     """The editor's lock that it waits for."""
     looked: Fingerprint | None = None
     """What the last look saw, whatever has happened since."""
+    removed: bool = False
+    """Whether it is followed because its file was removed or renamed, as an event told."""
     unreadable_logged: bool = False
     restless_logged: bool = False
     ceiling_logged: bool = False
@@ -113,6 +117,10 @@ class Candidates:
         """How many files of each folder wait because only their times have changed, where any do."""
         self._missing: Counter[int] = Counter()
         """How many paths of each folder are missing."""
+        self._removed: Counter[int] = Counter()
+        """How many paths of each folder are followed because their files were removed."""
+        self.unfollowed: set[int] = set()
+        """Folders from which more files were removed than are followed."""
         self._agenda: list[tuple[float, Key]] = []
         """A heap of the next looks. Entries that are out of date are dropped when they are met."""
         self._locks: dict[Key, Key] = {}
@@ -218,6 +226,7 @@ class Candidates:
         if after is PathPhase.IDLE:
             self._forget_lock(record)
             self._rivals.pop(key, None)
+            self._removed[key[0]] -= record.removed
             del self._records[key]
         elif after in AWAITING_LOOK and (after is not before or candidate is not None):
             heappush(self._agenda, (settle.due(record.candidate), key))
@@ -237,14 +246,21 @@ class Candidates:
         """Follow a path to which something may have happened, as an event or a scan shows."""
         self._end_lock(key, at)
         folder = self._folders.get(key[0])
+        record = self._records.get(key)
+        removed = record is None and not (must_read or by_scan)
+        if folder is not None and removed and self._removed[key[0]] >= REMOVED_AT_ONCE:
+            self.unfollowed.add(folder.id)
+            return
         if folder is None or not folder.settings.filter.accepts(key[1]) or folder.settings.cedes(key[1]):
             return
         folder.on_hint(key[1], must_read=must_read)
-        record = self._records.get(key)
         settling = record.candidate if record is not None and record.phase in UNDECIDED else None
         quiet = settle.quiet_of(key[1], folder.quiet)
         candidate = settle.hint(settling, at, quiet, must_read=must_read)
         record = self._record(key, candidate)
+        if removed:
+            record.removed = True
+            self._removed[key[0]] += 1
         if settling is None:
             record.since = folder.unseen_until(at, by_scan=by_scan)
         self._advance(record, PathEvent.HINT, candidate)

@@ -153,7 +153,6 @@ class IntakeLoop:
         self._watch_the_clock(now)
         for one in inputs:
             self._enter(one, now)
-        self._find_more_missing(now.monotonic)
         jobs = list(self._agenda.jobs(now.monotonic))
         if not self._outage.affects(self):  # pruning reads and writes the ledger, and can wait
             jobs += self._find_prunable
@@ -170,6 +169,7 @@ class IntakeLoop:
             written = decided.writes.concern_delivery
         self._candidates.log_past_ceiling(now.monotonic)
         jobs += self._candidates.looks(now.monotonic)
+        self._find_more_missing(now.monotonic)
         if self._unready:
             self._unready -= {one for one in self._agenda.touched if self._folders[one].ready}
         return Plan(jobs, self._next_at(now), written)
@@ -199,7 +199,9 @@ class IntakeLoop:
             self._touch(number).scan_soon(at)
 
     def _find_more_missing(self, at: float) -> None:
-        """Scan a folder again once all the missing files that its last scan found are written down."""
+        """Scan a folder again once all its missing files that are followed are written down."""
+        self._missing_more |= self._candidates.unfollowed
+        self._candidates.unfollowed.clear()
         for number in list(self._missing_more):
             if not self._candidates.misses(number):
                 self._missing_more.remove(number)

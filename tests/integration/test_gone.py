@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from dingwatch.intake import loop, reconcile
+from dingwatch.intake import candidates, loop, reconcile
 from dingwatch.intake.jobs import Found, Scanned
 from dingwatch.watch import Overflow
 from tests.integration.test_intake import Watcher
@@ -66,3 +66,18 @@ def test_many_files_that_are_gone_are_written_down_in_parts(full: Watcher, whole
     assert found(scans)[:4] == [20, 20, 20, 10]
     assert max(steps) == 7
     assert full.rows() == []
+
+
+def test_many_removals_are_not_all_followed_by_their_events(
+    full: Watcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is removed beyond so many files is found by a scan, and not kept in mind until then."""
+    monkeypatch.setattr(candidates, "REMOVED_AT_ONCE", 20)
+    for name in ("0", "1"):
+        shutil.rmtree(full.share / name)
+    for number in range(70):
+        full.hint(f"{number % 2}/{number}.pdf")
+    full.inputs += [full.execute(job) for job in full.step()]
+    assert full.loop.watching()[full.id][1] == 20
+    full.go(60.0)
+    assert (missing(full), full.rows()) == (70, [])
