@@ -15,8 +15,8 @@ from typing import Final
 from dingwatch.intake.jobs import Listed, TakeBaseline
 from dingwatch.model import Fingerprint
 
-ROWS_AT_ONCE: Final = 5000
-"""Rows that a first look or a scan writes in one transaction."""
+ROWS_AT_ONCE: Final = 2000
+"""Rows that a first look or a scan writes in one transaction; delivery waits for it, a tenth of a second."""
 PARTS_AHEAD: Final = 2
 """Parts that are listed and wait to be written down."""
 

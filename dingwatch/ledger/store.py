@@ -73,7 +73,7 @@ def _configure_sqlite(connection: sqlite3.Connection, _record: object) -> None:
     if tables:
         cursor.execute("PRAGMA journal_mode=WAL")
     # FULL: a commit survives a power cut, so that no message is forgotten and sent twice.
-    for pragma in ("synchronous=FULL", "foreign_keys=ON", "cache_size=-16000"):
+    for pragma in ("synchronous=FULL", "foreign_keys=ON", "cache_size=-8000"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
 
