@@ -38,7 +38,7 @@ from dingwatch.intake.jobs import (
 )
 from dingwatch.intake.moves import lies_at, read_traces
 from dingwatch.intake.reconcile import Reconciliation, is_replaced, portions
-from dingwatch.ledger import LedgerError, versions
+from dingwatch.ledger import LedgerError, pruning, versions
 from dingwatch.ledger.store import Store
 from dingwatch.model import (
     Cause,
@@ -302,8 +302,8 @@ class Executor:
     def _find_prunable(self, job: FindPrunable) -> FoundPrunable:
         """Look once more before a version is forgotten: while its file is there, it never is."""
         with self.store.reading() as connection:
-            old = versions.list_prunable(connection, job.folder, job.before, job.after)
-        last = old[-1].place if len(old) == versions.PRUNED_AT_ONCE else None
+            old = pruning.list_prunable(connection, job.folder, job.before, job.after)
+        last = old[-1].place if len(old) == pruning.PRUNED_AT_ONCE else None
         if job.folder is not None:
             watched = self._watched(job.folder)
             old = [one for one in old if _is_absent(watched, one.path)]

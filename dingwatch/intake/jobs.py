@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from dingwatch.filters import LastScan
 from dingwatch.ledger import LedgerError
-from dingwatch.ledger.versions import FIRST, Place
+from dingwatch.ledger.pruning import FIRST, Place
 from dingwatch.model import Cause, Fingerprint, Home, Verdict, WatchKind
 from dingwatch.novelty import Known
 from dingwatch.watch import Hint, Overflow

@@ -38,7 +38,7 @@ from dingwatch.intake.jobs import (
     Switched,
 )
 from dingwatch.intake.phases import WatchPhase
-from dingwatch.ledger import links, versions
+from dingwatch.ledger import links, pruning
 from dingwatch.ledger.folders import FolderMark, LookMark, ScanMark, save_homes, save_looks, save_scans
 from dingwatch.ledger.store import RETRY_SECONDS, Outage, Store
 from dingwatch.model import (
@@ -407,7 +407,7 @@ class IntakeLoop:
                 save_looks(connection, looks)
                 save_scans(connection, scans)
                 for one in self._prunable[:1]:  # a thousand folders may have been asked at once
-                    versions.prune(connection, one.job.folder, one.job.before, one.ids)
+                    pruning.prune(connection, one.job.folder, one.job.before, one.ids)
             self._outage.end(self)
         self._take_over(batch, decided, now.monotonic)
         for folder, look in looks.items():

@@ -250,20 +250,19 @@ def _is_shown_as(state: State, scope: Scope, *, by_time: bool) -> ColumnElement[
 
     With `by_time`, SQLite walks all rows by time instead of finding those of the state and sorting them.
     """
-    stored: ColumnElement[str] = deliveries.c.state
     # Nearly all rows are sent, so SQLite should walk them by time and stop at the limit. And whatever the
     # state, a second page says that there are many. `coalesce` hides the column from the planner.
-    if by_time or state is State.SENT:
-        stored = func.coalesce(stored, "")
+    hidden = func.coalesce(deliveries.c.state, "")
+    stored = hidden == state if by_time or state is State.SENT else is_in(deliveries, state)
     if state in _STAYS:
-        return stored == state
+        return stored
     mapped = or_(
         deliveries.c.folder_id.is_(None),
         tuple_(deliveries.c.folder_id, deliveries.c.recipient).in_(sorted(scope.pairs)),
     )
     if state is State.FAILED:
-        return stored.in_(_UNSENT) & or_(stored == state, ~mapped)
-    return (stored == state) & mapped
+        return hidden.in_(_UNSENT) & or_(stored, ~mapped)
+    return stored & mapped
 
 
 def _baseline_lines(targets: list[int] | None, query: HistoryQuery) -> Select[Any]:

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from sqlalchemy import (
-    ColumnElement,
     Connection,
     String,
     and_,
@@ -20,12 +19,11 @@ from sqlalchemy import (
     insert,
     or_,
     select,
-    tuple_,
     update,
 )
 
 from dingwatch.ledger import transitions
-from dingwatch.ledger.schema import HELD, IS_GIVEN, deliveries, history, parts, uploads, versions
+from dingwatch.ledger.schema import HELD, deliveries, history, uploads, versions
 from dingwatch.ledger.store import Prepared, Store, chunks
 from dingwatch.ledger.transitions import AFRESH, Change
 from dingwatch.ledger.uploads import upload_row
@@ -560,80 +558,3 @@ def revive(connection: Connection, ids: Sequence[int], now: float) -> None:
 _DUES: Final = select(
     deliveries.c.id, case((deliveries.c.due >= HELD, deliveries.c.due), else_=bindparam("now"))
 ).where(deliveries.c.version_id.in_(bindparam("versions", expanding=True)))
-
-
-# --- Pruning --------------------------------------------------------------------------------------
-# Without it the ledger of a folder that is emptied every night would grow for ever. What is in work or waits
-# for a person (`failed`, `uncertain`) is never pruned.
-
-PRUNED_AT_ONCE: Final = 500
-"""Versions pruned in one transaction."""
-_ENDED: Final = (State.SENT, State.SKIPPED, State.GONE)
-_UNENDED: Final = exists().where(
-    and_(deliveries.c.version_id == versions.c.id, deliveries.c.state.not_in(_ENDED))
-)
-
-
-Place = tuple[float, int]
-"""Where a version stands among those to be pruned: when it went missing, and its id."""
-FIRST: Final[Place] = (0.0, 0)
-
-
-@dataclass(frozen=True, slots=True)
-class Prunable:
-    """A version that may be pruned if its file is really gone, which the caller checks."""
-
-    id: int
-    path: bytes
-    place: Place
-
-
-def list_prunable(
-    connection: Connection, folder: int | None, before: float, after: Place = FIRST
-) -> list[Prunable]:
-    """Return the first versions behind a place whose file was gone before the time `before`.
-
-    What `send` was given (folder None) is not watched; there the time of the command counts.
-    """
-    since = _prunable_since(folder)
-    mine = IS_GIVEN if folder is None else versions.c.folder_id == folder
-    query = (
-        select(versions.c.id, versions.c.directory, versions.c.name, since)
-        .where(mine, since < before, tuple_(since, versions.c.id) > after, ~_UNENDED)
-        .order_by(since, versions.c.id)
-        .limit(PRUNED_AT_ONCE)
-    )
-    return [
-        Prunable(number, join(directory, name), (at, number))
-        for number, directory, name, at in connection.execute(query)
-    ]
-
-
-def _prunable_since(folder: int | None) -> ColumnElement[float]:
-    return versions.c.noticed_at if folder is None else versions.c.missing_since
-
-
-def prune(connection: Connection, folder: int | None, before: float, ids: Sequence[int]) -> None:
-    """Delete versions, if they are still prunable, with everything that belongs to them alone."""
-    for found in chunks(ids):
-        # 0 is added to hide the columns from SQLite's planner, which would read all that may be pruned.
-        still = select(versions.c.id).where(
-            versions.c.id.in_(found),
-            (versions.c.folder_id + 0).is_not_distinct_from(folder),
-            _prunable_since(folder) + 0 < before,
-            ~_UNENDED,
-        )
-        some = connection.scalars(still).all()
-        of_these = deliveries.c.version_id.in_(some)
-        keys = connection.scalars(select(deliveries.c.upload_key).where(of_these).distinct()).all()
-        connection.execute(delete(history).where(history.c.version_id.in_(some)))
-        connection.execute(delete(deliveries).where(of_these))
-        connection.execute(delete(versions).where(versions.c.id.in_(some)))
-        for some_keys in chunks(keys):
-            used = exists().where(deliveries.c.upload_key == uploads.c.key)
-            unused = connection.scalars(
-                select(uploads.c.key).where(uploads.c.key.in_(some_keys), uploads.c.state != "busy", ~used)
-            ).all()
-            # A large file may have been removed in the middle of its upload, which leaves its parts.
-            connection.execute(delete(parts).where(parts.c.upload.in_(unused)))
-            connection.execute(delete(uploads).where(uploads.c.key.in_(unused)))

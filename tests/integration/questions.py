@@ -17,11 +17,11 @@ from typing import Any, Final
 
 from sqlalchemy import Connection
 
-from dingwatch.ledger import calls, clock, delivery, folders, queues, report, versions
+from dingwatch.ledger import calls, clock, delivery, folders, pruning, queues, report, versions
 from dingwatch.ledger.folders import MappedFolder
+from dingwatch.ledger.pruning import FIRST
 from dingwatch.ledger.queues import Paused, UploadQueue
 from dingwatch.ledger.report import HistoryQuery
-from dingwatch.ledger.versions import FIRST
 from dingwatch.lifecycle import State
 from dingwatch.model import Fingerprint, Route
 
@@ -205,9 +205,9 @@ def _directory(connection: Connection) -> None:
 
 
 def _prune(connection: Connection, folder: int | None) -> None:
-    found = versions.list_prunable(connection, folder, NOW, FIRST)
-    assert len(found) == versions.PRUNED_AT_ONCE
-    versions.prune(connection, folder, NOW, [one.id for one in found])
+    found = pruning.list_prunable(connection, folder, NOW, FIRST)
+    assert len(found) == pruning.PRUNED_AT_ONCE
+    pruning.prune(connection, folder, NOW, [one.id for one in found])
 
 
 def _history(connection: Connection, **query: Any) -> None:  # noqa: ANN401

@@ -25,7 +25,7 @@ from dingwatch.intake.jobs import (
     Scanned,
     TakeBaseline,
 )
-from dingwatch.ledger import Outage, Store, folders, sqlite_url, versions
+from dingwatch.ledger import Outage, Store, folders, pruning, sqlite_url
 from dingwatch.ledger.folders import MappedFolder, bind, save_homes
 from dingwatch.model import Cause, Home, Misconfigured, NotReached, Now, WatchKind
 from dingwatch.payload import PayloadPolicy
@@ -905,7 +905,7 @@ def test_many_that_are_gone_are_forgotten_part_by_part(
     forgetful: Watcher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """All went at one instant; what lies there against the ledger's word does not hide what comes after."""
-    monkeypatch.setattr(versions, "PRUNED_AT_ONCE", 3)
+    monkeypatch.setattr(pruning, "PRUNED_AT_ONCE", 3)
     for number in range(10):
         forgetful.drop(f"{number}.pdf", b"%d" % number)
     forgetful.go(3.0)

@@ -5,7 +5,17 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection, text
 
-from dingwatch.ledger import Store, calls, commands, report, sqlite_url, transitions, uploads, versions
+from dingwatch.ledger import (
+    Store,
+    calls,
+    commands,
+    pruning,
+    report,
+    sqlite_url,
+    transitions,
+    uploads,
+    versions,
+)
 from dingwatch.ledger.commands import BaselineToSend, NotApplicableError
 from dingwatch.ledger.delivery import find_deliveries
 from dingwatch.ledger.folders import MappedFolder, bind
@@ -266,6 +276,6 @@ def test_a_version_whose_upload_was_abandoned_is_pruned(store: Store) -> None:
         uploads.finish_part(connection, delivery.upload_key, session, 1)
         versions.withdraw(connection, [delivery.version], CAUSE, 20.0)
         versions.mark_missing(connection, {delivery.version: 20.0})
-        versions.prune(connection, 1, 30.0, [delivery.version])
+        pruning.prune(connection, 1, 30.0, [delivery.version])
         assert connection.scalar(text("SELECT count(*) FROM uploads")) == 0
         assert connection.scalar(text("SELECT count(*) FROM parts")) == 0
