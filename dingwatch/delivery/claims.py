@@ -261,7 +261,7 @@ def _claim_message(tick: TickContext, ready: _Ready) -> float:
     rows = (row, *others)
     target = Target(api, tuple(one.recipient for one in rows))
     for recipient in target.recipients:
-        tick.state.turns.take(MESSAGES, recipient)
+        tick.turns.append((MESSAGES, recipient))
     if caption is None:
         _issue_file(tick, rows, target, ready.payload)
     else:
@@ -362,6 +362,8 @@ def _take_turns(
 
     def take(queue: UploadQueue) -> Step:
         made = step(tick, queue)
+        if made.done:
+            tick.turns.append((route, queue.recipient, queue.folder))
         start = next_start(tick)
         return made if start <= tick.now else replace(made, again=min(made.again, start), all_wait=True)
 

@@ -183,6 +183,8 @@ class DeliveryLoop:
     def _take_over(self, tick: TickContext, counted: Counter[str]) -> None:
         """Take over what a tick decided, now that it is on disk."""
         self._state = tick.state
+        for path in tick.turns:
+            tick.state.turns.take(*path)
         self._latest = tick.now
         self._in_hand = tick.in_hand
         self._unwritten = []

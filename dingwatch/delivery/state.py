@@ -1,7 +1,8 @@
 """The state that the delivery loop keeps between ticks, and the context of one tick.
 
 A tick works on a copy of the state. The loop takes the copy over once the tick's transaction is on disk, so
-a transaction that fails leaves no trace in memory either.
+a transaction that fails leaves no trace in memory either. Turns are not copied, for there may be thousands:
+a tick notes those that it gives, and they are taken then.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from math import inf
 from typing import Final
 
@@ -56,7 +58,7 @@ class FolderPolicy:
     """`zip` or `skip`: what happens to extensions that DingTalk refuses."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Settings:
     """The configuration as the delivery loop needs it."""
 
@@ -70,13 +72,14 @@ class Settings:
     folders: Mapping[int | None, FolderPolicy] = field(default_factory=dict)
     """By folder id; None is for files that `send` was given."""
 
-    @property
+    # Intake adds a folder when a link leads elsewhere. Its policy is that of the folder whose link it is, so
+    # it changes neither of these; but it is added by another thread, so both look at a copy.
+    @cached_property
     def uses_drive(self) -> bool:
         """Whether any folder's large files go by the drive."""
-        # Intake adds a folder when a link leads elsewhere, so both properties look at a copy.
         return any(one.payload.large == "drive" for one in tuple(self.folders.values()))
 
-    @property
+    @cached_property
     def has_captions(self) -> bool:
         """Whether any folder has a caption before its files."""
         return any(one.wording.caption for one in tuple(self.folders.values()))
@@ -128,7 +131,6 @@ class LoopState:
             self,
             rates=self.rates.copy(),
             pauses=self.pauses.copy(),
-            turns=self.turns.copy(),
             crashed=list(self.crashed),
             drives=dict(self.drives),
             captioned=dict(self.captioned),
@@ -165,6 +167,8 @@ class TickContext:
     """Rows whose files are to settle and be read once more."""
     messages: list[tuple[Text, dict[str, object]]] = field(default_factory=list)
     """What is logged once the transaction is on disk."""
+    turns: list[tuple[object, ...]] = field(default_factory=list)
+    """Turns that are taken once the transaction is on disk, as paths of names."""
     targets: list[Target] = field(default_factory=list)
     """Where jobs are at work, those of this tick included."""
     recipients: set[str] = field(default_factory=set)

@@ -30,10 +30,6 @@ class Turns:
     _number: int = 0
     _last: dict[tuple[object, ...], int] = field(default_factory=dict)
 
-    def copy(self) -> Turns:
-        """Return a copy for a tick to change."""
-        return Turns(self._number, dict(self._last))
-
     def sort(self, names: Iterable[T], *path: object) -> list[T]:
         """Return those who wait below a path: first who never had a turn, then whose turn is longest ago."""
         return sorted(names, key=lambda name: self._last.get((*path, name), 0))
@@ -68,7 +64,8 @@ def take_turns(
 ) -> float:
     """Give turns in one round, until nobody can use one; return when to look again.
 
-    A recipient whose turn it is uses it for the folder whose turn is longest ago, if that can use it.
+    A recipient whose turn it is uses it for the folder whose turn is longest ago, if that can use it: `step`
+    tries, and notes the turn where it is used.
     """
     line = deque(turns.sort(recipients, route))
     own: dict[str, deque[int | None]] = {}
@@ -83,7 +80,6 @@ def take_turns(
             made = step(UploadQueue(route, recipient, folder))
             again = min(again, made.again)
             if made.done:
-                turns.take(route, recipient, folder)
                 folders.append(folder)
                 line.append(recipient)
                 used += 1
