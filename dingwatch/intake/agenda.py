@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from heapq import heappop, heappush
 
 from dingwatch.intake.folder import Folder
-from dingwatch.intake.jobs import Job
+from dingwatch.intake.jobs import Check, Job
 
 
 class Agenda:
@@ -39,8 +40,21 @@ class Agenda:
                 del self._due_at[number]
                 self.touch(number)
         self._asked, self._touched = self._touched, {}
+        checks: dict[str, list[int]] = defaultdict(list)
         for number in self.touched:
-            yield from self._folders[number].jobs(at)
+            for job in self._folders[number].jobs(at):
+                if isinstance(job, Check) and job.device is not None:
+                    checks[job.device].append(number)
+                else:
+                    yield job
+        for device, numbers in checks.items():
+            yield self._check(device, numbers, at)
+
+    def _check(self, device: str, numbers: Sequence[int], at: float) -> Check:
+        """Return the check of all roots on a device: where one of them hangs, the others do, too."""
+        for number in numbers if len(numbers) > 1 else ():
+            self._folders[number].check_with_others(at)
+        return Check(tuple(numbers), device)
 
     def next_at(self) -> float | None:
         """Return when the next folder is due; None when none is."""

@@ -66,14 +66,15 @@ from dingwatch.watch import (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Watched:
-    """How an opened root is watched, and what was mounted within it then."""
+    """How an opened root is watched, and what was mounted within it then, by which table of mounts."""
 
     root: Root
     kind: WatchKind
     network: bool
     mounts: frozenset[Mount]
+    table: tuple[Mount, ...]
     exact: set[bytes] = field(default_factory=set)
     """Directories that are known to tell names in another case apart."""
 
@@ -100,6 +101,7 @@ class Executor:
                 return ExamineFailed(job, failure.verdict)
             if isinstance(job, FindPrunable):
                 return FoundPrunable((), job, None)  # the folder is down; it is asked again another day
+            assert not isinstance(job, Check)  # noqa: S101 (it has an answer for each of its folders)
             return Down(job.folder, failure.verdict)
         except LedgerError as error:
             assert isinstance(job, Compare | Scan | FindPrunable | Examine)  # noqa: S101
@@ -127,12 +129,10 @@ class Executor:
         return self._file(job)
 
     def _watch(self, job: Arm | Check | Leave | Scan) -> Input:
-        if isinstance(job, Arm | Check) and (switched := self._follow(job.folder)):
-            return switched
         match job:
             case Arm():
                 try:
-                    return self._arm(job)
+                    return self._follow(job.folder) or self._arm(job)
                 except Failure:
                     self.locks.release(job.folder)  # a root that is gone is nobody's
                     raise
@@ -207,7 +207,7 @@ class Executor:
         polls = job.poll or settings.watch == "poll" or (settings.watch == "auto" and network)
         refused = None if polls else self._arm_observer(settings)
         kind = WatchKind.POLL if polls or refused else WatchKind.INOTIFY
-        self.watched[job.folder] = _Watched(root, kind, network, within)
+        self.watched[job.folder] = _Watched(root, kind, network, within, table)
         root.verify()  # it may have been replaced before the watch was set
         return Armed(job.folder, kind, network, now, root.mounted, refused, root.steady, root.identity)
 
@@ -222,15 +222,33 @@ class Executor:
         return None
 
     def _check(self, job: Check) -> Checked:
+        """Check roots one after the other, by one look at the table of mounts."""
+        table = mounts()
+        answers = [self._check_one(folder, table) for folder in job.folders if folder in self.watched]
+        fine = tuple(one for one in answers if isinstance(one, int))
+        return Checked(fine, tuple(one for one in answers if not isinstance(one, int)))
+
+    def _check_one(self, folder: int, table: tuple[Mount, ...]) -> int | Switched | Down:
+        """Return the folder, or what is wrong with its root."""
+        try:
+            switched = self._follow(folder)
+            if switched is None:
+                self._check_root(folder, table)
+        except Failure as failure:
+            return Down(folder, failure.verdict)
+        return folder if switched is None else switched
+
+    def _check_root(self, folder: int, table: tuple[Mount, ...]) -> None:
         """Check what makes no event: another root, another mount within it, a dead thread of watchdog."""
-        watched = self._watched(job.folder)
+        watched = self._watched(folder)
         files.open_root(watched.root.path).close()  # it may be forbidden by now
         watched.root.verify()
-        if mounted_beneath(watched.root.path, mounts()) != watched.mounts:
-            raise Failure(FolderDown(Cause("mounts_changed", "", "FOLDER_DOWN"), Scope.FOLDER))
-        if watched.kind is WatchKind.INOTIFY and not self.observer.alive(job.folder):
+        if table is not watched.table:
+            if mounted_beneath(watched.root.path, table) != watched.mounts:
+                raise Failure(FolderDown(Cause("mounts_changed", "", "FOLDER_DOWN"), Scope.FOLDER))
+            watched.table = table
+        if watched.kind is WatchKind.INOTIFY and not self.observer.alive(folder):
             raise Failure(FolderDown(Cause("watch_died", "", "FOLDER_DOWN"), Scope.FOLDER))
-        return Checked(job.folder)
 
     def _list(self, job: TakeBaseline) -> Listed:
         """List the next files of a first look, from where the job before this one came to."""

@@ -48,6 +48,8 @@ EVENT_DELAY: Final = 1.0
 NEVER: Final = float("inf")
 HUNG: Final = 30.0
 """Seconds after which a look at a root that has not come back counts as a share that hangs."""
+TOGETHER: Final = 3.0
+"""Seconds after which a root that is checked together with others is checked alone: one of them may hang."""
 SAVE_INTERVAL: Final = 600.0
 """Seconds for which the ledger need not know of a folder's later scans."""
 MISSED: Final = 600.0
@@ -124,6 +126,8 @@ class Folder:
         self._root_asked: float | None = None
         """Since when an arming or a check of the root is out."""
         self._next_check = 0.0
+        self._alone_at = NEVER
+        """When it is checked alone, should the check together with others not have come back."""
         self._scan_began: float | None = None
         """Since when a scan or a first look is out."""
         self._next_scan = 0.0
@@ -162,6 +166,11 @@ class Folder:
         return WatchKind.DOWN if self._armed is None or self._down_code else self._armed.kind
 
     @property
+    def device(self) -> str | None:
+        """The device on which its root lies; None until it has been watched."""
+        return None if self._armed is None else self._armed.home.device
+
+    @property
     def quiet(self) -> float:
         """The quiet period in seconds."""
         network = self._armed is not None and self._armed.network
@@ -197,13 +206,12 @@ class Folder:
 
     def jobs(self, at: float) -> Iterator[Job]:
         """Yield the jobs that are due, as out from now on."""
-        if self._root_asked is not None:  # a share that may hang is asked nothing more
-            if self.phase is not WatchPhase.HUNG and self._root_asked + HUNG <= at:
-                self._hang(at)
+        if self._root_asked is not None:
+            yield from self._await_answer(self._root_asked, at)
         elif self.phase is WatchPhase.DOWN:
             if self._next_check <= at:
                 self._advance(WatchEvent.ARM)
-                self._root_asked = at
+                self._root_asked, self._alone_at = at, NEVER
                 yield Arm(self.id, poll=self._coverage is Coverage.POLLED, home=self.home)
         elif self.phase in {WatchPhase.FIRST_LOOK, WatchPhase.UP}:
             if self.phase is WatchPhase.FIRST_LOOK:
@@ -216,18 +224,32 @@ class Folder:
                 compare = Compare(self.id)
                 yield compare if self._compares else Scan(self.id, self._last, self._look.old_before)
             if self._next_check <= at:
-                self._root_asked = at
-                yield Check(self.id)
+                self._root_asked, self._alone_at = at, NEVER
+                yield Check((self.id,), self.device)
+
+    def _await_answer(self, asked: float, at: float) -> Iterator[Job]:
+        """Yield what is to be done while the root is asked: a share that may hang is asked nothing more."""
+        if self.phase is WatchPhase.HUNG:
+            return
+        if asked + HUNG <= at:
+            self._hang(at)
+        elif self._alone_at <= at:
+            self._alone_at = NEVER
+            yield Check((self.id,))
 
     def wakes(self) -> Iterator[float]:
         """Yield the instants at which something is due."""
         if self._root_asked is not None:
             if self.phase is not WatchPhase.HUNG:
-                yield self._root_asked + HUNG
+                yield min(self._root_asked + HUNG, self._alone_at)
             return
         yield self._next_check
         if self.phase is WatchPhase.UP and self._scan_began is None:
             yield self._next_scan
+
+    def check_with_others(self, at: float) -> None:
+        """Enter that the check that is due goes out together with those of other roots."""
+        self._alone_at = at + TOGETHER
 
     def retire(self, successor: bytes, at: float) -> None:
         """Watch this former target of the folder's path until everything in it is done; scan it once more."""
@@ -280,7 +302,7 @@ class Folder:
         if self._last_scan_began is None and self._saved_scan is not None:
             self._last_scan_began = at - max(now.wall - self._saved_scan.at, 0.0)
         self._meet_root(one, now, known=known)
-        self._next_check = at + self.settings.poll_interval
+        self._next_check = self._next_round(at)
         self._next_scan = at
         self._unwatched = frozenset()
         if known:
@@ -307,9 +329,14 @@ class Folder:
         self._advance(WatchEvent.ANSWER)
         if self.phase is not WatchPhase.ARMING:  # there the arming is still out
             self._root_asked = None
-            self._next_check = now.monotonic + self.settings.poll_interval
+            self._next_check = self._next_round(now.monotonic)
             if self._look.root is not None and not self._compares:
                 self._look = replace(self._look, root=replace(self._look.root, seen_at=now.wall))
+
+    def _next_round(self, at: float) -> float:
+        """Return when the roots with this interval are checked next: all of them at the same instants."""
+        interval = self.settings.poll_interval
+        return (at // interval + 1.0) * interval
 
     def on_failed(self, verdict: Verdict, at: float) -> None:
         """Enter that the folder cannot be watched; it is tried again and again."""

@@ -27,9 +27,13 @@ class Arm:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """Check that the root is there, is the one that was opened, and is being watched."""
+    """Check that roots are there, are those that were opened, and are being watched.
 
-    folder: int
+    They lie on one `device`; None for a root that is checked alone, because its device may hang.
+    """
+
+    folders: tuple[int, ...]
+    device: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,13 +136,6 @@ class Armed:
 
 
 @dataclass(frozen=True, slots=True)
-class Checked:
-    """The root is as it was."""
-
-    folder: int
-
-
-@dataclass(frozen=True, slots=True)
 class Switched:
     """The folder's path leads to another root; the newest link on the way was changed at `linked_at`.
 
@@ -164,6 +161,14 @@ class Down:
 
     folder: int
     verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """These roots are as they were, others are not."""
+
+    folders: tuple[int, ...]
+    others: tuple[Switched | Down, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -244,12 +244,12 @@ class IntakeLoop:
                 self._examined.append(one)
             case FoundPrunable():
                 self._on_prunable(one)
-            case Overflow():
-                self._scan_all(now.monotonic)
+            case Overflow() | Checked():
+                self._enter_several(one, now)
             case LedgerFailed(job, error):
                 self._outage.begin(self, error)
                 self._ask_again(job, now.monotonic)
-            case Armed() | Checked() | Switched() | Listed() | Compared() | Scanned() | Down():
+            case Armed() | Switched() | Listed() | Compared() | Scanned() | Down():
                 self._enter_folder(one, now)
             case Hint() | Found() | Looked() | ExamineFailed():
                 self._enter_path(one, now.monotonic)
@@ -263,9 +263,7 @@ class IntakeLoop:
             case FindPrunable():
                 self._find_prunable.append(job)
 
-    def _enter_folder(
-        self, one: Armed | Checked | Switched | Listed | Compared | Scanned | Down, now: Now
-    ) -> None:
+    def _enter_folder(self, one: Armed | Switched | Listed | Compared | Scanned | Down, now: Now) -> None:
         at, folder = now.monotonic, self._touch(one.folder)
         match one:
             case Armed():
@@ -274,9 +272,6 @@ class IntakeLoop:
                     self._homes[folder.id] = one.home
                 if folder.phase is WatchPhase.UP:
                     self._candidates.on_folder_up(folder.id)
-            case Checked():
-                folder.on_checked(now)
-                self._checked_former |= {folder.id} if folder.retired else set()
             case Switched():
                 self._on_switched(folder, one, at)
             case Listed():
@@ -288,6 +283,18 @@ class IntakeLoop:
                 self._on_scanned(folder, one, now)
             case Down(verdict=verdict):
                 self._on_down(folder, verdict, at)
+
+    def _enter_several(self, one: Overflow | Checked, now: Now) -> None:
+        if isinstance(one, Overflow):
+            self._scan_all(now.monotonic)
+            return
+        for number in one.folders:
+            if number in self._folders:
+                folder = self._touch(number)
+                folder.on_checked(now)
+                self._checked_former |= {number} if folder.retired else set()
+        for other in one.others:
+            self._enter(other, now)
 
     def _on_scanned(self, folder: Folder, one: Scanned, now: Now) -> None:
         self._outage.end(self)  # the scan has read the ledger
@@ -520,9 +527,9 @@ class IntakeLoop:
 
 
 def _folder_of(one: Input) -> int | None:
-    """Return the folder that an input is about; None for all of them."""
+    """Return the folder that an input is about; None for one that may be about several."""
     match one:
-        case Overflow():
+        case Overflow() | Checked():
             return None
         case Looked() | Examined() | ExamineFailed() | FoundPrunable() | LedgerFailed():
             return one.job.folder

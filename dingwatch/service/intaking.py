@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -105,10 +105,19 @@ class IntakeSide:
 
     def _submit(self, job: intake.Job) -> None:
         """Have a job carried out, apart from those of other kinds: a check never waits for a scan."""
-        device = job.home and job.home.device if isinstance(job, Arm) else self._execute.device(job.folder)
-        self._pools[_kind(job)].submit(
-            job.folder, device, partial(self.inbox.fill, partial(self._execute, job))
-        )
+        work = partial(self.inbox.fill, partial(self._execute, job))
+        self._pools[_kind(job)].submit(_key(job), self._device(job), work)
+
+    def _device(self, job: intake.Job) -> str | None:
+        """Return the device that a job may have to wait for."""
+        match job:
+            case Arm(home=home):
+                return None if home is None else home.device
+            case Check(device=device) if device is not None:
+                return device
+            case Check(folders):
+                return self._execute.device(folders[0])
+        return self._execute.device(job.folder)
 
     def _finish(self) -> None:
         # A thread that hangs in a share cannot be ended, and the service must stop within ten seconds.
@@ -116,6 +125,14 @@ class IntakeSide:
             pool.close()
         self._observer.stop()
         self._execute.locks.close()  # the next service may start at once
+
+
+def _key(job: intake.Job) -> Hashable:
+    """Return what jobs of the same kind are carried out one after the other: those of one folder."""
+    if isinstance(job, Check):
+        # Where one of many roots hangs, the check of the others is due again before this one comes back.
+        return job.folders[0] if len(job.folders) == 1 else job
+    return job.folder
 
 
 def _kind(job: intake.Job) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
@@ -69,8 +70,12 @@ class Mount:
 
 
 def mounts() -> tuple[Mount, ...]:
-    """Return everything that is mounted, the oldest first."""
-    table = Path("/proc/self/mountinfo").read_bytes()
+    """Return everything that is mounted, the oldest first; the same tuple as long as nothing changes."""
+    return _mounts(Path("/proc/self/mountinfo").read_bytes())
+
+
+@lru_cache(maxsize=1)
+def _mounts(table: bytes) -> tuple[Mount, ...]:
     return tuple(_mount(line) for line in table.splitlines())
 
 
