@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Mapping
+from typing import Final
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, bindparam, func, select
 
 from dingwatch.ledger.schema import calls
-from dingwatch.ledger.store import Store
+from dingwatch.ledger.store import Prepared, Store
 
 
 def count(store: Store, connection: Connection, day: str, made: Mapping[str, int]) -> None:
@@ -17,10 +18,18 @@ def count(store: Store, connection: Connection, day: str, made: Mapping[str, int
     store.upsert(connection, calls, rows, add="count")
 
 
+_BY_API: Final = Prepared(
+    select(calls.c.api, func.sum(calls.c.count))
+    # A `LIKE` would read the days of all years.
+    .where(calls.c.day.between(bindparam("first"), bindparam("last")))
+    .group_by(calls.c.api)
+)
+
+
 def by_api(connection: Connection, month: str) -> Counter[str]:
     """Return the calls of each API in a month (`2026-11`)."""
-    query = select(calls.c.api, func.sum(calls.c.count)).where(calls.c.day.startswith(month))
-    return Counter({api: int(times) for api, times in connection.execute(query.group_by(calls.c.api))})
+    found = _BY_API.rows(connection, {"first": f"{month}-01", "last": f"{month}-31"})
+    return Counter({api: int(times) for api, times in found})
 
 
 def total(connection: Connection, month: str, apis: Collection[str]) -> int:

@@ -276,7 +276,9 @@ QUESTIONS: Final[Mapping[str, Question]] = {
 
 # --- SQLite's answers ----------------------------------------------------------------------------
 
-_SCAN: Final = re.compile(r"SCAN (deliveries|versions|uploads|history)(?: USING (?:COVERING )?INDEX (\w+))?$")
+_SCAN: Final = re.compile(
+    r"SCAN (calls|deliveries|versions|uploads|history)(?: USING (?:COVERING )?INDEX (\w+))?$"
+)
 _EXPLAINED: Final = ("SELECT", "WITH", "INSERT", "UPDATE", "DELETE")
 OWN: Final = frozenset(
     {"deliveries_doubted_once", "deliveries_crashed", "deliveries_held", "versions_given", "uploads_busy"}
