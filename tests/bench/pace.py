@@ -26,6 +26,8 @@ LOOK: Final = 0.02
 """Seconds between two looks at the counters."""
 OWN: Final = 5
 """Messages a second that a recipient is allowed, where it has a limit of its own."""
+OUTAGE: Final = 5.0
+"""Seconds for which every call is refused."""
 FULL: Final = 0.97
 """Share of an allowed rate that counts as all of it."""
 SPAN: Final = 3.0
@@ -102,6 +104,7 @@ _REFUSED: Final = Measure("calls refused", 1, most=0)
 _CPU: Final = Measure("CPU ms/message", 1)
 _TWO: Final = Measure(f"two recipients at {OWN} messages/s each: share of what is allowed", 3, least=FULL)
 _AGAIN: Final = Measure("after a refusal: s until the full rate", 1, most=10)
+_AGAIN_LATE: Final = Measure(f"after {OUTAGE:.0f} s of refusals: s until the full rate", 1, most=10)
 _WIDE: Final = Measure("unlimited, 3 conversations for each file: billed calls/message", 3, most=1.333)
 
 
@@ -136,14 +139,18 @@ def _two(code: Code, count: int) -> float:
         return min(shares)
 
 
-def _after_refusal(code: Code, count: int) -> float:
-    """Let the sandbox allow nothing until it has refused a send; return the seconds to the full rate."""
+def _after_refusal(code: Code, count: int, outage: float = 0.0) -> float:
+    """Let the sandbox allow nothing until it has refused a send, and then for some seconds more.
+
+    Return the seconds from the end of that to the full rate.
+    """
     pace = {"per_api": f"{QPS}/s", "per_conversation": None}
     with _setting(code, lambda inside: [inside[:1]], pace) as setting:
         drop(setting.folders, count, SIZE)
         setting.wait_for(count // 5)
         setting.far.limit(qps=0)
         until(lambda: (setting.far.calls() - setting.far.granted())[SEND] > 0, LOOK)
+        time.sleep(outage)
         setting.far.limit(qps=QPS)
         refused = time.monotonic()
         setting.wait_for(count)
@@ -171,6 +178,7 @@ def rounds(code: Code, scale: Scale) -> Rounds:
             **_paced(code, _count(scale)),
             _TWO: _two(code, _count(scale) // 2),
             _AGAIN: _after_refusal(code, _count(scale)),
+            _AGAIN_LATE: _after_refusal(code, _count(scale), OUTAGE),
             _WIDE: _wide(code, scale.pick(30, 100)),
         }
 
