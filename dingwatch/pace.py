@@ -5,19 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-RESERVE: Final = 0.03
+WINDOW_RESERVE: Final = 0.02
 """Seconds by which a window is taken longer than it is: requests do not all travel equally long."""
+SPACING_RESERVE: Final = 0.028
+"""The same for spaced slots. It is more, so that a slot taken some milliseconds late does not make the one
+late that comes a window after it, and that one the next."""
 CATCH_UP: Final = 0.25
 """How late a spaced slot may be taken, in periods, so that the next one does not wait the longer for it."""
-FIRST_STEP: Final = 1.1
-NEXT_STEP: Final = 1.5
-"""How much slower after a refusal: little at first, more when it is soon refused again."""
-SOON: Final = 3.0
-"""Periods without a refusal, after which the next is a first one again."""
-STEP_BACK: Final = 0.9
-CALM: Final = 10.0
-"""What is left of a slowdown after so many periods without a refusal."""
-SLOWEST: Final = 10.0
+HOLD: Final = 8.0
+"""Periods after a refusal for which no more is sent than was let through."""
+FULL_AGAIN: Final = 9.0
+"""Periods after a refusal from which on the rate is full again."""
 LONG_AGO: Final = float("-inf")
 """An instant before all others: it has never happened."""
 
@@ -33,15 +31,17 @@ class Limit:
 
 @dataclass(frozen=True, slots=True)
 class Lesson:
-    """A learned rate: how many times slower, and when the last was; calm makes it forgotten."""
+    """What refusals taught: how many times fewer requests were let through, and when the latest came."""
 
     slowdown: float = 1.0
     refused_at: float = LONG_AGO
 
-    def at(self, now: float, limit: Limit) -> float:
-        """Return how many times slower it still is: a tenth less with every ten periods of calm."""
-        calm = max(now - self.refused_at, 0.0) / max(limit.period, 1.0)
-        return max(1.0, self.slowdown * float(STEP_BACK ** (calm / CALM)))
+    def share(self, now: float, period: float) -> float:
+        """Return the share of the limit to use: what was let through, and soon all of it, as a new try."""
+        calm = max(now - self.refused_at, 0.0) / max(period, 1.0)
+        climbed = min(max((calm - HOLD) / (FULL_AGAIN - HOLD), 0.0), 1.0)
+        let_through = 1.0 / self.slowdown
+        return let_through + (1.0 - let_through) * climbed
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,20 +60,31 @@ class Pace:
 
     def next_slot(self, now: float) -> float:
         """Return the earliest instant at which one more keeps to the limit."""
-        window, free = self._window(now), now
         past = [slot for slot in self.slots if slot <= now]  # a clock set back must not hold all for years
+        free, most = now, max(int(self._most(now)), 1)
         if self.limit.spaced and past:
-            free = max(free, min(self.meant, past[-1]) + window / self.limit.count)
-        if len(past) >= self.limit.count:
-            free = max(free, past[-self.limit.count] + window)
+            free = max(free, min(self.meant, past[-1]) + self._spacing(now))
+        if len(past) >= most:
+            free = max(free, past[-most] + self.limit.period + WINDOW_RESERVE)
         return free
 
     def taken(self, now: float) -> Pace:
         """Return the pace after one slot was taken."""
-        free = self.meant + self._window(now) / self.limit.count
+        free = self.meant + self._spacing(now)
         late = now - free
         meant = free if 0.0 <= late <= CATCH_UP * self.limit.period else now
         return replace(self, slots=(*self.slots, now)[-self.limit.count :], meant=meant)
+
+    def throttled(self, now: float) -> Pace:
+        """Learn from DingTalk's refusal: fewer fit into a window than it held just now."""
+        if 0.0 <= now - self.lesson.refused_at < self.limit.period:
+            return self  # those in flight together say the same thing
+        let_through = sum(now - self.limit.period < slot <= now for slot in self.slots) - 1
+        # A call that is refused all alone, such as the probe after a pause, says nothing of the rate: for a
+        # while DingTalk refuses everything, or other programs use up the limit.
+        if let_through < 1:
+            return self
+        return replace(self, lesson=Lesson(self.limit.count / let_through, now))
 
     def set_back(self, now: float) -> Pace:
         """Return the pace after the clock was set back: slots in the future were taken by another clock."""
@@ -83,17 +94,12 @@ class Pace:
 
     def most_within(self, seconds: float, now: float) -> int:
         """Return how many fit into so many seconds at the present rate."""
-        # A hair more than the quotient: 120 s of 20 in 60 s are 40, not 39.999.
-        return int(self.limit.count * seconds / (self.limit.period * self.lesson.at(now, self.limit)) + 1e-9)
+        return int(self._most(now) * seconds / self.limit.period)
 
-    def _window(self, now: float) -> float:
-        return self.lesson.at(now, self.limit) * self.limit.period + RESERVE
+    def _most(self, now: float) -> float:
+        """Return how many fit into a window at the present rate."""
+        # A hair more than the product: 20 / (20 / 9) are 9, not 8.999.
+        return self.limit.count * self.lesson.share(now, self.limit.period) + 1e-9
 
-    def throttled(self, now: float) -> Pace:
-        """Learn from DingTalk's refusal: slow down, and come back within minutes."""
-        calm = now - self.lesson.refused_at
-        if 0.0 <= calm < self.limit.period:
-            return self  # one refusal per window: those in flight together say the same thing
-        step = NEXT_STEP if 0.0 <= calm < SOON * self.limit.period else FIRST_STEP
-        slowdown = min(self.lesson.at(now, self.limit) * step, SLOWEST)
-        return replace(self, lesson=Lesson(slowdown, now))
+    def _spacing(self, now: float) -> float:
+        return (self.limit.period + SPACING_RESERVE) / self._most(now)

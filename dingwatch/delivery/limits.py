@@ -260,8 +260,10 @@ class RateLimits:
         lessons = {}
         for key, limit in self._limits(target).items():
             if key[0] is scope:
-                self.rates[key] = pace = self._pace(key, limit).throttled(now)
-                lessons[key] = pace.lesson
+                before = self._pace(key, limit)
+                self.rates[key] = after = before.throttled(now)
+                if after is not before:
+                    lessons[key] = after.lesson
         return lessons
 
     def take_up(self, key: tuple[Scope, str], lesson: Lesson) -> None:

@@ -461,16 +461,18 @@ def test_what_a_refusal_taught_survives_a_restart(tmp_path: Path, blank_ledger: 
     desk = Desk(tmp_path, blank_ledger, Settings(APP, per_api=Limit(20, 1.0, spaced=True)))
     for number in range(3):
         desk.drop(f"{number}.pdf")
+    refused = []
     for _ in range(3):
-        upload = only(desk.tick(), Upload)
-        assert desk.tick(Outcome(upload, Throttled(CAUSE, Scope.API, 1.0))) == []
-        desk.now += 1.5
+        refused.append(Outcome(only(desk.tick(), Upload), Throttled(CAUSE, Scope.API, 1.0)))
+        desk.now += 0.06
+    assert desk.tick(*refused) == []
+    desk.now += 1.5
     desk.restart()
     upload = only(desk.tick(), Upload)
     assert desk.tick(Outcome(upload, NotReached(CAUSE))) == []
-    desk.now += 0.06
+    desk.now += 0.4
     assert desk.tick() == []
-    desk.now += 0.06
+    desk.now += 0.2
     only(desk.tick(), Upload)
     desk.store.close()
 
