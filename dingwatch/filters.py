@@ -142,6 +142,8 @@ class Filter:
         As in git, `!drafts/final.pdf` takes nothing out of an excluded `drafts/`: a scan does not enter it,
         so an event must not send the file either.
         """
+        if not self.patterns:  # no order to be minded: pathspec's way to do so doubles the cost of a file
+            return self.excluded.patterns[0].match_file(name) is not None
         negated = any(pattern.startswith("!") for pattern in self.patterns)
         return any(map(self.excluded.match_file, _with_parents(name) if negated else [name]))
 

@@ -31,7 +31,7 @@ from dingwatch.settle import Candidate
 from dingwatch.texts import Log
 
 LOOKS_AT_ONCE: Final = 256
-REMOVED_AT_ONCE: Final = 20_000
+REMOVED_AT_ONCE: Final = 5000
 """Files whose removal is followed by its event; should more be gone at once, a scan finds the others."""
 CEILING_INTERVAL: Final = 60.0
 """Seconds between two searches for files that are past the ceiling."""

@@ -23,7 +23,7 @@ from dingwatch.watch import Directory
 
 BATCH: Final = 1000
 """Paths that a scan hands over at a time."""
-MISSED_AT_ONCE: Final = 20_000
+MISSED_AT_ONCE: Final = 10_000
 """Missing files that one scan finds: half a million that are gone at once are followed a part at a time."""
 
 
