@@ -7,6 +7,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from itertools import accumulate, chain
 from typing import Final, Self
 
@@ -169,6 +170,7 @@ def path_filter(include: Sequence[str], exclude: Sequence[str], *, recursive: bo
     return compile_rules(FilterRules(tuple(include), tuple(exclude), recursive))
 
 
+@lru_cache(maxsize=64)  # of a thousand folders, most have the same
 def compile_rules(rules: FilterRules) -> Filter:
     """Build the filter of some rules, as the version of dingwatch that wrote them understood them."""
     first = rules.version == 1
