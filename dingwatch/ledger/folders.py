@@ -117,7 +117,10 @@ def bind(connection: Connection, mapped: Sequence[MappedFolder]) -> list[FolderM
     known = defaultdict(list)
     for row in connection.execute(select(folders).order_by(folders.c.id)):
         known[row.root].append(row)
-    marks = [_bind_one(connection, one, known[one.root], mapped) for one in mapped]
+    names = defaultdict(set)
+    for one in mapped:
+        names[one.root].add(one.name)
+    marks = [_bind_one(connection, one, known[one.root], names[one.root] - {one.name}) for one in mapped]
     # A root that was moved to another disk counts as replaced. By taking the folder out of the config and
     # putting it back an admin confirms the move, so nothing is remembered of where it lay.
     paths = [one.path for one in mapped if one.path is not None]
@@ -138,14 +141,15 @@ def add_routes(connection: Connection, folder: int, recipients: Sequence[str]) -
 
 
 def _bind_one(
-    connection: Connection, one: MappedFolder, known: list[Row[Any]], mapped: Sequence[MappedFolder]
+    connection: Connection, one: MappedFolder, known: list[Row[Any]], others: set[str]
 ) -> FolderMark:
-    others = {other.name for other in mapped if other.root == one.root} - {one.name}
+    """Return the row of a folder; `others` are the names of those with the same root."""
     named = [row for row in known if row.name == one.name]
     free = named or [row for row in known if row.name not in others]
     if free:
         known.remove(free[0])
-        connection.execute(update(folders).where(folders.c.id == free[0].id).values(name=one.name))
+        if free[0].name != one.name:
+            connection.execute(update(folders).where(folders.c.id == free[0].id).values(name=one.name))
         return mark_of(free[0])
     made = connection.execute(insert(folders).values(root=one.root, name=one.name)).inserted_primary_key
     assert made is not None  # noqa: S101 (an insert of one row always has one)

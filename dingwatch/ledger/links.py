@@ -6,7 +6,8 @@ until everything in it is done; `left_at` is set once the path leads elsewhere.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, delete, insert, literal, select, update
@@ -26,32 +27,29 @@ def note_paths(
     That is None where it leads to the same root. `marks` are the rows of the present targets, in the order of
     `mapped`.
     """
-    return [_note_path(connection, one, mark.id) for one, mark in zip(mapped, marks, strict=True)]
+    present = list_present(connection)
+    return [
+        _note_path(connection, one, mark, present.get((one.path, one.name), ()))
+        for one, mark in zip(mapped, marks, strict=True)
+    ]
 
 
-def _note_path(connection: Connection, one: MappedFolder, number: int) -> tuple[FolderMark, bytes | None]:
-    if one.path is None:
-        return _mark(connection, number), None
-    former = connection.execute(
-        select(folders).where(_has_path(one.path, one.name), folders.c.left_at.is_(None))
-    ).all()
-    before = next((row.root for row in former if row.id != number), None)
-    if before is not None:
-        seen_at = max((row.root_seen_at or 0.0 for row in former if row.id != number), default=None)
-        _turn(connection, number, one.path, one.linked_at, seen_at)
-    connection.execute(update(folders).where(folders.c.id == number).values(path=one.path))
-    return _mark(connection, number), before
+def _note_path(
+    connection: Connection, one: MappedFolder, mark: FolderMark, present: Sequence[Row[Any]]
+) -> tuple[FolderMark, bytes | None]:
+    if one.path is None or [row.id for row in present] == [mark.id]:
+        return mark, None
+    former = [row for row in present if row.id != mark.id]
+    if former:
+        seen_at = max(row.root_seen_at or 0.0 for row in former)
+        _turn(connection, mark.id, one.path, one.linked_at, seen_at)
+    connection.execute(update(folders).where(folders.c.id == mark.id).values(path=one.path))
+    return _mark(connection, mark.id), former[0].root if former else None
 
 
-def present_target(connection: Connection, path: bytes, name: str) -> int | None:
-    """Return the row of the present target of a path; None before the path was first watched."""
-    present = _has_path(path, name) & folders.c.left_at.is_(None)
-    return connection.scalar(select(folders.c.id).where(present).limit(1))
-
-
-def root_of(connection: Connection, number: int) -> bytes:
-    """Return the real path of a folder."""
-    return bytes(connection.execute(select(folders.c.root).where(folders.c.id == number)).scalar_one())
+def list_present(connection: Connection) -> Mapping[tuple[bytes | None, str], Sequence[Row[Any]]]:
+    """Return the rows of the present targets by path and name; none before a path was first watched."""
+    return _by_path(connection, folders.c.left_at.is_(None))
 
 
 def root_identity(connection: Connection, number: int) -> tuple[int, int] | None:
@@ -114,11 +112,20 @@ def _turn(
     connection.execute(update(folders).where(folders.c.id == number).values(values))
 
 
-def list_former(connection: Connection, path: bytes, name: str) -> list[tuple[FolderMark, bytes]]:
-    """Return the former targets of a path in which anything is still to be done, and their roots."""
-    left = _has_path(path, name) & folders.c.left_at.is_not(None)
-    rows = connection.execute(select(folders).where(left).order_by(folders.c.id)).all()
-    return [(mark_of(row), row.root) for row in rows]
+def list_former(connection: Connection) -> Mapping[tuple[bytes | None, str], Sequence[Row[Any]]]:
+    """Return the rows of former targets in which anything is still to be done, by path and name."""
+    return _by_path(connection, folders.c.left_at.is_not(None))
+
+
+def _by_path(
+    connection: Connection, condition: ColumnElement[bool]
+) -> Mapping[tuple[bytes | None, str], Sequence[Row[Any]]]:
+    """Return the rows of paths that are followed; a thousand folders are not asked for one by one."""
+    followed = select(folders).where(condition, folders.c.path.is_not(None)).order_by(folders.c.id)
+    found = defaultdict(list)
+    for row in connection.execute(followed):
+        found[row.path, row.name].append(row)
+    return found
 
 
 def leave(connection: Connection, number: int) -> bool:

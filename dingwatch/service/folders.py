@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -16,7 +16,7 @@ from dingwatch.dingtalk import MEDIA_LIMIT, Account
 from dingwatch.intake import FolderSettings
 from dingwatch.intake.moves import lies_at, read_traces
 from dingwatch.ledger import Store, links
-from dingwatch.ledger.folders import FolderMark, MappedFolder, add_routes, bind
+from dingwatch.ledger.folders import FolderMark, MappedFolder, add_routes, bind, mark_of
 from dingwatch.model import Failure
 from dingwatch.notice_text import Wording
 from dingwatch.payload import PayloadPolicy
@@ -101,36 +101,43 @@ def addresses(config: Config) -> dict[str, Address]:
 def bind_folders(store: Store, config: Config) -> Folders:
     """Bind the folders of the configuration to the ledger, and the former targets of their paths."""
     mapped = [_map(folder) for folder in config.folders]
-    moved = [(number, one.root) for one in mapped if (number := _find_moved(store, one)) is not None]
+    moved = _find_moved(store, mapped)
     bound = Folders()
     with store.writing() as connection:
-        for number, root in moved:
+        for number, root in moved.items():
             links.move(connection, number, root)
         noted = links.note_paths(connection, mapped, bind(connection, mapped))
         for folder, (mark, before) in zip(config.folders, noted, strict=True):
             bound.add(folder, mark, folder_settings(config, folder, mark.id, folder.root))
             if before is not None:
                 bound.switched.append((folder, before))
+        former = links.list_former(connection)
         for folder, one in zip(config.folders, mapped, strict=True):
-            for mark, root in links.list_former(connection, one.path or b"", one.name):
+            for mark, root in ((mark_of(row), row.root) for row in former.get((one.path, one.name), ())):
                 add_routes(connection, mark.id, one.recipients)
                 settings = folder_settings(config, folder, mark.id, root)
                 bound.add(folder, mark, replace(settings, path=None, successor=folder.root))
     return bound
 
 
-def _find_moved(store: Store, one: MappedFolder) -> int | None:
-    """Return the folder whose root was moved, since the last run, to where its path leads now."""
-    if one.path is None:
-        return None
+def _find_moved(store: Store, mapped: Sequence[MappedFolder]) -> dict[int, bytes]:
+    """Return the folders whose roots were moved, since the last run, to where their paths lead now."""
+    moved: dict[int, bytes] = {}
     with store.reading() as connection:
-        number = links.present_target(connection, one.path, one.name)
-        if number is None or links.root_of(connection, number) == one.root:
-            return None
+        present = links.list_present(connection)
+    for one in mapped:
+        before = next(iter(present.get((one.path, one.name), ())), None)
+        if before is not None and before.root != one.root and _lies_at(store, before.id, one.root):
+            moved[before.id] = one.root
+    return moved
+
+
+def _lies_at(store: Store, number: int, root: bytes) -> bool:
+    with store.reading() as connection:
         traces = read_traces(connection, number)
     with suppress(Failure):  # a share that hangs is no directory that was moved
-        return number if files.in_time(partial(lies_at, traces, one.root)) else None
-    return None
+        return files.in_time(partial(lies_at, traces, root))
+    return False
 
 
 def _map(folder: Folder) -> MappedFolder:
