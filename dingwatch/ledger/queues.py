@@ -501,18 +501,26 @@ def list_doubted_once(connection: Connection) -> list[Delivery]:
     return [delivery_of(row) for row in _DOUBTED_ONCE.rows(connection, {})]
 
 
+_UNREAD: Final = Prepared(
+    WHOLE.where(
+        is_in(deliveries, State.PENDING, State.UPLOADED),
+        NOT_HELD,
+        or_(is_in(deliveries, State.UPLOADED), uploads.c.state == "have"),
+        deliveries.c.folder_id.is_not(None),
+        deliveries.c.doubts == 0,
+        _IS_MAPPED,
+    ),
+    index="deliveries_by_due",
+)
+
+
 def list_unread(connection: Connection) -> list[Delivery]:
     """Return the rows of folders whose file nothing reads again before they are sent.
 
     Their content is uploaded already, so only a look at the file's path can find that it has been removed
     while dingwatch was not running. A row with a doubt is left out: its message may be with people already.
     """
-    known = or_(
-        is_in(deliveries, State.UPLOADED),
-        and_(is_in(deliveries, State.PENDING), uploads.c.state == "have"),
-    )
-    mine = (deliveries.c.folder_id.is_not(None), deliveries.c.doubts == 0, NOT_HELD)
-    return [delivery_of(row) for row in connection.execute(WHOLE.where(known, *mine, _IS_MAPPED))]
+    return [delivery_of(row) for row in _UNREAD.rows(connection, {})]
 
 
 _CRASHED: Final = Prepared(
