@@ -14,10 +14,10 @@ import click
 
 from dingwatch.cli.options import chosen_config, config_option
 from dingwatch.cli.output import local_time, printable
-from dingwatch.config.glance import Glance, take_glance
 from dingwatch.config.paths import find
-from dingwatch.config.values import LEDGER_FILE, Config, ConfigError, Problem
+from dingwatch.config.values import LEDGER_FILE, Config, ConfigError, Glance, Problem
 from dingwatch.host import control_socket
+from dingwatch.host.child import in_child
 from dingwatch.host.control_socket import NotRunningError
 from dingwatch.host.owner import become_owner_of
 from dingwatch.model import Cause, LedgerError, Pause
@@ -49,6 +49,8 @@ class Session:
     language: Language
     secret_needed: bool = True
     """Whether the command talks to DingTalk: a systemd credential is readable by the service alone."""
+    lives_on: bool = False
+    """Whether this is the service, which should not keep for months what is needed to check a config file."""
     _config: Config | None = None
     _in_force: InForce | None = None
     _glance: Glance | None = None
@@ -121,18 +123,19 @@ class Session:
             ConfigError: with every problem in it.
         """
         if self._config is None:
-            from dingwatch.config.assembly import load  # noqa: PLC0415 (slow, and not needed after a glance)
-
             try:
-                self._config = load(
-                    find(self.path, os.environ), environ=os.environ, secret_needed=self.secret_needed
-                )
+                self._config = in_child(self._load) if self.lives_on else self._load()
             except ConfigError as error:
                 self.language = error.language or self.language  # the sentences around the problems, too
                 raise
             self.language = self._config.language
             become_owner_of(self._config.state_dir)
         return self._config
+
+    def _load(self) -> Config:
+        from dingwatch.config.assembly import load  # noqa: PLC0415 (slow, and not needed after a glance)
+
+        return load(find(self.path, os.environ), environ=os.environ, secret_needed=self.secret_needed)
 
     def describe_problems(self, error: ConfigError) -> list[str]:
         """Return one line for each problem of a configuration, with key and line where it has them."""
@@ -161,6 +164,8 @@ class Session:
 
     def _recognise(self) -> InForce | None:
         """Return what the running service works with, if that is what the config file says now."""
+        from dingwatch.config.glance import take_glance  # noqa: PLC0415 (not needed by the service)
+
         try:
             glance = take_glance(find(self.path, os.environ), os.environ)
         except ConfigError:
@@ -240,7 +245,7 @@ def option(text: Text, *names: str, **settings: Any) -> Callable[[Callable[P, An
 
 
 def command(
-    *, secret_needed: bool = False
+    *, secret_needed: bool = False, lives_on: bool = False
 ) -> Callable[[Callable[Concatenate[Session, P], int | None]], click.Command]:
     """Make a command of a function that takes a session and its options and returns the exit code.
 
@@ -255,7 +260,7 @@ def command(
         @functools.wraps(function)
         def run(path: Path | None, **options: Any) -> None:  # noqa: ANN401 (click passes what was declared)
             language = environment_language(os.environ)
-            session = Session(chosen_config(path), language, secret_needed=secret_needed)
+            session = Session(chosen_config(path), language, secret_needed=secret_needed, lives_on=lives_on)
             if not os.path.isdir("/proc/self/fd"):  # files are opened safely through it
                 session.fail(Cli.NO_PROC, exit_code=EXIT_CONFIG)
             try:

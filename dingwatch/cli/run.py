@@ -23,7 +23,7 @@ _NEEDS_A_PERSON: Final = {
 """Advice of failures that no restart cures: with exit code 78 systemd does not try one."""
 
 
-@command(secret_needed=True)
+@command(secret_needed=True, lives_on=True)
 def run(session: Session) -> None:
     """Run until a signal, then end the process."""
     config = session.config

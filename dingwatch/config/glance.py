@@ -7,22 +7,13 @@ needed when the service has read this very file, which was good then, and is in 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from dingwatch.config.document import digest_of, parse, read
 from dingwatch.config.findings import UnusableError
 from dingwatch.config.paths import expand, state_dir_as_written
-from dingwatch.texts import Language, choose_language, locale_name
-
-
-@dataclass(frozen=True, slots=True)
-class Glance:
-    """Where the service is that may have read a file, and the language of the file."""
-
-    state_dir: Path
-    language: Language
-    digest: str
+from dingwatch.config.values import Glance
+from dingwatch.texts import choose_language, locale_name
 
 
 def take_glance(path: Path, environ: Mapping[str, str]) -> Glance | None:

@@ -156,3 +156,12 @@ class Config:
     def ledger_file(self) -> Path | None:
         """The file of a SQLite ledger; None for a ledger on a server."""
         return self.state_dir / LEDGER_FILE if self.ledger is None else None
+
+
+@dataclass(frozen=True, slots=True)
+class Glance:
+    """Where the service is that may have read a file, and the language of the file."""
+
+    state_dir: Path
+    language: Language
+    digest: str

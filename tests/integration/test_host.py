@@ -1,5 +1,6 @@
 import os
 import pwd
+import signal
 import socket
 import socketserver
 import stat
@@ -13,6 +14,7 @@ from uuid import uuid4
 
 import pytest
 
+from dingwatch.host.child import in_child
 from dingwatch.host.control_socket import SOCKET, ControlServer, NotRunningError, ask
 from dingwatch.host.lock import Lock, LockedError, lock_holder
 from dingwatch.host.owner import become_owner_of
@@ -391,6 +393,39 @@ def test_daemon_that_hangs(tmp_path: Path) -> None:
         listener.listen()
         with pytest.raises(NotRunningError):
             ask(tmp_path, "a", {}, 0.01)
+
+
+# --- Work in a child ---------------------------------------------------------------------------
+
+
+def test_a_child_works_and_hands_over_the_result() -> None:
+    """What it imports or changes is not seen in this process."""
+    changed: list[int] = []
+
+    def work() -> tuple[int, Path]:
+        changed.append(1)
+        return os.getpid(), Path("a")
+
+    pid, path = in_child(work)
+    assert (pid == os.getpid(), path, changed) == (False, Path("a"), [])
+
+
+def test_what_a_child_cannot_do_is_done_here() -> None:
+    """An exception is raised here; a child that is killed, or cannot hand over its result, is replaced."""
+    here = os.getpid()
+
+    def fail() -> None:
+        raise ValueError(os.getpid())
+
+    def die() -> int:
+        if os.getpid() != here:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return os.getpid()
+
+    with pytest.raises(ValueError, match=str(here)):
+        in_child(fail)
+    assert in_child(die) == here
+    assert in_child(lambda: (os.getpid(), threading.Lock()))[0] == here
 
 
 # --- The owner ---------------------------------------------------------------------------------

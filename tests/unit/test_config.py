@@ -16,10 +16,10 @@ from dingwatch.config import document
 from dingwatch.config.assembly import load
 from dingwatch.config.checks import patterns_in
 from dingwatch.config.document import LARGEST
-from dingwatch.config.glance import Glance, take_glance
+from dingwatch.config.glance import take_glance
 from dingwatch.config.paths import find
 from dingwatch.config.schema import SECTIONS
-from dingwatch.config.values import Config, ConfigError, Problem
+from dingwatch.config.values import Config, ConfigError, Glance, Problem
 from dingwatch.pace import Limit
 from dingwatch.texts import Language, Problems
 
