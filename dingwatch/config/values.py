@@ -149,7 +149,7 @@ class Config:
     folders: tuple[Folder, ...]
     later: tuple[str, ...] = ()
     """Keys that ask for what this version does not do yet, as people write them: `folders[0].bundle`."""
-    digest: str = ""
+    digest: str = field(default="", compare=False)
     """Of the file as it was read; empty for a configuration that was not read from one."""
 
     @property

@@ -284,7 +284,6 @@ class Executor:
                     scan.enter(connection, directory)
         with self.store.reading() as connection:
             scan.finish(connection)
-        self.store.release_memory()
         watched.root.verify()  # else the last batch may have been found missing beneath another root
         scan.close()
         widened, more = Widened(scan.old, scan.new), not scan.may_miss

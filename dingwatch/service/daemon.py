@@ -28,6 +28,7 @@ from dingwatch.service.in_force import InForce
 from dingwatch.service.intaking import IntakeSide
 from dingwatch.service.ledgers import Backups, Checkpoints, open_ledger
 from dingwatch.service.log import EXIT_BUG, log_bug, log_to_stderr, make_log
+from dingwatch.service.memory import ScanMemory
 from dingwatch.service.questions import Questions
 from dingwatch.texts import Log, system_words
 
@@ -76,6 +77,7 @@ class Service:
         store = self._store = open_ledger(self._config)
         self._backups = Backups(self._config, self._log)
         self._checkpoints = Checkpoints(self._config, store)
+        self._memory = ScanMemory(store)
         folders = bind_folders(store, self._config)
         outage = Outage(self._log)
         for folder, before in folders.switched:
@@ -86,6 +88,7 @@ class Service:
         # intake wakes delivery for new rows, delivery has intake look again at a file that changed.
         self._delivery.hint = self._intake.inbox.put
         self._intake.on_ready = self._become_ready
+        self._intake.on_scanned = self._memory.note_scan
         self._intake.on_switched = self._follow_link
         self._questions = Questions(
             store, self._intake.loop, outage, lambda: InForce.of(self._config, by_service=True), self._wake
@@ -143,7 +146,7 @@ class Service:
         """End the service when its state directory is removed: what it did then could not be recorded.
 
         The ledger's own file is guarded by `Store`, which writes nothing while it is away; here it is kept
-        up to date with its log.
+        up to date with its log, and the memory of scans is given back.
         """
         # Half of the interval, so that it is noticed within a whole one.
         seconds = min((one.poll_interval for one in self._config.folders), default=STATE_DIR_SECONDS) / 2
@@ -152,6 +155,7 @@ class Service:
                 self._log(Log.STATE_DIR_GONE, path=str(self._config.state_dir))
                 raise StateDirGoneError
             self._checkpoints.keep_up(time.monotonic())
+            self._memory.give_back(time.monotonic())
 
     def _end(self, error: BaseException | None) -> None:
         self.failed = self.failed or error

@@ -15,7 +15,7 @@ from dingwatch import intake
 from dingwatch.config.values import Config
 from dingwatch.dingtalk import REFUSED_EXTENSIONS
 from dingwatch.intake import FolderSettings, IntakeLoop
-from dingwatch.intake.jobs import Arm, Check, Examine, Leave, Look
+from dingwatch.intake.jobs import Arm, Check, Examine, Leave, Look, Scan, TakeBaseline
 from dingwatch.ledger import LedgerError, Outage, Store
 from dingwatch.model import Now
 from dingwatch.service import looping
@@ -64,6 +64,7 @@ class IntakeSide:
         )
         self._pools = {kind: Pool(kind, abreast) for kind, abreast in ABREAST.items()}
         self.on_ready: Callable[[], None] = lambda: None
+        self.on_scanned: Callable[[], None] = lambda: None
         self.on_switched: Callable[[FolderSettings, int, bytes], FolderSettings]
         self._said_ready = False
         self._offset: float | None = None
@@ -105,7 +106,7 @@ class IntakeSide:
 
     def _submit(self, job: intake.Job) -> None:
         """Have a job carried out, apart from those of other kinds: a check never waits for a scan."""
-        work = partial(self.inbox.fill, partial(self._execute, job))
+        work = partial(self.inbox.fill, partial(self._carry_out, job))
         self._pools[_kind(job)].submit(_key(job), self._device(job), work)
 
     def _device(self, job: intake.Job) -> str | None:
@@ -118,6 +119,12 @@ class IntakeSide:
             case Check(folders):
                 return self._execute.device(folders[0])
         return self._execute.device(job.folder)
+
+    def _carry_out(self, job: intake.Job) -> intake.Input:
+        done = self._execute(job)
+        if isinstance(job, TakeBaseline | Scan):
+            self.on_scanned()
+        return done
 
     def _finish(self) -> None:
         # A thread that hangs in a share cannot be ended, and the service must stop within ten seconds.
