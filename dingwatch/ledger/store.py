@@ -244,8 +244,10 @@ class Store:
         keep up to 16 MB of that in memory.
         """
         with self.reading() as connection:
-            connection.detach()
-            yield connection
+            try:
+                yield connection
+            finally:
+                connection.invalidate()
 
     def identity(self, candidate: int) -> int:
         """Return the number of this ledger, which becomes `candidate` if it has none yet.

@@ -79,8 +79,8 @@ def test_somebody_who_may_read_nothing_is_told_nothing_wrong(machine: Machine, m
         os.chmod(made, 0o711)  # noqa: S103 (somebody else must be able to pass through)
         machine.path, machine.settings["state_dir"] = Path(made) / "config.yaml", f"{made}/state"
         machine.write()
+        machine.status()  # imports what somebody else may not read; with a service it would not import it all
         process = machine.start()
-        machine.status()  # imports what somebody else may not read
         machine.path.chmod(0o644)
         machine.state_dir.chmod(mode)
         machine.settings["dingtalk"].pop("client_secret")
@@ -100,8 +100,9 @@ def test_a_service_that_cannot_be_asked_is_unknown(machine: Machine) -> None:
         os.chmod(made, 0o711)  # noqa: S103 (somebody else must be able to pass through)
         machine.path, machine.settings["state_dir"] = Path(made) / "config.yaml", f"{made}/state"
         machine.write()
+        machine.call("status")  # imports what somebody else may not read
         process = machine.start()
-        assert "is running" in machine.call("status").stdout  # imports what somebody else may not read
+        assert "is running" in machine.call("status").stdout
         machine.state_dir.chmod(0o755)
         for file in (machine.path, *machine.state_dir.glob("l*")):
             file.chmod(0o666)
