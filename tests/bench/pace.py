@@ -140,7 +140,7 @@ def _two(code: Code, count: int) -> float:
 
 
 def _after_refusal(code: Code, count: int, outage: float = 0.0) -> float:
-    """Let the sandbox allow nothing until it has refused a send, and then for some seconds more.
+    """Let the sandbox allow nothing until it has refused a call, and then for some seconds more.
 
     Return the seconds from the end of that to the full rate.
     """
@@ -149,7 +149,8 @@ def _after_refusal(code: Code, count: int, outage: float = 0.0) -> float:
         drop(setting.folders, count, SIZE)
         setting.wait_for(count // 5)
         setting.far.limit(qps=0)
-        until(lambda: (setting.far.calls() - setting.far.granted())[SEND] > 0, LOOK)
+        # Of uploads or of messages: where the uploads are refused first, there is soon no message to refuse.
+        until(lambda: bool(setting.far.calls() - setting.far.granted()), LOOK)
         time.sleep(outage)
         setting.far.limit(qps=QPS)
         refused = time.monotonic()
