@@ -31,8 +31,8 @@ from dingwatch.payload import Payload, choose_payload, rebuild_payload
 from dingwatch.recipients import recipient_kind
 from dingwatch.texts import Log
 
-FEW: Final = 4
-"""Rows that are read at first of a recipient's queue: mostly the first of them can go."""
+MORE: Final = 4
+"""How many times more rows of a recipient's queue are read when none can go; mostly the very first can."""
 HOLD_FOR_OTHERS: Final = 60.0
 """Seconds that the probe of an API waits for the upload of a recipient that was not refused."""
 MESSAGES: Final = "messages"
@@ -189,14 +189,14 @@ def _ready_rows(tick: TickContext, recipient: str) -> Iterator[Delivery]:
             tick.state.captioned.pop(recipient)
         yield from rows
         seen.add(captioned)
-    limit = FEW
+    limit = 1
     while True:
         rows = queues.next_to_send(*where, limit)
         yield from (row for row in rows if row.id not in seen)
         if len(rows) < limit:
             return
         seen.update(row.id for row in rows)
-        limit *= FEW
+        limit *= MORE
 
 
 def _claim_first(tick: TickContext, rows: Iterable[Delivery]) -> float:
