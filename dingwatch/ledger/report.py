@@ -86,12 +86,14 @@ def scope(connection: Connection, mapped: Sequence[MappedFolder]) -> Scope:
     known: dict[bytes, list[Row[Any]]] = defaultdict(list)
     for row in rows:
         known[row.root].append(row)
+    wanted: dict[bytes, set[str]] = defaultdict(set)
+    for one in mapped:
+        wanted[one.root].add(one.name)
     ids: dict[str, int] = {}
     for one in mapped:
-        others = {other.name for other in mapped if other.root == one.root and other is not one}
         here = known[one.root]
         named = [row for row in here if row.name == one.name]
-        for row in (named or [row for row in here if row.name not in others])[:1]:
+        for row in (named or [row for row in here if row.name not in wanted[one.root]])[:1]:
             here.remove(row)
             ids[one.name] = row.id
     former = _former_targets(rows, mapped, ids)
@@ -112,12 +114,16 @@ def _former_targets(
     that it led to last.
     """
     former: dict[int, int] = {}
+    by_name: dict[str, list[Row[Any]]] = defaultdict(list)
+    for row in rows:
+        by_name[row.name].append(row)
     for one in mapped:
-        present = [row for row in rows if row.name == one.name and row.path == one.path is not None]
+        named = by_name[one.name]
+        present = [row for row in named if row.path == one.path is not None]
         for row in present:
             if row.left_at is None:
                 ids.setdefault(one.name, row.id)
-        done = [row for row in rows if row.name == one.name and row.path is None and row.left_at is not None]
+        done = [row for row in named if row.path is None and row.left_at is not None]
         if one.name in ids:
             former |= {row.id: ids[one.name] for row in (*present, *done) if row.id != ids[one.name]}
     return former
