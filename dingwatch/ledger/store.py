@@ -386,7 +386,8 @@ class Prepared:
         """Run a statement once for each row of values, in one call of the driver."""
         if rows:
             sql, defaults = self._for(connection)
-            _driver(connection).cursor().executemany(sql, [{**defaults, **values} for values in rows])
+            complete = [{**defaults, **values} for values in rows] if defaults else rows
+            _driver(connection).cursor().executemany(sql, complete)
 
     def _for(self, connection: Connection) -> tuple[str, dict[str, Any]]:
         """Return the text of the statement, and the parameters that SQLAlchemy adds to it (an OFFSET)."""
