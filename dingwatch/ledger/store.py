@@ -95,7 +95,7 @@ def _keep_private(path: Path) -> None:
 def _begin_sqlite(connection: Connection) -> None:
     # A plain BEGIN takes the lock at the first write. That is too late if the reads before must still hold.
     writes = connection.get_execution_options().get("writes")
-    _driver(connection).execute("BEGIN IMMEDIATE" if writes else "BEGIN")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
 class Store:
