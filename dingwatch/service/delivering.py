@@ -123,10 +123,10 @@ class DeliverySide:
     def _gather(self, came: int) -> None:
         """Wait a moment for more outcomes, if other jobs are out."""
         if 0 < came < self.loop.in_hand:
-            time.sleep(GATHER_SECONDS)
+            self._sleep(GATHER_SECONDS)
 
     def _sleep(self, seconds: float) -> None:
-        """Wait between repetitions of a call; a stop ends every wait."""
+        """Wait for a moment, between repetitions of a call or for outcomes; a stop ends every wait."""
         self._stopping.wait(seconds)
 
     def run(self, stop: threading.Event) -> None:
