@@ -22,8 +22,8 @@ class Told:
         self.observer.arm(1, os.fsencode(share), recursive=True)
 
 
-@pytest.fixture
-def told(share: Path) -> Iterator[Told]:
+@pytest.fixture(name="told")
+def observe(share: Path) -> Iterator[Told]:
     """Observe the shared folder."""
     made = Told(share)
     yield made
