@@ -117,6 +117,11 @@ class DeliveryLoop:
         """How many jobs are out."""
         return len(self._in_hand)
 
+    @property
+    def messages_out(self) -> int:
+        """How many messages are out."""
+        return sum(isinstance(job, ToPeople) for job in self._in_hand)
+
     def abandon(self, now: float) -> None:
         """Give up what is still out at a stop, as what it is: unsent, or in doubt."""
         cause = Cause("stopped", "", "STOPPED")

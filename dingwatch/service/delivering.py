@@ -121,8 +121,11 @@ class DeliverySide:
         self.inbox.wake()
 
     def _gather(self, came: int) -> None:
-        """Wait a moment for more outcomes, if other jobs are out."""
-        if 0 < came < self.loop.in_hand:
+        """Wait a moment for more outcomes, if other jobs are out.
+
+        Where all files go to one recipient, the next message waits for the outcome of the one before.
+        """
+        if 0 < came < self.loop.in_hand and self.loop.messages_out != 1:
             self._sleep(GATHER_SECONDS)
 
     def _sleep(self, seconds: float) -> None:
