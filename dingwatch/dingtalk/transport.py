@@ -197,7 +197,7 @@ class Transport:
                 url,
                 {"User-Agent": USER_AGENT, **headers},
                 body or None,
-                timeout=Timeout(self._connect, silence),
+                timeout=Timeout(connect=self._connect, read=silence),
                 bound=bound,
             )
         except _RAISED as error:

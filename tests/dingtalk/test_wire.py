@@ -398,6 +398,35 @@ def test_an_upload_without_an_answer_is_not_repeated_here(serve: Serve, calls: C
     assert len(server.requests) == 1
 
 
+@pytest.mark.parametrize(("read", "upload_time"), [(0.1, 3600.0), (3600.0, 0.1)])
+def test_silence_is_not_measured_by_the_time_to_connect(
+    serve: Serve, calls: Calls, read: float, upload_time: float
+) -> None:
+    """A host may take an hour to connect and a moment to answer, be it a call or an upload."""
+    url, given_up = serve(silent).url, threading.Event()
+    timeouts = Timeouts(connect=3600.0, read=read, upload=upload_time)
+
+    def ask() -> None:
+        with calls.client(url, timeouts=timeouts) as client:
+            verdict(lambda: send(client) if read < upload_time else upload(client))
+        given_up.set()
+
+    threading.Thread(target=ask, daemon=True).start()
+    assert given_up.wait(20.0)
+
+
+def test_an_answer_may_take_longer_than_connecting(serve: Serve, calls: Calls) -> None:
+    """The time to connect is over when the host is connected: a large file may take an hour."""
+    connected = threading.Event()
+
+    def react(wire: Wire, head: bytes, body: bytes) -> None:
+        connected.wait(0.5)  # nobody sets it: the answer comes later than a connection may
+        accept(wire, head, body)
+
+    with calls.client(serve(react).url, timeouts=Timeouts(connect=0.3)) as client:
+        assert send(client) == "key"
+
+
 class Looked(Clock):
     """A clock that lets the server go one step on with each look at it."""
 
