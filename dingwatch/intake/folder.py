@@ -412,7 +412,8 @@ class Folder:
             if one.replaced:
                 # A link that leads here again may have been switched long after the last look at the former
                 # root: what is older than the link is not new.
-                old_before = max(before.seen_at - MISSED, old_before or 0.0)
+                seen_at = min(before.seen_at, now.wall)  # the clock may have been set back since
+                old_before = max(seen_at - MISSED, old_before or 0.0)
             self._look = replace(self._look, root=RootMark(*armed.root, now.wall), old_before=old_before)
         self._compares = False
         self._scan = None  # that of the former root must not pass for a scan of this one

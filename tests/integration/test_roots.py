@@ -114,6 +114,19 @@ def test_a_remount_is_no_other_directory(old: Watcher) -> None:
     assert len([job for job in old.jobs if isinstance(job, Compare)]) == 1
 
 
+def test_a_clock_that_was_set_back_makes_no_new_file_old(old: Watcher) -> None:
+    """The ledger says that the former root was last seen tomorrow: ten minutes before now is what counts."""
+    old.go(60.0)
+    old.loop.save_scans()
+    with old.store.writing() as connection:
+        connection.exec_driver_sql("UPDATE folders SET root_seen_at = root_seen_at + 86400")
+    write(old.path / "other", "a.pdf", "b.pdf")
+    swap(old, old.path / "other")
+    old.begin()
+    old.go(60.0)
+    assert sent(old) == {"a.pdf", "b.pdf"}
+
+
 def test_a_root_that_was_replaced_while_the_service_was_stopped(old: Watcher) -> None:
     """The ledger tells which directory it was, and when it was last seen; a crash forgets nothing of that."""
     old.go(60.0)
