@@ -32,6 +32,21 @@ def by_api(connection: Connection, month: str) -> Counter[str]:
     return Counter({api: int(times) for api, times in found})
 
 
+_BY_DAY: Final = Prepared(
+    select(calls.c.day, calls.c.api, calls.c.count).where(
+        calls.c.day.between(bindparam("first"), bindparam("last"))
+    )
+)
+
+
+def by_day(connection: Connection, month: str, apis: Collection[str]) -> Counter[str]:
+    """Return the calls of these APIs together on each day (`2026-11-24`) of a month."""
+    found: Counter[str] = Counter()
+    for day, api, times in _BY_DAY.rows(connection, {"first": f"{month}-01", "last": f"{month}-31"}):
+        found[day] += times if api in apis else 0
+    return found
+
+
 def total(connection: Connection, month: str, apis: Collection[str]) -> int:
     """Return the calls of these APIs together in a month."""
     return sum(times for api, times in by_api(connection, month).items() if api in apis)

@@ -1,4 +1,4 @@
-"""What changes in the ledger when the wall clock was set back.
+"""Repair times in the ledger after the wall clock was set back.
 
 A machine whose hardware clock runs in local time starts eight hours ahead in China, until NTP sets it back.
 What was written meanwhile would wait for those eight hours.

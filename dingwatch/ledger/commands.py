@@ -9,6 +9,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, Row, insert, select, update
 
 from dingwatch.ledger import pauses, transitions
+from dingwatch.ledger.bundles import with_others
 from dingwatch.ledger.delivery import find_deliveries
 from dingwatch.ledger.report import EVERYTHING, Scope
 from dingwatch.ledger.schema import IS_BASELINE, deliveries, history, uploads, versions
@@ -86,8 +87,10 @@ def retry(
     chosen: Sequence[BaselineToSend],
     now: float,
     scope: Scope = EVERYTHING,
-) -> None:
+) -> int:
     """Make deliveries pending again, and insert those of baseline versions; nothing is changed on an error.
+
+    Files that share a message are retried with it. Return how many there are beside those that were named.
 
     Raises:
         NotApplicableError: names every id that cannot be retried.
@@ -104,7 +107,9 @@ def retry(
         if missing:
             raise UnmappedError(sorted(set(missing.values())))
         _send(store, connection, chosen, now)
-        _requeue(connection, ids, now)
+        together = with_others(connection, ids, (State.FAILED, State.SKIPPED))
+        _requeue(connection, together, now)
+    return len(together) - len(ids)
 
 
 def retry_all(store: Store, now: float, scope: Scope = EVERYTHING) -> int:
@@ -118,8 +123,10 @@ def retry_all(store: Store, now: float, scope: Scope = EVERYTHING) -> int:
     return len(ids)
 
 
-def resolve(store: Store, delivery: int, *, sent: bool, now: float) -> None:
+def resolve(store: Store, delivery: int, *, sent: bool, now: float) -> int:
     """Settle an uncertain delivery as a person decides: it arrived, or it is to be sent once more.
+
+    So it is with all files that share its message; return how many others there are.
 
     Raises:
         NotApplicableError: there is no such delivery, or it is not uncertain; nothing was changed.
@@ -130,12 +137,13 @@ def resolve(store: Store, delivery: int, *, sent: bool, now: float) -> None:
             raise NotApplicableError([delivery])
         if sent:
             # It arrived when its call was made, not when somebody looked into the chat.
-            columns = NO_CAUSE | {"sent_at": row.doubted_at}
-            change = Change(delivery, Event.CONFIRM, State.UNCERTAIN, None, columns)
+            event, columns = Event.CONFIRM, NO_CAUSE | {"sent_at": row.doubted_at}
         else:
-            columns = {"due": now, "uncertain_resent": True}
-            change = Change(delivery, Event.REQUEUE, State.UNCERTAIN, None, columns)
-        transitions.apply(connection, now, [change])
+            event, columns = Event.REQUEUE, {"due": now, "uncertain_resent": True}
+        together = with_others(connection, [delivery], (State.UNCERTAIN,))
+        changes = [Change(one, event, State.UNCERTAIN, None, columns) for one in together]
+        transitions.apply(connection, now, changes)
+    return len(together) - 1
 
 
 def give_up(store: Store, causes: Mapping[int, Cause], now: float) -> None:
@@ -222,17 +230,26 @@ class Sent:
     recipient: Recipient
     state: State
     form: Form
+    bundle: int | None
+    """The message that it shares with other files; what was uploaded is their archive."""
     route: Route
     upload_key: str
     upload_type: str
     remote_id: str | None
     """The media id of what went by the robot, while DingTalk is known to have it."""
     entries: tuple[DriveEntry, ...]
-    """Where to find what went by the drive: the conversation's own copy, then the entry of the upload."""
+    """Return the locations of a drive file: the conversation's own copy, then the uploaded entry."""
     message: str | None
     """DingTalk's key of the message (processQueryKey)."""
     sent_at: float | None
     recalled_at: float | None
+    moved_to: bytes | None = None
+    """The path to which dingwatch has moved the file after it was sent."""
+
+    @property
+    def place(self) -> bytes:
+        """The path at which the file lies, as far as dingwatch knows."""
+        return self.moved_to or self.path
 
 
 _SENT: Final = (
@@ -242,6 +259,7 @@ _SENT: Final = (
         versions.c.name,
         versions.c.size,
         versions.c.sha256,
+        versions.c.moved_to,
         uploads.c.type.label("upload_type"),
         uploads.c.remote_id,
         uploads.c.space_id.label("upload_space_id"),
@@ -271,6 +289,7 @@ def find_sent(connection: Connection, delivery: int) -> Sent:
         recipient=Recipient.of(row.recipient),
         state=State(row.state),
         form=Form(row.form),
+        bundle=row.bundle,
         route=route,
         upload_key=row.upload_key,
         upload_type=row.upload_type,
@@ -279,6 +298,7 @@ def find_sent(connection: Connection, delivery: int) -> Sent:
         message=row.process_query_key,
         sent_at=row.sent_at,
         recalled_at=_recall_time(connection, row.id, row.version_id),
+        moved_to=row.moved_to,
     )
 
 
@@ -296,8 +316,16 @@ def _recall_time(connection: Connection, delivery: int, version: int) -> float |
     return newest.at if newest is not None and newest.event == RECALLED else None
 
 
-def record_recall(connection: Connection, sent: Sent, now: float) -> list[Recipient]:
-    """Record that a message was taken back, for every recipient of it; return them.
+@dataclass(frozen=True, slots=True)
+class TakenBack:
+    """A message that was taken back: from whom, and how many files it had."""
+
+    recipients: list[Recipient]
+    files: int
+
+
+def record_recall(connection: Connection, sent: Sent, now: float) -> TakenBack:
+    """Record that a message was taken back, for every recipient and every file of it; return them.
 
     One call sends a content to several persons, and DingTalk gives one key for all of them: a recall takes
     the message back from each, so each row gets the line.
@@ -312,4 +340,5 @@ def record_recall(connection: Connection, sent: Sent, now: float) -> list[Recipi
         for row in together
     ]
     connection.execute(insert(history), lines)
-    return [Recipient.of(row.recipient) for row in together]
+    recipients = dict.fromkeys(row.recipient for row in together)
+    return TakenBack([Recipient.of(one) for one in recipients], len({row.version_id for row in together}))

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Connection, bindparam, select, update
+from sqlalchemy import Connection, bindparam, delete, func, select, update
 
 from dingwatch.ledger import clock, transitions
+from dingwatch.ledger.routing import IS_OWN, own
 from dingwatch.ledger.schema import (
     IS_BUSY,
     IS_CALL,
     deliveries,
     history,
+    in_flight,
     is_in,
     is_in_work,
     uploads,
@@ -44,6 +46,7 @@ class Delivery:
     route: Route
     upload_key: str
     due: float
+    noticed_at: float
     settled_at: float
     uploaded_at: float | None
     doubts: int
@@ -54,8 +57,14 @@ class Delivery:
     crashes: int
     missing_since: float | None
     """When intake found that the file is gone."""
+    screened_at: float | None
+    """When the program of `before_send` passed its version."""
     caption_sent_at: float | None
     """When the caption before the file was claimed."""
+    bundle: int | None
+    """The message that it shares with other files; its upload is then their archive's."""
+    claim: int | None
+    """The number of its latest claim: in a job, of the claim that the job is of."""
     upload_state: str
     upload_type: str
     upload_name: str
@@ -98,6 +107,7 @@ WHOLE: Final = (
         deliveries.c.route,
         deliveries.c.upload_key,
         deliveries.c.due,
+        deliveries.c.noticed_at,
         deliveries.c.settled_at,
         deliveries.c.uploaded_at,
         deliveries.c.doubts,
@@ -107,7 +117,10 @@ WHOLE: Final = (
         deliveries.c.media_losses,
         deliveries.c.crashes,
         versions.c.missing_since,
+        versions.c.screened_at,
         deliveries.c.caption_sent_at,
+        deliveries.c.bundle,
+        deliveries.c.claim,
         uploads.c.state.label("upload_state"),
         uploads.c.type.label("upload_type"),
         uploads.c.name.label("upload_name"),
@@ -157,11 +170,18 @@ def find_causes(connection: Connection, ids: Sequence[int]) -> dict[int, Cause]:
 # the call does not repeat it.
 
 _SENT: Final = Prepared(
-    update(deliveries).where(deliveries.c.id == bindparam("row")).values(caption_sent_at=bindparam("at"))
+    update(deliveries)
+    .where(
+        deliveries.c.id == bindparam("row"),
+        is_in(deliveries, State.UPLOADED),
+        deliveries.c.caption_sent_at.is_(None),
+    )
+    .values(caption_sent_at=bindparam("at"), claim=bindparam("to_claim"), node=bindparam("to_node"))
 )
+# Whatever state the row has come to: as long as nobody has claimed it since, no caption stands in the chat.
 _NOT_SENT: Final = Prepared(
     update(deliveries)
-    .where(deliveries.c.id == bindparam("row"))
+    .where(deliveries.c.id == bindparam("row"), deliveries.c.claim == bindparam("held_by"))
     .values(
         caption_sent_at=None,
         due=bindparam("to_due"),
@@ -171,32 +191,38 @@ _NOT_SENT: Final = Prepared(
 )
 
 
-def mark_caption_sent(connection: Connection, ids: Sequence[int], now: float) -> None:
-    """Record that the caption of these rows is about to be sent."""
-    _SENT.many(connection, [{"row": i, "at": now} for i in ids])
+def mark_caption_sent(
+    connection: Connection, ids: Sequence[int], now: float, claim: int, node: str
+) -> set[int]:
+    """Claim rows for their caption, which is about to be sent; return those that it is to be sent for."""
+    values = {"at": now, "to_claim": claim, "to_node": node or None}
+    return {i for i in ids if _SENT.count(connection, {"row": i, **values})}
 
 
 def clear_caption(
-    connection: Connection, ids: Sequence[int], now: float, wait: float, *, refused: bool
+    connection: Connection, rows: Sequence[Delivery], now: float, wait: float, *, refused: bool
 ) -> None:
     """Take the mark back where a caption certainly was not sent; if `refused`, the rows failed once more.
 
-    The rows are due in `wait` seconds.
+    The rows are due in `wait` seconds. Those that were claimed again since then are left alone.
     """
     values = {"to_due": now + wait, "after": wait, "refusals": int(refused)}
-    _NOT_SENT.many(connection, [{"row": i, **values} for i in ids])
+    _NOT_SENT.many(connection, [{"row": row.id, "held_by": row.claim, **values} for row in rows])
 
 
 _LAST_CAPTIONS: Final = (
     select(deliveries.c.recipient, deliveries.c.id)
-    .where(is_in(deliveries, State.UPLOADED), deliveries.c.caption_sent_at.is_not(None))
+    .where(is_in(deliveries, State.UPLOADED), deliveries.c.caption_sent_at.is_not(None), IS_OWN)
     .order_by(deliveries.c.caption_sent_at)
 )
 
 
 def last_captions(connection: Connection) -> dict[str, int]:
-    """Return, by recipient, the row whose caption was the last message there: its file must come next."""
-    return {row[0]: row[1] for row in connection.execute(_LAST_CAPTIONS)}
+    """Return, by recipient, the row whose caption was the last message there: its file must come next.
+
+    Only those of this node's folders.
+    """
+    return {row[0]: row[1] for row in connection.execute(_LAST_CAPTIONS, own(connection))}
 
 
 # --- What was sent -------------------------------------------------------------------------------
@@ -219,40 +245,79 @@ def list_sent_since(connection: Connection, since: float) -> list[tuple[str, Rou
 
 
 _IN_HAND: Final = WHOLE.where(is_in_work(deliveries), is_in(deliveries, *sorted(IN_HAND)))
+_CRASHED: Final = Cause("crash", "", "CRASHED")
+_LOST: Final = Cause("node_lost", "", "NODE_LOST")
 
 
-def recover(connection: Connection, now: float) -> list[Delivery]:
+def recover(connection: Connection, now: float, node: str = "") -> list[Delivery]:
     """Apply `crash` to the rows that a process had in hand when it died; return them as they were.
 
     It runs once, before anything is claimed. What was in `sending` may have arrived, and becomes `uncertain`.
+    Of a ledger that several hosts share, `node` is the one whose process it was.
     """
-    rows = [delivery_of(row) for row in connection.execute(_IN_HAND)]
+    rows = _put_back(connection, now, node, _CRASHED, crashes=1)
+    clock.probe_future_pauses(connection, now)
+    clock.cut_waits(connection, now)
+    return rows
+
+
+def recover_lost(connection: Connection, now: float, node: str) -> list[Delivery]:
+    """Do the same for a node whose lease is over, whatever has become of it.
+
+    No file is counted as what has brought it down: its network may have failed, or its power.
+    """
+    return _put_back(connection, now, node, _LOST, crashes=0)
+
+
+def recover_unheld(connection: Connection, now: float, node: str, held: Collection[int]) -> list[Delivery]:
+    """Do the same for what a node has in hand by the ledger, and not itself; `held` are its claims.
+
+    The transaction with the outcome is one of those that a promoted standby lacks.
+    """
+    return _put_back(connection, now, node, _CRASHED, crashes=0, held=held)
+
+
+def _put_back(
+    connection: Connection, now: float, node: str, cause: Cause, *, crashes: int, held: Collection[int] = ()
+) -> list[Delivery]:
+    mine = {
+        table: (() if not node else (table.c.node == node,)) + ((table.c.claim.not_in(held),) if held else ())
+        for table in (deliveries, uploads, in_flight)
+    }
+    rows = [delivery_of(row) for row in connection.execute(_IN_HAND.where(*mine[deliveries]))]
     changes = [
         Change(
             row.id,
             Event.CRASH,
             row.state,
-            Cause("crash", "", "CRASHED"),
+            cause,
             {
-                "crashes": row.crashes + 1,
+                "crashes": row.crashes + crashes,
                 "due": now,
                 "doubts": row.doubts + (row.state is State.SENDING),
                 "doubted_at": now if row.state is State.SENDING else row.doubted_at,
             },
+            row.version,
+            row.claim,
         )
         for row in rows
     ]
     transitions.apply(connection, now, changes)
-    clock.probe_future_pauses(connection, now)
-    clock.cut_waits(connection, now)
-    connection.execute(update(uploads).where(IS_BUSY).values(state="none"))
+    connection.execute(update(uploads).where(IS_BUSY, *mine[uploads]).values(state="none"))
+    connection.execute(delete(in_flight).where(*mine[in_flight]))
     return rows
 
 
 # The pace allows N calls in a sliding window, and must hold across a restart; so it is filled again with the
-# claims of the last window.
+# claims of the last window. A bundle is one call.
 _RECENT_CLAIMS: Final = (
-    select(history.c.after, history.c.at, deliveries.c.recipient)
+    select(
+        history.c.after,
+        history.c.at,
+        deliveries.c.recipient,
+        func.coalesce(deliveries.c.bundle, deliveries.c.id),
+    )
+    .distinct()
     .join(deliveries, deliveries.c.id == history.c.delivery_id)
     .where(IS_CALL, history.c.event == Event.CLAIM)
     .where(history.c.at > bindparam("since"), history.c.at <= bindparam("now"))
@@ -264,12 +329,16 @@ def recent_claims(connection: Connection, since: float, now: float) -> list[tupl
     """Return (state, time, recipient) of all claims since then, oldest first; `uploading` or `sending`."""
     return [
         (State(after), at, recipient)
-        for after, at, recipient in connection.execute(_RECENT_CLAIMS, {"since": since, "now": now})
+        for after, at, recipient, _ in connection.execute(_RECENT_CLAIMS, {"since": since, "now": now})
     ]
 
 
-_RECENT_CAPTIONS: Final = select(deliveries.c.caption_sent_at, deliveries.c.recipient).where(
-    deliveries.c.caption_sent_at > bindparam("since"), deliveries.c.caption_sent_at <= bindparam("now")
+_RECENT_CAPTIONS: Final = (
+    select(deliveries.c.caption_sent_at, deliveries.c.recipient)
+    .where(
+        deliveries.c.caption_sent_at > bindparam("since"), deliveries.c.caption_sent_at <= bindparam("now")
+    )
+    .distinct()
 )
 
 

@@ -13,7 +13,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Final
 
-from dingwatch.ledger.store import errors
+from dingwatch.ledger.sqlite import errors, sqlite_address
 from dingwatch.model import Cause, LedgerError
 
 BACKUPS: Final = "backups"
@@ -52,7 +52,7 @@ def require_whole(path: Path) -> None:
     if not require_present(path):
         return
     # Opening it applies the write-ahead log beside it, which may hold the newest pages.
-    with errors(), closing(sqlite3.connect(path, timeout=5.0)) as connection:
+    with errors(), closing(sqlite3.connect(sqlite_address(path), uri=True, timeout=5.0)) as connection:
         (said,) = connection.execute("PRAGMA quick_check(1)").fetchone()
     if said != "ok":
         raise LedgerError(Cause("damaged", " ".join(said.split()), "LEDGER_DAMAGED"))
@@ -73,29 +73,34 @@ def back_up(path: Path, day: str) -> bool:
             stay.
     """
     target = path.parent / BACKUPS / f"{path.stem}-{day}{path.suffix}"
-    if target.exists():
-        return False
     part = target.with_suffix(".part")  # renamed when it is complete: a crash leaves no half backup
     try:
+        if target.exists():
+            return False
         target.parent.mkdir(mode=0o700, exist_ok=True)
         for left in target.parent.glob("*.part"):
             left.unlink()
         if shutil.disk_usage(target.parent).free < ROOM * path.stat().st_size:
             raise LedgerError(Cause("no_room", "", "LEDGER_UNWRITABLE"))
-        # Created here, so that nobody else can read it even for a moment: it names people's files.
-        os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-        with errors(), closing(sqlite3.connect(path, timeout=5.0)) as connection:
-            connection.execute("VACUUM INTO ?", (str(part),))
-        _to_disk(part)
-        part.rename(target)
+        try:
+            _copy(path, part)
+            part.rename(target)
+        finally:
+            part.unlink(missing_ok=True)
         _to_disk(target.parent)
         for old in backups(path)[KEPT:]:
             old.unlink()
     except OSError as error:
         raise LedgerError(Cause("backup", error.strerror or "", "LEDGER_UNWRITABLE")) from None
-    finally:
-        part.unlink(missing_ok=True)
     return True
+
+
+def _copy(path: Path, part: Path) -> None:
+    # Created here, so that nobody else can read it even for a moment: it names people's files.
+    os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    with errors(), closing(sqlite3.connect(sqlite_address(path), uri=True, timeout=5.0)) as connection:
+        connection.execute("VACUUM INTO ?", (str(part),))
+    _to_disk(part)
 
 
 def _to_disk(path: Path) -> None:

@@ -10,17 +10,19 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, delete, insert, literal, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, delete, insert, literal, select, update
 
-from dingwatch.ledger.folders import FolderMark, MappedFolder, mark_of
-from dingwatch.ledger.schema import deliveries, folders, routes
+from dingwatch.ledger.folders import FolderMark, MappedFolder, find_or_insert, mark_of
+from dingwatch.ledger.routing import copy_routes
+from dingwatch.ledger.schema import deliveries, folder_pauses, folders
+from dingwatch.ledger.store import node_of
 from dingwatch.lifecycle import State
 
 _DONE: Final = (State.SENT, State.SKIPPED, State.GONE)
 
 
 def note_paths(
-    connection: Connection, mapped: Sequence[MappedFolder], marks: Sequence[FolderMark]
+    connection: Connection, mapped: Sequence[MappedFolder], marks: Sequence[FolderMark], now: float
 ) -> list[tuple[FolderMark, bytes | None]]:
     """Record the configured paths; return each folder's mark, and where its path led before.
 
@@ -29,20 +31,19 @@ def note_paths(
     """
     present = list_present(connection)
     return [
-        _note_path(connection, one, mark, present.get((one.path, one.name), ()))
+        _note_path(connection, one, mark, present.get((one.path, one.name), ()), now)
         for one, mark in zip(mapped, marks, strict=True)
     ]
 
 
 def _note_path(
-    connection: Connection, one: MappedFolder, mark: FolderMark, present: Sequence[Row[Any]]
+    connection: Connection, one: MappedFolder, mark: FolderMark, present: Sequence[Row[Any]], now: float
 ) -> tuple[FolderMark, bytes | None]:
     if one.path is None or [row.id for row in present] == [mark.id]:
         return mark, None
     former = [row for row in present if row.id != mark.id]
     if former:
-        seen_at = max(row.root_seen_at or 0.0 for row in former)
-        _turn(connection, mark.id, one.path, one.linked_at, seen_at)
+        _turn(connection, mark.id, one.path, one.linked_at, _last_look(former, now))
     connection.execute(update(folders).where(folders.c.id == mark.id).values(path=one.path))
     return _mark(connection, mark.id), former[0].root if former else None
 
@@ -64,39 +65,38 @@ def move(connection: Connection, number: int, root: bytes) -> bool:
     Return False, and change nothing, where the ledger knows another folder of that name there.
     """
     row = connection.execute(select(folders).where(folders.c.id == number)).one()
-    there = (folders.c.root == root) & (folders.c.name == row.name)
+    there = (folders.c.root == root) & (folders.c.name == row.name) & (folders.c.node == row.node)
     if connection.scalar(select(folders.c.id).where(there)) is not None:
         return False
     connection.execute(update(folders).where(folders.c.id == number).values(root=root))
     return True
 
 
-def switch(connection: Connection, number: int, root: bytes, linked_at: float | None) -> FolderMark:
+def switch(
+    connection: Connection, number: int, root: bytes, linked_at: float | None, now: float
+) -> FolderMark:
     """Let the path of a folder lead to another root; return the mark of that.
 
     Files there that were changed after `linked_at` (wall clock), when the link was changed, are new.
     """
     former = connection.execute(select(folders).where(folders.c.id == number)).one()
-    there = (folders.c.root == root) & (folders.c.name == former.name)
-    target = connection.scalar(select(folders.c.id).where(there))
-    if target is None:
-        made = connection.execute(insert(folders).values(root=root, name=former.name)).inserted_primary_key
-        assert made is not None  # noqa: S101 (an insert of one row always has one)
-        target = int(made[0])
-    _turn(connection, target, former.path, linked_at, former.root_seen_at)
-    copied = select(literal(target), routes.c.recipient).where(routes.c.folder_id == number)
-    connection.execute(delete(routes).where(routes.c.folder_id == target))
-    connection.execute(insert(routes).from_select(["folder_id", "recipient"], copied))
+    target = find_or_insert(connection, root, former.name)
+    _turn(connection, target, former.path, linked_at, _last_look([former], now))
+    copy_routes(connection, number, target)
     return _mark(connection, target)
+
+
+def _last_look(former: Sequence[Row[Any]], now: float) -> float:
+    """Return when the last of these roots was last looked at; 0 where nobody knows."""
+    seen_at: float = max(row.root_seen_at or 0.0 for row in former)
+    return min(seen_at, now)  # the clock may have been set back since
 
 
 MISSED: Final = 600.0
 """Seconds by which a file may be older than the last look at a former target, and still be new."""
 
 
-def _turn(
-    connection: Connection, number: int, path: bytes, linked_at: float | None, seen_at: float | None
-) -> None:
+def _turn(connection: Connection, number: int, path: bytes, linked_at: float | None, seen_at: float) -> None:
     """Make one row the present target of a path, and all others former ones.
 
     Where a directory took the place of the link, no link tells since when: then it is the last look at the
@@ -105,11 +105,21 @@ def _turn(
     if linked_at is None and seen_at:
         linked_at = seen_at - MISSED
     row = connection.execute(select(folders).where(folders.c.id == number)).one()
-    others = _has_path(path, row.name) & (folders.c.id != number) & folders.c.left_at.is_(None)
+    same = _has_path(path, row.name) & (folders.c.node == row.node)
+    others = same & (folders.c.id != number) & folders.c.left_at.is_(None)
+    _hand_pause_on(connection, number, select(folders.c.id).where(others))
     connection.execute(update(folders).where(others).values(left_at=linked_at or 0.0))
     since = "look_began" if row.looked_at is None else "old_before"
     values: dict[str, Any] = {"path": path, "left_at": None, since: linked_at}
     connection.execute(update(folders).where(folders.c.id == number).values(values))
+
+
+def _hand_pause_on(connection: Connection, number: int, former: Select[tuple[int]]) -> None:
+    """Pause the present target of a path as a person has paused the former one, and only then."""
+    connection.execute(delete(folder_pauses).where(folder_pauses.c.folder_id == number))
+    columns = [one for one in folder_pauses.c if one.name != "folder_id"]
+    paused = select(literal(number), *columns).where(folder_pauses.c.folder_id.in_(former)).limit(1)
+    connection.execute(insert(folder_pauses).from_select(["folder_id", *(c.name for c in columns)], paused))
 
 
 def list_former(connection: Connection) -> Mapping[tuple[bytes | None, str], Sequence[Row[Any]]]:
@@ -121,7 +131,8 @@ def _by_path(
     connection: Connection, condition: ColumnElement[bool]
 ) -> Mapping[tuple[bytes | None, str], Sequence[Row[Any]]]:
     """Return the rows of paths that are followed; a thousand folders are not asked for one by one."""
-    followed = select(folders).where(condition, folders.c.path.is_not(None)).order_by(folders.c.id)
+    own = folders.c.node == node_of(connection)
+    followed = select(folders).where(condition, own, folders.c.path.is_not(None)).order_by(folders.c.id)
     found = defaultdict(list)
     for row in connection.execute(followed):
         found[row.path, row.name].append(row)

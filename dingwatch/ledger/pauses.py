@@ -6,24 +6,43 @@ It is kept in the ledger so that a restart does not repeat calls that DingTalk h
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
 
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import Connection, bindparam, delete, literal_column, or_, select, update
 
 from dingwatch.ledger.schema import learned_rates, pauses, refused_extensions
-from dingwatch.ledger.store import Store
+from dingwatch.ledger.store import Prepared, Store, node_of
 from dingwatch.model import Cause, Pause, Scope
 from dingwatch.pace import Lesson
 
+# The delivery loop reads pauses and refused extensions for each file that intake writes down: an upload waits
+# for both questions.
+_LIST: Final = Prepared(
+    select(
+        pauses.c.scope, pauses.c.key, pauses.c.until, pauses.c.failures, pauses.c.since,
+        pauses.c.by_token, pauses.c.fixed,
+        pauses.c.node, pauses.c.probed_by, pauses.c.probed_until,
+        pauses.c.code, pauses.c.message, pauses.c.advice, pauses.c.request_id,
+    )
+    .where(or_(pauses.c.node == literal_column("''"), pauses.c.node == bindparam("own_node")))
+    .order_by(pauses.c.scope, pauses.c.key)
+)  # fmt: skip
+
 
 def list_pauses(connection: Connection) -> list[Pause]:
-    """Return every pause; one whose `until` has passed stays until a probe succeeds."""
-    return [
-        Pause(
-            Scope(row.scope), row.key, row.until, Cause(row.code, row.message, row.advice, row.request_id),
-            row.failures, row.since, row.by_token, row.fixed,
-        )
-        for row in connection.execute(select(pauses).order_by(pauses.c.scope, pauses.c.key))
-    ]  # fmt: skip
+    """Return every pause; one whose `until` has passed stays until a probe succeeds.
+
+    On a shared ledger those are left out that are another node's own trouble.
+    """
+    found = _LIST.rows(connection, {"own_node": node_of(connection)})
+    return [_pause(row) for row in found]
+
+
+def _pause(row: Sequence[Any]) -> Pause:
+    scope, key, until, failures, since, by_token, fixed, node, probed_by, probed_until, *cause = row
+    kind = (bool(by_token), bool(fixed), bool(node))
+    probe = (probed_by or "", probed_until or 0.0)
+    return Pause(Scope(scope), key, until, Cause(*cause), failures, since, *kind, *probe)
 
 
 def save_pauses(store: Store, connection: Connection, made: Sequence[Pause], now: float) -> None:
@@ -32,6 +51,7 @@ def save_pauses(store: Store, connection: Connection, made: Sequence[Pause], now
         {
             "scope": one.scope,
             "key": one.key,
+            "node": store.node if one.own else "",
             "until": one.until,
             "lasts": max(one.until - now, 0.0),
             "since": one.since,
@@ -42,16 +62,20 @@ def save_pauses(store: Store, connection: Connection, made: Sequence[Pause], now
             "message": one.cause.message,
             "advice": one.cause.advice,
             "request_id": one.cause.request_id,
+            "probed_by": None,
+            "probed_until": None,
         }
         for one in made
     ]
     store.upsert(connection, pauses, rows)
 
 
-def end_pauses(connection: Connection, ended: Iterable[tuple[Scope, str]]) -> None:
+def end_pauses(connection: Connection, ended: Iterable[Pause]) -> None:
     """Delete pauses whose probe succeeded."""
-    for scope, key in ended:
-        connection.execute(delete(pauses).where(pauses.c.scope == scope, pauses.c.key == key))
+    for one in ended:
+        node = node_of(connection) if one.own else ""
+        of_it = (pauses.c.scope == one.scope, pauses.c.key == one.key, pauses.c.node == node)
+        connection.execute(delete(pauses).where(*of_it))
 
 
 def probe_pauses(connection: Connection) -> None:
@@ -67,6 +91,13 @@ def probe_some(connection: Connection, chosen: Iterable[Pause]) -> None:
     for one in chosen:
         of_it = (pauses.c.scope == one.scope, pauses.c.key == one.key, ~pauses.c.fixed)
         connection.execute(update(pauses).where(*of_it).values(until=0.0))
+
+
+def resume_some(connection: Connection, chosen: Iterable[Pause]) -> None:
+    """Let these pauses be probed at once, also those whose end DingTalk has set."""
+    for one in chosen:
+        of_it = (pauses.c.scope == one.scope, pauses.c.key == one.key)
+        connection.execute(update(pauses).where(*of_it).values(until=0.0, failures=0))
 
 
 def resume_pauses(connection: Connection) -> list[Pause]:
@@ -104,8 +135,11 @@ def refuse_extension(store: Store, connection: Connection, app: str, extension: 
     store.insert_missing(connection, refused_extensions, [{"app": app, "extension": extension, "since": now}])
 
 
+_REFUSED: Final = Prepared(
+    select(refused_extensions.c.extension).where(refused_extensions.c.app == bindparam("app"))
+)
+
+
 def list_refused_extensions(connection: Connection, app: str) -> frozenset[str]:
     """Return the extensions that DingTalk has refused to this app."""
-    return frozenset(
-        connection.scalars(select(refused_extensions.c.extension).where(refused_extensions.c.app == app))
-    )
+    return frozenset(extension for (extension,) in _REFUSED.rows(connection, {"app": app}))

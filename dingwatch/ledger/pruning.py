@@ -10,9 +10,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import ColumnElement, Connection, and_, delete, exists, select, tuple_
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, delete, exists, select, tuple_, update
 
-from dingwatch.ledger.schema import IS_GIVEN, deliveries, history, parts, uploads, versions
+from dingwatch.ledger.bundles import forget_bundles
+from dingwatch.ledger.schema import (
+    IS_BUNDLED,
+    IS_GIVEN,
+    deliveries,
+    history,
+    numbers,
+    parts,
+    uploads,
+    versions,
+)
 from dingwatch.ledger.store import chunks
 from dingwatch.ledger.versions import join
 from dingwatch.lifecycle import State
@@ -23,10 +33,12 @@ _ENDED: Final = (State.SENT, State.SKIPPED, State.GONE)
 _UNENDED: Final = exists().where(
     and_(deliveries.c.version_id == versions.c.id, deliveries.c.state.not_in(_ENDED))
 )
-
+_COUNT_PRUNED: Final = (
+    update(numbers).where(numbers.c.name == "pruned").values(value=numbers.c.value + bindparam("count"))
+)
 
 Place = tuple[float, int]
-"""Where a version stands among those to be pruned: when it went missing, and its id."""
+"""A position in the order of pruning: when a version went missing, and its id."""
 FIRST: Final[Place] = (0.0, 0)
 
 
@@ -37,6 +49,8 @@ class Prunable:
     id: int
     path: bytes
     place: Place
+    moved: bool = False
+    """Whether dingwatch has moved its file away, so that another one may lie at its path."""
 
 
 def list_prunable(
@@ -49,14 +63,14 @@ def list_prunable(
     since = _prunable_since(folder)
     mine = IS_GIVEN if folder is None else versions.c.folder_id == folder
     query = (
-        select(versions.c.id, versions.c.directory, versions.c.name, since)
+        select(versions.c.id, versions.c.directory, versions.c.name, since, versions.c.moved_to)
         .where(mine, since < before, tuple_(since, versions.c.id) > after, ~_UNENDED)
         .order_by(since, versions.c.id)
         .limit(PRUNED_AT_ONCE)
     )
     return [
-        Prunable(number, join(directory, name), (at, number))
-        for number, directory, name, at in connection.execute(query)
+        Prunable(number, join(directory, name), (at, number), moved_to is not None)
+        for number, directory, name, at, moved_to in connection.execute(query)
     ]
 
 
@@ -77,9 +91,12 @@ def prune(connection: Connection, folder: int | None, before: float, ids: Sequen
         some = connection.scalars(still).all()
         of_these = deliveries.c.version_id.in_(some)
         keys = connection.scalars(select(deliveries.c.upload_key).where(of_these).distinct()).all()
+        shared = connection.scalars(select(deliveries.c.bundle).where(of_these, IS_BUNDLED).distinct()).all()
         connection.execute(delete(history).where(history.c.version_id.in_(some)))
         connection.execute(delete(deliveries).where(of_these))
+        connection.execute(_COUNT_PRUNED, {"count": len(some)})
         connection.execute(delete(versions).where(versions.c.id.in_(some)))
+        forget_bundles(connection, {one for one in shared if one is not None})
         for some_keys in chunks(keys):
             used = exists().where(deliveries.c.upload_key == uploads.c.key)
             unused = connection.scalars(

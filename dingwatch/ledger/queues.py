@@ -1,7 +1,7 @@
 """The queues of the delivery loop: which uploads and messages are next, and what must wait for others.
 
-A row is claimed when it is due, the configuration still maps its folder to its recipient, and no pause
-holds the recipient or the folder. The earliest settled goes first.
+A row is claimed when it is due, a node still maps its folder to its recipient (`routing` says which node may
+do what), and no pause holds the recipient or the folder. The earliest settled goes first.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     FromClause,
+    ScalarSelect,
     Select,
     and_,
     bindparam,
@@ -27,6 +28,17 @@ from sqlalchemy import (
 )
 
 from dingwatch.ledger.delivery import WHOLE, Delivery, delivery_of
+from dingwatch.ledger.routing import (
+    IS_FOR_ANY,
+    IS_GIVEN_HERE,
+    IS_LIVE,
+    IS_MAPPED,
+    IS_OWN,
+    IS_SENDABLE,
+    NODE,
+    is_live,
+    own,
+)
 from dingwatch.ledger.schema import (
     HAS_CRASHED,
     HAS_NAME,
@@ -54,46 +66,39 @@ class Paused:
     folders: tuple[int, ...] = ()
 
 
-def _is_mapped(rows: FromClause) -> ColumnElement[bool]:
-    """Match rows whose folder and recipient the configuration maps, and what `send` was given."""
-    return or_(
-        rows.c.folder_id.is_(None),
-        exists().where(routes.c.folder_id == rows.c.folder_id, routes.c.recipient == rows.c.recipient),
-    )
-
-
-_IS_MAPPED: Final = _is_mapped(deliveries)
-
-
 def _is_due(state: State) -> ColumnElement[bool]:
-    """Match rows of this state that are due and mapped.
+    """Match rows of this state that are due.
 
     After a burst nearly every waiting row is due. Adding 0 hides `due` from the planner, which would
     otherwise read and sort all of those rows by the index of dues each time.
     """
-    return and_(is_in(deliveries, state), deliveries.c.due + 0 <= bindparam("now"), _IS_MAPPED)
+    return and_(is_in(deliveries, state), deliveries.c.due + 0 <= bindparam("now"))
+
+
+def _is_in_free_folder(rows: FromClause) -> ColumnElement[bool]:
+    return or_(rows.c.folder_id.is_(None), rows.c.folder_id.not_in(bindparam("folders", expanding=True)))
 
 
 _NOT_PAUSED: Final = and_(
-    deliveries.c.recipient.not_in(bindparam("recipients", expanding=True)),
-    or_(
-        deliveries.c.folder_id.is_(None),
-        deliveries.c.folder_id.not_in(bindparam("folders", expanding=True)),
-    ),
+    deliveries.c.recipient.not_in(bindparam("recipients", expanding=True)), _is_in_free_folder(deliveries)
 )
 
 
 class _FreeQuery:
-    """A query for rows that no pause holds; while nothing is paused it runs without that condition."""
+    """A query for rows that no pause holds; while nothing is paused it runs without that condition.
 
-    def __init__(self, query: Select[Any]) -> None:
+    `with_pauses` is the query with the condition, where that belongs elsewhere than at its end.
+    """
+
+    def __init__(self, query: Select[Any], with_pauses: Select[Any] | None = None) -> None:
         self._unpaused = Prepared(query)
-        self._with_pauses = query.where(_NOT_PAUSED)
+        self._with_pauses = query.where(_NOT_PAUSED) if with_pauses is None else with_pauses
 
     def rows(
         self, connection: Connection, paused: Paused, values: Mapping[str, Any]
     ) -> Sequence[Sequence[Any]]:
         """Run the query."""
+        values = {**values, **own(connection)}
         if not paused.recipients and not paused.folders:
             return self._unpaused.rows(connection, values)
         pauses = {"recipients": paused.recipients, "folders": paused.folders}
@@ -105,20 +110,20 @@ _FIRST_DUE: Final = select(deliveries.c.due).limit(1)
 _HAS_DUE: Final = {
     state: Prepared(
         _FIRST_DUE.where(is_in(deliveries, state), NOT_HELD, deliveries.c.due <= bindparam("now"))
+        # PostgreSQL, which thinks that any row will do, would else read the table until it meets one.
+        .order_by(deliveries.c.due)
     )
     for state in _WAITING
 }
-_NEXT_DUE: Final = [
-    Prepared(
-        _FIRST_DUE.where(
-            is_in(deliveries, state),
-            deliveries.c.due > bindparam("now"),
-            NOT_HELD,
-            _IS_MAPPED,
-        ).order_by(deliveries.c.due)
-    )
-    for state in _WAITING
-]
+
+
+def _next_due(state: State) -> ScalarSelect[Any]:
+    is_later = and_(is_in(deliveries, state), deliveries.c.due > bindparam("now"), NOT_HELD)
+    may_go = IS_OWN if state is State.PENDING else or_(IS_OWN, IS_FOR_ANY)
+    return _FIRST_DUE.where(is_later, may_go).order_by(deliveries.c.due).scalar_subquery()
+
+
+_NEXT_DUE: Final = Prepared(select(*map(_next_due, _WAITING)))
 
 
 def has_due(connection: Connection, state: State, now: float) -> bool:
@@ -132,8 +137,8 @@ def has_due(connection: Connection, state: State, now: float) -> bool:
 
 def next_due(connection: Connection, now: float) -> float:
     """Return the next instant at which a row that waits is due; infinity when none waits."""
-    found = (query.rows(connection, {"now": now}) for query in _NEXT_DUE)
-    return min((rows[0][0] for rows in found if rows), default=inf)
+    (dues,) = _NEXT_DUE.rows(connection, {"now": now, **own(connection)})
+    return min((due for due in dues if due is not None), default=inf)
 
 
 # --- Uploads -------------------------------------------------------------------------------------
@@ -144,7 +149,7 @@ def next_due(connection: Connection, now: float) -> float:
 
 @dataclass(frozen=True, slots=True)
 class UploadQueue:
-    """What waits to be uploaded by one route for one recipient from one folder; the oldest goes first."""
+    """The queue of one route, recipient and folder; the oldest goes first."""
 
     route: Route
     recipient: str
@@ -172,9 +177,11 @@ _BY_ROUTE: Final = (IS_WAITING, deliveries.c.route == bindparam("route"))
 _FOR_RECIPIENT: Final = (*_BY_ROUTE, deliveries.c.recipient == bindparam("recipient"))
 _TO_UPLOAD_FOR: Final = _each_recipient(TO_UPLOAD, *_BY_ROUTE)
 _EACH_FOLDER: Final = _each_value(deliveries.c.folder_id, *_FOR_RECIPIENT)
-_FROM_NO_FOLDER: Final = exists().where(*_FOR_RECIPIENT, deliveries.c.folder_id.is_(None))
+_FROM_NO_FOLDER: Final = exists().where(*_FOR_RECIPIENT, deliveries.c.folder_id.is_(None), IS_GIVEN_HERE)
 _IS_ROUTE: Final = exists().where(
-    routes.c.folder_id == _EACH_FOLDER.c.value, routes.c.recipient == bindparam("recipient")
+    routes.c.folder_id == _EACH_FOLDER.c.value,
+    routes.c.recipient == bindparam("recipient"),
+    routes.c.node == bindparam(NODE),
 )
 _FOLDERS_TO_UPLOAD: Final = Prepared(
     # The NULL at the end of the folders stands for none.
@@ -185,17 +192,34 @@ _FOLDERS_TO_UPLOAD: Final = Prepared(
 )
 
 
+FOLDERS_ELSEWHERE: Final = Prepared(
+    select(_EACH_FOLDER.c.value)
+    .where(
+        _EACH_FOLDER.c.value.is_not(None),
+        exists().where(
+            routes.c.folder_id == _EACH_FOLDER.c.value,
+            routes.c.recipient == bindparam("recipient"),
+            routes.c.node != bindparam(NODE),
+        ),
+    )
+    .limit(1),
+    index=TO_UPLOAD,
+)
+"""The folders of other nodes from which something waits for a recipient."""
+
+
 def recipients_to_upload(connection: Connection, route: Route) -> list[str]:
     """Return the recipients for whom something waits to be uploaded by this route, due or not."""
     return [row[0] for row in _TO_UPLOAD_FOR.rows(connection, {"route": route})]
 
 
 def folders_to_upload(connection: Connection, route: Route, recipient: str) -> list[int | None]:
-    """Return the folders from which something waits for a recipient, and that the configuration maps to it.
+    """Return the folders from which something waits for a recipient, and that this node maps to it.
 
     None stands for the files that `send` was given.
     """
-    found = _FOLDERS_TO_UPLOAD.rows(connection, {"route": route, "recipient": recipient})
+    values = {"route": route, "recipient": recipient, **own(connection)}
+    found = _FOLDERS_TO_UPLOAD.rows(connection, values)
     return [row[0] for row in found]
 
 
@@ -206,14 +230,19 @@ _FIRST_CONTENTS: Final = Prepared(
         *_FOR_RECIPIENT,
         deliveries.c.folder_id.is_not_distinct_from(bindparam("folder")),
         deliveries.c.due + 0 <= bindparam("now"),
+        ~deliveries.c.gathering,
         uploads.c.state != "busy",
+        IS_OWN,
     )
     .order_by(deliveries.c.settled_at, deliveries.c.id)
     .limit(bindparam("limit")),
     index=TO_UPLOAD,
 )
 _OF_UPLOAD: Final = _FreeQuery(
-    WHOLE.where(_is_due(State.PENDING), deliveries.c.upload_key == bindparam("upload"))
+    WHOLE.where(
+        *(IS_WAITING, _is_due(State.PENDING), ~deliveries.c.gathering, IS_OWN),
+        deliveries.c.upload_key == bindparam("upload"),
+    )
 )
 
 
@@ -250,37 +279,44 @@ def first_settled(connection: Connection, now: float, queue: UploadQueue) -> flo
 
 def _first_rows(connection: Connection, now: float, queue: UploadQueue, limit: int) -> list[tuple[Any, ...]]:
     where = {"route": queue.route, "recipient": queue.recipient, "folder": queue.folder}
-    return _FIRST_CONTENTS.rows(connection, {**where, "now": now, "limit": limit})
+    return _FIRST_CONTENTS.rows(connection, {**where, "now": now, "limit": limit, **own(connection)})
 
 
-_AHEAD_ROWS: Final = (
-    select(deliveries.c.state, deliveries.c.settled_at)
-    .where(
-        is_in_work(deliveries),
-        is_in(deliveries, State.UPLOADING, State.UPLOADED, State.SENDING),
-        deliveries.c.recipient == bindparam("recipient"),
-        deliveries.c.route == bindparam("route"),
-        deliveries.c.due + 0 <= bindparam("now"),
-        _IS_MAPPED,
+def _count_ahead(*free: ColumnElement[bool]) -> Select[Any, Any]:
+    # The rows of a bundle are one message.
+    message = func.coalesce(deliveries.c.bundle, deliveries.c.id)
+    ahead = (
+        select(message.label("message"), deliveries.c.state, deliveries.c.settled_at)
+        .where(
+            is_in_work(deliveries),
+            is_in(deliveries, State.UPLOADING, State.UPLOADED, State.SENDING),
+            deliveries.c.recipient == bindparam("recipient"),
+            deliveries.c.route == bindparam("route"),
+            deliveries.c.due + 0 <= bindparam("now"),
+            IS_LIVE,
+            *free,
+        )
+        .distinct()
+        .limit(bindparam("limit"))
+        .subquery("ahead")
     )
-    .limit(bindparam("limit"))
-    .subquery("ahead")
-)
-_NOT_BEING_SENT: Final = case((_AHEAD_ROWS.c.state != State.SENDING, _AHEAD_ROWS.c.settled_at))
-_COUNTED: Final[tuple[ColumnElement[Any], ...]] = (func.count(), func.min(_NOT_BEING_SENT))
-_AHEAD: Final = Prepared(select(*_COUNTED).select_from(_AHEAD_ROWS))
+    not_being_sent = case((ahead.c.state != State.SENDING, ahead.c.settled_at))
+    return select(func.count(), func.min(not_being_sent)).select_from(ahead)
+
+
+_AHEAD: Final = _FreeQuery(_count_ahead(), _count_ahead(_NOT_PAUSED))
 
 
 def uploaded_ahead(
-    connection: Connection, now: float, route: Route, recipient: str, limit: int
+    connection: Connection, paused: Paused, now: float, route: Route, recipient: str, limit: int
 ) -> tuple[int, float | None]:
     """Count what is, or will soon be, uploaded for a recipient and not sent, up to `limit`.
 
     Return also when the first of it settled that is not being sent; None where all is. What waits for a time
-    of its own is left out, because it delays nobody.
+    of its own, or in a folder that is paused, is left out, because it delays nobody.
     """
     values = {"now": now, "route": route, "recipient": recipient, "limit": limit}
-    ((count, first),) = _AHEAD.rows(connection, values)
+    ((count, first),) = _AHEAD.rows(connection, paused, values)
     return count, first
 
 
@@ -301,7 +337,7 @@ _OF_NAME: Final = (
     .limit(1)
 )
 _SENDING_NAME: Final = Prepared(_OF_NAME.where(is_in(deliveries, State.SENDING)))
-_DUE_OF_NAME: Final = _FreeQuery(_OF_NAME.where(_is_due(State.UPLOADED)))
+_DUE_OF_NAME: Final = _FreeQuery(_OF_NAME.where(_is_due(State.UPLOADED), IS_MAPPED))
 
 
 def is_name_uploading(connection: Connection, kind: str, name: str, upload: str) -> bool:
@@ -342,28 +378,46 @@ _IS_OLDER: Final = (
     _OLDER.c.recipient == deliveries.c.recipient,
 )
 """An older version of a delivery's path has a row for the same recipient."""
-_IS_OLDER_IN_FLIGHT: Final = (*_IS_OLDER, is_in(_OLDER, State.SENDING, State.UNCERTAIN, State.UPLOADED))
+IS_OLDER_IN_FLIGHT: Final = (*_IS_OLDER, is_in(_OLDER, State.SENDING, State.UNCERTAIN, State.UPLOADED))
 _EARLIER: Final = deliveries.alias("earlier")
-# The files of a burst should arrive in the order in which they settled, although their uploads run in
-# parallel. So an uploaded row waits a little for the first upload of an earlier one, if that is under way.
-_IS_UPLOAD_AHEAD: Final = exists().where(
-    is_in_work(_EARLIER),
-    is_in(_EARLIER, State.PENDING, State.UPLOADING),
-    _EARLIER.c.recipient == deliveries.c.recipient,
-    _EARLIER.c.settled_at < deliveries.c.settled_at,
-    _EARLIER.c.due <= bindparam("now"),
-    _EARLIER.c.failures == 0,
-    _EARLIER.c.route == Route.ROBOT,
-    _is_mapped(_EARLIER),
+
+
+def _messages(*free: ColumnElement[bool]) -> Select[Any]:
+    """Select what is uploaded and due for a recipient; `free` keeps what is paused from holding it up."""
+    # The files of a burst should arrive in the order in which they settled, although their uploads run in
+    # parallel. So an uploaded row waits a little for the first upload of an earlier one, if that is on its
+    # way.
+    upload_ahead = exists().where(
+        is_in_work(_EARLIER),
+        is_in(_EARLIER, State.PENDING, State.UPLOADING),
+        _EARLIER.c.recipient == deliveries.c.recipient,
+        _EARLIER.c.settled_at < deliveries.c.settled_at,
+        _EARLIER.c.due <= bindparam("now"),
+        _EARLIER.c.failures == 0,
+        _EARLIER.c.route == Route.ROBOT,
+        is_live(_EARLIER),
+        *free,
+    )
+    return WHOLE.add_columns(
+        exists().where(*IS_OLDER_IN_FLIGHT).label("older_in_flight"), upload_ahead.label("upload_ahead")
+    ).where(_is_due(State.UPLOADED), IS_SENDABLE, deliveries.c.recipient == bindparam("recipient"))
+
+
+_TO_SEND: Final = _messages()
+_TO_SEND_FREE: Final = _messages(_is_in_free_folder(_EARLIER)).where(_NOT_PAUSED)
+
+
+def _in_order(query: Select[Any]) -> Select[Any]:
+    return query.order_by(deliveries.c.settled_at, deliveries.c.id).limit(bindparam("limit"))
+
+
+_BY_DRIVE: Final = deliveries.c.route == Route.DRIVE
+_ONE: Final = deliveries.c.id == bindparam("delivery")
+_NEXT: Final = _FreeQuery(_in_order(_TO_SEND), _in_order(_TO_SEND_FREE))
+_NEXT_ENTRY: Final = _FreeQuery(
+    _in_order(_TO_SEND.where(_BY_DRIVE)), _in_order(_TO_SEND_FREE.where(_BY_DRIVE))
 )
-_TO_SEND: Final = WHOLE.add_columns(
-    exists().where(*_IS_OLDER_IN_FLIGHT).label("older_in_flight"),
-    _IS_UPLOAD_AHEAD.label("upload_ahead"),
-).where(_is_due(State.UPLOADED), deliveries.c.recipient == bindparam("recipient"))
-_IN_ORDER: Final = _TO_SEND.order_by(deliveries.c.settled_at, deliveries.c.id).limit(bindparam("limit"))
-_NEXT: Final = _FreeQuery(_IN_ORDER)
-_NEXT_ENTRY: Final = _FreeQuery(_IN_ORDER.where(deliveries.c.route == Route.DRIVE))
-_ONE_TO_SEND: Final = _FreeQuery(_TO_SEND.where(deliveries.c.id == bindparam("delivery")))
+_ONE_TO_SEND: Final = _FreeQuery(_TO_SEND.where(_ONE), _TO_SEND_FREE.where(_ONE))
 
 
 def next_to_send(
@@ -390,6 +444,32 @@ def find_to_send(
     return [delivery_of(row) for row in _ONE_TO_SEND.rows(connection, paused, values)]
 
 
+_FIRST_ELSEWHERE: Final = _FreeQuery(
+    select(deliveries.c.settled_at, deliveries.c.id)
+    .join(uploads, uploads.c.key == deliveries.c.upload_key)
+    .where(
+        _is_due(State.UPLOADED),
+        deliveries.c.recipient == bindparam("recipient"),
+        deliveries.c.route == Route.ROBOT,
+        IS_LIVE,
+        ~IS_SENDABLE,
+    )
+    .order_by(deliveries.c.settled_at, deliveries.c.id)
+    .limit(1)
+)
+
+
+def first_elsewhere(
+    connection: Connection, paused: Paused, now: float, recipient: str
+) -> tuple[float, int] | None:
+    """Return when the first row of a recipient settled that only another node can send, and its id.
+
+    It is uploaded and due, and a node that works has its folder.
+    """
+    rows = _FIRST_ELSEWHERE.rows(connection, paused, {"now": now, "recipient": recipient})
+    return (float(rows[0][0]), int(rows[0][1])) if rows else None
+
+
 _SHARING_VERSION: Final = Prepared(
     select(deliveries.c.recipient)
     # `coalesce` hides the state from SQLite's planner, which would read all that is uploaded.
@@ -397,14 +477,18 @@ _SHARING_VERSION: Final = Prepared(
         deliveries.c.version_id == bindparam("version"),
         func.coalesce(deliveries.c.state, "") == State.UPLOADED,
     )
-    .where(deliveries.c.due + 0 <= bindparam("now"), _IS_MAPPED, deliveries.c.route == Route.ROBOT)
+    .where(deliveries.c.due + 0 <= bindparam("now"), deliveries.c.route == Route.ROBOT)
+    .where(or_(IS_OWN, IS_FOR_ANY))
     .order_by(deliveries.c.id)
 )
 
 
 def recipients_of_version(connection: Connection, now: float, version: int) -> list[str]:
     """Return the recipients for whom a version is uploaded and due, and goes by the robot."""
-    return [row[0] for row in _SHARING_VERSION.rows(connection, {"now": now, "version": version})]
+    return [
+        row[0]
+        for row in _SHARING_VERSION.rows(connection, {"now": now, "version": version, **own(connection)})
+    ]
 
 
 # --- The order of a path's versions ----------------------------------------------------------------
@@ -418,7 +502,7 @@ _BLOCKERS: Final = (
     .join(versions, versions.c.id == deliveries.c.version_id)
     .join(_OLDER_VERSION, _OLDER_VERSION.c.folder_id == versions.c.folder_id)
     .join(_OLDER, _OLDER.c.version_id == _OLDER_VERSION.c.id)
-    .where(deliveries.c.id == bindparam("delivery"), *_IS_OLDER_IN_FLIGHT)
+    .where(deliveries.c.id == bindparam("delivery"), *IS_OLDER_IN_FLIGHT)
 )
 
 
@@ -493,12 +577,16 @@ def was_noticed_before(connection: Connection, delivery: int) -> bool:
 
 # --- After a doubt, after a start ------------------------------------------------------------------
 
-_DOUBTED_ONCE: Final = Prepared(WHOLE.where(IS_DOUBTED_ONCE, _IS_MAPPED), index="deliveries_doubted_once")
+_DOUBTED_ONCE: Final = Prepared(
+    # Whether it is sent once more is for the node to say that has the folder, as long as that works.
+    WHOLE.where(IS_DOUBTED_ONCE, or_(IS_OWN, and_(IS_SENDABLE, ~IS_LIVE))),
+    index="deliveries_doubted_once",
+)
 
 
-def list_doubted_once(connection: Connection) -> list[Delivery]:
-    """Return the uncertain rows that `on_uncertain: resend` sends once more."""
-    return [delivery_of(row) for row in _DOUBTED_ONCE.rows(connection, {})]
+def list_doubted_once(connection: Connection, now: float) -> list[Delivery]:
+    """Return the uncertain rows that `on_uncertain: resend` lets this node send once more."""
+    return [delivery_of(row) for row in _DOUBTED_ONCE.rows(connection, {"now": now, **own(connection)})]
 
 
 _UNREAD: Final = Prepared(
@@ -508,24 +596,24 @@ _UNREAD: Final = Prepared(
         or_(is_in(deliveries, State.UPLOADED), uploads.c.state == "have"),
         deliveries.c.folder_id.is_not(None),
         deliveries.c.doubts == 0,
-        _IS_MAPPED,
+        IS_OWN,
     ),
     index="deliveries_by_due",
 )
 
 
 def list_unread(connection: Connection) -> list[Delivery]:
-    """Return the rows of folders whose file nothing reads again before they are sent.
+    """Return the rows of this node's folders whose file nothing reads again before they are sent.
 
     Their content is uploaded already, so only a look at the file's path can find that it has been removed
     while dingwatch was not running. A row with a doubt is left out: its message may be with people already.
     """
-    return [delivery_of(row) for row in _UNREAD.rows(connection, {})]
+    return [delivery_of(row) for row in _UNREAD.rows(connection, own(connection))]
 
 
 _CRASHED: Final = Prepared(
     select(deliveries.c.id)
-    .where(HAS_CRASHED, is_in(deliveries, State.PENDING, State.UPLOADED), _IS_MAPPED)
+    .where(HAS_CRASHED, is_in(deliveries, State.PENDING, State.UPLOADED), IS_OWN)
     .where(NOT_HELD)
     .order_by(deliveries.c.settled_at, deliveries.c.id),
     index="deliveries_crashed",
@@ -533,5 +621,5 @@ _CRASHED: Final = Prepared(
 
 
 def list_crashed(connection: Connection) -> list[int]:
-    """Return the rows that were in hand at a crash; they go first, one at a time."""
-    return [row[0] for row in _CRASHED.rows(connection, {})]
+    """Return this node's rows that were in hand at a crash; they go first, one at a time."""
+    return [row[0] for row in _CRASHED.rows(connection, own(connection))]

@@ -7,7 +7,7 @@ from one counter, so that an id names one line of `history`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -16,14 +16,16 @@ from sqlalchemy import (
     CheckConstraint,
     Column,
     ColumnElement,
+    Computed,
     Double,
-    Executable,
     ForeignKey,
+    ForeignKeyConstraint,
     FromClause,
     Index,
     Integer,
     LargeBinary,
     MetaData,
+    PrimaryKeyConstraint,
     String,
     Table,
     UniqueConstraint,
@@ -32,12 +34,12 @@ from sqlalchemy import (
     or_,
     text,
 )
-from sqlalchemy.schema import CreateIndex, CreateTable
+from sqlalchemy.ext.compiler import compiles
 
-from dingwatch.lifecycle import State
+from dingwatch.lifecycle import IGNORED, NOTICED, State
 from dingwatch.model import Form, Route, Scope
 
-SCHEMA: Final = 9
+SCHEMA: Final = 15
 """The number of this schema; a ledger with a higher one was written by a newer dingwatch."""
 HELD: Final = 1e15
 """The due time (seconds since the epoch) of a delivery under a flood hold: it never comes by itself."""
@@ -69,7 +71,7 @@ def is_in_work(rows: FromClause) -> ColumnElement[bool]:
 
 
 def _partial(name: str, *columns: ColumnElement[Any], where: ColumnElement[bool]) -> Index:
-    return Index(name, *columns, sqlite_where=where, postgresql_where=where)
+    return Index(name, *columns, sqlite_where=where)
 
 
 # --- Tables --------------------------------------------------------------------------------------
@@ -86,7 +88,11 @@ numbers = Table(
     Column("name", String, primary_key=True),
     Column("value", BigInteger, nullable=False),
 )
-"""Three counters: `schema`; `id`, the last id that was given out; `ledger`, the number of this ledger."""
+"""Counters: `schema`; `id` and `claim`, the last ones that were given out; `pruned`, how many versions were
+forgotten; `ledger`, the number of this ledger; `alerts_after_event`, `alerts_after_id`, the newest event and
+id before alerts were first turned on."""
+FIRST_NUMBERS: Final = {"schema": SCHEMA, "id": 0, "claim": 0, "pruned": 0}
+"""The counters of a new ledger."""
 
 folders = Table(
     "folders",
@@ -120,17 +126,94 @@ folders = Table(
     Column("root_device", String),
     Column("root_inode", String),
     Column("root_seen_at", Double),
-    UniqueConstraint("root", "name"),
+    # When the burst of files is over whose first one came `bundle.wait` before.
+    Column("burst_until", Double),
+    # When `after_send: move` was first in force: its directories are left out from then on.
+    Column("moves_since", Double),
+    # The node whose folder it is; empty where the ledger is not shared, and where the folder is.
+    Column("node", String, nullable=False, server_default=""),
+    # The name under which several nodes share it. Its row has then no path of any of them, but this name as
+    # its root, and `folder_nodes` has what each of them knows.
+    Column("shared", String),
+    UniqueConstraint("root", "name").ddl_if(dialect="sqlite"),
+    # Two hosts may both have a /srv/share that is not the same.
+    UniqueConstraint("node", "root", "name").ddl_if(dialect="postgresql"),
 )
 """Folders that are or were configured."""
+
+folder_nodes = Table(
+    "folder_nodes",
+    metadata,
+    Column("folder_id", ForeignKey("folders.id"), primary_key=True),
+    Column("node", String, primary_key=True),
+    Column("root", LargeBinary, nullable=False),
+    # The settings that all nodes must have alike, as JSON, and when this node first had them: of nodes that
+    # differ, the later one does not watch.
+    Column("settings", String, nullable=False),
+    Column("since", Double, nullable=False),
+    # As in `folders`.
+    Column("looked_at", Double),
+    Column("blank_device", String),
+    Column("mount_point", LargeBinary),
+    Column("device", String),
+    Column("filter", String),
+    Column("scanned_at", Double),
+    Column("look_began", Double),
+    Column("old_before", Double),
+    Column("root_device", String),
+    Column("root_inode", String),
+    Column("root_seen_at", Double),
+)
+"""Where a folder that several nodes share lies on each of them, and what each has seen there."""
+
+stars = Table(
+    "stars",
+    metadata,
+    Column("pattern", LargeBinary, primary_key=True),
+    Column("node", String, primary_key=True, server_default=""),
+    # When the directories were last listed (as that began): what was changed later in a new one is new.
+    Column("looked_at", Double, nullable=False),
+)
+"""Paths with a `*` in the configuration of a node, which stand for one folder for each directory."""
+
+star_directories = Table(
+    "star_directories",
+    metadata,
+    Column("pattern", LargeBinary, primary_key=True),
+    Column("node", String, primary_key=True, server_default=""),
+    Column("path", LargeBinary, primary_key=True),
+    ForeignKeyConstraint(["pattern", "node"], ["stars.pattern", "stars.node"]),
+)
+"""Directories that were there last time, but in no table: once they are in one, all that they hold is old."""
 
 routes = Table(
     "routes",
     metadata,
     Column("folder_id", ForeignKey("folders.id"), primary_key=True),
     Column("conversation_id", String, primary_key=True, key="recipient"),
+    # Empty where the ledger is not shared.
+    Column("node", String, primary_key=True, server_default=""),
+    # Whether a node that does not have the folder may send what is uploaded: nothing of the folder's own
+    # settings is needed for it, as a caption would be.
+    Column("by_any_node", Boolean, nullable=False, server_default=text("false")),
 )
-"""The folders and recipients of the running configuration; only their deliveries are claimed."""
+"""The folders and recipients in the running configuration of each node; only their deliveries are claimed."""
+
+
+class _SearchKey(ColumnElement[bytes]):
+    """A path with its ASCII letters in lower case; most other writing knows no case."""
+
+
+@compiles(_SearchKey)
+def _search_key(*_: object, **__: object) -> str:
+    return "CAST(lower(directory || '/' || name) AS BLOB)"
+
+
+@compiles(_SearchKey, "postgresql")
+def _search_key_of_postgresql(*_: object, **__: object) -> str:
+    # Bytes have no lower case there; written out in ASCII, they have. (In Turkish, `I` would become `ı`.)
+    return r"""decode(lower(encode(directory || '\x2f' || name, 'escape') COLLATE "C"), 'escape')"""
+
 
 versions = Table(
     "versions",
@@ -149,12 +232,29 @@ versions = Table(
     Column("noticed_at", Double, nullable=False),
     # When its path was first seen without it: empty, or with another version. Null while it is there.
     Column("missing_since", Double),
+    # When the program of `before_send` passed it, which it is asked once; and since when that has failed.
+    Column("screened_at", Double),
+    Column("screening_failed_at", Double),
+    # The path as a search compares it. The database makes it, and it takes room in the index below alone.
+    Column("search_key", LargeBinary, Computed(_SearchKey())),
+    # Where dingwatch has moved its file after it was sent (a path beneath the root): whatever lies at the
+    # version's own path since then is another file.
+    Column("moved_to", LargeBinary),
     Index("versions_by_path", "folder_id", "directory", "name"),
     Index("versions_by_state_of_file", "folder_id", "size", "mtime_ns"),
     # A file that was moved is found again by its inode or, touched or copied besides, by its content.
     Index("versions_by_inode", "folder_id", "inode"),
     Index("versions_by_content", "folder_id", "sha256"),
 )
+
+versions_to_search = _partial(
+    "versions_to_search",
+    versions.c.noticed_at,
+    versions.c.id,
+    versions.c.search_key,
+    where=versions.c.baseline.is_(other=False),
+)
+"""Paths for a search to walk through, newest first, without reading a row of the table."""
 
 IS_BASELINE: Final = versions.c.baseline.is_(other=True)
 
@@ -167,11 +267,33 @@ versions_missing = _partial(
     versions.c.missing_since,
     where=versions.c.missing_since.is_not(None),
 )
+SCREENING_FAILED: Final = versions.c.screening_failed_at.is_not(None)
+"""Versions that wait because the program of `before_send` has failed on them."""
+
+versions_screening_failed = _partial(
+    "versions_screening_failed", versions.c.folder_id, versions.c.screening_failed_at, where=SCREENING_FAILED
+)
+IS_HERE: Final = versions.c.moved_to.is_(None)
+"""Versions whose files dingwatch has not moved away."""
+
+versions_moved = _partial(
+    "versions_moved", versions.c.folder_id, versions.c.moved_to, where=versions.c.moved_to.is_not(None)
+)
+
 # 0 is added to hide `folder_id` from SQLite's planner, which would prefer an index of all folders.
 IS_GIVEN: Final = (versions.c.folder_id + literal_column("0")).is_(None)
-"""What `send` was given; it is pruned by its time alone."""
+"""Versions given to `send`; they are pruned by time alone."""
 
 versions_given = _partial("versions_given", versions.c.noticed_at, where=IS_GIVEN)
+
+bundles = Table(
+    "bundles",
+    metadata,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=False),
+    # The archive's, as people see it: by the folder and the time of the first file.
+    Column("name", String, nullable=False),
+)
+"""Messages that several files of one folder share; the deliveries in one name it, all of one recipient."""
 
 deliveries = Table(
     "deliveries",
@@ -215,15 +337,28 @@ deliveries = Table(
     # The copy of a drive entry that DingTalk made for the conversation.
     Column("space_id", String),
     Column("entry_id", String),
+    # The message that it shares with others; `upload_key` is then the archive's.
+    Column("bundle_id", ForeignKey("bundles.id"), key="bundle"),
+    # Whether it waits for others to share a message with, until it is due.
+    Column("gathering", Boolean, nullable=False, server_default=text("false")),
+    # The number of its latest claim, which all rows of one job share, and the node that made it. An outcome
+    # of an earlier claim does not change the row.
+    Column("claim", BigInteger),
+    Column("node", String),
+    # The node whose file it is, of what `send` was given on a shared ledger.
+    Column("given_to", String),
     UniqueConstraint("version_id", "recipient"),
     _one_of("state", State),
     _one_of("form", Form),
     _one_of("route", Route),
     # Each index serves some questions of the ledger's modules, which a test asks, and reads the plans.
     Index("deliveries_of_folder_by_time", "folder_id", "noticed_at"),
-    Index("deliveries_of_upload", "upload_key", "state"),
+    # Without `state`, which changes four times for each file: keys lie all over this index, so that nearly
+    # every change would be another page to write.
+    Index("deliveries_of_upload", "upload_key"),
     Index("deliveries_counted", "folder_id", "recipient", "state"),
-    Index("deliveries_by_time", "noticed_at", "id"),
+    # With the recipient and the others, `history` walks the past without reading rows that it does not show.
+    Index("deliveries_by_time", "noticed_at", "id", "recipient", "folder_id", "version_id"),
 )
 """The outbox: one version for one recipient in each row."""
 
@@ -254,7 +389,7 @@ IS_WAITING: Final = and_(
     # 0 is added to hide `due` from SQLite's planner, which would prefer the index of dues and sort all rows.
     deliveries.c.due + literal_column("0") < literal_column(f"{HELD:.1f}"),
 )
-"""What waits for an upload and is not held, as `deliveries_to_upload` has it."""
+"""Deliveries that wait for an upload and are not held, as `deliveries_to_upload` has them."""
 
 deliveries_to_upload = _partial(
     "deliveries_to_upload",
@@ -266,18 +401,41 @@ deliveries_to_upload = _partial(
     where=IS_WAITING,
 )
 
+deliveries_sharing_upload = _partial(
+    "deliveries_sharing_upload",
+    deliveries.c.upload_key,
+    # The same for all; but SQLite's planner prefers an index of which a query gives two columns.
+    deliveries.c.state,
+    where=IS_WAITING,
+)
+"""Deliveries that wait for one content, of which ten thousand copies may have been sent."""
+
 deliveries_to_hold = _partial(
     "deliveries_to_hold", deliveries.c.folder_id, deliveries.c.noticed_at, where=IS_WAITING
 )
-"""What a flood would hold."""
+"""Deliveries that a flood would hold."""
 
 IS_HELD: Final = and_(is_in(deliveries, State.PENDING), deliveries.c.due >= literal_column(f"{HELD:.1f}"))
-"""What is under a flood hold."""
+"""Deliveries under a flood hold."""
 
 deliveries_held = _partial("deliveries_held", deliveries.c.folder_id, deliveries.c.due, where=IS_HELD)
 
+IS_BUNDLED: Final = deliveries.c.bundle.is_not(None)
+deliveries_of_bundle = _partial("deliveries_of_bundle", deliveries.c.bundle, where=IS_BUNDLED)
+
+IS_GATHERING: Final = and_(is_in(deliveries, State.PENDING), deliveries.c.gathering.is_(other=True))
+"""Deliveries that wait for others to share a message with, or are held meanwhile."""
+
+deliveries_gathering = _partial(
+    "deliveries_gathering",
+    deliveries.c.folder_id,
+    deliveries.c.recipient,
+    deliveries.c.due,
+    where=IS_GATHERING,
+)
+
 IS_DOUBTED_ONCE: Final = and_(is_in(deliveries, State.UNCERTAIN), deliveries.c.doubts == literal_column("1"))
-"""What `on_uncertain: resend` sends once more. What is doubted again waits for a person, perhaps for ever."""
+"""Deliveries that `on_uncertain: resend` sends once more. After a second doubt they wait for a person."""
 
 deliveries_doubted_once = _partial("deliveries_doubted_once", deliveries.c.id, where=IS_DOUBTED_ONCE)
 
@@ -291,7 +449,33 @@ deliveries_unsent = _partial(
     deliveries.c.id,
     where=is_in(deliveries, State.FAILED, State.UNCERTAIN, State.SKIPPED, State.GONE),
 )
-"""What ended without being sent for certain."""
+"""Deliveries that ended and were not sent for certain."""
+
+deliveries_unresolved = _partial(
+    "deliveries_unresolved",
+    deliveries.c.state,
+    deliveries.c.folder_id,
+    deliveries.c.recipient,
+    deliveries.c.code,
+    deliveries.c.doubts,
+    deliveries.c.id,
+    where=is_in(deliveries, State.FAILED, State.UNCERTAIN),
+)
+"""Deliveries that wait for a person, grouped by cause; there may be a hundred thousand."""
+
+IS_UNSETTLED: Final = or_(
+    is_in(deliveries, State.FAILED, State.UNCERTAIN),
+    and_(
+        is_in(deliveries, State.SKIPPED),
+        deliveries.c.code != literal_column(f"'{NOTICED}'"),
+        deliveries.c.code != literal_column(f"'{IGNORED}'"),
+    ),
+)
+"""Deliveries of which those who have dropped the files may have to be told."""
+
+deliveries_to_report = _partial(
+    "deliveries_to_report", deliveries.c.folder_id, deliveries.c.version_id, where=IS_UNSETTLED
+)
 
 deliveries_by_caption = _partial(
     "deliveries_by_caption",
@@ -315,6 +499,11 @@ uploads = Table(
     Column("space_id", String),
     # DingTalk's key of the upload session in progress.
     Column("begun_key", String, key="session_key"),
+    # Somebody was sent it whose copy may be the entry itself: it is never deleted.
+    Column("kept", Boolean, nullable=False, server_default=text("false")),
+    # The claim by which it is or was last `busy`, and the node that made it.
+    Column("claim", BigInteger),
+    Column("node", String),
     _one_of("state", ("none", "busy", "have")),
     CheckConstraint("(state = 'have') = (media_id IS NOT NULL)", name="have_means_media_id"),
 )
@@ -334,6 +523,35 @@ parts = Table(
     Column("number", Integer, primary_key=True),
 )
 """The finished parts of upload sessions."""
+
+deletions = Table(
+    "deletions",
+    metadata,
+    Column("space_id", String, primary_key=True),
+    Column("entry_id", String, primary_key=True),
+    Column("folder_id", ForeignKey("folders.id"), nullable=False),
+    Column("type", String, nullable=False),
+    Column("name", String, nullable=False),
+    Column("due", Double, nullable=False),
+    # When the call was last about to leave: it may have had its effect.
+    Column("asked_at", Double),
+    Column("failures", Integer, nullable=False),
+    # DingTalk took it; the name stays reserved until `due`.
+    Column("done", Boolean, nullable=False),
+)
+"""Entries of the drive that `drive_keep` deletes; their uploads are forgotten already."""
+
+drive_room = Table(
+    "drive_room",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("asked_at", Double, nullable=False),
+    # When DingTalk last said it; null where it never did.
+    Column("said_at", Double),
+    Column("used", BigInteger),
+    Column("size", BigInteger),
+)
+"""The room in the organisation's storage, in one row."""
 
 history = Table(
     "history",
@@ -368,6 +586,8 @@ pauses = Table(
     metadata,
     Column("scope", String, primary_key=True),
     Column("key", String, primary_key=True),
+    # The node whose own trouble it is: its network, a mount, a program. Empty where it is everybody's.
+    Column("node", String, primary_key=True, server_default=""),
     Column("until", Double, nullable=False),  # then one job probes it; it ends when that succeeds
     Column("since", Double, nullable=False),
     Column("failures", Integer, nullable=False),
@@ -380,9 +600,32 @@ pauses = Table(
     Column("lasts", Double, nullable=False, server_default=text("0")),
     # DingTalk has set the end, and neither a restart nor a `retry` changes the cause.
     Column("fixed", Boolean, nullable=False, server_default=text("false")),
+    # The node that probes it after its end, and until when the others leave it to that one.
+    Column("probed_by", String),
+    Column("probed_until", Double),
     _one_of("scope", Scope),
 )
-"""What is not called for a while, and why; the fields of a `model.Pause`."""
+"""Targets that are not called for a while, with the reason; the fields of a `model.Pause`."""
+
+folder_pauses = Table(
+    "folder_pauses",
+    metadata,
+    Column("folder_id", ForeignKey("folders.id"), primary_key=True),
+    Column("since", Double, nullable=False),
+    Column("until", Double),  # null: until somebody resumes the folder
+    Column("paused_by", String, nullable=False),
+    Column("reason", String, nullable=False),
+)
+"""Folders that a person has paused. They are apart from `pauses`, which probes, retries and restarts end."""
+
+folder_links = Table(
+    "folder_links",
+    metadata,
+    Column("digest", String, primary_key=True),
+    Column("folder_id", ForeignKey("folders.id"), nullable=False),
+    Column("made_at", Double, nullable=False),
+)
+"""Tokens that open the page of one folder, by their SHA-256 digests."""
 
 learned_rates = Table(
     "paces",
@@ -403,6 +646,18 @@ calls = Table(
     Column("count", Integer, nullable=False),
 )
 
+outcomes = Table(
+    "outcomes",
+    metadata,
+    # Quarters of an hour since the epoch: every time zone is a whole number of them away from UTC.
+    Column("quarter", Integer, primary_key=True, autoincrement=False),
+    # 0 for what `send` was given.
+    Column("folder_id", Integer, primary_key=True, autoincrement=False),
+    Column("sent", Integer, nullable=False),
+    Column("failed", Integer, nullable=False),
+)
+"""How many deliveries of a folder were sent and failed in a quarter of an hour, of the last days."""
+
 refused_extensions = Table(
     "refused_extensions",
     metadata,
@@ -411,73 +666,184 @@ refused_extensions = Table(
     Column("since", Double, nullable=False),
 )
 
-_NEW_IN_2: Final = {"deliveries_by_due", "deliveries_of_folder_by_time"}
-_NEW_IN_8: Final = {"versions_by_inode", "versions_by_content"}
+moves = Table(
+    "moves",
+    metadata,
+    Column("version_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("folder_id", ForeignKey("folders.id"), nullable=False),
+    Column("phase", String, nullable=False),
+    # Paths beneath the root: where the file was, where it is moved to, and where it is moved back to.
+    Column("origin", LargeBinary, nullable=False),
+    Column("place", LargeBinary, nullable=False),
+    Column("back", LargeBinary),
+    # What the file was right before it was moved.
+    Column("size", BigInteger, nullable=False),
+    Column("mtime_ns", BigInteger, nullable=False),
+    Column("inode", String, nullable=False),
+    Column("device", String, nullable=False),
+    # The node that moves it; empty where the ledger is not shared.
+    Column("node", String, nullable=False, server_default=""),
+    _one_of("phase", ("away", "there", "back")),
+)
+"""Files on their way: written down before they are moved `away` or `back`, and looked at while `there`."""
 
-MIGRATIONS: Final[Mapping[int, tuple[Executable, ...]]] = {
-    1: (
-        text("ALTER TABLE folders ADD COLUMN released_at DOUBLE PRECISION"),
-        text("ALTER TABLE folders ADD COLUMN mount_point BLOB"),
-        text("ALTER TABLE folders ADD COLUMN device VARCHAR"),
-        text("ALTER TABLE history ADD COLUMN advice VARCHAR"),
-        text("ALTER TABLE history ADD COLUMN request_id VARCHAR"),
-        CreateIndex(versions_missing),
-        *(CreateIndex(index) for index in deliveries.indexes if index.name in _NEW_IN_2),
-    ),
-    2: (
-        text("ALTER TABLE deliveries ADD COLUMN announced_at DOUBLE PRECISION"),
-        text("ALTER TABLE deliveries ADD COLUMN space_id VARCHAR"),
-        text("ALTER TABLE deliveries ADD COLUMN entry_id VARCHAR"),
-        text("ALTER TABLE uploads ADD COLUMN space_id VARCHAR"),
-        text("ALTER TABLE uploads ADD COLUMN begun_key VARCHAR"),
-        CreateIndex(uploads_by_name),
-        CreateTable(parts),
-        text("ALTER TABLE pauses ADD COLUMN fixed BOOLEAN NOT NULL DEFAULT false"),
-        CreateTable(learned_rates),
-    ),
-    3: (
-        text("ALTER TABLE folders ADD COLUMN filter VARCHAR"),
-        text("ALTER TABLE folders ADD COLUMN scanned_at DOUBLE PRECISION"),
-    ),
-    4: (
-        text("ALTER TABLE deliveries ADD COLUMN due_after DOUBLE PRECISION NOT NULL DEFAULT 0"),
-        text("ALTER TABLE pauses ADD COLUMN lasts DOUBLE PRECISION NOT NULL DEFAULT 0"),
-        # Nobody knows how long these were to last. No wait of a delivery was longer than six hours.
-        text("UPDATE deliveries SET due_after = 21600 WHERE state IN ('pending', 'uploaded')"),
-        text("UPDATE pauses SET lasts = until - since WHERE until > since"),
-    ),
-    5: (text("DROP INDEX deliveries_to_upload"), CreateIndex(deliveries_to_upload)),
-    6: (
-        text("ALTER TABLE folders ADD COLUMN path BLOB"),
-        text("ALTER TABLE folders ADD COLUMN left_at DOUBLE PRECISION"),
-        text("ALTER TABLE folders ADD COLUMN look_began DOUBLE PRECISION"),
-        text("ALTER TABLE folders ADD COLUMN old_before DOUBLE PRECISION"),
-        text("ALTER TABLE folders ADD COLUMN root_device VARCHAR"),
-        text("ALTER TABLE folders ADD COLUMN root_inode VARCHAR"),
-        text("ALTER TABLE folders ADD COLUMN root_seen_at DOUBLE PRECISION"),
-    ),
-    7: (
-        *(CreateIndex(index) for index in versions.indexes if index.name in _NEW_IN_8),
-        # Of the versions of one path, the newest is the one that is there.
-        text(
-            "UPDATE versions SET missing_since = noticed_at WHERE missing_since IS NULL AND EXISTS ("
-            "SELECT 1 FROM versions newer WHERE newer.folder_id = versions.folder_id"
-            " AND newer.directory = versions.directory AND newer.name = versions.name"
-            " AND newer.id > versions.id)"
-        ),
-    ),
-    8: (
-        *(text(f"DROP INDEX {name}") for name in ("deliveries_by_due", "deliveries_to_send")),
-        text("DROP INDEX history_of_claims"),
-        *(
-            CreateIndex(index)
-            for index in (
-                *(deliveries_by_due, deliveries_in_work, deliveries_held, deliveries_doubted_once),
-                *(deliveries_crashed, deliveries_unsent, deliveries_by_caption, deliveries_to_hold),
-                *(versions_given, uploads_busy, history_of_calls, history_of_moves),
-                *(index for index in history.indexes if index.name == "history_of_delivery"),
-            )
-        ),
-    ),
-}
-"""The statements that lead from each schema to the next. Schema 1 existed in SQLite alone."""
+sidecars = Table(
+    "sidecars",
+    metadata,
+    Column("folder_id", ForeignKey("folders.id"), primary_key=True),
+    Column("path", LargeBinary, primary_key=True),
+    Column("version_id", BigInteger),  # null: the one that lists all
+    Column("content", LargeBinary, nullable=False),
+    Column("phase", String, nullable=False),
+    # The node that wrote it; empty where the ledger is not shared.
+    Column("node", String, nullable=False, server_default=""),
+    _one_of("phase", ("planned", "written", "unwanted")),
+)
+"""Files that tell people in a folder what was not sent; each is written down before it is made or removed."""
+
+
+alert_troubles = Table(
+    "alert_troubles",
+    metadata,
+    Column("topic", String, primary_key=True),
+    Column("key", String, primary_key=True),
+    Column("name", String, nullable=False),
+    Column("since", Double, nullable=False),
+    Column("newest", BigInteger, nullable=False),
+    Column("risen_at", Double),
+    Column("gone_at", Double),
+    Column("told_at", Double),
+)
+"""Troubles that need a person or have just ended; the fields of an `alerts.Trouble`."""
+
+alerts_heard = Table(
+    "alerts_heard",
+    metadata,
+    Column("recipient", String, primary_key=True),
+    Column("topic", String, primary_key=True),
+    Column("key", String, primary_key=True),
+    # The trouble's at the time; the number of the day for a daily summary.
+    Column("newest", BigInteger, nullable=False),
+)
+"""Alerts that each recipient has got."""
+
+alert_messages = Table(
+    "alert_messages",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    Column("at", Double, nullable=False),
+)
+"""When alerts were sent within the last hour."""
+
+# --- Several nodes -------------------------------------------------------------------------------
+
+nodes = Table(
+    "nodes",
+    metadata,
+    Column("name", String, primary_key=True),
+    # Drawn by each process: a node that finds another one here has lost its lease.
+    Column("instance", String, nullable=False),
+    Column("started_at", Double, nullable=False),
+    # By the database's clock, as all instants of a shared ledger.
+    Column("lease_until", Double, nullable=False),
+    Column("draining", Boolean, nullable=False, server_default=text("false")),
+    # The number of the last transaction of its delivery loop: whether a commit whose answer was lost took
+    # place is read here.
+    Column("tick", BigInteger, nullable=False, server_default=text("0")),
+    # The history of the database that it has last compared with what it remembers; another one after each
+    # failover.
+    Column("timeline", String, nullable=False, server_default=""),
+)
+"""The hosts that work on a shared ledger."""
+
+in_flight = Table(
+    "in_flight",
+    metadata,
+    Column("recipient", String, primary_key=True),
+    Column("claim", BigInteger, nullable=False),
+    Column("node", String, nullable=False),
+    # One page to write for each change instead of two.
+    sqlite_with_rowid=False,
+)
+"""The message that is on its way to each recipient, a caption included: there is never a second one."""
+
+captioned = Table(
+    "captioned",
+    metadata,
+    Column("recipient", String, primary_key=True),
+    Column("node", String, nullable=False),
+    Column("at", Double, nullable=False),
+)
+"""The recipients whose last message is a caption, and the node that has its file, which comes next."""
+
+folders_down = Table(
+    "folders_down",
+    metadata,
+    Column("folder_id", ForeignKey("folders.id"), primary_key=True),
+    Column("node", String, primary_key=True),
+    # Why, where that is known.
+    Column("code", String),
+    Column("message", String),
+    Column("advice", String),
+)
+"""The folders that a node cannot watch now, for the one that tells people of it."""
+
+slots = Table(
+    "slots",
+    metadata,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("node", String, nullable=False),
+    Column("at", Double, nullable=False),
+    Column("scope", String, nullable=False),
+    Column("key", String, nullable=False),
+    _one_of("scope", Scope),
+)
+"""The slots of the pace that the nodes took in the last minutes, so that all together keep to it."""
+
+fingerprints = Table(
+    "fingerprints",
+    metadata,
+    Column("version_id", ForeignKey("versions.id", ondelete="CASCADE"), primary_key=True),
+    Column("node", String, primary_key=True),
+    Column("mtime_ns", BigInteger, nullable=False),
+    Column("ctime_ns", BigInteger, nullable=False),
+    Column("inode", String, nullable=False),
+    Column("device", String, nullable=False),
+    # When the node last recorded it, by the ledger's clock.
+    Column("seen_at", Double, nullable=False),
+    # When the node itself first missed the file; `versions` has when that was believed.
+    Column("missing_since", Double),
+    Index("fingerprints_by_inode", "node", "inode"),
+)
+"""Versions of shared folders as each node sees them: one mount has nanoseconds where another has seconds."""
+
+fingerprints_missing = _partial(
+    "fingerprints_missing",
+    fingerprints.c.node,
+    fingerprints.c.version_id,
+    where=fingerprints.c.missing_since.is_not(None),
+)
+
+successors = Table("successors", metadata, Column("url", String, primary_key=True))
+"""Where the ledger was copied to, without its password: no service works on this one any more."""
+
+revision = Table(
+    "alembic_version",
+    MetaData(),
+    Column("version_num", String(32), nullable=False),
+    PrimaryKeyConstraint("version_num", name="alembic_version_pkc"),
+)
+"""Alembic's own table with the number of the schema, as it makes it in a ledger that it migrates."""
+
+
+def make_indexes_partial_on_postgresql() -> None:
+    """Give the partial indexes their conditions on PostgreSQL, too, which also stores what it computes.
+
+    They do not have them from the beginning: to check that option, SQLAlchemy imports the whole dialect,
+    which would take 2 MB of each service with SQLite.
+    """
+    computed = versions.c.search_key.computed
+    assert computed is not None  # noqa: S101 (the column has it)
+    computed.persisted = True
+    for index in (index for table in metadata.tables.values() for index in table.indexes):
+        index.dialect_options["postgresql"]["where"] = index.dialect_options["sqlite"]["where"]

@@ -1,4 +1,8 @@
-"""Versions: what is known of the files of a folder, and what intake records of them."""
+"""Versions: what is known of the files of a folder, and what intake records of them.
+
+Of a folder that several nodes share (`shared`), that is what this node has seen of it; what others have seen
+and this one has not is known by their row.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from sqlalchemy import (
+    ColumnElement,
     Connection,
+    Row,
+    Select,
     String,
     and_,
     bindparam,
@@ -17,30 +24,36 @@ from sqlalchemy import (
     exists,
     func,
     insert,
+    literal,
     or_,
     select,
     update,
 )
 
-from dingwatch.ledger import transitions
-from dingwatch.ledger.schema import HELD, deliveries, history, uploads, versions
-from dingwatch.ledger.store import Prepared, Store, chunks
+from dingwatch.ledger import fingerprints, transitions
+from dingwatch.ledger.fingerprints import IS_SEEN_ELSEWHERE, KNOWN, NODE, SEEN, own
+from dingwatch.ledger.schema import HELD, IS_HERE, deliveries, history, uploads, versions
+from dingwatch.ledger.store import BulkInsert, Prepared, Store, chunks, node_of
 from dingwatch.ledger.transitions import AFRESH, Change
 from dingwatch.ledger.uploads import upload_row
 from dingwatch.lifecycle import NOTICED, Event, State
 from dingwatch.model import Cause, Fingerprint
 from dingwatch.names import readable
-from dingwatch.novelty import Known
+from dingwatch.novelty import Known, is_same_time
 from dingwatch.payload import Payload
+
+File = tuple[bytes, Fingerprint]
+"""A file that lies at a path beneath a root."""
 
 
 @dataclass(frozen=True, slots=True)
 class NewVersion:
     """A version to be written with all its deliveries.
 
-    With `skipped`, the deliveries are written as `skipped` for that cause. A baseline has no payload and no
-    deliveries; for what `send` was given, `folder` is None and `path` absolute. `touched` says that it
-    differs from a baseline version in its mtime alone.
+    With `skipped`, the deliveries are written as `skipped` for that cause. For what `send` was given,
+    `folder` is None and `path` absolute. `touched` says that it differs from a baseline version in its mtime
+    alone. `gathers_until` is when its burst is over, for a file that may share a message with others.
+    `shared` says that several nodes share the folder.
     """
 
     folder: int | None
@@ -49,15 +62,12 @@ class NewVersion:
     digest: str | None
     noticed_at: float
     settled_at: float
-    payload: Payload | None = None
+    payload: Payload
     recipients: tuple[str, ...] = ()
     skipped: Cause | None = None
     touched: bool = False
-
-    @property
-    def baseline(self) -> bool:
-        """Whether the file was there before the folder was first watched."""
-        return self.payload is None
+    gathers_until: float | None = None
+    shared: bool = False
 
 
 def split(path: bytes) -> tuple[bytes, bytes]:
@@ -86,46 +96,96 @@ _KNOWN: Final = (
     versions.c.noticed_at,
     versions.c.missing_since,
 )
-_BY_PATH: Final = (
-    select(*_KNOWN)
-    .where(
+_TIMES_AND_INODE: Final = (
+    func.coalesce(own.c.mtime_ns, versions.c.mtime_ns).label("mtime_ns"),
+    func.coalesce(own.c.ctime_ns, literal(0)),
+    func.coalesce(own.c.inode, literal("0")),
+)
+_KNOWN_HERE: Final = (
+    *_KNOWN[:4],
+    *_TIMES_AND_INODE,
+    *_KNOWN[7:10],
+    func.coalesce(versions.c.missing_since, own.c.missing_since),
+    own.c.version_id.is_not(None),
+    versions.c.mtime_ns,
+    and_(versions.c.missing_since.is_(None), own.c.missing_since.is_not(None)),
+)
+"""The same of a shared folder, as this node knows it, and what `Known` has of shares besides."""
+
+
+def _with_names(query: Select[Any]) -> Select[Any]:
+    return query.where(
         versions.c.folder_id == bindparam("folder"),
         versions.c.directory == bindparam("directory"),
         versions.c.name.in_(bindparam("names", expanding=True)),
-    )
-    .order_by(versions.c.id)
-)
-_BY_SIZE_AND_MTIME: Final = (
-    select(*_KNOWN)
-    .where(
+        IS_HERE,
+    ).order_by(versions.c.id)
+
+
+def _with_sizes_and_mtimes(query: Select[Any], mtime_ns: ColumnElement[int]) -> Select[Any]:
+    return query.where(
         versions.c.folder_id == bindparam("folder"),
         versions.c.size.in_(bindparam("sizes", expanding=True)),
-        versions.c.mtime_ns.in_(bindparam("mtimes", expanding=True)),
+        mtime_ns.in_(bindparam("mtimes", expanding=True)),
+        IS_HERE,
+    ).order_by(versions.c.id)
+
+
+def _with_inodes(query: Select[Any], inode: ColumnElement[str]) -> Select[Any]:
+    return query.where(
+        versions.c.folder_id == bindparam("folder"),
+        inode.in_(bindparam("inodes", expanding=True)),
+        IS_HERE,
     )
-    .order_by(versions.c.id)
-)
-_BY_INODE: Final = select(*_KNOWN).where(
-    versions.c.folder_id == bindparam("folder"),
-    versions.c.inode.in_(bindparam("inodes", expanding=True)),
-)
+
+
+def _with_content(query: Select[Any], missing_since: ColumnElement[Any]) -> Select[Any]:
+    return (
+        query.where(
+            versions.c.folder_id == bindparam("folder"),
+            versions.c.sha256 == bindparam("digest"),
+            IS_HERE,
+            or_(missing_since.is_(None), missing_since >= bindparam("since")),
+        )
+        .order_by(versions.c.id.desc())
+        .limit(ALIKE_AT_ONCE)
+    )
+
+
 ALIKE_AT_ONCE: Final = 16
 """Versions of one content that are looked at to find the one that was moved."""
-_BY_CONTENT: Final = Prepared(
-    select(*_KNOWN)
-    .where(
-        versions.c.folder_id == bindparam("folder"),
-        versions.c.sha256 == bindparam("digest"),
-        or_(versions.c.missing_since.is_(None), versions.c.missing_since >= bindparam("since")),
+_BY_PATH: Final = _with_names(select(*_KNOWN))
+_BY_PATH_HERE: Final = _with_names(select(*_KNOWN_HERE, IS_SEEN_ELSEWHERE).select_from(KNOWN))
+_BY_SIZE_AND_MTIME: Final = _with_sizes_and_mtimes(select(*_KNOWN), versions.c.mtime_ns)
+_BY_SIZE_AND_MTIME_HERE: Final = _with_sizes_and_mtimes(
+    select(*_KNOWN_HERE).select_from(SEEN), own.c.mtime_ns
+)
+_BY_INODE: Final = _with_inodes(select(*_KNOWN), versions.c.inode)
+_BY_INODE_HERE: Final = _with_inodes(select(*_KNOWN_HERE).select_from(SEEN), own.c.inode)
+_BY_CONTENT: Final = Prepared(_with_content(select(*_KNOWN), versions.c.missing_since))
+_BY_CONTENT_HERE: Final = Prepared(
+    _with_content(
+        select(*_KNOWN_HERE).select_from(KNOWN),
+        func.coalesce(versions.c.missing_since, own.c.missing_since),
     )
-    .order_by(versions.c.id.desc())
-    .limit(ALIKE_AT_ONCE)
 )
 _STATES: Final = select(deliveries.c.version_id, deliveries.c.state, deliveries.c.code).where(
     deliveries.c.version_id.in_(bindparam("versions", expanding=True))
 )
 
 
-def find_by_path(connection: Connection, folder: int, paths: Sequence[bytes]) -> dict[bytes, list[Known]]:
+def _ask(
+    connection: Connection, queries: tuple[Select[Any], Select[Any]], values: dict[str, Any], *, shared: bool
+) -> Sequence[Row[Any]]:
+    """Run the first query, or the second for a shared folder."""
+    if shared:
+        return connection.execute(queries[1], {**values, NODE: node_of(connection)}).all()
+    return connection.execute(queries[0], values).all()
+
+
+def find_by_path(
+    connection: Connection, folder: int, paths: Sequence[bytes], *, shared: bool = False
+) -> dict[bytes, list[Known]]:
     """Return all known versions of these paths, oldest first."""
     names = defaultdict(list)
     for path in paths:
@@ -135,7 +195,12 @@ def find_by_path(connection: Connection, folder: int, paths: Sequence[bytes]) ->
         row
         for directory, listed in names.items()
         for some in chunks(listed)
-        for row in connection.execute(_BY_PATH, {"folder": folder, "directory": directory, "names": some})
+        for row in _ask(
+            connection,
+            (_BY_PATH, _BY_PATH_HERE),
+            {"folder": folder, "directory": directory, "names": some},
+            shared=shared,
+        )
     ]
     found: dict[bytes, list[Known]] = {path: [] for path in paths}
     for known in _with_states(connection, rows):
@@ -144,14 +209,15 @@ def find_by_path(connection: Connection, folder: int, paths: Sequence[bytes]) ->
 
 
 def find_by_size_and_mtime(
-    connection: Connection, folder: int, fingerprints: Sequence[Fingerprint]
+    connection: Connection, folder: int, fingerprints: Sequence[Fingerprint], *, shared: bool = False
 ) -> dict[tuple[int, int], list[Known]]:
     """Return the versions of the folder that have one of these sizes and mtimes, oldest first."""
     states = {(one.size, one.mtime_ns) for one in fingerprints}
+    queries = (_BY_SIZE_AND_MTIME, _BY_SIZE_AND_MTIME_HERE)
     rows = [
         row
         for some in chunks(sorted(states))
-        for row in connection.execute(_BY_SIZE_AND_MTIME, _sizes_and_mtimes(folder, some))
+        for row in _ask(connection, queries, _sizes_and_mtimes(folder, some), shared=shared)
         if (row.size, row.mtime_ns) in states
     ]
     found = defaultdict(list)
@@ -160,12 +226,16 @@ def find_by_size_and_mtime(
     return dict(found)
 
 
-def find_by_inode(connection: Connection, folder: int, inodes: Sequence[int]) -> dict[int, list[Known]]:
+def find_by_inode(
+    connection: Connection, folder: int, inodes: Sequence[int], *, shared: bool = False
+) -> dict[int, list[Known]]:
     """Return the versions of the folder that had one of these inodes, oldest first."""
     rows = [
         row
         for some in chunks(sorted({str(one) for one in inodes}))
-        for row in connection.execute(_BY_INODE, {"folder": folder, "inodes": some})
+        for row in _ask(
+            connection, (_BY_INODE, _BY_INODE_HERE), {"folder": folder, "inodes": some}, shared=shared
+        )
     ]
     found = defaultdict(list)
     for known in _with_states(connection, sorted(rows, key=lambda row: row[0])):
@@ -174,17 +244,21 @@ def find_by_inode(connection: Connection, folder: int, inodes: Sequence[int]) ->
 
 
 def find_by_content(
-    connection: Connection, folder: int, digest: str, inode: int, since: float
+    connection: Connection, folder: int, digest: str, inode: int, since: float, *, shared: bool = False
 ) -> list[Known]:
     """Return versions of a content whose file was there at `since` (wall clock) or later, oldest first.
 
     Those of the inode, and of all others the newest: a thousand copies of one form may lie in a folder.
     """
-    rows = _BY_CONTENT.rows(connection, {"folder": folder, "digest": digest, "since": since})
+    values = {"folder": folder, "digest": digest, "since": since}
+    if shared:
+        rows = _BY_CONTENT_HERE.rows(connection, {**values, NODE: node_of(connection)})
+    else:
+        rows = _BY_CONTENT.rows(connection, values)
     found = list(_with_states(connection, rows))
     if len(rows) == ALIKE_AT_ONCE:
-        same_inode = connection.execute(_BY_INODE, {"folder": folder, "inodes": [str(inode)]}).all()
-        found += [one for one in _with_states(connection, same_inode) if one.digest == digest]
+        same_inode = find_by_inode(connection, folder, [inode], shared=shared).get(inode, [])
+        found += [one for one in same_inode if one.digest == digest]
     by_id = {one.id: one for one in found if one.was_there(since)}
     return [by_id[number] for number in sorted(by_id)]
 
@@ -204,20 +278,22 @@ def _with_states(connection: Connection, rows: Sequence[Sequence[Any]]) -> Itera
             states[version].add(State(state))
             if code == NOTICED:
                 noticed.add(version)
-    for number, directory, name, size, mtime, ctime, inode, digest, baseline, noticed_at, missing in rows:
+    for row in rows:
+        number, directory, name, size, mtime, ctime, inode, digest, baseline, noticed_at, missing = row[:11]
         yield Known(
-            id=number,
-            path=join(directory, name),
-            size=size,
-            mtime_ns=mtime,
-            inode=int(inode),
-            digest=digest,
-            baseline=bool(baseline),
-            states=frozenset(states[number]),
-            noticed_at=noticed_at,
-            ctime_ns=ctime,
-            missing_since=missing,
-            noticed=number in noticed,
+            number,
+            join(directory, name),
+            size,
+            mtime,
+            int(inode),
+            digest,
+            bool(baseline),
+            frozenset(states[number]),
+            noticed_at,
+            ctime,
+            missing,
+            number in noticed,
+            *row[11:],
         )
 
 
@@ -244,18 +320,39 @@ _FILES: Final = Prepared(
     ).where(*_OF_DIRECTORY)
 )
 _NEWER: Final = versions.alias("newer")
+_HAS_NEWER: Final = exists().where(
+    _NEWER.c.folder_id == versions.c.folder_id,
+    _NEWER.c.directory == versions.c.directory,
+    _NEWER.c.name == versions.c.name,
+    _NEWER.c.missing_since.is_(None),
+    _NEWER.c.id > versions.c.id,
+)
 _OLD_FILES: Final = Prepared(
     select(versions.c.name, versions.c.size, versions.c.mtime_ns).where(
         *_OF_DIRECTORY,
         versions.c.baseline,
-        ~exists().where(
-            _NEWER.c.folder_id == versions.c.folder_id,
-            _NEWER.c.directory == versions.c.directory,
-            _NEWER.c.name == versions.c.name,
-            _NEWER.c.missing_since.is_(None),
-            _NEWER.c.id > versions.c.id,
-        ),
+        ~_HAS_NEWER,
     )
+)
+_FILES_HERE: Final = Prepared(
+    select(
+        versions.c.name,
+        versions.c.size,
+        func.coalesce(own.c.mtime_ns, versions.c.mtime_ns),
+        and_(versions.c.baseline.is_(other=False), _GONE),
+        versions.c.id,
+        own.c.version_id.is_not(None),
+        versions.c.baseline,
+        versions.c.sha256.is_not(None),
+    )
+    .select_from(KNOWN)
+    # What only this node misses is looked for no more: it is believed, or found again.
+    .where(*_OF_DIRECTORY, own.c.missing_since.is_(None))
+)
+_OLD_FILES_HERE: Final = Prepared(
+    select(versions.c.name, versions.c.size, own.c.mtime_ns)
+    .select_from(SEEN)
+    .where(*_OF_DIRECTORY, versions.c.baseline, ~_HAS_NEWER)
 )
 _DIRECTORIES: Final = (
     select(versions.c.directory).where(versions.c.folder_id == bindparam("folder")).distinct()
@@ -273,11 +370,50 @@ def stream_directory(
     yield from _FILES.stream(connection, _part(folder, directory, after, last))
 
 
-def stream_baseline(
+@dataclass(frozen=True, slots=True)
+class SharedFile:
+    """A version in a directory that several nodes share, as this one knows it."""
+
+    name: bytes
+    size: int
+    mtime_ns: int
+    gone: bool
+    version: int
+    seen: bool
+    baseline: bool
+    read: bool
+    """Whether its digest is known."""
+
+    def is_like(self, seen: Fingerprint) -> bool:
+        """Compare by size and mtime; see `Known.same_as`."""
+        if self.seen or self.size != seen.size:
+            return seen.known_as(self.size, self.mtime_ns)
+        return self.baseline or is_same_time(self.mtime_ns, seen.mtime_ns, compared=self.read)
+
+
+def stream_shared_directory(
     connection: Connection, folder: int, directory: bytes, after: bytes = b"", last: bytes | None = None
+) -> Iterator[SharedFile]:
+    """Yield the same versions of a directory that several nodes share."""
+    values = {**_part(folder, directory, after, last), NODE: node_of(connection)}
+    return (SharedFile(*row) for row in _FILES_HERE.stream(connection, values))
+
+
+def stream_baseline(
+    connection: Connection,
+    folder: int,
+    directory: bytes,
+    after: bytes = b"",
+    last: bytes | None = None,
+    *,
+    shared: bool = False,
 ) -> Iterator[tuple[bytes, int, int]]:
     """Yield (name, size, mtime_ns) of the same files where the newest version of a path is baseline."""
-    yield from _OLD_FILES.stream(connection, _part(folder, directory, after, last))
+    values = _part(folder, directory, after, last)
+    if shared:
+        yield from _OLD_FILES_HERE.stream(connection, {**values, NODE: node_of(connection)})
+    else:
+        yield from _OLD_FILES.stream(connection, values)
 
 
 def _part(folder: int, directory: bytes, after: bytes, last: bytes | None) -> dict[str, Any]:
@@ -290,23 +426,43 @@ _STATES_OF_PATH: Final = Prepared(
         versions.c.folder_id == bindparam("folder"),
         versions.c.directory == bindparam("directory"),
         versions.c.name == bindparam("name"),
+        IS_HERE,
     )
 )
 
 
-def is_known(connection: Connection, folder: int, path: bytes, seen: Fingerprint) -> bool:
+def is_known(
+    connection: Connection, folder: int, path: bytes, seen: Fingerprint, *, shared: bool = False
+) -> bool:
     """Return whether a version of a path has the size and mtime that were seen."""
+    if shared:
+        known = find_by_path(connection, folder, [path], shared=True)[path]
+        return any(one.same_as(seen) for one in known)
     directory, name = split(path)
     values = {"folder": folder, "directory": directory, "name": name}
     return (seen.size, seen.mtime_ns) in _STATES_OF_PATH.rows(connection, values)
 
 
-def count_present(connection: Connection, folder: int) -> int:
+def count_present(connection: Connection, folder: int, *, shared: bool = False) -> int:
     """Count the paths of the folder at which the ledger knows a file that is not missing."""
     paths = select(versions.c.directory, versions.c.name).where(
         versions.c.folder_id == folder, versions.c.missing_since.is_(None)
     )
-    return connection.scalar(select(func.count()).select_from(paths.distinct().subquery())) or 0
+    values = {}
+    if shared:
+        paths = paths.select_from(SEEN).where(own.c.missing_since.is_(None))
+        values = {NODE: node_of(connection)}
+    count = select(func.count()).select_from(paths.distinct().subquery())
+    return connection.scalar(count, values) or 0
+
+
+def is_unseen(connection: Connection, folder: int) -> bool:
+    """Return whether other nodes see files in a shared folder, of which this one has seen none."""
+    there = (versions.c.folder_id == folder, versions.c.missing_since.is_(None))
+    mine = select(exists().select_from(SEEN).where(*there, own.c.missing_since.is_(None)))
+    if connection.scalar(mine, {NODE: node_of(connection)}):
+        return False
+    return bool(connection.scalar(select(exists().where(*there))))
 
 
 @dataclass(frozen=True, slots=True)
@@ -337,7 +493,9 @@ def list_directories(connection: Connection, folder: int) -> Iterator[bytes]:
 
 # --- Writing -----------------------------------------------------------------------------------
 
-_ADD_VERSION: Final = Prepared(insert(versions))
+_ADD_VERSION: Final = Prepared(
+    insert(versions).values({one.name: bindparam(one.name) for one in versions.c if one.computed is None})
+)
 _ADD_DELIVERY: Final = Prepared(insert(deliveries))
 _LINE: Final = ("version_id", "delivery_id", "at", "event", "after", "message")
 _ADD_HISTORY: Final = Prepared(insert(history).values({name: bindparam(name) for name in _LINE}))
@@ -349,7 +507,41 @@ def add(store: Store, connection: Connection, new: Sequence[NewVersion], now: fl
         return []
     ids = store.new_ids(connection, len(new))
     _ADD_VERSION.many(connection, [_version_row(i, one) for i, one in zip(ids, new, strict=True)])
+    seen = {i: one.fingerprint for i, one in zip(ids, new, strict=True) if one.shared}
+    fingerprints.note_seen(store, connection, seen, now)
     return add_deliveries(store, connection, list(zip(ids, new, strict=True)), now)
+
+
+_ADD_BASELINE: Final = BulkInsert(
+    versions,
+    *("id", "folder_id", "directory", "name", "size", "mtime_ns", "ctime_ns", "inode", "device"),
+    *("baseline", "noticed_at"),
+)
+
+
+def add_baseline(
+    store: Store,
+    connection: Connection,
+    folder: int,
+    files: Sequence[File],
+    now: float,
+    *,
+    shared: bool = False,
+) -> None:
+    """Write versions of files that were there before the folder was first watched."""
+    if not files:
+        return
+    ids = store.new_ids(connection, len(files))
+    _ADD_BASELINE(
+        connection,
+        (
+            (number, folder, *split(path), size, mtime_ns, ctime_ns, str(inode), str(device), True, now)
+            for number, (path, (size, mtime_ns, ctime_ns, inode, device)) in zip(ids, files, strict=True)
+        ),
+    )
+    if shared:
+        seen = {number: one for number, (_, one) in zip(ids, files, strict=True)}
+        fingerprints.note_seen(store, connection, seen, now)
 
 
 _FORGET_BASELINE: Final = Prepared(
@@ -379,8 +571,12 @@ def add_deliveries(
     if not pairs:
         return []
     ids = store.new_ids(connection, len(pairs))
-    rows = [_delivery_row(i, version, one, c) for i, (version, one, c) in zip(ids, pairs, strict=True)]
-    dresses = {one.payload.key.id: upload_row(one.payload) for _, one, _ in pairs if one.payload is not None}
+    given_to = node_of(connection) or None
+    rows = [
+        _delivery_row(i, version, one, c) | ({"given_to": given_to} if one.folder is None else {})
+        for i, (version, one, c) in zip(ids, pairs, strict=True)
+    ]
+    dresses = {one.payload.key.id: upload_row(one.payload) for _, one, _ in pairs}
     store.insert_missing(connection, uploads, list(dresses.values()))
     _ADD_DELIVERY.many(connection, rows)
     _ADD_HISTORY.many(connection, [_first_line(row, now) for row in rows])
@@ -401,7 +597,7 @@ def _version_row(version: int, one: NewVersion) -> dict[str, Any]:
         "directory": directory,
         "name": name,
         "sha256": one.digest,
-        "baseline": one.baseline,
+        "baseline": False,
         "noticed_at": one.noticed_at,
         **_fingerprint_columns(one.fingerprint),
     }
@@ -419,7 +615,6 @@ def _fingerprint_columns(fingerprint: Fingerprint) -> dict[str, Any]:
 
 
 def _delivery_row(delivery: int, version: int, one: NewVersion, recipient: str) -> dict[str, Any]:
-    assert one.payload is not None  # noqa: S101 (what has recipients has a payload)
     return {
         "id": delivery,
         "version_id": version,
@@ -429,8 +624,8 @@ def _delivery_row(delivery: int, version: int, one: NewVersion, recipient: str) 
         "state": State.PENDING,
         "form": one.payload.form,
         "upload_key": one.payload.key.id,
-        "due": one.settled_at,
-        "due_after": 0.0,
+        "due": one.settled_at if one.gathers_until is None else one.gathers_until,
+        "due_after": 0.0 if one.gathers_until is None else max(one.gathers_until - one.settled_at, 0.0),
         "noticed_at": one.noticed_at,
         "settled_at": one.settled_at,
         "attempts": 0,
@@ -440,6 +635,7 @@ def _delivery_row(delivery: int, version: int, one: NewVersion, recipient: str) 
         "media_losses": 0,
         "crashes": 0,
         "uncertain_resent": False,
+        "gathering": one.gathers_until is not None,
     }
 
 
@@ -500,6 +696,7 @@ def renew(connection: Connection, renewed: Sequence[Renewal], now: float) -> Non
         rows.append({"version": one.version} | {f"to_{key}": value for key, value in columns.items()})
     before = dict(_paths(connection, [one.version for one in renewed]))
     connection.execute(_RENEW, rows)
+    fingerprints.note_found(connection, [one.version for one in renewed])
     lines = [
         {"version_id": one.version, "at": now, "event": one.event, "message": readable(before[one.version])}
         for one in renewed
@@ -542,6 +739,7 @@ def mark_present(connection: Connection, ids: Sequence[int]) -> None:
             .where(versions.c.id.in_(some), versions.c.missing_since.is_not(None))
             .values(missing_since=None)
         )
+    fingerprints.note_found(connection, ids)
 
 
 def revive(connection: Connection, ids: Sequence[int], now: float) -> None:
