@@ -7,6 +7,16 @@ import pwd
 from pathlib import Path
 
 
+def calling_user() -> str:
+    """Return the name of who runs the command, as people know him: behind sudo, who called that."""
+    if os.getuid() == 0 and (behind := os.environ.get("SUDO_USER")):
+        return behind
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return str(os.getuid())
+
+
 def become_owner_of(state_dir: Path) -> None:
     """As root, become the owner of the state directory for good; do nothing if root owns it.
 

@@ -1,4 +1,4 @@
-"""Signals: SIGTERM and SIGINT stop, SIGHUP is reported."""
+"""Signals: SIGTERM and SIGINT stop, SIGHUP has the config read again."""
 
 from __future__ import annotations
 

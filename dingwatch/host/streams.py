@@ -15,7 +15,7 @@ _STDIN: Final = 0
 
 
 class OutputError(Exception):
-    """What was printed did not arrive; holds the system's error."""
+    """Output did not arrive; holds the system's error."""
 
     def __init__(self, error: OSError) -> None:
         super().__init__(error.strerror)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
 from collections.abc import Mapping
 
@@ -20,3 +21,11 @@ def notify(environ: Mapping[str, str], *lines: str) -> None:
         with contextlib.suppress(OSError):
             to_systemd.connect(address.replace("@", "\0", 1) if address[0] == "@" else address)
             to_systemd.sendall(message.encode("utf-8", "backslashreplace"))
+
+
+def wants_watchdog(environ: Mapping[str, str]) -> bool:
+    """Return whether systemd waits for `WATCHDOG=1` from this process."""
+    return environ.get("WATCHDOG_USEC", "0") != "0" and environ.get("WATCHDOG_PID", "") in {
+        "",
+        str(os.getpid()),
+    }

@@ -34,14 +34,30 @@ class Gate:
         self._pace_by_api: dict[str, Pace] = {}
         self._job = threading.local()
 
+    def change_limit(self, per_api: Limit | None) -> None:
+        """Keep another pace from now on."""
+        with self._lock:
+            self._limit = per_api
+            known = self._pace_by_api.items()
+            self._pace_by_api = {
+                api: replace(pace, limit=per_api) for api, pace in known if per_api is not None
+            }
+
     @contextmanager
-    def admitting(self, target: Target | None) -> Iterator[None]:
-        """Let the first request to the target's API that this thread makes pass by the slot of its job."""
+    def admitting(
+        self, target: Target | None, may_leave: Callable[[], None] = lambda: None
+    ) -> Iterator[None]:
+        """Let the first request to the target's API that this thread makes pass by the slot of its job.
+
+        `may_leave` is called when a request is about to leave, and raises Failure to keep it.
+        """
         self._job.admitted = target.api if target else None
+        self._job.may_leave = may_leave
         try:
             yield
         finally:
             self._job.admitted = None
+            del self._job.may_leave
 
     def __call__(self, api: str) -> None:
         """Pass, or raise Failure(NotReached) when the service stops."""
@@ -52,15 +68,17 @@ class Gate:
         while not self._stopping.is_set():
             wait = self._wait(api, spaced=not admitted)
             if wait <= 0.0:
+                may_leave: Callable[[], None] = getattr(self._job, "may_leave", lambda: None)
+                may_leave()
                 return
             self._stopping.wait(wait)
         raise Failure(NotReached(Cause("stopped", "", "STOPPED")))
 
     def _wait(self, api: str, *, spaced: bool) -> float:
         """Return the seconds until the API's next slot; 0 when it was free, and is now taken."""
-        if self._limit is None:
-            return 0.0
         with self._lock:
+            if self._limit is None:
+                return 0.0
             now = self._monotonic()
             pace = self._pace_by_api.get(api) or Pace(self._limit)
             asked = replace(pace, limit=replace(self._limit, spaced=self._limit.spaced and spaced))

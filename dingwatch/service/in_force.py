@@ -6,11 +6,14 @@ say has to be true of the service that runs.
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Self
 
+from dingwatch import names
 from dingwatch.config.values import Config, Folder
+from dingwatch.texts import Language
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +27,10 @@ class ShownFolder:
     recursive: bool
     include: tuple[str, ...]
     exclude: tuple[str, ...]
+    watch: str = "auto"
+    """How it is to be watched, as the config has it."""
+    shared: str | None = None
+    """The name under which several nodes share it."""
     loaded: bool = True
     """False for a folder that the running service does not know yet."""
 
@@ -47,7 +54,7 @@ class ShownFolder:
 
 @dataclass(frozen=True, slots=True)
 class InForce:
-    """What is in force: the configuration of the running service, else that of the file."""
+    """The configuration in force: that of the running service, else that of the file."""
 
     folders: tuple[ShownFolder, ...]
     monthly_calls: int | None
@@ -55,23 +62,70 @@ class InForce:
     """Of the config file that it was read from."""
     by_service: bool = True
     """Whether a running service has told it."""
+    recipient_names: Mapping[str, str] = field(default_factory=dict)
+    """The aliases by the recipients that they name."""
+    unlisted: tuple[str, ...] = ()
+    """Directories of a folder with a `*` that are not watched, because its table does not have them."""
+    aliases: Mapping[str, str] = field(default_factory=dict)
+    """The recipients by their names; unlike `recipient_names` it has every name, for what people write."""
+    ledger_in_file: bool = True
+    """Whether the ledger is the file in the state directory."""
+    node: str = ""
+    """The name of this host on a ledger that others share; empty where it is a file."""
+    language: Language | None = None
+    """The language of messages to people; None if the service has not told it."""
+    file: str = ""
+    """The real path of the config file that a running service reads."""
 
     @classmethod
     def of(cls, config: Config, *, by_service: bool) -> Self:
         """Return a configuration that a service runs with, or will run with when it starts."""
         folders = tuple(map(ShownFolder.of, config.folders))
-        return cls(folders, config.dingtalk.monthly_calls, config.digest, by_service)
+        unlisted = tuple(names.readable(path) for path in config.unlisted)
+        return cls(
+            folders,
+            config.dingtalk.monthly_calls,
+            config.digest,
+            by_service,
+            config.recipient_names,
+            unlisted,
+            config.aliases,
+            ledger_in_file=config.ledger_file is not None,
+            node="" if config.ledger is None else config.node or socket.gethostname(),
+            language=config.language,
+        )
 
     def dump(self) -> dict[str, object]:
         """Return as JSON what the service tells; it holds no secret."""
         folders = [one.dump() for one in self.folders]
-        return {"folders": folders, "monthly_calls": self.monthly_calls, "digest": self.digest}
+        return {
+            "folders": folders,
+            "monthly_calls": self.monthly_calls,
+            "digest": self.digest,
+            "recipient_names": dict(self.recipient_names),
+            "unlisted": list(self.unlisted),
+            "aliases": dict(self.aliases),
+            "ledger_in_file": self.ledger_in_file,
+            "node": self.node,
+            "language": self.language,
+        }
 
     @classmethod
     def load(cls, told: Mapping[str, Any]) -> Self:
         """Read what the service has told."""
         folders = tuple(map(ShownFolder.load, told["folders"]))
-        return cls(folders, told["monthly_calls"], told.get("digest", ""))
+        return cls(
+            folders,
+            told["monthly_calls"],
+            told.get("digest", ""),
+            recipient_names=told.get("recipient_names", {}),
+            unlisted=tuple(told.get("unlisted", ())),
+            aliases=told.get("aliases", {}),
+            ledger_in_file=told.get("ledger_in_file", True),
+            node=told.get("node", ""),
+            language=Language(told["language"]) if told.get("language") else None,
+            file=told.get("file", ""),
+        )
 
     def equals(self, other: InForce) -> bool:
         """Return whether both configurations are the same, whoever told them and wherever links lead now."""

@@ -16,11 +16,12 @@ from dingwatch.config.values import Config
 from dingwatch.dingtalk import REFUSED_EXTENSIONS
 from dingwatch.intake import FolderSettings, IntakeLoop
 from dingwatch.intake.jobs import Arm, Check, Examine, Leave, Look, Scan, TakeBaseline
-from dingwatch.ledger import LedgerError, Outage, Store
+from dingwatch.ledger import LedgerError
 from dingwatch.model import Now
 from dingwatch.service import looping
 from dingwatch.service.folders import Folders
 from dingwatch.service.inbox import Inbox
+from dingwatch.service.node import OpenLedger
 from dingwatch.service.pool import Pool
 from dingwatch.watch import Observer
 
@@ -38,15 +39,15 @@ class IntakeSide:
     def __init__(
         self,
         config: Config,
-        store: Store,
+        ledger: OpenLedger,
         folders: Folders,
         wrote: Callable[[], None],
         log: Callable[..., None],
-        outage: Outage,
     ) -> None:
+        self._clock, store = ledger.clock, ledger.store
         app = config.dingtalk.client_id
         self.inbox = Inbox()
-        self._observer = Observer(self.inbox.put)
+        self.observer = Observer(self.inbox.put)
         self._wrote = wrote
         self.loop = IntakeLoop(
             store,
@@ -54,17 +55,19 @@ class IntakeSide:
             app=app,
             refused=REFUSED_EXTENSIONS,
             log=log,
-            outage=outage,
+            outage=ledger.outage,
             keep=config.keep,
             state_dir=os.path.realpath(os.fsencode(config.state_dir)),
             follow=self._follow,
         )
         self._execute = intake.Executor(
-            store, self._observer, {one.id: one for one in folders.settings}, self.inbox.put
+            store, self.observer, {one.id: one for one in folders.settings}, self.inbox.put
         )
         self._pools = {kind: Pool(kind, abreast) for kind, abreast in ABREAST.items()}
         self.on_ready: Callable[[], None] = lambda: None
         self.on_scanned: Callable[[], None] = lambda: None
+        self.on_tick: Callable[[], None] = lambda: None
+        self.on_written: Callable[[], None] = lambda: None
         self.on_switched: Callable[[FolderSettings, int, bytes], FolderSettings]
         self._said_ready = False
         self._offset: float | None = None
@@ -76,23 +79,29 @@ class IntakeSide:
             self._execute.folders[former.id] = replace(former, path=None, successor=root)
         return settings
 
+    def prepare(self, folders: Folders) -> None:
+        """Get to know the settings by which the jobs of folders are carried out from now on."""
+        self._execute.folders |= {one.id: one for one in folders.settings}
+
     def run(self, stop: threading.Event) -> None:
         """Tick until stopped."""
-        looping.run(stop, self.inbox, self._tick)
+        looping.run(stop, self.inbox, self._tick, self._clock)
         with suppress(LedgerError):  # the ledger may be what stopped the service; an older mark will do
             self.loop.save_scans()
         self._finish()
 
-    def _tick(self, now: Now, taken: Sequence[intake.Input]) -> float | None:
+    def _tick(self, now: Now, taken: Sequence[intake.Input | intake.FoldersChanged]) -> float | None:
         self._watch_the_clock(now)
         plan = self.loop.tick(now, taken)
         for job in plan.jobs:
             self._submit(job)
         if plan.written:
             self._wrote()
+            self.on_written()
         if not self._said_ready and self.loop.ready:
             self._said_ready = True
             self.on_ready()
+        self.on_tick()
         relieved = [pool.relieve(time.monotonic()) for pool in self._pools.values()]
         wakes = [at for at in (plan.next_at, *relieved) if at is not None]
         return min(wakes) - time.monotonic() if wakes else None
@@ -130,7 +139,7 @@ class IntakeSide:
         # A thread that hangs in a share cannot be ended, and the service must stop within ten seconds.
         for pool in self._pools.values():
             pool.close()
-        self._observer.stop()
+        self.observer.stop()
         self._execute.locks.close()  # the next service may start at once
 
 

@@ -13,6 +13,7 @@ from dingwatch import quota
 from dingwatch.config.values import LEDGER_FILE, Config
 from dingwatch.ledger import LedgerError, Store, integrity, sqlite_url
 from dingwatch.model import Cause
+from dingwatch.service.node import node_name
 from dingwatch.texts import Log
 from dingwatch.watch import kind_of
 
@@ -25,12 +26,6 @@ LOOK_SECONDS: Final = 3600.0
 def ledger_url(config: Config) -> str:
     """Return the ledger's URL."""
     return config.ledger or sqlite_url(config.state_dir / LEDGER_FILE)
-
-
-def require_present(config: Config) -> bool:
-    """Return whether there is a ledger; raise LedgerError where only its backups are there."""
-    path = config.ledger_file
-    return path is None or integrity.require_present(path)
 
 
 def open_ledger(config: Config) -> Store:
@@ -47,7 +42,7 @@ def open_ledger(config: Config) -> Store:
         if kind.network:
             raise LedgerError(Cause("network", kind.name, "LEDGER_NETWORK"))
         integrity.require_whole(path)
-    return Store.open(ledger_url(config))
+    return Store.open(ledger_url(config), node_name(config))
 
 
 class Checkpoints:

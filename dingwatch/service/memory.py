@@ -1,4 +1,4 @@
-"""Gives the memory back that scans have taken."""
+"""Keeps the memory of threads together, and gives back what scans have taken."""
 
 from __future__ import annotations
 
@@ -10,6 +10,20 @@ from dingwatch.ledger import Store
 
 GIVE_BACK_SECONDS: Final = 60.0
 """Seconds between two times: a polled folder may be scanned all the time, and a thousand in turn."""
+_M_ARENA_MAX: Final = -8
+"""The number by which `mallopt` of glibc knows how many heaps there may be."""
+
+
+def share_heap() -> None:
+    """Let all threads share one heap; called before there are any.
+
+    glibc gives each thread of many a heap of its own, and each keeps what it has freed. With fifteen threads,
+    up to 18 MB lay there unused after a removal of 50,000 files. No thread waits for the heap for long, for
+    most of the time only one of them runs Python.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # musl has none, and one heap
+    if mallopt is not None:
+        mallopt(_M_ARENA_MAX, 1)
 
 
 class ScanMemory:

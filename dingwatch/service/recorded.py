@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
-from typing import Final
+from operator import attrgetter
+from typing import Any, Final
 
 from sqlalchemy import Connection
 
-from dingwatch import quota
+from dingwatch import names, quota
 from dingwatch.delivery.limits import Target, message_target
 from dingwatch.dingtalk import API_UPLOAD, BILLED, WEBHOOK_BILLED
-from dingwatch.ledger import calls, pauses, report
-from dingwatch.ledger.folders import MappedFolder, count_held
+from dingwatch.ledger import calls, deletions, pauses, report
+from dingwatch.ledger.delivery_counts import DeliveryCounts
+from dingwatch.ledger.folder_pauses import list_folder_pauses
+from dingwatch.ledger.folders import MappedFolder, Share, count_held
+from dingwatch.ledger.nodes import read_members
 from dingwatch.ledger.report import Scope
+from dingwatch.ledger.routing import list_folders_of_others, list_routes_of_others
+from dingwatch.ledger.store import node_of
 from dingwatch.lifecycle import State
-from dingwatch.model import Decision, Pause
+from dingwatch.model import Decision, FolderPause, Pause
 from dingwatch.service.answers import NEVER_WATCHED, RecordedPath, RecordedStatus
 from dingwatch.service.in_force import InForce
 
@@ -28,44 +34,118 @@ _WAITING: Final = {str(State.PENDING): True, str(State.UPLOADED): False}
 def scope_of(connection: Connection, in_force: InForce) -> Scope:
     """Return what a configuration maps, in the ledger's numbers."""
     mapped = [
-        MappedFolder(one.root, one.name, one.recipients, os.fsencode(one.path)) for one in in_force.folders
+        MappedFolder(
+            one.root,
+            one.name,
+            one.recipients,
+            os.fsencode(one.path),
+            share=None if one.shared is None else Share(one.shared),
+        )
+        for one in in_force.folders
     ]
     return report.scope(connection, mapped)
 
 
-def read_status(connection: Connection, in_force: InForce, now: float) -> RecordedStatus:
-    """Return what the ledger knows for `status`."""
+def read_status(
+    connection: Connection,
+    in_force: InForce,
+    now: float,
+    by_state: DeliveryCounts | None = None,
+    *,
+    of_all: bool = False,
+) -> RecordedStatus:
+    """Return what the ledger knows for `status`; `by_state` spares the service counting it all each time.
+
+    `of_all` adds the folders of the other nodes that share the ledger.
+    """
     scope = scope_of(connection, in_force)
-    counted = report.counts(connection, scope)
+    others = {folder for folder, _ in list_routes_of_others(connection)}
+    if of_all:
+        scope = report.with_others(connection, scope)
+    counted = report.counts(connection, scope, by_state)
+    number = sum(counts[state] for counts in counted.values() for state in State)
     direct = counted.pop(None, Counter())
     held = count_held(connection)
     on_hold = {name: sum(held[one] for one in scope.targets(number)) for name, number in scope.ids.items()}
     by_api = calls.by_api(connection, quota.month(now))
-    known = frozenset(scope.ids.values())
+    known = others.union(scope.ids.values())
     return {
         "numbers": dict(scope.ids),
         "counts": {name: counted.get(number, Counter()) for name, number in scope.ids.items()},
+        "deliveries": number,
         "direct": direct,
         "unmapped": sum(counts[State.FAILED] for number, counts in counted.items() if number not in known),
         "pauses": [asdict(one) for one in pauses.list_pauses(connection)],
+        "by_hand": {name: asdict(one) for name, one in _by_hand(connection, scope, now).items()},
         "held": {name: count for name, count in on_hold.items() if count},
         "calls": by_api,
         "billed_calls": {api: count for api, count in sorted(by_api.items()) if api in BILLED},
         "webhook_calls": sum(by_api[api] for api in WEBHOOK_BILLED),
+        "waiting_since": report.waiting_since(connection),
+        "nodes": _nodes(connection),
+        "others": list(_others(connection, scope, counted)),
+        "drive": None if (room := deletions.read_room(connection)) is None else asdict(room),
     }
 
 
+def _nodes(connection: Connection) -> list[dict[str, Any]]:
+    if not node_of(connection):
+        return []
+    members = read_members(connection)
+    return [
+        {"name": one.name, "state": one.state(members.now), "lease_until": one.lease_until}
+        for one in sorted(members.nodes, key=attrgetter("name"))
+    ]
+
+
+def _others(
+    connection: Connection, scope: Scope, counted: Mapping[int | None, Counter[str]]
+) -> Iterator[dict[str, Any]]:
+    own = {*scope.ids.values(), *scope.former}
+    for one in list_folders_of_others(connection):
+        if one.id not in own:
+            yield {
+                "id": one.id,
+                "name": one.name,
+                "path": names.readable(one.root),
+                "recipients": list(one.recipients),
+                "node": one.node,
+                "counts": counted.get(one.id, Counter()),
+            }
+
+
+def read_folder_pauses(connection: Connection, in_force: InForce, now: float) -> dict[str, FolderPause]:
+    """Return the pauses by hand that are in force, by the names of the folders."""
+    return _by_hand(connection, scope_of(connection, in_force), now)
+
+
+def _by_hand(connection: Connection, scope: Scope, now: float) -> dict[str, FolderPause]:
+    lasting = {one.folder: one for one in list_folder_pauses(connection) if one.in_force(now)}
+    if not lasting:
+        return {}
+    found = {name: [lasting.get(one) for one in scope.targets(number)] for name, number in scope.ids.items()}
+    return {name: one for name, all_ in found.items() if (one := next(filter(None, all_), None)) is not None}
+
+
 def read_paths(
-    connection: Connection, in_force: InForce, asked: Sequence[tuple[str | None, bytes]]
+    connection: Connection, in_force: InForce, asked: Sequence[tuple[str | None, bytes]], now: float
 ) -> list[RecordedPath]:
     """Return what the ledger knows of paths, each in a folder by its name (None: given to `send`)."""
     scope = scope_of(connection, in_force)
-    paused = pauses.list_pauses(connection)
-    return [_read_path(connection, scope, paused, folder, path) for folder, path in asked]
+    paused, by_hand = pauses.list_pauses(connection), _by_hand(connection, scope, now)
+    return [
+        _read_path(connection, scope, paused, by_hand.get(folder or ""), folder, path)
+        for folder, path in asked
+    ]
 
 
 def _read_path(
-    connection: Connection, scope: Scope, paused: Sequence[Pause], folder: str | None, path: bytes
+    connection: Connection,
+    scope: Scope,
+    paused: Sequence[Pause],
+    by_hand: FolderPause | None,
+    folder: str | None,
+    path: bytes,
 ) -> RecordedPath:
     number = None if folder is None else scope.ids.get(folder)
     if folder is not None and number is None:
@@ -78,11 +158,13 @@ def _read_path(
     holding = {pause: None for one in mapped for pause in _pauses_over(one, number, paused)}
     return {
         "number": number,
+        "moves": number is not None and report.moves(connection, number),
         "story": [asdict(one) for one in story],
         "unmapped": len(mapped) < len(waiting),
         "waits": bool(mapped),
         "pauses": [asdict(pause) for pause in holding],
-        "in_turn": not holding and any(one.cause is None for one in mapped),
+        "by_hand": None if by_hand is None else asdict(by_hand),
+        "in_turn": not holding and by_hand is None and any(one.cause is None for one in mapped),
     }
 
 
