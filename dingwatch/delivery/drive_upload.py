@@ -5,14 +5,16 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass, field, replace
 
-from dingwatch.delivery.jobs import Begin, Commit, DriveJob, Put, PutDone
+from dingwatch.delivery.jobs import AskRoom, Begin, Commit, DeleteEntry, DriveJob, Put, PutDone
 from dingwatch.delivery.reading import Pieces, Reader
 from dingwatch.dingtalk import (
     Client,
     Conflict,
     Content,
+    Room,
     SignatureExpired,
     SignedAddress,
+    Space,
     SpaceFolder,
     Storage,
 )
@@ -38,7 +40,7 @@ class DriveUploader:
     client: Client
     reader: Reader
     operator: Operator
-    _spaces: dict[str, str] = field(default_factory=dict)
+    _spaces: dict[str, Space] = field(default_factory=dict)
     _addresses: dict[str, dict[int, SignedAddress]] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -71,14 +73,25 @@ class DriveUploader:
     def _storage(self) -> Storage:
         return self.client.storage(self.operator.union_id)
 
+    def delete(self, job: DeleteEntry) -> None:
+        """Delete an entry; raises Failure, but not where it is gone already."""
+        self._storage.delete(job.deletion.space_id, job.deletion.entry_id)
+
+    def room(self, job: AskRoom) -> Room:
+        """Return the room in the organisation's storage; raises Failure."""
+        return self._storage.room(self._space_of(job.kind).corp_id)
+
     def _space(self, job: DriveJob) -> str:
-        """Return the id of the folder's own space; DingTalk makes it when it is asked for the first time."""
-        kind = job.payload.key.type
+        """Return the id of the folder's own space."""
+        return self._space_of(job.payload.key.type).id
+
+    def _space_of(self, kind: str) -> Space:
+        """Return a folder's own space; DingTalk makes it when it is asked for the first time."""
         with self._lock:
             if kind not in self._spaces:
                 scene_id = f"{self.operator.ledger}-{kind.removeprefix(DRIVE)}"
-                space = self._storage.space(scene=SCENE, scene_id=scene_id, name=f"{SCENE} {scene_id}")
-                self._spaces[kind] = space.id
+                name = f"{SCENE} {scene_id}"
+                self._spaces[kind] = self._storage.space(scene=SCENE, scene_id=scene_id, name=name)
             return self._spaces[kind]
 
     def _begin(self, job: Begin) -> UploadSession:

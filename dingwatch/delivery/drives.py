@@ -10,7 +10,8 @@ How far an upload is stands in the ledger after every part; the state only says 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
 from typing import Final
 
 from dingwatch.delivery.jobs import Begin, ClaimedContent, Commit, DriveJob, Put
@@ -30,7 +31,7 @@ from dingwatch.ledger import queues, uploads
 from dingwatch.ledger.delivery import Delivery
 from dingwatch.ledger.queues import UploadQueue
 from dingwatch.ledger.transitions import Change
-from dingwatch.ledger.uploads import UploadSession, set_upload_states
+from dingwatch.ledger.uploads import Progress, UploadSession, release_upload
 from dingwatch.lifecycle import Event, State
 from dingwatch.model import MediaLost, Rejected, Vanished, Verdict
 from dingwatch.payload import Payload
@@ -92,13 +93,14 @@ def claim(tick: TickContext, rows: Sequence[Delivery], payload: Payload) -> floa
         or queues.is_name_sending(*entry, tick.paused, tick.now)
     ):
         return WHEN_WOKEN
-    issued, again = issue_step(tick, claimed)
-    if issued:
-        columns = {"claimed_at": tick.now}
-        tick.apply(*(Change(row.id, Event.CLAIM, State.PENDING, None, columns, row.version) for row in rows))
-        set_upload_states(tick.connection, [claimed.upload], "busy")
-        drives[claimed.upload] = claimed
-    return again
+    step, again = _next_step(tick, claimed, uploads.find_progress(tick.connection, claimed.upload))
+    if step is None:
+        return again
+    kept = tick.claim_upload(rows)
+    if kept:
+        drives[claimed.upload] = ClaimedContent(kept, payload)
+        _issue(tick, replace(step, rows=kept))
+    return WHEN_WOKEN
 
 
 def queue_of(claimed: ClaimedContent) -> UploadQueue:
@@ -108,24 +110,41 @@ def queue_of(claimed: ClaimedContent) -> UploadQueue:
 
 def issue_step(tick: TickContext, claimed: ClaimedContent) -> tuple[bool, float]:
     """Issue the next step of one upload, if it can go now; return whether, and when to look again."""
+    progress = uploads.find_progress(tick.connection, claimed.upload)
+    if progress.claim != claimed.claim:
+        # This process was frozen, and another host goes on with the upload.
+        del tick.state.drives[claimed.upload]
+        return False, WHEN_WOKEN
+    step, again = _next_step(tick, claimed, progress)
+    if step is not None:
+        _issue(tick, step)
+    return step is not None, again
+
+
+def _next_step(
+    tick: TickContext, claimed: ClaimedContent, progress: Progress
+) -> tuple[DriveJob | None, float]:
+    """Return the next step of one upload, if it can go now, and when to look again."""
     out = [job for job in tick.in_hand if isinstance(job, DriveJob) and job.upload == claimed.upload]
-    session = uploads.find_session(tick.connection, claimed.upload)
-    steps = next_steps(claimed, *session, out)
+    steps = next_steps(claimed, progress.session, progress.finished, out)
     if not steps:
-        return False, WHEN_WOKEN
-    job = steps[0]
-    slot = tick.next_slot(job.target)
+        return None, WHEN_WOKEN
+    step = steps[0]
+    slot = tick.next_slot(step.target)
     if slot > tick.now:
-        return False, slot
-    if tick.is_paused(job.target) or tick.needs_token(Host.API):
-        return False, WHEN_WOKEN
+        return None, slot
+    if tick.is_paused(step.target) or tick.needs_token(Host.API):
+        return None, WHEN_WOKEN
+    return step, WHEN_WOKEN
+
+
+def _issue(tick: TickContext, job: DriveJob) -> None:
     if isinstance(job, Commit):
         # Last week's report.pdf was another content in the same entry. Once this commit has left, that
         # content may be overwritten even if no answer comes, so it counts as lost from here on.
         key = job.payload.key
-        uploads.forget_same_name(tick.connection, key.type, key.name, claimed.upload)
+        uploads.forget_same_name(tick.connection, key.type, key.name, job.upload)
     tick.issue(job)
-    return True, WHEN_WOKEN
 
 
 # --- Outcomes ------------------------------------------------------------------------------------
@@ -133,42 +152,59 @@ def issue_step(tick: TickContext, claimed: ClaimedContent) -> tuple[bool, float]
 
 def begin_session(tick: TickContext, job: Begin, made: UploadSession) -> None:
     """Enter that DingTalk has begun a session."""
-    uploads.begin_session(tick.connection, job.upload, made)
+    uploads.begin_session(tick.connection, job.upload, made, job.claim)
 
 
 def finish_part(tick: TickContext, job: Put, made: UploadSession) -> None:
     """Enter that the store has one more part."""
     if job.session is None:
-        uploads.begin_session(tick.connection, job.upload, made)
-    uploads.finish_part(tick.connection, job.upload, made, job.part.number)
+        uploads.begin_session(tick.connection, job.upload, made, job.claim)
+    uploads.finish_part(tick.connection, job.upload, made, job.part.number, job.claim)
     # A file of 1,000 parts may see three crashes that have nothing to do with it. Progress shows that it is
     # not the one that brings the process down.
-    uploads.clear_crashes(tick.connection, [row.id for row in job.rows])
+    uploads.clear_crashes(tick.connection, [row.id for row in job.rows], job.claim)
 
 
 def end_session(tick: TickContext, job: Commit) -> None:
     """Enter that the entry holds this content."""
-    uploads.end_session(tick.connection, job.upload)
-    tick.state.drives.pop(job.upload, None)
+    uploads.end_session(tick.connection, job.upload, job.claim)
+    if is_current(tick, job):
+        del tick.state.drives[job.upload]
 
 
 def give_up(tick: TickContext, job: DriveJob, verdict: Verdict) -> None:
     """Give up a claim whose step failed; its parts stay unless they are lost, refused or of another file."""
     tick.state.drives.pop(job.upload, None)
     if isinstance(verdict, MediaLost | Rejected | Vanished):
-        uploads.end_session(tick.connection, job.upload)
+        uploads.end_session(tick.connection, job.upload, job.claim)
 
 
-def release(tick: TickContext) -> None:
-    """Let claimed uploads that have no step out wait again: the service stops."""
-    drives = tick.state.drives
-    rows = [row for claimed in drives.values() for row in claimed.rows]
-    tick.apply(*(Change(row.id, Event.RETRY, State.UPLOADING, None, {"due": tick.now}) for row in rows))
-    set_upload_states(tick.connection, list(drives), "none")
-    drives.clear()
+def list_paused(tick: TickContext) -> list[ClaimedContent]:
+    """Return the claimed uploads of folders that a person has paused or removed, once no step is out."""
+    still = {*tick.state.pauses.by_hand, *tick.settings.left}
+    paused = [one for one in tick.state.drives.values() if one.source.folder in still]
+    out = {job.upload for job in tick.in_hand if isinstance(job, DriveJob)}
+    return [one for one in paused if one.upload not in out]
+
+
+def release(tick: TickContext, released: Iterable[ClaimedContent]) -> None:
+    """Let claimed uploads that have no step out wait again: the service stops, or their folder is paused.
+
+    The parts that the store has stay there, and the next claim goes on from them.
+    """
+    for claimed in list(released):
+        due = {"due": tick.now}
+        tick.apply(
+            *(
+                Change(row.id, Event.RETRY, State.UPLOADING, None, due, row.version, row.claim)
+                for row in claimed.rows
+            )
+        )
+        release_upload(tick.connection, claimed.upload, claimed.claim)
+        del tick.state.drives[claimed.upload]
 
 
 def is_current(tick: TickContext, job: DriveJob) -> bool:
     """Return whether a step belongs to the claim that is in force, not to one that was given up."""
     claimed = tick.state.drives.get(job.upload)
-    return claimed is not None and claimed.rows == job.rows
+    return claimed is not None and claimed.claim == job.claim

@@ -2,31 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from dingwatch import names, policy, quota
-from dingwatch.delivery import drives
+from dingwatch import policy, quota
+from dingwatch.delivery import bundles, drives, late_outcomes
 from dingwatch.delivery.jobs import (
     Begin,
     Commit,
     DriveJob,
     FetchToken,
     Job,
+    MembersLost,
     Put,
     Send,
     SendCaption,
     ToPeople,
     Upload,
+    UploadArchive,
 )
 from dingwatch.delivery.limits import Target, hosts_of
-from dingwatch.delivery.state import DRIVE_APIS, TickContext
+from dingwatch.delivery.state import DRIVE_APIS, TickContext, about, messages
 from dingwatch.dingtalk import API_PUT, API_SEND, API_UPLOAD, Host, SignatureExpired
 from dingwatch.ledger import pauses
+from dingwatch.ledger.bundles import leave_bundles
 from dingwatch.ledger.delivery import Delivery, clear_caption, find_deliveries, list_sent_since
 from dingwatch.ledger.transitions import ONE_MORE, Change
-from dingwatch.ledger.uploads import forget_media, set_upload_states
+from dingwatch.ledger.uploads import forget_media, release_upload
 from dingwatch.lifecycle import Event, State
 from dingwatch.model import (
     Form,
@@ -55,19 +58,22 @@ TOKEN_TRIES: Final = 3
 """New tokens refused in a row, after which a person must look at it."""
 
 
-def fail(tick: TickContext, job: Job, raw: Verdict) -> None:
+def fail(tick: TickContext, job: Job, raw: Verdict | MembersLost) -> None:
     """Enter a job's failure: pauses, what it teaches of the pace, and what becomes of its rows."""
+    if isinstance(raw, MembersLost):
+        _lose_members(tick, job, raw)
+        return
     _count_refused_token(tick, job, raw)
     verdict = _widen(tick, job, raw)
     target = _target_of_failure(job, verdict)
     verdict = replace(verdict, scope=target.reach(verdict.scope))
-    if isinstance(job, ToPeople) and len(job.rows) > 1 and _is_of_one_recipient(verdict):
+    if isinstance(job, ToPeople) and len(job.recipients) > 1 and _is_of_one_recipient(verdict):
         _part(tick, job, verdict)
         return
-    _pause(tick, target, verdict, free=isinstance(job, FetchToken))
+    pause(tick, target, verdict, free=isinstance(job, FetchToken))
     if isinstance(verdict, Misconfigured) and verdict.ambiguous and _concerns_all(tick, target, verdict):
         everywhere = replace(verdict.cause, advice="ROBOT_CODE")
-        _pause(tick, target, Misconfigured(everywhere, Scope.API))
+        pause(tick, target, Misconfigured(everywhere, Scope.API))
     if isinstance(verdict, Throttled):
         lessons = tick.state.rates.learn_refusal(target, verdict.scope, tick.now)
         pauses.save_learned_rates(tick.state.store, tick.connection, lessons)
@@ -77,8 +83,8 @@ def fail(tick: TickContext, job: Job, raw: Verdict) -> None:
         case Upload() | Begin() | Put() | Commit():
             _fail_upload(tick, job, verdict)
         case Send():
-            for row in job.rows:
-                _fail_row(tick, row, verdict)
+            for rows in messages(job.rows):
+                _fail_message(tick, rows, verdict)
         case SendCaption():
             _fail_caption(tick, job, verdict)
 
@@ -134,7 +140,7 @@ def _is_of_one_recipient(verdict: Verdict) -> bool:
 # --- Pauses --------------------------------------------------------------------------------------
 
 
-def _pause(tick: TickContext, target: Target, verdict: Verdict, *, free: bool = False) -> None:
+def pause(tick: TickContext, target: Target, verdict: Verdict, *, free: bool = False) -> None:
     """Begin or prolong the pauses that a verdict asks for: of a call for several persons, one for each."""
     for key in target.keys(verdict.scope):
         _pause_one(tick, key, verdict, free=free)
@@ -178,12 +184,22 @@ def _pause_one(tick: TickContext, key: str, verdict: Verdict, *, free: bool) -> 
     made = policy.pause_after(verdict, key, before, tick.now, chance, free=free)
     if made is None or made.cause.code == "stopped":
         return
+    made = replace(made, own=tick.state.store.shared and _is_own(made, free=free))
     tick.state.pauses.known[made.scope, made.key] = made
     pauses.save_pauses(tick.state.store, tick.connection, [made], tick.now)
     # A person resumed it to see whether its cause has gone, and shall read that it has not.
     resumed = made.fixed and before is not None and before.failures == 0
     if before is None or before.cause.code != made.cause.code or resumed:
         _log_pause(tick, made, verdict)
+
+
+def _is_own(made: Pause, *, free: bool) -> bool:
+    """Return whether a pause is the trouble of this node alone, and others that share the ledger go on.
+
+    Its network may be cut, a mount hang, its address be missing on DingTalk's list, its file of the secret be
+    old. Each node finds out for itself, by calls that are free or that DingTalk refuses at its door.
+    """
+    return free or made.by_token or made.scope is Scope.FOLDER or made.cause.advice == "IP_LIST"
 
 
 def _log_pause(tick: TickContext, made: Pause, verdict: Verdict) -> None:
@@ -203,20 +219,53 @@ def _log_pause(tick: TickContext, made: Pause, verdict: Verdict) -> None:
 def _fail_upload(tick: TickContext, job: Upload | DriveJob, verdict: Verdict) -> None:
     if isinstance(job, DriveJob):
         drives.give_up(tick, job, verdict)
-    set_upload_states(tick.connection, [job.upload], "none")
+    release_upload(tick.connection, job.upload, job.claim)
     source = job.source
     if job.payload.key.type == IMAGE and _is_no_image(verdict):
         _send_as_file(tick, job, verdict)
+        return
+    if isinstance(job, UploadArchive):
+        _fail_archive(tick, job, verdict)
         return
     if isinstance(verdict, TypeRefused) and job.payload.form is Form.PLAIN:
         _refuse_extension(tick, job)
     for row in job.rows:
         same_file = (row.folder, row.path) == (source.folder, source.path)
         if same_file or not isinstance(verdict, policy.OWN_FILE):
-            _fail_row(tick, row, verdict)
+            _fail_message(tick, [row], verdict)
         else:
             # Somebody copied one PDF into two folders and deleted the first copy: the second is still there.
-            _retry_at_once(tick, row, State.UPLOADING)
+            _retry_at_once(tick, [row], State.UPLOADING)
+
+
+def _fail_archive(tick: TickContext, job: UploadArchive, verdict: Verdict) -> None:
+    """Enter that an archive was not uploaded; if it is refused, each of its files goes alone."""
+    if not isinstance(verdict, Rejected):
+        for rows in messages(job.rows):
+            _fail_message(tick, rows, verdict)
+        return
+    if isinstance(verdict, TypeRefused):
+        _remember_refused(tick, job.payload.key.extension)  # so there are no more bundles
+    # One of many files may be what is refused, and DingTalk does not say which. They go out all the same, so
+    # nobody needs advice.
+    tick.log_message(Log.BUNDLE_REFUSED, messages(job.rows)[0], replace(verdict.cause, advice=""))
+    rows = _still_claimed(tick, job.rows, State.UPLOADING)
+    _retry_at_once(tick, rows, State.UPLOADING)
+    bundles.dissolve(tick, rows)
+
+
+def _lose_members(tick: TickContext, job: Job, lost: MembersLost) -> None:
+    """Enter that some files cannot go with an archive: it is packed again without them."""
+    if not isinstance(job, UploadArchive):
+        raise TypeError(job)  # no other job packs several files
+    release_upload(tick.connection, job.upload, job.claim)
+    failed = dict(lost.failed)
+    rows = _still_claimed(tick, job.rows, State.UPLOADING)
+    without = [row for row in rows if row.version in failed]
+    leave_bundles(tick.connection, [row.id for row in without])
+    for row in without:
+        _fail_message(tick, [row], failed[row.version])
+    _retry_at_once(tick, [row for row in rows if row.version not in failed], State.UPLOADING)
 
 
 def _is_no_image(verdict: Verdict) -> bool:
@@ -233,14 +282,17 @@ def _send_as_file(tick: TickContext, job: Upload | DriveJob, verdict: Verdict) -
     tick.log_row(Log.IMAGE_REFUSED, job.source, replace(verdict.cause, advice=""))
     columns = {"due": tick.now, "attempts": ONE_MORE}
     tick.apply(
-        *(Change(row.id, Event.RETRY, State.UPLOADING, verdict.cause, columns) for row in job.rows),
+        *(
+            Change(row.id, Event.RETRY, State.UPLOADING, verdict.cause, columns, row.version, row.claim)
+            for row in job.rows
+        ),
     )
 
 
 def _refuse_extension(tick: TickContext, job: Upload | DriveJob) -> None:
     extension = job.payload.key.extension
     _remember_refused(tick, extension)
-    tick.log(Log.EXTENSION_REFUSED, extension=extension, path=names.readable(job.source.path))
+    tick.log(Log.EXTENSION_REFUSED, extension=extension, **about(job.source))
 
 
 def _remember_refused(tick: TickContext, word: str) -> None:
@@ -249,26 +301,28 @@ def _remember_refused(tick: TickContext, word: str) -> None:
     pauses.refuse_extension(state.store, tick.connection, state.settings.app, word, tick.now)
 
 
-def _retry_at_once(tick: TickContext, row: Delivery, claimed: State) -> None:
-    tick.apply(Change(row.id, Event.RETRY, claimed, None, {"due": tick.now}))
+def _retry_at_once(tick: TickContext, rows: Sequence[Delivery], claimed: State) -> None:
+    due = {"due": tick.now}
+    tick.apply(*(Change(row.id, Event.RETRY, claimed, None, due, row.version, row.claim) for row in rows))
 
 
 # --- Rows ----------------------------------------------------------------------------------------
 
 
-def _fail_row(tick: TickContext, row: Delivery, verdict: Verdict) -> None:
-    """Write down what a verdict means for one row, if it is still where it was claimed."""
-    claimed = State.UPLOADING if row.state is State.PENDING else State.SENDING
-    current = find_deliveries(tick.connection, [row.id]).get(row.id)
-    if current is None or current.state is not claimed:
+def _fail_message(tick: TickContext, rows: Sequence[Delivery], verdict: Verdict) -> None:
+    """Write down what a verdict means for a row, or for all of a bundle, if they are still where claimed."""
+    claimed = State.UPLOADING if rows[0].state is State.PENDING else State.SENDING
+    current = find_deliveries(tick.connection, [row.id for row in rows])
+    rows = [row for row in rows if _is_claimed(row, current, claimed)]
+    if not rows:
         return
-    if isinstance(verdict, policy.OWN_FILE) and (current.path, current.fingerprint) != (
-        row.path,
-        row.fingerprint,
+    if isinstance(verdict, policy.OWN_FILE) and any(
+        (current[row.id].path, current[row.id].fingerprint) != (row.path, row.fingerprint) for row in rows
     ):
         # It was moved or touched while it was read, and what failed was the file of before.
-        _retry_at_once(tick, row, claimed)
+        _retry_at_once(tick, rows, claimed)
         return
+    row = rows[0]  # those of a bundle have all failed alike
     # An outage of a day must not use up the three days after which a row is given up. Its waits only count
     # while the same API serves others, so that the trouble is its own.
     served_at = max(tick.state.served_at.get(api, LONG_AGO) for api in _apis_of(row, claimed))
@@ -276,8 +330,21 @@ def _fail_row(tick: TickContext, row: Delivery, verdict: Verdict) -> None:
     rules = Rules(tick.settings.give_up_after, tick.settings.of_folder(row.folder).unsupported)
     standing = replace(row.standing, state=claimed)
     result = policy.consequence(verdict, standing, tick.now, tick.state.chance(), rules, alone=alone)
-    _write_consequence(tick, row, claimed, result)
-    _log_consequence(tick, row, claimed, result, verdict)
+    _write_consequence(tick, rows, claimed, result)
+    if claimed is State.SENDING:
+        late_outcomes.confirm_arrived(tick, rows)
+    _log_consequence(tick, rows, claimed, result, verdict)
+
+
+def _still_claimed(tick: TickContext, rows: Sequence[Delivery], claimed: State) -> list[Delivery]:
+    """Return a job's rows that are still where they were claimed, and by this claim."""
+    current = find_deliveries(tick.connection, [row.id for row in rows])
+    return [row for row in rows if _is_claimed(row, current, claimed)]
+
+
+def _is_claimed(row: Delivery, current: Mapping[int, Delivery], claimed: State) -> bool:
+    now = current.get(row.id)
+    return now is not None and (now.state, now.claim) == (claimed, row.claim)
 
 
 def _apis_of(row: Delivery, claimed: State) -> Collection[str]:
@@ -287,7 +354,10 @@ def _apis_of(row: Delivery, claimed: State) -> Collection[str]:
     return DRIVE_APIS if row.route is Route.DRIVE else {API_UPLOAD}
 
 
-def _write_consequence(tick: TickContext, row: Delivery, claimed: State, result: Consequence) -> None:
+def _write_consequence(
+    tick: TickContext, rows: Sequence[Delivery], claimed: State, result: Consequence
+) -> None:
+    row = rows[0]
     columns: dict[str, Any] = {
         "due": result.due,
         "failures": result.standing.failures,
@@ -300,7 +370,12 @@ def _write_consequence(tick: TickContext, row: Delivery, claimed: State, result:
         columns |= {"doubts": row.doubts + 1, "doubted_at": tick.now}
     if result.event is Event.MEDIA_LOST:
         forget_media(tick.connection, row.upload_key, row.remote_id)
-    tick.apply(Change(row.id, result.event, claimed, result.cause, columns))
+    tick.apply(
+        *(
+            Change(one.id, result.event, claimed, result.cause, columns, one.version, one.claim)
+            for one in rows
+        )
+    )
 
 
 _LOGGED: Final = {
@@ -311,7 +386,7 @@ _LOGGED: Final = {
 
 
 def _log_consequence(
-    tick: TickContext, row: Delivery, claimed: State, result: Consequence, verdict: Verdict
+    tick: TickContext, rows: Sequence[Delivery], claimed: State, result: Consequence, verdict: Verdict
 ) -> None:
     text = _LOGGED.get(result.event)
     if result.event is Event.DOUBT and claimed is State.SENDING:
@@ -319,7 +394,7 @@ def _log_consequence(
     elif result.event is Event.RETRY and verdict.scope is Scope.ROW and result.cause.code != "stopped":
         text = Log.RETRYING
     if text is not None and not isinstance(verdict, TypeRefused):
-        tick.log_row(text, row, result.cause)
+        tick.log_message(text, rows, result.cause)
 
 
 # --- Messages to several recipients, and captions ------------------------------------------------
@@ -334,21 +409,24 @@ def _part(tick: TickContext, job: ToPeople, verdict: Verdict) -> None:
     due = tick.now + (verdict.retry_after if isinstance(verdict, Throttled) else 0.0)
     columns = {"due": due, "attempts": ONE_MORE}
     tick.apply(
-        *(Change(row.id, Event.RETRY, State.SENDING, verdict.cause, columns) for row in job.rows),
+        *(
+            Change(row.id, Event.RETRY, State.SENDING, verdict.cause, columns, row.version, row.claim)
+            for row in job.rows
+        ),
     )
 
 
-def miss_recipient(tick: TickContext, row: Delivery, verdict: Verdict) -> None:
+def miss_recipient(tick: TickContext, rows: Sequence[Delivery], verdict: Verdict) -> None:
     """Enter that a call which reached others did not reach one recipient."""
-    _pause(tick, _target_of(row), verdict)
-    _fail_row(tick, row, _slow_down(tick, row, verdict))
+    pause(tick, _target_of(rows[0]), verdict)
+    _fail_message(tick, rows, _slow_down(tick, rows[0], verdict))
 
 
-def miss_caption(tick: TickContext, row: Delivery, verdict: Verdict) -> None:
+def miss_caption(tick: TickContext, rows: Sequence[Delivery], verdict: Verdict) -> None:
     """Enter the same of a caption; what is wrong with the message itself, its file will show."""
-    _pause(tick, _target_of(row), verdict)
+    pause(tick, _target_of(rows[0]), verdict)
     if isinstance(verdict, Throttled) or verdict.scope is not Scope.ROW:
-        _caption_again(tick, [row], _slow_down(tick, row, verdict))
+        _caption_again(tick, rows, _slow_down(tick, rows[0], verdict))
 
 
 def _target_of(row: Delivery) -> Target:
@@ -369,14 +447,14 @@ def _fail_caption(tick: TickContext, job: SendCaption, verdict: Verdict) -> None
     if isinstance(verdict, NotReached | Throttled | TokenRejected) or verdict.scope is not Scope.ROW:
         _caption_again(tick, job.rows, verdict)
         return
-    for row in job.rows:
-        tick.log_row(Log.LINE_REFUSED, row, verdict.cause)
+    for rows in messages(job.rows):
+        tick.log_message(Log.LINE_REFUSED, rows, verdict.cause)
 
 
 def _caption_again(tick: TickContext, rows: Sequence[Delivery], verdict: Verdict) -> None:
     own = isinstance(verdict, Throttled) and verdict.scope is Scope.ROW
     wait = verdict.retry_after if isinstance(verdict, Throttled) and own else 0.0
     refused = isinstance(verdict, TokenRejected)
-    clear_caption(tick.connection, [row.id for row in rows], tick.now, wait, refused=refused)
+    clear_caption(tick.connection, rows, tick.now, wait, refused=refused)
     for row in rows:
         tick.state.captioned.pop(row.recipient, None)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dingwatch.delivery.limits import Target
-from dingwatch.dingtalk import Host, Part
+from dingwatch.dingtalk import Host, Part, Room
+from dingwatch.ledger.deletions import Deletion
 from dingwatch.ledger.delivery import Delivery
 from dingwatch.ledger.uploads import UploadDone, UploadSession
 from dingwatch.model import Verdict
@@ -15,7 +16,7 @@ from dingwatch.payload import Payload
 
 @dataclass(frozen=True, slots=True)
 class ClaimedContent:
-    """One content that is claimed for upload; `rows` are all deliveries that wait for it."""
+    """One content that is claimed for upload; `rows` are all deliveries that were claimed with it."""
 
     rows: tuple[Delivery, ...]
     payload: Payload
@@ -30,12 +31,28 @@ class ClaimedContent:
         """The upload's key in the ledger."""
         return self.source.upload_key
 
+    @property
+    def claim(self) -> int:
+        """The number of the claim, which its rows and their upload share."""
+        return self.source.claim or 0
+
 
 @dataclass(frozen=True, slots=True)
 class Upload(ClaimedContent):
     """Read one file, whole, and upload it."""
 
     target: Target
+
+
+@dataclass(frozen=True, slots=True)
+class UploadArchive(Upload):
+    """Pack the files of a bundle into one archive, and upload it.
+
+    `rows` are those of all recipients who are to get the same files; `members` has a row of each file, and
+    its entry in the archive.
+    """
+
+    members: tuple[tuple[Delivery, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +83,7 @@ class Commit(ClaimedContent):
 
 @dataclass(frozen=True, slots=True)
 class _ToRecipients:
-    """A message; it has more than one row where one call takes several recipients."""
+    """A message; it has several rows where one call takes several recipients, or files share it."""
 
     rows: tuple[Delivery, ...]
     target: Target
@@ -75,6 +92,16 @@ class _ToRecipients:
     def row(self) -> Delivery:
         """The first of its rows."""
         return self.rows[0]
+
+    @property
+    def recipients(self) -> tuple[str, ...]:
+        """To whom it goes: several rows of a recipient are files of one bundle."""
+        return tuple(dict.fromkeys(row.recipient for row in self.rows))
+
+    @property
+    def claim(self) -> int:
+        """The number of the claim, which its rows and their recipients share."""
+        return self.row.claim or 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +118,52 @@ class SendCaption(_ToRecipients):
     """Send the caption before a file; its rows stay as they are, and their recipients wait for it."""
 
     caption: Message
+
+
+@dataclass(frozen=True, slots=True)
+class Screening:
+    """The program that a folder's files must pass before anything of them leaves (`before_send`)."""
+
+    program: tuple[str, ...]
+    """The program and its arguments, with the fields `{fd}`, `{name}` and `{size}`."""
+    patience: float
+    """Seconds that it may take for one file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Screen:
+    """Have a version's file pass its folder's program; its rows stay as they are meanwhile."""
+
+    rows: tuple[Delivery, ...]
+    screening: Screening
+
+    @property
+    def row(self) -> Delivery:
+        """The row whose file is read."""
+        return self.rows[0]
+
+    @property
+    def target(self) -> None:
+        """It makes no call, and none of DingTalk's limits and troubles concerns it."""
+        return
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteEntry:
+    """Delete an entry of the drive that no delivery needs any more."""
+
+    deletion: Deletion
+    target: Target
+    rows: tuple[Delivery, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class AskRoom:
+    """Ask how much room the organisation's storage has; `kind` is the type of uploads to a space of ours."""
+
+    kind: str
+    target: Target
+    rows: tuple[Delivery, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,10 +194,12 @@ class ProbeStore:
 DriveJob = Begin | Put | Commit
 """The steps of an upload to the drive."""
 ToPeople = Send | SendCaption
-"""What people get to see: a call that is never made twice, in the order of its recipients."""
+"""Jobs that people see: calls that are never repeated, in the order of their recipients."""
 Question = FetchToken | ProbeStore
-"""What is asked for no delivery in particular, and costs nothing."""
-Job = Upload | DriveJob | ToPeople | Question
+"""Calls that serve no single delivery, and are free."""
+Upkeep = DeleteEntry | AskRoom
+"""Calls to the drive that serve no delivery."""
+Job = Screen | Upload | DriveJob | Upkeep | ToPeople | Question
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,9 +216,16 @@ class SendDone:
     process_query_key: str | None
     space_id: str | None = None
     entry_id: str | None = None
-    """Where the recipient's own copy of a drive entry is."""
+    """The location of the recipient's own copy of a drive entry."""
     missed: tuple[tuple[int, Verdict], ...] = ()
     """The rows, by their ids, whose recipients it has certainly not reached, and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class MembersLost:
+    """An archive was not packed, because some of its files cannot go with it: their versions, and why."""
+
+    failed: tuple[tuple[int, Verdict], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,4 +238,4 @@ class Outcome:
     """The outcome of a job."""
 
     job: Job
-    result: UploadDone | UploadSession | PutDone | SendDone | Done | Verdict
+    result: UploadDone | UploadSession | PutDone | SendDone | MembersLost | Room | Done | Verdict

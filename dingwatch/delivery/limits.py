@@ -10,7 +10,7 @@ from typing import Final
 from dingwatch import policy
 from dingwatch.dingtalk import API_PUT, API_UPLOAD, Host
 from dingwatch.ledger.queues import Paused
-from dingwatch.model import Pause, Scope
+from dingwatch.model import FolderPause, Pause, Scope
 from dingwatch.pace import LONG_AGO, Lesson, Limit, Pace
 from dingwatch.recipients import KINDS, recipient_kind
 
@@ -103,14 +103,34 @@ class Pauses:
     """When a token call last succeeded on each host."""
     store_probes: dict[tuple[Scope, str], StoreProbe] = field(default_factory=dict)
     """How a pause of the drive's store can end before its time, at no cost."""
+    by_hand: dict[int, FolderPause] = field(default_factory=dict)
+    """The folders that a person has paused: they are not probed, only `resume` or its time ends that."""
+    node: str = ""
+    """This host's name on a shared ledger."""
 
     def copy(self) -> Pauses:
         """Return a copy for a tick to change."""
-        return Pauses(dict(self.known), dict(self.proven), dict(self.store_probes))
+        return replace(
+            self,
+            known=dict(self.known),
+            proven=dict(self.proven),
+            store_probes=dict(self.store_probes),
+            by_hand=dict(self.by_hand),
+        )
 
-    def load(self, pauses: Iterable[Pause]) -> None:
+    def load(self, pauses: Iterable[Pause], by_hand: Iterable[FolderPause] = ()) -> None:
         """Take over what the ledger holds (a command may have changed it)."""
-        self.known = {(pause.scope, pause.key): pause for pause in pauses}
+        # Of a node's own pause and everybody's, over the same, the one that lasts longer holds.
+        lasting = sorted(pauses, key=lambda pause: pause.until)
+        self.known = {(pause.scope, pause.key): pause for pause in lasting}
+        self.by_hand = {pause.folder: pause for pause in by_hand}
+
+    def take_ended(self, now: float) -> list[FolderPause]:
+        """Take out the pauses by hand whose time is over, and return them."""
+        ended = [pause for pause in self.by_hand.values() if not pause.in_force(now)]
+        for pause in ended:
+            del self.by_hand[pause.folder]
+        return ended
 
     def set_back(self, now: float) -> None:
         """Forget token calls of the future, by whose time a pause would count as probed."""
@@ -121,17 +141,25 @@ class Pauses:
 
     def blocks(self, target: Target, now: float, busy: Iterable[Target]) -> bool:
         """Return whether a job may not begin now."""
+        if target.folder in self.by_hand:
+            return True
         if not self.known:
             return False
         found = [self.known[key] for key in target.scopes() if key in self.known]
         if not found:
             return False
-        if any(pause.until > now or self.hosts_to_prove(pause) for pause in found):
+        if any(
+            pause.until > now or self._is_probed_elsewhere(pause, now) or self.hosts_to_prove(pause)
+            for pause in found
+        ):
             return True
         # All these pauses are over, but nobody knows whether their causes are. A thousand files wait, so one
         # job goes as a probe, and the others wait for its outcome.
         under = {(pause.scope, pause.key) for pause in found}
         return any(under.intersection(other.scopes()) for other in busy)
+
+    def _is_probed_elsewhere(self, pause: Pause, now: float) -> bool:
+        return pause.probed_by not in {"", self.node} and pause.probed_until > now
 
     def is_refused(self, recipient: str) -> bool:
         """Return whether a recipient has a pause of its own."""
@@ -190,6 +218,19 @@ class Pauses:
                     ended.append(self.known[key])
         return ended
 
+    def free_at(self, target: Target) -> float:
+        """Return when the pauses over a message end that is no delivery; −∞ without any.
+
+        A pause of the app does not keep a custom robot from it: its address holds a token of its own.
+        """
+        scopes = [one for one in target.scopes() if hosts_of(target.api) or one[0] is not Scope.APP]
+        return max((self.known[one].until for one in scopes if one in self.known), default=LONG_AGO)
+
+    def must_prove(self, target: Target) -> bool:
+        """Return whether the token call must show first that an outage is over."""
+        known = (self.known.get(one) for one in target.scopes())
+        return any(pause is not None and pause.by_token for pause in known)
+
     def probes(self, now: float) -> set[Host]:
         """Return the token calls that are due as probes."""
         return {
@@ -199,14 +240,17 @@ class Pauses:
     def paused(self, now: float) -> Paused:
         """Return the recipients and folders under a pause that has not ended."""
         lasting = [key for key, pause in self.known.items() if pause.until > now]
+        folders = {int(key) for scope, key in lasting if scope is Scope.FOLDER}
         return Paused(
             tuple(key for scope, key in lasting if scope is Scope.CONVERSATION),
-            tuple(int(key) for scope, key in lasting if scope is Scope.FOLDER),
+            tuple(sorted(folders.union(self.by_hand))),
         )
 
     def next_end(self, now: float) -> float:
         """Return the next instant at which a pause ends; infinity when none does."""
-        return min((pause.until for pause in self.known.values() if pause.until > now), default=inf)
+        ends = [pause.until for pause in self.known.values() if pause.until > now]
+        by_hand = (pause.until for pause in self.by_hand.values() if pause.until is not None)
+        return min((*ends, *by_hand), default=inf)
 
 
 @dataclass(slots=True)
@@ -221,9 +265,32 @@ class RateLimits:
         """Return a copy for a tick to change."""
         return RateLimits(self.per_api, self.per_conversation, dict(self.rates))
 
+    def with_limits(self, per_api: Limit | None, per_conversation: Limit | None) -> RateLimits:
+        """Return the same use of other limits; what was learnt of an API or recipient stays."""
+        limits = {Scope.API: per_api, Scope.CONVERSATION: per_conversation}
+        used = ((key, pace, limits.get(key[0])) for key, pace in self.rates.items())
+        rates = {key: replace(pace, limit=limit) for key, pace, limit in used if limit is not None}
+        return RateLimits(per_api, per_conversation, rates)
+
     def set_back(self, now: float) -> None:
         """Forget the slots that were taken in the future, before the clock was set back."""
         self.rates = {key: pace.set_back(now) for key, pace in self.rates.items()}
+
+    def longest_period(self) -> float:
+        """Return the longest window of the limits, in seconds; 0 without any."""
+        limits = (self.per_api, self.per_conversation)
+        return max((limit.period for limit in limits if limit), default=0.0)
+
+    @staticmethod
+    def keys(target: Target) -> list[tuple[Scope, str]]:
+        """Return what a call uses one slot of each, whether it is limited here or not."""
+        return [(Scope.API, target.api), *((Scope.CONVERSATION, one) for one in target.recipients)]
+
+    def note(self, key: tuple[Scope, str], at: float) -> None:
+        """Note a slot that another node has taken."""
+        limit = {Scope.API: self.per_api, Scope.CONVERSATION: self.per_conversation}.get(key[0])
+        if limit is not None:
+            self.rates[key] = self._pace(key, limit).taken(at)
 
     def _limits(self, target: Target) -> Mapping[tuple[Scope, str], Limit]:
         limits = {}
@@ -238,6 +305,11 @@ class RateLimits:
         """Return the earliest instant at which a request keeps to every limit."""
         slots = (self._pace(key, limit).next_slot(now) for key, limit in self._limits(target).items())
         return max(slots, default=now)
+
+    def free_since(self, target: Target, now: float) -> float:
+        """Return since when, or from when on, a request keeps to every limit; −∞ without any."""
+        free = (self._pace(key, limit).free_since(now) for key, limit in self._limits(target).items())
+        return max(free, default=LONG_AGO)
 
     def most_ahead(self, target: Target, now: float) -> int:
         """Return how many uploads may be made ahead of the messages to a target's recipient: at least one.

@@ -4,25 +4,28 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from sqlalchemy import Connection
 
-from dingwatch import names, quota
-from dingwatch.delivery import drives
+from dingwatch import quota
+from dingwatch.delivery import drive_upkeep, drives, nodes, screening, sharing
 from dingwatch.delivery.claims import claim as claim_jobs
-from dingwatch.delivery.jobs import Job, Outcome, ToPeople
-from dingwatch.delivery.limits import RateLimits, Target, message_target
+from dingwatch.delivery.jobs import Job, Outcome, Question, ToPeople
+from dingwatch.delivery.limits import Pauses, RateLimits, Target, message_target
 from dingwatch.delivery.outcomes import enter
-from dingwatch.delivery.state import WHEN_WOKEN, LogLine, LoopState, Settings, TickContext
+from dingwatch.delivery.state import WHEN_WOKEN, LogLine, LoopState, Settings, TickContext, about
 from dingwatch.dingtalk import API_UPLOAD, BILLED, Host
 from dingwatch.ledger import calls, clock, pauses, queues, transitions
+from dingwatch.ledger.bundles import cut_bursts, forget_crashes, leave_bundles
 from dingwatch.ledger.delivery import Delivery, last_captions, recent_captions, recent_claims, recover
+from dingwatch.ledger.folder_pauses import resume_folder
+from dingwatch.ledger.nodes import note_tick, read_members
 from dingwatch.ledger.store import RETRY_SECONDS, Outage, Store
 from dingwatch.ledger.transitions import Change
 from dingwatch.lifecycle import Event, State
-from dingwatch.model import Cause, LedgerError, NoAnswer, NotReached
+from dingwatch.model import Cause, FolderPause, LedgerError, NoAnswer, NotReached
 from dingwatch.pace import LONG_AGO
 from dingwatch.texts import Log
 
@@ -44,6 +47,26 @@ class Plan:
     unread: tuple[Delivery, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """When a message that is no delivery may go; the slot is taken if that is now or before."""
+
+    at: float
+    unproven: bool
+    """Whether there was an outage, and the token call must show first that it is over."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Unknown:
+    """A tick of which nobody knows whether it was committed, because the connection broke meanwhile."""
+
+    number: int
+    tick: TickContext
+    counted: Counter[str]
+    outcomes: tuple[Outcome, ...]
+    """The outcomes that it entered."""
+
+
 class DeliveryLoop:
     """Decides what is uploaded and sent next. Call `tick`; carry out its jobs; bring the outcomes back."""
 
@@ -58,15 +81,22 @@ class DeliveryLoop:
         outage: Outage,
     ) -> None:
         self._store = store
+        self.member: nodes.Member | None = None
+        """This host, where others share the ledger."""
+        self._number = 0
+        """The number of the last tick that wrote anything to a shared ledger."""
         rates = RateLimits(settings.per_api, settings.per_conversation)
-        self._state = LoopState(store, settings, token_fresh, chance, rates)
+        self._state = LoopState(store, settings, token_fresh, chance, rates, Pauses(node=store.node))
         self._log = log
         self._outage = outage
         self._meter = _Meter(store, settings.monthly_calls)
         self._in_hand: list[Job] = []
         self._unwritten: list[Outcome] = []
         self._must_reload = True
+        self._has_new_settings = True
         self._latest = LONG_AGO
+        self._unknown: _Unknown | None = None
+        self._sent_lately = nodes.SentLately()
 
     # --- Beginning and end ---------------------------------------------------------------------
 
@@ -74,13 +104,12 @@ class DeliveryLoop:
         """Repair what a process that died left behind; call once before the first tick."""
         state = self._state.copy()
         with self._store.writing() as connection:
-            rows = recover(connection, now)
+            rows = recover(connection, now, self._store.node)
             pauses.probe_pauses(connection)
             # Of several rows in hand, any or none may be what ended the process. One alone, three times
             # in a row, and with nothing finished between: it would end the service for ever.
-            if len(rows) == 1 and rows[0].state is State.UPLOADING and rows[0].crashes + 1 >= POISON:
-                cause = Cause("internal", "", "POISON")
-                transitions.apply(connection, now, [Change(rows[0].id, Event.REJECT, State.PENDING, cause)])
+            if _is_poison(rows):
+                _put_aside(connection, rows, now)
             state.crashed = queues.list_crashed(connection)
             state.captioned = last_captions(connection)
             _recover_rates(state, connection, now)
@@ -100,9 +129,20 @@ class DeliveryLoop:
         with self._store.writing() as connection:
             transitions.apply(connection, now, changes)
         for row, cause in found:
-            values = {"code": cause.code, "message": cause.message, "advice": cause.advice}
-            path = names.readable(row.path)
-            self._log(Log.WITHDRAWN, path=path, conversation=row.recipient, **values)
+            self._log(Log.WITHDRAWN, **about(row), **cause.log_values())
+
+    def change_settings(self, settings: Settings) -> None:
+        """Decide by another configuration from the next tick on; jobs that are out go on as decided.
+
+        What was refused to former credentials says nothing of these.
+        """
+        rates = self._state.rates.with_limits(settings.per_api, settings.per_conversation)
+        self._state = replace(
+            self._state, settings=settings, rates=rates, tokens_refused=Counter(), doubted_tokens=set()
+        )
+        self._meter.limit = settings.monthly_calls
+        self._must_reload = True
+        self._has_new_settings = True
 
     def poke(self) -> None:
         """Make the next tick read again what others write to the ledger; safe to call from any thread."""
@@ -135,6 +175,34 @@ class DeliveryLoop:
         ]
         self.tick(now, given_up, claim=False)
 
+    # --- Messages that are no deliveries ---------------------------------------------------------
+
+    def reserve(self, target: Target, now: float) -> Slot:
+        """Take a slot for a message that is no delivery, unless its time has not come.
+
+        On a shared ledger it counts for all nodes.
+        """
+        free = self._reserve_shared(target, now) if self._store.shared else self._reserve(target, now)
+        return Slot(free, self._state.pauses.must_prove(target))
+
+    def _reserve(self, target: Target, now: float) -> float:
+        free = max(self._state.pauses.free_at(target), self._state.rates.next_slot(target, now))
+        if free <= now:
+            self._state.rates.take(target, now)
+        return free
+
+    def _reserve_shared(self, target: Target, now: float) -> float:
+        def take(connection: Connection) -> tuple[LoopState, float]:
+            state = self._state.copy()
+            state.reload(connection)
+            return state, sharing.reserve(state, connection, target, now)
+
+        try:
+            self._state, free = self._store.transact(take)
+        except LedgerError:  # the next tick will tell of it
+            return now + RETRY_SECONDS
+        return free
+
     # --- One tick --------------------------------------------------------------------------------
 
     def tick(self, now: float, outcomes: Sequence[Outcome], *, claim: bool = True) -> Plan:
@@ -142,45 +210,128 @@ class DeliveryLoop:
 
         When the ledger cannot be written, nothing is claimed and the outcomes are kept for the next tick.
         """
+        try:
+            late = self._resolve_unknown()
+        except LedgerError as error:
+            return self._keep(error, [*self._unwritten, *outcomes], now)
         outcomes = [*self._unwritten, *outcomes]
         finished = {id(outcome.job) for outcome in outcomes}
         out = [job for job in self._in_hand if id(job) not in finished]
         # A command that writes while this tick runs is for the next one.
         reload, self._must_reload = self._must_reload, False
         counted = self._meter.due(now)
+        decided: list[TickContext] = []
 
         def decide(connection: Connection) -> tuple[TickContext, float]:
             tick = TickContext(connection, now, self._state.copy(), list(out))
-            if now < self._latest:
-                self._set_back(tick)
-            elif reload:
-                tick.state.reload(connection)
+            self._read(tick, reload=reload)
             self._meter.write(tick, counted)
             enter(tick, outcomes)
-            if claim:
-                return tick, claim_jobs(tick)
-            if not out:
+            if self._has_new_settings:
+                drive_upkeep.begin_settings(tick)
+                screening.begin_settings(tick)
+                cut_bursts(connection, tick.settings.bundle_waits(), now)
+            again = self._claim(tick) if claim and self._stand(tick) else WHEN_WOKEN
+            if not claim and not out:
                 # The service stops. Parts that the store has stay there; the rows go back to `pending`, so
                 # that the next start does not take them for interrupted by a crash.
-                drives.release(tick)
-            return tick, WHEN_WOKEN
+                drives.release(tick, tick.state.drives.values())
+            again = min(again, sharing.end(tick, outcomes))
+            if tick.jobs or outcomes or counted:
+                self._number_tick(connection)
+                decided.append(tick)
+            return tick, again
 
         try:
             tick, again = self._store.transact(decide)
         except LedgerError as error:
-            self._unwritten = outcomes
-            self._must_reload = True
-            self._outage.begin(self, error)
-            return Plan([], now + RETRY_SECONDS)
+            if decided and self.member is not None:
+                self._unknown = _Unknown(self._number, decided[-1], counted, tuple(outcomes))
+            # Those of the tick before are claimed for certain now, and nobody else carries them out.
+            return replace(self._keep(error, outcomes, now), jobs=late)
         self._take_over(tick, counted)
         again = min(again, self._meter.next_at())
-        return Plan(tick.jobs, None if again == WHEN_WOKEN else again, tuple(tick.unread))
+        return Plan([*late, *tick.jobs], None if again == WHEN_WOKEN else again, tuple(tick.unread))
+
+    def _read(self, tick: TickContext, *, reload: bool) -> None:
+        """Read what others have written, and see whether the ledger is on another server now."""
+        if tick.now < self._latest:
+            self._set_back(tick)
+        elif reload or self._store.shared:  # other nodes write without a poke
+            _reload(tick)
+        if self.member is not None:
+            members = read_members(tick.connection)
+            nodes.compare_with_timeline(tick, self.member, members, self._sent_lately)
+        if self._store.shared:
+            sharing.begin(tick)
+
+    def _number_tick(self, connection: Connection) -> None:
+        """Write down which tick this is, where others share the ledger."""
+        if self.member is not None:
+            self._number += 1
+            note_tick(connection, self.member.name, self.member.instance, self._number)
+
+    def _keep(self, error: LedgerError, outcomes: list[Outcome], now: float) -> Plan:
+        """Keep outcomes for the next tick, as the ledger cannot be used now."""
+        self._unwritten = outcomes
+        # The transaction may have taken place, and its numbers stand in the ledger.
+        self._state = replace(self._state, claims=range(0))
+        self._must_reload = True
+        self._outage.begin(self, error)
+        return Plan([], now + RETRY_SECONDS)
+
+    def _claim(self, tick: TickContext) -> float:
+        """Claim what may go now; return when to look again."""
+        _end_pauses_by_hand(tick)
+        drives.release(tick, drives.list_paused(tick))
+        return claim_jobs(tick)
+
+    def _stand(self, tick: TickContext) -> bool:
+        """See to what a shared ledger asks of its nodes; return whether this one may claim anything."""
+        if self.member is None:
+            return True
+        members = read_members(tick.connection)
+        standing = nodes.stand(self.member, members)
+        if standing.live:
+            nodes.take_over(tick, self.member, members)
+        if standing.draining:
+            nodes.drain(tick)
+        return standing.may_claim
+
+    def _resolve_unknown(self) -> list[Job]:
+        """Find out whether a tick was committed whose connection broke before the answer came.
+
+        Its transaction has the lock of the ledger as long as the server works on it, and this one waits for
+        that lock. If it was committed, what it decided holds; return its jobs, which are still to be carried
+        out. If not, it has never been.
+
+        Raises:
+            LedgerError: the ledger cannot be asked now.
+        """
+        unknown, member = self._unknown, self.member
+        if unknown is None or member is None:
+            return []
+        with self._store.writing() as connection:
+            own = read_members(connection).find(member.name)
+            took_place = own is not None and (own.instance, own.tick) == (member.instance, unknown.number)
+            jobs = nodes.list_current(connection, unknown.tick.jobs) if took_place else []
+        self._unknown = None
+        if not took_place:
+            return []
+        entered = {id(outcome) for outcome in unknown.outcomes}
+        later = [outcome for outcome in self._unwritten if id(outcome) not in entered]
+        self._take_over(unknown.tick, unknown.counted)
+        self._unwritten = later
+        # Another node has taken over what is missing here: this one was away for longer than its lease.
+        stale = {id(job) for job in unknown.tick.jobs} - {id(job) for job in jobs}
+        self._in_hand = [job for job in self._in_hand if id(job) not in stale]
+        return jobs
 
     def _set_back(self, tick: TickContext) -> None:
         """Cut what was written before the clock was set back, so that nothing waits for the old time."""
         clock.cut_waits(tick.connection, tick.now)
         tick.state.set_back(tick.now)
-        tick.state.reload(tick.connection)
+        _reload(tick)
         self._meter.flush()
         if (seconds := round(self._latest - tick.now)) > 0:
             tick.log(Log.CLOCK_SET_BACK, seconds=seconds)
@@ -190,7 +341,10 @@ class DeliveryLoop:
         self._state = tick.state
         for path in tick.turns:
             tick.state.turns.take(*path)
+        if self.member is not None:
+            self._sent_lately.note(tick)
         self._latest = tick.now
+        self._has_new_settings = False
         self._in_hand = tick.in_hand
         self._unwritten = []
         self._meter.written(counted, tick.now)
@@ -199,14 +353,63 @@ class DeliveryLoop:
             self._log(text, **values)
 
 
+def _is_poison(rows: Sequence[Delivery]) -> bool:
+    """Return whether one upload was alone in hand at too many crashes in a row: of a file, or of a bundle."""
+    bundles = {row.bundle for row in rows}
+    alone = len(rows) == 1 or (len(bundles) == 1 and None not in bundles)
+    return alone and all(row.state is State.UPLOADING and row.crashes + 1 >= POISON for row in rows)
+
+
+def _put_aside(connection: Connection, rows: Sequence[Delivery], now: float) -> None:
+    """Give up what brings the process down; of a bundle, find out first which of its files does."""
+    if rows[0].bundle is not None:
+        leave_bundles(connection, [row.id for row in rows])
+        forget_crashes(connection, [row.id for row in rows])
+        return
+    cause = Cause("internal", "", "POISON")
+    transitions.apply(connection, now, [Change(rows[0].id, Event.REJECT, State.PENDING, cause)])
+
+
+def _reload(tick: TickContext) -> None:
+    """Read again what commands write, and log which folders a person has paused or resumed."""
+    before = tick.state.pauses.by_hand
+    tick.state.reload(tick.connection)
+    if tick.state.crashed:  # the configuration may no longer map some of them
+        # The one that is in hand goes alone until its outcome is known.
+        out = {row.id for job in tick.in_hand if not isinstance(job, Question) for row in job.rows}
+        left = out.union(queues.list_crashed(tick.connection))
+        tick.state.crashed = [row for row in tick.state.crashed if row in left]
+    screening.note_resumed(tick)
+    now = tick.state.pauses.by_hand
+    _log_by_hand(tick, Log.FOLDER_PAUSED, [one for one in now.values() if one != before.get(one.folder)])
+    _log_by_hand(tick, Log.FOLDER_RESUMED, [one for one in before.values() if one.folder not in now])
+
+
+def _end_pauses_by_hand(tick: TickContext) -> None:
+    """End the pauses by hand whose time is over, for good: the clock may be set back later."""
+    if ended := tick.state.pauses.take_ended(tick.now):
+        resume_folder(tick.connection, [pause.folder for pause in ended])
+        _log_by_hand(tick, Log.FOLDER_RESUMED, ended)
+
+
+def _log_by_hand(tick: TickContext, text: Log, pauses_by_hand: Iterable[FolderPause]) -> None:
+    """Log pauses by hand, each once: a link's former targets are paused with the folder."""
+    policies = tick.settings.folders
+    logged = {policies[one.folder].wording.folder: one.by for one in pauses_by_hand if one.folder in policies}
+    for folder, by in logged.items():
+        tick.log(text, folder=folder, by=by)
+
+
 def _recover_rates(state: LoopState, connection: Connection, now: float) -> None:
     """Take up the pace where the last process left it."""
+    if state.store.shared:
+        sharing.take_up_rates(state, connection, now)
+        return
     for key, lesson in pauses.read_learned_rates(connection).items():
         state.rates.take_up(key, lesson)
     # DingTalk counts the messages of the last minute whoever sent them. A process that restarts every second
     # and began each time with an empty window would be refused, and be shut out for minutes.
-    limits = (state.settings.per_api, state.settings.per_conversation)
-    longest = max((limit.period for limit in limits if limit), default=0.0)
+    longest = state.rates.longest_period()
     if not longest:
         return
     taken = [
@@ -225,7 +428,7 @@ class _Meter:
 
     def __init__(self, store: Store, monthly_calls: int | None) -> None:
         self._store = store
-        self._limit = monthly_calls
+        self.limit = monthly_calls
         self._called: deque[str] = deque()  # by any thread; a Counter is not safe to count up
         self._calls: Counter[str] = Counter()
         self._written_at = LONG_AGO
@@ -256,8 +459,8 @@ class _Meter:
         before = calls.total(tick.connection, quota.month(tick.now), BILLED)
         calls.count(self._store, tick.connection, quota.day(tick.now), counted)
         after = before + sum(counted[api] for api in BILLED)
-        if quota.crossed(before, after, self._limit) is not None:
-            text, values = quota.describe(quota.use(after, self._limit, tick.now))
+        if quota.crossed(before, after, self.limit) is not None:
+            text, values = quota.describe(quota.use(after, self.limit, tick.now))
             tick.log(text, **values)
 
     def written(self, counted: Counter[str], now: float) -> None:

@@ -4,33 +4,39 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
-from dingwatch import names
-from dingwatch.delivery import drives, failures
+from dingwatch.delivery import drive_upkeep, drives, failures, late_outcomes, screening
 from dingwatch.delivery.jobs import (
+    AskRoom,
     Begin,
     Commit,
+    DeleteEntry,
     Done,
     FetchToken,
     Job,
+    MembersLost,
     Outcome,
     ProbeStore,
     Put,
     PutDone,
     Question,
+    Screen,
     Send,
     SendCaption,
     SendDone,
     ToPeople,
+    Upkeep,
     Upload,
 )
 from dingwatch.delivery.limits import APP, Target, hosts_of
-from dingwatch.delivery.state import TickContext
+from dingwatch.delivery.state import TickContext, about_message, messages
 from dingwatch.ledger import queues
 from dingwatch.ledger.delivery import Delivery
+from dingwatch.ledger.fencing import end_messages
 from dingwatch.ledger.pauses import end_pauses, save_pauses
 from dingwatch.ledger.transitions import NO_CAUSE, ONE_MORE, Change
-from dingwatch.ledger.uploads import UploadDone, UploadSession, record_uploads
+from dingwatch.ledger.uploads import UploadDone, UploadSession, record_upload
 from dingwatch.lifecycle import NOTICED, Event, State
 from dingwatch.model import Cause, Pause, Scope, Verdict
 from dingwatch.texts import Log
@@ -39,7 +45,7 @@ from dingwatch.texts import Log
 def enter(tick: TickContext, outcomes: Sequence[Outcome]) -> None:
     """Enter outcomes."""
     for outcome in outcomes:
-        _forget_crash(tick, outcome.job)
+        _let_others_go(tick, outcome.job)
         match outcome.job, outcome.result:
             case (Upload() | Commit()) as job, UploadDone() as done:
                 _enter_upload(tick, job, done)
@@ -49,10 +55,8 @@ def enter(tick: TickContext, outcomes: Sequence[Outcome]) -> None:
             case Put() as job, PutDone(made):
                 drives.finish_part(tick, job, made)
                 _note_served(tick, job.target)
-            case Send() as job, SendDone() as done:
-                _enter_send(tick, job, done)
-            case SendCaption() as job, SendDone() as done:
-                _enter_caption(tick, job, done)
+            case (Send() | SendCaption()) as job, SendDone() as done:
+                _enter_message(tick, job, done)
             case FetchToken() as job, Done():
                 _enter_token(tick, job)
             case ProbeStore() as job, _:
@@ -61,7 +65,9 @@ def enter(tick: TickContext, outcomes: Sequence[Outcome]) -> None:
                     job.address, tick.now, tick.state.chance(), reached=reached
                 )
                 save_pauses(tick.state.store, tick.connection, ended, tick.now)
-            case job, Verdict() as verdict:
+            case (Screen() | DeleteEntry() | AskRoom()) as job, result:
+                _enter_other(tick, job, result)
+            case job, MembersLost() | Verdict() as verdict:
                 failures.fail(tick, job, verdict)
     _withdraw_superseded(tick, outcomes)
 
@@ -84,9 +90,12 @@ def _withdraw_superseded(tick: TickContext, outcomes: Sequence[Outcome]) -> None
     tick.apply(*(Change(row, Event.VANISH, None, superseded) for row in rows))
 
 
-def _forget_crash(tick: TickContext, job: Job) -> None:
-    """Stop claiming a row alone: its outcome is known, so it did not bring the process down."""
-    if tick.state.crashed and not isinstance(job, Question):
+def _let_others_go(tick: TickContext, job: Job) -> None:
+    """End what a job kept others from: messages to its recipients and, after a crash, everything else."""
+    if isinstance(job, ToPeople):
+        end_messages(tick.connection, job.recipients, job.claim)
+    # Its outcome is known, so it did not bring the process down.
+    if tick.state.crashed and not isinstance(job, Question | Screen):
         ids = {row.id for row in job.rows}
         tick.state.crashed = [row for row in tick.state.crashed if row not in ids]
 
@@ -101,33 +110,61 @@ def _enter_upload(tick: TickContext, job: Upload | Commit, done: UploadDone) -> 
         "attempts": ONE_MORE,
     }
     tick.apply(
-        *(Change(row.id, Event.UPLOAD_OK, State.UPLOADING, None, columns, row.version) for row in job.rows)
+        *(
+            Change(row.id, Event.UPLOAD_OK, State.UPLOADING, None, columns, row.version, row.claim)
+            for row in job.rows
+        )
     )
-    record_uploads(tick.connection, {job.upload: done}, tick.now)
+    entry = isinstance(job, Commit)
+    record_upload(tick.connection, job.upload, done, tick.now, job.claim, entry=entry)
     if isinstance(job, Commit):
         drives.end_session(tick, job)
+        drive_upkeep.note_uploaded(tick, job.payload.key.type)
     _note_served(tick, job.target)
+
+
+def _enter_other(tick: TickContext, job: Screen | Upkeep, result: object) -> None:
+    """Enter what came of a job that is neither an upload nor a message."""
+    match job:
+        case Screen():
+            screening.enter(tick, job, result)
+        case AskRoom():
+            drive_upkeep.enter_room(tick, result)
+        case DeleteEntry() if isinstance(result, Verdict):
+            drive_upkeep.enter_failure(tick, job, result)
+        case DeleteEntry():
+            drive_upkeep.enter_deleted(tick, job)
+            _note_served(tick, job.target)
+
+
+def _enter_message(tick: TickContext, job: ToPeople, done: SendDone) -> None:
+    if isinstance(job, Send):
+        _enter_send(tick, job, done)
+    else:
+        _enter_caption(tick, job, done)
 
 
 def _enter_send(tick: TickContext, job: Send, done: SendDone) -> None:
     _note_served(tick, _reached_target(job, done))
     missed = dict(done.missed)
-    for row in job.rows:
-        if row.id in missed:
-            failures.miss_recipient(tick, row, missed[row.id])
+    for rows in messages(job.rows):
+        if rows[0].id in missed:
+            failures.miss_recipient(tick, rows, missed[rows[0].id])
         else:
-            _enter_reached(tick, job, row, done)
+            _enter_reached(tick, job, rows, done)
 
 
 def _reached_target(job: ToPeople, done: SendDone) -> Target:
     """Return the target of a call without the recipients whom it did not reach."""
     missed = dict(done.missed)
-    return replace(job.target, recipients=tuple(row.recipient for row in job.rows if row.id not in missed))
+    reached = dict.fromkeys(row.recipient for row in job.rows if row.id not in missed)
+    return replace(job.target, recipients=tuple(reached))
 
 
-def _enter_reached(tick: TickContext, job: Send, row: Delivery, done: SendDone) -> None:
-    tick.state.alone.discard(row.id)
-    columns = {
+def _enter_reached(tick: TickContext, job: Send, rows: Sequence[Delivery], done: SendDone) -> None:
+    """Enter that a message has reached one recipient: with one file, or with those of a bundle."""
+    tick.state.alone -= {row.id for row in rows}
+    columns: dict[str, Any] = {
         "process_query_key": done.process_query_key,
         "space_id": done.space_id,
         "entry_id": done.entry_id,
@@ -135,23 +172,32 @@ def _enter_reached(tick: TickContext, job: Send, row: Delivery, done: SendDone) 
         "attempts": ONE_MORE,
     }
     if job.notice is not None:
-        cause = Cause(NOTICED, "", "NOTICED")
-        change = Change(row.id, Event.SKIP, State.SENDING, cause, columns, row.version)
+        event, cause = Event.SKIP, Cause(NOTICED, "", "NOTICED")
     else:
+        event, cause = Event.SEND_OK, None
         columns |= {"sent_at": tick.now, **NO_CAUSE}
-        change = Change(row.id, Event.SEND_OK, State.SENDING, None, columns, row.version)
-    tick.apply(change)
+    applied = tick.apply(
+        *(Change(row.id, event, State.SENDING, cause, columns, row.version, row.claim) for row in rows)
+    )
+    if len(applied) < len(rows):
+        in_time = {one.change.delivery for one in applied}
+        late = [row for row in rows if row.id not in in_time]
+        confirmed = late_outcomes.enter_reached(tick, job, late, done, columns)
+        rows = [row for row in rows if row.id in in_time | confirmed]
+        if not rows:
+            return
     text = Log.SENT if job.notice is None else Log.NOTICED
-    tick.log(text, path=names.readable(row.path), conversation=row.recipient)
+    waited = max(tick.now - min(row.settled_at for row in rows), 0.0)
+    tick.log(text, **about_message(rows), seconds=waited)
 
 
 def _enter_caption(tick: TickContext, job: SendCaption, done: SendDone) -> None:
     """Enter that a caption was sent: the next message there is its file."""
     _note_served(tick, _reached_target(job, done))
     missed = dict(done.missed)
-    for row in job.rows:
-        if row.id in missed:
-            failures.miss_caption(tick, row, missed[row.id])
+    for rows in messages(job.rows):
+        if rows[0].id in missed:
+            failures.miss_caption(tick, rows, missed[rows[0].id])
 
 
 def _enter_token(tick: TickContext, job: FetchToken) -> None:
@@ -186,9 +232,10 @@ def _must_last(pause: Pause, now: float) -> bool:
 
 
 def _end_pauses(tick: TickContext, ended: Sequence[tuple[Scope, str]]) -> None:
-    end_pauses(tick.connection, ended)
     for key in ended:
         pause = tick.state.pauses.known.pop(key)
+        end_pauses(tick.connection, [pause])
+        tick.wakes_others = tick.wakes_others or not pause.own
         tick.state.pauses.store_probes.pop(key, None)
         if pause.failures > 1 or pause.scope is not Scope.API:
             tick.log(Log.RESUMED, scope=pause.scope, key=pause.key)

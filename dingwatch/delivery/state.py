@@ -8,7 +8,7 @@ a tick notes those that it gives, and they are taken then.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from math import inf
@@ -17,11 +17,13 @@ from typing import Final
 from sqlalchemy import Connection
 
 from dingwatch import names
-from dingwatch.delivery.jobs import ClaimedContent, FetchToken, Job, ToPeople
+from dingwatch.delivery.jobs import ClaimedContent, FetchToken, Job, Question, Screening, ToPeople
 from dingwatch.delivery.limits import APP, Pauses, RateLimits, Target
 from dingwatch.delivery.turns import Turns
 from dingwatch.dingtalk import (
     API_COMMIT,
+    API_DELETE_ENTRY,
+    API_ORGANISATION,
     API_PARTS_BEGIN,
     API_PUT,
     API_UPLOAD_INFO,
@@ -29,21 +31,25 @@ from dingwatch.dingtalk import (
     REFUSED_EXTENSIONS,
     Host,
 )
-from dingwatch.ledger import pauses, transitions
+from dingwatch.ledger import delivery, fencing, pauses, transitions, uploads
 from dingwatch.ledger.delivery import Delivery
+from dingwatch.ledger.folder_pauses import list_folder_pauses
 from dingwatch.ledger.queues import Paused
 from dingwatch.ledger.store import Store
-from dingwatch.ledger.transitions import Change
-from dingwatch.model import Cause, Scope
+from dingwatch.ledger.transitions import Applied, Change
+from dingwatch.lifecycle import Event, advance
+from dingwatch.model import BundleRule, Cause, Scope
 from dingwatch.notice_text import Wording
-from dingwatch.pace import Limit
-from dingwatch.payload import PayloadPolicy
+from dingwatch.pace import LONG_AGO, Limit
+from dingwatch.payload import Payload, PayloadPolicy, choose_payload
 from dingwatch.recipients import recipient_kind
 from dingwatch.texts import Text
 
 LogLine = Callable[..., None]
 DRIVE_APIS: Final = frozenset({API_PARTS_BEGIN, API_PUT, API_UPLOAD_INFO, API_COMMIT})
 """The APIs of an upload to the drive, step by step."""
+YIELD_SECONDS: Final = 0.004
+"""How long a node leaves a free slot to each other one that has waited for longer, should it want it."""
 WHEN_WOKEN: Final = inf
 """The instant to look again at what waits for no instant: for an outcome, a command, a new file."""
 
@@ -56,6 +62,11 @@ class FolderPolicy:
     wording: Wording = field(default=Wording())
     unsupported: str = "zip"
     """`zip` or `skip`: what happens to extensions that DingTalk refuses."""
+    screening: Screening | None = None
+    bundle: BundleRule | None = None
+    """When several files share a message; None: each goes alone."""
+    drive_keep: float | None = None
+    """Seconds after which entries of the folder's space are deleted; None: never."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +82,8 @@ class Settings:
     monthly_calls: int | None = None
     folders: Mapping[int | None, FolderPolicy] = field(default_factory=dict)
     """By folder id; None is for files that `send` was given."""
+    left: Collection[int] = ()
+    """Folders that have left the configuration since the start."""
 
     # Intake adds a folder when a link leads elsewhere. Its policy is that of the folder whose link it is, so
     # it changes neither of these; but it is added by another thread, so both look at a copy.
@@ -83,6 +96,11 @@ class Settings:
     def has_captions(self) -> bool:
         """Whether any folder has a caption before its files."""
         return any(one.wording.caption for one in tuple(self.folders.values()))
+
+    def bundle_waits(self) -> dict[int, float]:
+        """Return how long files wait for others in each folder that bundles them."""
+        policies = tuple(self.folders.items())
+        return {number: one.bundle.wait for number, one in policies if number is not None and one.bundle}
 
     def of_folder(self, folder: int | None) -> FolderPolicy:
         """Return the policy of a folder; the plain one where the configuration has none."""
@@ -118,12 +136,32 @@ class LoopState:
     """By recipient, the row whose caption was the last message there: its file is the next."""
     alone: set[int] = field(default_factory=set)
     """Rows whose call for several persons was refused for one of them: each goes in a call of its own."""
+    upkeep_at: float = LONG_AGO
+    """When to look again for entries of the drive that are old enough."""
+    room_at: float = LONG_AGO
+    """When to ask for the room in the drive."""
+    lost: dict[str, float] = field(default_factory=dict)
+    """Nodes whose rows were put back, and when the lease ended after which they were."""
+    claims: range = range(0)
+    """Numbers for the next claims."""
+    room_kind: str = ""
+    """By which uploads its space is known; empty while nothing is to be asked."""
     served_at: dict[str, float] = field(default_factory=dict)
     """When an API, or a host's token call, last worked."""
     tokens_refused: Counter[Host] = field(default_factory=Counter)
     """How many new tokens of a host were refused in a row."""
     doubted_tokens: set[Host] = field(default_factory=set)
     """Hosts whose token in use is counted among them."""
+    slot_turns: dict[str, dict[str, int]] = field(default_factory=dict)
+    """By API, the last slot of each node that shares the ledger: who used it longest ago is next."""
+    left_to_others: dict[str, float] = field(default_factory=dict)
+    """By recipient, since when the next file there is one that only another node can send."""
+    slots_read: int = 0
+    """The id of the last slot on a shared ledger that the rates know of."""
+    slots_forgotten_at: float = LONG_AGO
+    """When old slots were last removed from it."""
+    captions_noted: frozenset[str] = frozenset()
+    """The recipients that the ledger says to wait for the file after a caption of this node."""
 
     def copy(self) -> LoopState:
         """Return a copy for a tick to change."""
@@ -135,9 +173,12 @@ class LoopState:
             drives=dict(self.drives),
             captioned=dict(self.captioned),
             alone=set(self.alone),
+            lost=dict(self.lost),
             served_at=dict(self.served_at),
             tokens_refused=Counter(self.tokens_refused),
             doubted_tokens=set(self.doubted_tokens),
+            left_to_others=dict(self.left_to_others),
+            slot_turns={api: dict(turns) for api, turns in self.slot_turns.items()},
         )
 
     def set_back(self, now: float) -> None:
@@ -145,10 +186,11 @@ class LoopState:
         self.pauses.set_back(now)
         self.rates.set_back(now)
         self.served_at = {api: at for api, at in self.served_at.items() if at <= now}
+        self.upkeep_at, self.room_at = LONG_AGO, min(self.room_at, now)
 
     def reload(self, connection: Connection) -> None:
         """Read again what others may have written: commands end pauses, intake learns refused extensions."""
-        self.pauses.load(pauses.list_pauses(connection))
+        self.pauses.load(pauses.list_pauses(connection), list_folder_pauses(connection))
         self.refused |= pauses.list_refused_extensions(connection, self.settings.app)
 
 
@@ -166,13 +208,21 @@ class TickContext:
     unread: list[Delivery] = field(default_factory=list)
     """Rows whose files are to settle and be read once more."""
     messages: list[tuple[Text, dict[str, object]]] = field(default_factory=list)
-    """What is logged once the transaction is on disk."""
+    """Log lines that wait until the transaction is on disk."""
+    applied: list[Applied] = field(default_factory=list)
+    """Transitions of this tick."""
     turns: list[tuple[object, ...]] = field(default_factory=list)
     """Turns that are taken once the transaction is on disk, as paths of names."""
     targets: list[Target] = field(default_factory=list)
-    """Where jobs are at work, those of this tick included."""
+    """Targets with a job in flight, those of this tick included."""
     recipients: set[str] = field(default_factory=set)
     """To whom a message is on its way."""
+    others: tuple[str, ...] = ()
+    """The other nodes that work on a shared ledger now."""
+    elsewhere: set[str] = field(default_factory=set)
+    """To whom another node sends one, of all that share the ledger."""
+    wakes_others: bool = False
+    """Whether other nodes may have waited for what is written now."""
 
     def __post_init__(self) -> None:
         for job in self.in_hand:
@@ -185,9 +235,65 @@ class TickContext:
 
     # --- Decisions -----------------------------------------------------------------------------
 
-    def apply(self, *changes: Change) -> None:
-        """Write transitions now, so that whatever is asked next of the ledger knows of them."""
-        transitions.apply(self.connection, self.now, changes)
+    def apply(self, *changes: Change) -> list[Applied]:
+        """Write transitions now, so that whatever is asked next of the ledger knows of them.
+
+        Return those that took place.
+        """
+        applied = transitions.apply(self.connection, self.now, changes)
+        self.applied += applied
+        return applied
+
+    def draw_claim(self) -> int:
+        """Return the number of another claim."""
+        state = self.state
+        if not state.claims:
+            state.claims = fencing.draw(state.store, self.connection)
+        number, state.claims = state.claims[0], state.claims[1:]
+        return number
+
+    def claim(self, rows: Sequence[Delivery], number: int) -> tuple[Delivery, ...]:
+        """Claim waiting rows for one job; return those that are claimed, of a bundle all or none.
+
+        A row that another host has claimed first is left out, and its job has no such row.
+        """
+        columns = {"claimed_at": self.now, "claim": number, "node": self.state.store.node or None}
+        applied = self.apply(
+            *(Change(row.id, Event.CLAIM, row.state, None, columns, row.version) for row in rows)
+        )
+        whole, split = _by_bundles(rows, {one.change.delivery for one in applied}, number)
+        self.unclaim(split)
+        return whole
+
+    def claim_captions(self, rows: Sequence[Delivery], number: int) -> tuple[Delivery, ...]:
+        """Claim uploaded rows for the caption before their file; else the same as `claim`."""
+        ids, node = [row.id for row in rows], self.state.store.node
+        done = delivery.mark_caption_sent(self.connection, ids, self.now, number, node)
+        whole, split = _by_bundles(rows, done, number)
+        delivery.clear_caption(self.connection, split, self.now, 0.0, refused=False)
+        return whole
+
+    def claim_upload(self, rows: Sequence[Delivery], *, whole: bool = False) -> tuple[Delivery, ...]:
+        """Claim the rows of one content and their upload; return those for which it is to be made.
+
+        With `whole` it is for all of them or for none.
+        """
+        number, upload = self.draw_claim(), rows[0].upload_key
+        if not uploads.claim_upload(self.connection, upload, number, self.state.store.node):
+            return ()
+        claimed = self.claim(rows, number)
+        if whole and len(claimed) < len(rows):
+            self.unclaim(claimed)
+            claimed = ()
+        if not claimed:
+            uploads.release_upload(self.connection, upload, number)
+        return claimed
+
+    def unclaim(self, rows: Iterable[Delivery]) -> None:
+        """Give claimed rows back: there will be no job for them."""
+        self.apply(
+            *(Change(row.id, Event.RETRY, advance(row.state, Event.CLAIM), claim=row.claim) for row in rows)
+        )
 
     def issue(self, job: Job) -> None:
         """Have a job carried out; it takes a slot of its target's pace."""
@@ -196,6 +302,10 @@ class TickContext:
         self._occupy(job)
         if job.target is not None:
             self.state.rates.take(job.target, self.now)
+
+    def count_working(self) -> int:
+        """Return how many jobs for deliveries are out."""
+        return sum(not isinstance(job, Question) for job in self.in_hand)
 
     def _occupy(self, job: Job) -> None:
         if job.target is not None:
@@ -208,7 +318,16 @@ class TickContext:
 
     def log_row(self, text: Text, row: Delivery, cause: Cause) -> None:
         """Log a line about one delivery."""
-        self.log(text, path=names.readable(row.path), conversation=row.recipient, **cause.log_values())
+        self.log(text, **about(row), **cause.log_values())
+
+    def log_message(self, text: Text, rows: Sequence[Delivery], cause: Cause) -> None:
+        """Log a line about the deliveries of one recipient that share a message."""
+        self.log(text, **about_message(rows), **cause.log_values())
+
+    def choose_payload(self, row: Delivery) -> Payload:
+        """Return how a row's file goes out alone, by the present settings."""
+        policy = self.settings.payload_policy(row)
+        return choose_payload(row.name, row.fingerprint.size, row.digest, policy, self.state.refused)
 
     # --- What holds jobs back ------------------------------------------------------------------
 
@@ -217,10 +336,16 @@ class TickContext:
         """The recipients and folders under a pause that has not ended."""
         return self.state.pauses.paused(self.now)
 
+    @property
+    def paused_by_itself(self) -> Paused:
+        """The same without the folders that only a person has paused."""
+        return replace(self.state.pauses, by_hand={}).paused(self.now)
+
     def free_workers(self) -> int:
         """Return how many more uploads and sends may be out; the drive has threads of its own."""
         # A file of 100 GB is uploaded for hours. Were its parts to count, no PDF would be sent meanwhile.
-        return self.settings.workers - sum(target.api not in DRIVE_APIS for target in self.targets)
+        free = DRIVE_APIS | {API_DELETE_ENTRY, API_ORGANISATION}
+        return self.settings.workers - sum(target.api not in free for target in self.targets)
 
     def can_send(self) -> bool:
         """Return whether a message may be out in addition to what is."""
@@ -238,8 +363,15 @@ class TickContext:
         return self.state.pauses.blocks(target, self.now, self.targets)
 
     def next_slot(self, target: Target) -> float:
-        """Return the earliest instant at which a job keeps to the pace."""
-        return self.state.rates.next_slot(target, self.now)
+        """Return the earliest instant at which a job keeps to the pace, and it is this node's turn."""
+        slot = self.state.rates.next_slot(target, self.now)
+        if not self.others:
+            return slot
+        # All nodes wait for the same instant. Whoever had a slot last lets the others go first.
+        turns = self.state.slot_turns.get(target.api, {})
+        own = turns.get(self.state.store.node, 0)
+        ahead = sum(turns.get(other, 0) < own for other in self.others)
+        return max(slot, self.state.rates.free_since(target, self.now) + ahead * YIELD_SECONDS)
 
     def needs_token(self, host: Host, *, force: bool = False) -> bool:
         """Return whether a token must be waited for; if so, have it fetched."""
@@ -252,3 +384,41 @@ class TickContext:
         if app is None or app.until <= self.now:
             self.issue(FetchToken(host, force))
         return True
+
+
+def _by_bundles(
+    rows: Sequence[Delivery], done: Container[int], number: int
+) -> tuple[tuple[Delivery, ...], tuple[Delivery, ...]]:
+    """Return the rows that are `done` with the number of their claim: whole bundles, and parts of bundles."""
+    claimed = [replace(row, claim=number) for row in rows if row.id in done]
+    split = {row.bundle for row in rows if row.id not in done and row.bundle is not None}
+    return (
+        tuple(row for row in claimed if row.bundle not in split),
+        tuple(row for row in claimed if row.bundle in split),
+    )
+
+
+def about(row: Delivery) -> dict[str, object]:
+    """Return what a line of log says of a delivery."""
+    return {
+        "folder": row.folder,
+        "path": names.readable(row.path),
+        "conversation": row.recipient,
+        "size": row.fingerprint.size,
+    }
+
+
+def about_message(rows: Sequence[Delivery]) -> dict[str, object]:
+    """Return what a line of log says of the deliveries that share a message: the first, and how many more."""
+    if len(rows) == 1:
+        return about(rows[0])
+    size = sum(row.fingerprint.size for row in rows)
+    return {**about(rows[0]), "size": size, "count": len(rows), "more": len(rows) - 1}
+
+
+def messages(rows: Sequence[Delivery]) -> list[list[Delivery]]:
+    """Return rows by the message that they share; most have one of their own."""
+    found: dict[tuple[int | None, int], list[Delivery]] = {}
+    for row in rows:
+        found.setdefault((row.bundle, 0 if row.bundle is not None else row.id), []).append(row)
+    return list(found.values())

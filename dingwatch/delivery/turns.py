@@ -45,7 +45,7 @@ class Turns:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What came of a turn."""
+    """The outcome of a turn."""
 
     done: bool
     """Whether it was used: something was claimed, or decided without a claim."""

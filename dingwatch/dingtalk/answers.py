@@ -6,6 +6,7 @@ or a defect puts something odd there (half of an emoji, a number of 400 digits),
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -17,6 +18,8 @@ LONGEST_LABEL: Final = 300
 """Characters of a name or a reason that is shown to people."""
 LARGEST_WHOLE: Final = 2**63 - 1
 """The largest number that the ledger can hold."""
+_ADDRESS: Final = re.compile(r"https?://[!#-;=?-\[\]_a-z~%@&'()*+,$]{4,4096}", re.IGNORECASE)
+"""An address without what could act in a terminal or a page."""
 SHORTEST_LIFE: Final = 1.0
 LONGEST_LIFE: Final = 366 * 86400.0
 """Seconds; DingTalk says 7,200. A token that lives 0.1 ms would be asked for again before each call."""
@@ -50,6 +53,14 @@ def optional_text(answer: Mapping[str, Any], name: str) -> str:
 def label(answer: Mapping[str, Any], name: str) -> str:
     """Return a text for people, without what a terminal or the ledger cannot take."""
     return printable(answer.get(name), LONGEST_LABEL)
+
+
+def url(answer: Mapping[str, Any], name: str) -> str:
+    """Return a web address, which people are to open."""
+    value = answer.get(name)
+    if not isinstance(value, str) or not _ADDRESS.fullmatch(value):
+        raise without(name)
+    return value
 
 
 def token(answer: Mapping[str, Any], name: str) -> str:

@@ -40,6 +40,9 @@ API_PARTS_BEGIN: Final = "storage/multiPartUploadInfos/init"
 API_PART_ADDRESSES: Final = "storage/multiPartUploadInfos"
 API_COMMIT: Final = "storage/commit"
 API_DOWNLOAD_INFO: Final = "storage/downloadInfos"
+API_OPEN_INFO: Final = "storage/openInfos"
+API_DELETE_ENTRY: Final = "storage/dentries/delete"
+API_ORGANISATION: Final = "storage/orgs"
 API_PUT: Final = "storage-host/put"
 API_GET: Final = "storage-host/get"
 API_PROBE: Final = "storage-host/probe"
@@ -60,6 +63,9 @@ STORAGE: Final = frozenset(
         API_PART_ADDRESSES,
         API_COMMIT,
         API_DOWNLOAD_INFO,
+        API_OPEN_INFO,
+        API_DELETE_ENTRY,
+        API_ORGANISATION,
     }
 )
 """Calls that need the operator's rights in the drive."""

@@ -69,9 +69,11 @@ class Channel:
         timeouts: Timeouts | None = None,
         pool: int = 8,
         monotonic: Callable[[], float] | None = None,
+        note: Callable[[str, Verdict | None], object] = lambda *_: None,
     ) -> None:
         self._gate = gate
         self._count = count
+        self._note = note
         self._sleep = sleep
         self.clock = clock
         self.timeouts = timeouts or Timeouts()
@@ -180,9 +182,13 @@ class Channel:
         self._gate(call.api)  # first, because a gate that raises keeps the request from being made
         self._count(call.api)
         try:
-            return ask()
+            answer = ask()
         except Failure as failure:
             verdict = self._redact(failure.verdict, call)
+        else:
+            self._note(call.api, None)
+            return answer
+        self._note(call.api, verdict)
         raise Failure(_narrow_to_store(verdict) if at_store else verdict)
 
     def _exchange(self, call: Call) -> Answer:

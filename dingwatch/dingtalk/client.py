@@ -17,6 +17,7 @@ from dingwatch.dingtalk.session import Account, Session
 from dingwatch.dingtalk.transport import Timeouts
 from dingwatch.dingtalk.trust import TrustStore
 from dingwatch.dingtalk.webhook import Webhook, WebhookRobot
+from dingwatch.model import Verdict
 
 
 class Client:
@@ -32,6 +33,7 @@ class Client:
         pool: how many connections are kept for each host.
         monotonic: seconds, for how long an answer takes. Without it the wall clock counts, and setting that
             forward ends the requests in flight.
+        note: called with the API's name and the verdict (None for a success) after each request.
 
     Attributes:
         channel: makes calls that need no token, for recipients that DingTalk knows nothing of.
@@ -54,6 +56,7 @@ class Client:
         timeouts: Timeouts | None = None,
         pool: int = 8,
         monotonic: Callable[[], float] | None = None,
+        note: Callable[[str, Verdict | None], object] = lambda *_: None,
     ) -> None:
         self.channel = Channel(
             gate=gate,
@@ -63,6 +66,7 @@ class Client:
             timeouts=timeouts,
             pool=pool,
             monotonic=monotonic,
+            note=note,
         )
         self._session = Session(account, self.channel)
         self._tokens = self._session.tokens

@@ -10,7 +10,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from dingwatch.dingtalk.apis import API_DOWNLOAD_INFO, API_MEDIA, API_USER, CONVERSATION_FILES, STORAGE
+from dingwatch.dingtalk.apis import (
+    API_DELETE_ENTRY,
+    API_DOWNLOAD_INFO,
+    API_MEDIA,
+    API_OPEN_INFO,
+    API_USER,
+    CONVERSATION_FILES,
+    STORAGE,
+)
 from dingwatch.dingtalk.signed import SignatureExpired
 from dingwatch.model import (
     MediaLost,
@@ -199,10 +207,12 @@ OF_API: Final[Mapping[str, Table]] = {
     **dict.fromkeys(STORAGE, _OF_STORAGE),
     **dict.fromkeys(CONVERSATION_FILES, _OF_CONVERSATION),
     API_DOWNLOAD_INFO: _OF_DOWNLOAD,
+    API_OPEN_INFO: _OF_DOWNLOAD,
+    API_DELETE_ENTRY: _OF_DOWNLOAD,
     API_MEDIA: _OF_MEDIA,
     API_USER: _OF_PERSON,
 }
-"""What some codes mean in the answer to one API, where that is more than they mean elsewhere."""
+"""Codes that mean more in the answer of one API than elsewhere."""
 
 STORE: Final[Table] = (
     *_each("RequestTimeTooSkewed", _SIGNATURE),

@@ -42,12 +42,17 @@ class Contacts:
 
     def union_id(self, user_id: str) -> str:
         """Return the unionId of a user id (KB:0056), as the drive needs it; repeated for some seconds."""
+        return answers.text(self._user(user_id), "unionid")
 
+    def name(self, user_id: str) -> str:
+        """Return a person's name by the user id (KB:0056); repeated for some seconds."""
+        return answers.label(self._user(user_id), "name")
+
+    def _user(self, user_id: str) -> Members:
         def once() -> Members:
             return self._session.post_legacy("/topapi/v2/user/get", API_USER, {"userid": user_id})
 
-        answer = self._session.channel.repeat(once, NotReached, NoAnswer)
-        return answers.text(answers.members(answer, "result"), "unionid")
+        return answers.members(self._session.channel.repeat(once, NotReached, NoAnswer), "result")
 
 
 _PATH = "/v1.0/convFile"

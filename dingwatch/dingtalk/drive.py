@@ -19,8 +19,11 @@ from urllib.parse import quote, urlsplit
 from dingwatch.dingtalk import answers
 from dingwatch.dingtalk.apis import (
     API_COMMIT,
+    API_DELETE_ENTRY,
     API_DOWNLOAD_INFO,
     API_GET,
+    API_OPEN_INFO,
+    API_ORGANISATION,
     API_PART_ADDRESSES,
     API_PARTS_BEGIN,
     API_PUT,
@@ -86,6 +89,8 @@ def part_size_for(size: int) -> int:
     return max(USUAL_PART, -(-least // (1 << 20)) << 20)
 
 
+GONE: Final = frozenset({"dentryNotExist", "spaceNotExist", "paramError.dentryId", "paramError.spaceId"})
+"""Codes for an entry that is not there (KB:0642, KB:0660)."""
 ROOT = "0"
 """The id of a space's root (KB:1601)."""
 
@@ -106,6 +111,16 @@ class Space:
     name: str
     used: int | None
     quota: int | None
+    corp_id: str = ""
+    """The organisation's id, for questions about its storage; empty if DingTalk does not say."""
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """How many bytes of an organisation's storage are in use, and how many there are."""
+
+    used: int
+    limit: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +178,23 @@ class Storage:
             answers.label(space, "name"),
             answers.whole(space, "usedQuota"),
             answers.whole(space, "quota"),
+            answers.optional_text(space, "corpId"),
         )
+
+    def room(self, corp_id: str) -> Room:
+        """Return the room in an organisation's storage (KB:0650, permission Storage.Org.Read); repeated.
+
+        It comes in partitions, the public one and those of an own store; they are added up. That no partition
+        has a `max` is possible by KB:0651, and taken for an answer that makes no sense.
+        """
+        path = f"/v1.0/storage/orgs/{_quote(corp_id)}"
+        answer = self._session.get(path, API_ORGANISATION, self._as_operator)
+        listed = answers.objects(answers.members(answer, "org"), "partitions")
+        quotas = [one["quota"] for one in listed if isinstance(one.get("quota"), dict)]
+        limits = [limit for one in quotas if (limit := answers.whole(one, "max")) is not None]
+        if not limits:
+            raise answers.without("max")
+        return Room(sum(answers.whole(one, "used") or 0 for one in quotas), sum(limits))
 
     # --- Bytes there -----------------------------------------------------------------------------
 
@@ -275,6 +306,31 @@ class Storage:
         path = f"/v1.0/storage/spaces/{_quote(space_id)}/dentries/{_quote(entry_id)}/downloadInfos/query"
         answer = self._session.ask(path, API_DOWNLOAD_INFO, {"option": option}, self._as_operator)
         return self._address(answer)
+
+    def open_address(self, space_id: str, entry_id: str) -> str:
+        """Return an address at which an entry is shown in a browser or DingTalk (KB:0670); repeated.
+
+        Whoever opens it must be signed in to DingTalk (`checkLogin`), and may see the entry by the rights in
+        its space. DingTalk names no time after which it ends, and not every kind of file can be shown.
+        """
+        option = {"type": "PREVIEW", "checkLogin": True}
+        path = f"/v1.0/storage/spaces/{_quote(space_id)}/dentries/{_quote(entry_id)}/openInfos/query"
+        answer = self._session.ask(path, API_OPEN_INFO, {"option": option}, self._as_operator)
+        return answers.url(answer, "url")
+
+    def delete(self, space_id: str, entry_id: str) -> None:
+        """Delete an entry for good (KB:0660); repeated for some seconds, also after a lost answer.
+
+        Only spaces of the visible drive have a recycle bin. An entry that is gone already is no failure.
+        DingTalk may go on with it after the answer (`async`), and names a task then.
+        """
+        path = f"/v1.0/storage/spaces/{_quote(space_id)}/dentries/{_quote(entry_id)}"
+        query = {**self._as_operator, "toRecycleBin": "false"}
+        try:
+            self._session.delete(path, API_DELETE_ENTRY, query)
+        except Failure as failure:
+            if failure.verdict.cause.code not in GONE:
+                raise
 
     def download(self, address: SignedAddress, into: Sink, *, limit: int) -> int:
         """Write an entry's bytes into `into`, at most `limit`, and return how many there were.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar, Final
 
 from dingwatch.dingtalk import answers
@@ -87,6 +87,10 @@ class ReadStatus:
     status: str
     read_by: tuple[str, ...]
     unread_by: tuple[str, ...] | None = None
+    names: Mapping[str, str] = field(default_factory=dict)
+    """Names by user ids: DingTalk gives those of persons (KB:0720), and none of a group's readers."""
+    next_page: str = ""
+    """Names the next page of readers; empty after the last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,12 +120,24 @@ class GroupRobot:
         answer = self._session.post(f"{_PATH}/send", API_SEND, body, renew=renew)
         return answers.receipt(answer, "processQueryKey")
 
-    def read_status(self, *, conversation_id: str, process_query_key: str) -> ReadStatus:
-        """Return a message's status and readers (KB:0722); repeated for some seconds."""
+    def read_status(
+        self, *, conversation_id: str, process_query_key: str, page: str = "", patient: bool = True
+    ) -> ReadStatus:
+        """Return a message's status and its first 200 readers, or those of a `page` (KB:0722).
+
+        Repeated for some seconds; if `patient`, also while DingTalk has no data yet, each time for another
+        billed call. How long after the send a group's message can be asked about is unverified.
+        """
         asked = {"processQueryKey": process_query_key, "maxResults": 200}
-        body = self._address(conversation_id) | asked
-        answer = self._session.ask_after(lambda: self._session.ask(f"{_PATH}/query", API_QUERY, body))
-        return ReadStatus(answers.text(answer, "sendStatus"), answers.texts(answer, "readUserIds"))
+        body = self._address(conversation_id) | asked | ({"nextToken": page} if page else {})
+
+        def ask() -> Mapping[str, object]:
+            return self._session.ask(f"{_PATH}/query", API_QUERY, body)
+
+        answer = self._session.ask_after(ask) if patient else ask()
+        status, readers = answers.text(answer, "sendStatus"), answers.texts(answer, "readUserIds")
+        more = answers.optional_text(answer, "nextToken") if answer.get("hasMore") is True else ""
+        return ReadStatus(status, readers, next_page=more)
 
     def recall(self, *, conversation_id: str, process_query_keys: Sequence[str]) -> Recalled:
         """Recall at most 20 messages (KB:0725). Not repeated: whoever asked for it can ask again."""
@@ -186,18 +202,23 @@ class PersonRobot:
         path = "/v1.0/robot/oToMessages/batchSend"
         return _parse_sent(user_ids, self._session.post(path, API_SEND_PERSONS, body, renew=renew))
 
-    def read_status(self, process_query_key: str) -> ReadStatus:
-        """Return a message's status and readers within 24 hours (KB:0720); repeated for some seconds."""
+    def read_status(self, process_query_key: str, *, patient: bool = True) -> ReadStatus:
+        """Return a message's status and readers within 24 hours (KB:0720); repeated as that of a group is."""
         query = {**self._robot(), "processQueryKey": process_query_key}
-        path = "/v1.0/robot/oToMessages/readStatus"
-        answer = self._session.ask_after(lambda: self._session.get(path, API_READ_STATUS, query))
+
+        def ask() -> Mapping[str, object]:
+            return self._session.get("/v1.0/robot/oToMessages/readStatus", API_READ_STATUS, query)
+
+        answer = self._session.ask_after(ask) if patient else ask()
         listed = answers.objects(answer, "messageReadInfoList")
+        named = ((answers.optional_text(one, "userId"), answers.label(one, "name")) for one in listed)
+        names = {person: name for person, name in named if person and name}
         persons = [(answers.optional_text(one, "userId"), one.get("readStatus") == "READ") for one in listed]
         read = tuple(person for person, has_read in persons if person and has_read)
         unread = tuple(person for person, has_read in persons if person and not has_read)
         # The document's own example is misspelt: "SUCESS".
         status = answers.text(answer, "sendStatus").replace("SUCESS", "SUCCESS")
-        return ReadStatus(status, read, unread)
+        return ReadStatus(status, read, unread, names)
 
     def recall(self, process_query_keys: Sequence[str]) -> Recalled:
         """Recall at most 20 messages within 24 hours (KB:0723). Not repeated."""

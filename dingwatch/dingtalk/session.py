@@ -158,11 +158,18 @@ class Session:
 
     def get(self, path: str, api: str, query: Mapping[str, str]) -> Members:
         """Get from the new host; repeated."""
+        return self._call("GET", path, api, query)
+
+    def delete(self, path: str, api: str, query: Mapping[str, str]) -> Members:
+        """Delete on the new host; repeated, because a second time has no other effect."""
+        return self._call("DELETE", path, api, query)
+
+    def _call(self, method: str, path: str, api: str, query: Mapping[str, str]) -> Members:
         url = self._url(path, query)
 
         def call(token: str) -> Members:
             headers = {**ACCEPT, "x-acs-dingtalk-access-token": token}
-            return self.channel.ask(Host.API, Call(api, "GET", url, headers))
+            return self.channel.ask(Host.API, Call(api, method, url, headers))
 
         return self.channel.repeat(lambda: self.with_token(Host.API, call), NotReached, NoAnswer)
 

@@ -33,6 +33,7 @@ from dingwatch.dingtalk.wire import (
     LocalError,
     Route,
     Stream,
+    connect_seconds,
     origin_of,
 )
 from dingwatch.model import Cause, Failure, Misconfigured, Scope
@@ -197,7 +198,7 @@ class Transport:
                 url,
                 {"User-Agent": USER_AGENT, **headers},
                 body or None,
-                timeout=Timeout(connect=self._connect, read=silence),
+                timeout=Timeout(connect=connect_seconds(self._connect), read=silence),
                 bound=bound,
             )
         except _RAISED as error:

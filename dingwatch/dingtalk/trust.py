@@ -25,7 +25,7 @@ SYSTEM_FILES: Final = (
     "/etc/pki/tls/cert.pem",
     "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
 )
-"""Where distributions keep their store; a Python that was built elsewhere looks in other places."""
+"""Paths of the distributions' certificate stores; a Python that was built elsewhere looks in other places."""
 _HASHED: Final = re.compile(r"[0-9a-f]{8}\.\d")
 """The name under which OpenSSL looks for a CA in a directory."""
 

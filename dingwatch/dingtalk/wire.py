@@ -16,6 +16,7 @@ import re
 import socket
 import ssl
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final
@@ -59,6 +60,56 @@ _BOUND: Final[ContextVar[Bound | None]] = ContextVar("bound", default=None)
 """The bound of the answer that this thread waits for, if it is not the usual one."""
 
 
+_NOTE: Final[ContextVar[Callable[[int], None] | None]] = ContextVar("note", default=None)
+"""Told how many bytes of a body this thread has written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hurry:
+    """Tighter bounds, in seconds: on a request as a whole, and on a new connection for it."""
+
+    seconds: float
+    connect: float
+
+
+_HURRY: Final[ContextVar[Hurry | None]] = ContextVar("hurry", default=None)
+"""The tighter bounds of the requests that this thread makes, if they have any."""
+_UNTIL: Final[ContextVar[float | None]] = ContextVar("until", default=None)
+"""When the request that this thread makes must be over, by the monotonic clock of its connection."""
+
+
+@contextmanager
+def hurrying(hurry: Hurry) -> Iterator[None]:
+    """Bound each request that this thread makes meanwhile by `hurry`, besides the usual timeouts.
+
+    A request that has not left when its time is over does not leave at all.
+    """
+    before = _HURRY.set(hurry)
+    try:
+        yield
+    finally:
+        _HURRY.reset(before)
+
+
+def connect_seconds(usual: float) -> float:
+    """Return how long a new connection of this thread may take."""
+    hurry = _HURRY.get()
+    return usual if hurry is None else min(usual, hurry.connect)
+
+
+@contextmanager
+def counting(note: Callable[[int], None]) -> Iterator[None]:
+    """Have `note` told, while bodies of more than one piece are sent in this thread, how much of each is.
+
+    A body that is sent again begins at 0 again.
+    """
+    before = _NOTE.set(note)
+    try:
+        yield
+    finally:
+        _NOTE.reset(before)
+
+
 class LocalError(Exception):
     """Carries an exception of a body's source or a download's sink past the code that judges the wire.
 
@@ -89,10 +140,13 @@ class Body:
         if len(self) <= SLICE:  # one piece, which goes out with the request's head in one write
             yield b"".join((self._head, self._content, self._tail))
             return
+        note = _NOTE.get()
         yield self._head
         # Each write has a timeout of its own: on a slow line one write of 20 MB would look like a hang.
         for start in range(0, len(self._content), SLICE):
             yield self._content[start : start + SLICE]
+            if note is not None:
+                note(start + SLICE)
         yield self._tail
 
 
@@ -111,13 +165,15 @@ class Stream:
 
     def __iter__(self) -> Iterator[bytes | memoryview]:
         self.sent = True
-        left = self._length
+        left, note = self._length, _NOTE.get()
         for piece in self._read():
             left -= len(piece)
             if left < 0:
                 break
             for start in range(0, len(piece), SLICE):
                 yield piece[start : start + SLICE]
+            if note is not None:
+                note(self._length - left)
         if left:
             raise LocalError(LengthError(self._length))
 
@@ -159,6 +215,8 @@ class _Bounded(io.RawIOBase):
         self._monotonic, self._silence = limits.monotonic, silence
         bound = _BOUND.get() or Bound(LARGEST_ANSWER, limits.answer)
         self._until = limits.monotonic() + silence + bound.seconds
+        if (until := _UNTIL.get()) is not None:
+            self._until = min(self._until, until)
         self._left = bound.size
 
     def readable(self) -> bool:
@@ -197,6 +255,7 @@ class _Connection(HTTPConnection):
         # http.client would connect at the first write, when the body already counts as sent.
         if self.sock is None:
             self.connect()
+        self._keep_time()  # looking up the host and shaking hands take as long as they take
         self._head = b""
         try:
             super().request(*args, **more)
@@ -205,9 +264,21 @@ class _Connection(HTTPConnection):
         finally:
             self._head = None
 
+    def _keep_time(self) -> None:
+        """Raise TimeoutError if the request's time is over; else let nothing that is written overrun it."""
+        if (until := _UNTIL.get()) is None:
+            return
+        seconds = until - self.limits.monotonic()
+        if seconds <= 0:
+            raise TimeoutError("late")
+        if self.sock is not None:
+            usual = self.sock.gettimeout()
+            self.sock.settimeout(seconds if usual is None else min(seconds, usual))
+
     def send(self, data: Any) -> None:  # noqa: ANN401 (http.client's)
         """Write to the socket: http.client brings a request's head, then urllib3 each piece of its body."""
         if self._head is None:
+            self._keep_time()
             super().send(data)
         elif not self._head:
             self._head = data
@@ -272,6 +343,9 @@ class Route:
         framed = {**headers, "Content-Length": str(len(body))} if body else dict(headers)
         # urllib3 makes the object that reads the answer deep inside this call, and passes nothing on to it.
         usual = _BOUND.set(bound)
+        hurry, limits = _HURRY.get(), getattr(self.pool.ConnectionCls, "limits", None)
+        until = None if hurry is None or limits is None else limits.monotonic() + hurry.seconds
+        former = _UNTIL.set(until)
         try:
             return self.pool.urlopen(
                 method,
@@ -286,6 +360,7 @@ class Route:
                 decode_content=False,
             )
         finally:
+            _UNTIL.reset(former)
             _BOUND.reset(usual)
 
 
