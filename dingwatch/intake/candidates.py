@@ -13,6 +13,7 @@ from itertools import islice
 from typing import Final
 
 from dingwatch import names, settle
+from dingwatch.filters import Filter
 from dingwatch.intake.folder import Folder
 from dingwatch.intake.jobs import Examine, Examined, ExamineFailed, Found, Look, Looked
 from dingwatch.intake.phases import (
@@ -66,10 +67,17 @@ class PastCeiling:
 
 @dataclass(frozen=True, slots=True)
 class Settling:
-    """A path that is not yet decided on: since when (monotonic), and why it waits, where that is known."""
+    """A path that is not yet decided on: since when (monotonic), and why it waits, where that is known.
+
+    `changed` is when something last happened to it, `quiet` its quiet period in seconds, and `size` what the
+    last look saw.
+    """
 
     since: float
     reason: Cause | None
+    changed: float
+    quiet: float
+    size: int | None
 
 
 @dataclass(slots=True)
@@ -87,13 +95,22 @@ class _Record:
     """Why it cannot be read yet."""
     lock: Key | None = None
     """The editor's lock that it waits for."""
+    job: Examine | None = None
+    """The reading that is out."""
     looked: Fingerprint | None = None
-    """What the last look saw, whatever has happened since."""
+    """The fingerprint of the last look, whatever has happened since."""
     removed: bool = False
     """Whether it is followed because its file was removed or renamed, as an event told."""
     unreadable_logged: bool = False
     restless_logged: bool = False
     ceiling_logged: bool = False
+
+
+def _settling(record: _Record) -> Settling:
+    candidate = record.candidate
+    seen = candidate.seen or record.looked
+    size = None if seen is None else seen.size
+    return Settling(candidate.first, record.reason, candidate.changed, candidate.quiet, size)
 
 
 class Candidates:
@@ -138,6 +155,10 @@ class Candidates:
         """Return whether any path of a folder is not yet decided on."""
         return self._undecided[folder] + self._missing[folder] > 0
 
+    def is_followed(self, key: Key) -> bool:
+        """Return whether a path is not yet decided on, or missing."""
+        return key in self._records
+
     def misses(self, folder: int) -> bool:
         """Return whether any path of a folder is missing, and that is not yet written down."""
         return self._missing[folder] > 0
@@ -147,12 +168,21 @@ class Candidates:
         """How many files of each folder wait because only their times have changed, where any do."""
         return dict(self._touched)
 
+    def list_settling(self, most: int, folder: int | None = None) -> list[tuple[int, bytes, Settling]]:
+        """Return the paths that have been settling for longest, in one folder or in all.
+
+        The loop may go on meanwhile.
+        """
+        records = list(self._records.values())  # in one step, while no other thread runs
+        undecided = (one for one in records if one.phase in UNDECIDED and folder in {None, one.key[0]})
+        return [(*one.key, _settling(one)) for one in islice(undecided, most)]
+
     def describe(self, key: Key) -> Settling | None:
         """Return since when a path has been settling and why; None when it is not."""
         record = self._records.get(key)
         if record is None or record.phase not in UNDECIDED:
             return None
-        return Settling(record.candidate.first, record.reason)
+        return _settling(record)
 
     @property
     def reading(self) -> int:
@@ -200,6 +230,15 @@ class Candidates:
         record = self._records.get(key)
         return record.candidate.first if record is not None and record.phase in MISSING else None
 
+    def awaits(self, job: Examine) -> bool:
+        """Return whether a reading is still waited for.
+
+        It is not once the configuration no longer has the path. Should the path come back with its folder,
+        it is read again.
+        """
+        record = self._records.get((job.folder, job.path))
+        return record is not None and record.phase is PathPhase.READING and record.job == job
+
     def is_outdated(self, one: Examined) -> bool:
         """Return whether a path got a hint while it was being read."""
         return self._records[one.job.folder, one.job.path].candidate.seen is None
@@ -246,12 +285,12 @@ class Candidates:
         """Follow a path to which something may have happened, as an event or a scan shows."""
         self._end_lock(key, at)
         folder = self._folders.get(key[0])
+        if folder is None or not folder.settings.filter.accepts(key[1]) or folder.settings.cedes(key[1]):
+            return
         record = self._records.get(key)
         removed = record is None and not (must_read or by_scan)
-        if folder is not None and removed and self._removed[key[0]] >= REMOVED_AT_ONCE:
+        if removed and self._removed[key[0]] >= REMOVED_AT_ONCE:
             self.unfollowed.add(folder.id)
-            return
-        if folder is None or not folder.settings.filter.accepts(key[1]) or folder.settings.cedes(key[1]):
             return
         folder.on_hint(key[1], must_read=must_read)
         settling = record.candidate if record is not None and record.phase in UNDECIDED else None
@@ -427,6 +466,7 @@ class Candidates:
         self._rivals.pop(settled.key, None)
         if job.rivals:
             self._rivals[settled.key] = frozenset(rival.id for rival in job.rivals)
+        self._records[settled.key].job = job
         self._advance(self._records[settled.key], PathEvent.READ)
 
     def wait_longer(self, settled: Settled, quiet: float, *, touched: bool) -> None:
@@ -514,10 +554,19 @@ class Candidates:
             if key[0] == folder and record.phase in AWAITING_LOOK:
                 heappush(self._agenda, (settle.due(record.candidate), key))
 
+    def leave(self, folder: int, chosen: Filter | None = None) -> None:
+        """Follow the paths of a folder no more: all of them, or those that its filter no longer accepts."""
+        for record in [one for key, one in self._records.items() if key[0] == folder]:
+            if chosen is None or not chosen.accepts(record.key[1]):
+                self._advance(record, PathEvent.LEAVE)
+        if chosen is None:
+            self.unfollowed.discard(folder)
+            self.past_ceiling = tuple(one for one in self.past_ceiling if one.folder != folder)
+
     # --- The log -------------------------------------------------------------------------------
 
     def _log_path(self, text: Log, key: Key, cause: Cause, **values: object) -> None:
-        self._log(text, path=names.readable(key[1]), **cause.log_values(), **values)
+        self._log(text, folder=key[0], path=names.readable(key[1]), **cause.log_values(), **values)
 
     def log_past_ceiling(self, at: float) -> None:
         """Log the files that have been settling for a day; each once."""

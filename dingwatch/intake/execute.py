@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
 
@@ -10,6 +11,8 @@ from dingwatch import files, settle
 from dingwatch.files import Root, fingerprint_of
 from dingwatch.intake.folder import FolderSettings
 from dingwatch.intake.jobs import (
+    CLOSED,
+    LOOKING,
     Arm,
     Armed,
     Check,
@@ -38,8 +41,10 @@ from dingwatch.intake.jobs import (
 )
 from dingwatch.intake.moves import lies_at, read_traces
 from dingwatch.intake.reconcile import Reconciliation, is_replaced, portions
-from dingwatch.ledger import LedgerError, pruning, versions
+from dingwatch.ledger import LedgerError, pruning, routing, versions
+from dingwatch.ledger.folders import Difference, ShareState, find_differing, read_share
 from dingwatch.ledger.store import Store
+from dingwatch.ledger.versions import File
 from dingwatch.model import (
     Cause,
     Failure,
@@ -89,7 +94,7 @@ class Executor:
     emit: Callable[[Input], None]
     watched: dict[int, _Watched] = field(default_factory=dict)
     locks: RootLocks = field(default_factory=RootLocks)
-    listings: dict[int, tuple[float, Iterator[tuple[bytes, Fingerprint]]]] = field(default_factory=dict)
+    listings: dict[int, tuple[float, Iterator[File]]] = field(default_factory=dict)
     """When the first look at a folder began, and the files that it has still to list."""
 
     def __call__(self, job: Job) -> Input:
@@ -158,7 +163,7 @@ class Executor:
         """Return how a folder is watched; raise Failure(FolderDown) when it has not been armed."""
         watched = self.watched.get(folder)
         if watched is None:
-            raise Failure(FolderDown(Cause("closed", "", "FOLDER_DOWN"), Scope.FOLDER))
+            raise Failure(FolderDown(Cause(CLOSED, "", "FOLDER_DOWN"), Scope.FOLDER))
         return watched
 
     def _follow(self, folder: int) -> Switched | None:
@@ -195,21 +200,94 @@ class Executor:
         # too, so one network mount anywhere in the folder makes all of it polled.
         table = mounts()
         steady = is_steady(settings.root, table)
+        share = self._read_share(settings)
         root = files.open_root(settings.root, steady=lambda: steady)
         within = mounted_beneath(settings.root, table)
         above = holding(settings.root, table)
         now = Home(above.point, str(root.identity[0]))
         if job.home is not None and job.home.lost(now):
             raise Failure(FolderDown(Cause("not_mounted", "", "NOT_MOUNTED"), Scope.FOLDER))
+        if settings.shared and not root.mounted and self._is_blank(settings, root):
+            raise Failure(FolderDown(Cause("not_mounted", "", "NOT_MOUNTED"), Scope.FOLDER))
         if settings.exclusive and not above.kind.network:
             self.locks.take(job.folder, root)
+        else:
+            self.locks.release(job.folder)  # the settings may have been others when it was armed before
         network = any(mount.kind.network for mount in (above, *within))
         polls = job.poll or settings.watch == "poll" or (settings.watch == "auto" and network)
         refused = None if polls else self._arm_observer(settings)
         kind = WatchKind.POLL if polls or refused else WatchKind.INOTIFY
         self.watched[job.folder] = _Watched(root, kind, network, within, table)
         root.verify()  # it may have been replaced before the watch was set
-        return Armed(job.folder, kind, network, now, root.mounted, refused, root.steady, root.identity)
+        return Armed(job.folder, kind, network, now, root.mounted, refused, root.steady, root.identity, share)
+
+    def _read_share(self, settings: FolderSettings) -> ShareState | None:
+        """Return how far the nodes of a share are with its first look.
+
+        Raises:
+            Failure: FolderDown if this node must not watch it now: another one has set it up otherwise, or
+                is taking the first look, or the ledger cannot tell.
+        """
+        if not settings.shared:
+            return None
+        try:
+            self._require_alike(self._find_differing([settings.id]))
+            with self.store.reading() as connection:
+                state = read_share(connection, settings.id)
+        except LedgerError:
+            raise Failure(FolderDown(Cause(CLOSED, "", "FOLDER_DOWN"), Scope.FOLDER)) from None
+        if state.looker is not None:
+            raise Failure(FolderDown(Cause(LOOKING, state.looker, "SHARE_LOOKING"), Scope.FOLDER))
+        return state
+
+    def _is_blank(self, settings: FolderSettings, root: Root) -> bool:
+        """Return whether nothing lies in a share of which other nodes see files, and this one has seen none.
+
+        Most likely it is not mounted here yet. Were this taken for its home, nobody would notice when the
+        share, mounted at last, goes away.
+        """
+        if any(directory.files for directory in walk(root, settings.filter.prunes)):
+            return False
+        try:
+            with self.store.reading() as connection:
+                return versions.is_unseen(connection, settings.id)
+        except LedgerError:
+            return True
+
+    @staticmethod
+    def _require_alike(differing: Mapping[int, Difference]) -> None:
+        """Raise Failure if another node has set up a share otherwise."""
+        for one in differing.values():
+            found = f"{one.node}: {', '.join(one.keys)}"
+            raise Failure(FolderDown(Cause("differs", found, "SHARE_DIFFERS"), Scope.FOLDER))
+
+    def _list_differing(self, folders: Iterable[int]) -> Mapping[int, Difference]:
+        """Return the shares that other nodes have set up otherwise; while nobody can tell, all go on."""
+        shared = [one for one in folders if self.folders[one].shared]
+        if shared:
+            with suppress(LedgerError):
+                return self._find_differing(shared)
+        return {}
+
+    def _find_differing(self, folders: Sequence[int]) -> Mapping[int, Difference]:
+        """Return the shares that other nodes have set up otherwise: nothing of them is claimed here.
+
+        Raises:
+            LedgerError: nobody can tell.
+        """
+        with self.store.reading() as connection:
+            differing = find_differing(connection, folders)
+            routed = routing.list_routed(connection, folders)
+        changed = [one for one in folders if (one in routed) == (one in differing)]
+        if changed:
+            with self.store.writing() as connection:
+                for number in changed:
+                    routing.remove_routes(connection, number)
+                    one = self.folders[number]
+                    if number not in differing:
+                        recipients, any_node = one.conversations, one.by_any_node
+                        routing.add_routes(connection, number, recipients, by_any_node=any_node)
+        return differing
 
     def _arm_observer(self, settings: FolderSettings) -> Cause | None:
         """Ask the kernel for events; return why there are none, where it has no watch left."""
@@ -224,13 +302,19 @@ class Executor:
     def _check(self, job: Check) -> Checked:
         """Check roots one after the other, by one look at the table of mounts."""
         table = mounts()
-        answers = [self._check_one(folder, table) for folder in job.folders if folder in self.watched]
+        differing = self._list_differing(job.folders)
+        answers = [
+            self._check_one(folder, table, differing) for folder in job.folders if folder in self.watched
+        ]
         fine = tuple(one for one in answers if isinstance(one, int))
         return Checked(fine, tuple(one for one in answers if not isinstance(one, int)))
 
-    def _check_one(self, folder: int, table: tuple[Mount, ...]) -> int | Switched | Down:
+    def _check_one(
+        self, folder: int, table: tuple[Mount, ...], differing: Mapping[int, Difference]
+    ) -> int | Switched | Down:
         """Return the folder, or what is wrong with its root."""
         try:
+            self._require_alike({folder: differing[folder]} if folder in differing else {})
             switched = self._follow(folder)
             if switched is None:
                 self._check_root(folder, table)
@@ -259,7 +343,7 @@ class Executor:
         found = tuple(islice(listing, job.most))
         return Listed(job.folder, job.began, found, last=len(found) < job.most)
 
-    def _list_all(self, folder: int) -> Iterator[tuple[bytes, Fingerprint]]:
+    def _list_all(self, folder: int) -> Iterator[File]:
         chosen, root = self.folders[folder].filter, self._watched(folder).root
         for directory in walk(root, chosen.prunes):
             for name, status in directory.files.items():
@@ -271,13 +355,17 @@ class Executor:
         """Find out whether the root was replaced; nothing says that an empty folder is the same."""
         root = self._watched(job.folder).root
         directories = walk(root, self.folders[job.folder].filter.prunes)
-        replaced = is_replaced(self.store, job.folder, directories)
-        return Compared(job.folder, replaced=root.steady if replaced is None else replaced)
+        shared = self.folders[job.folder].shared
+        replaced = is_replaced(self.store, job.folder, directories, shared=shared)
+        # Of a share, this node may just not have seen anything yet: what is unknown there is new.
+        unknown = root.steady and not shared
+        return Compared(job.folder, replaced=unknown if replaced is None else replaced)
 
     def _scan(self, job: Scan) -> Scanned:
         """Compare a folder with the ledger, in memory that does not grow with the number of files."""
         watched, chosen = self._watched(job.folder), self.folders[job.folder].filter
-        scan = Reconciliation(job, chosen, self.emit, watched.root.steady)
+        shared = self.folders[job.folder].shared
+        scan = Reconciliation(job, chosen, self.emit, watched.root.steady, shared)
         for portion in portions(walk(watched.root, chosen.prunes)):
             with self.store.reading() as connection:
                 for directory in portion:
@@ -312,7 +400,14 @@ class Executor:
             return Examined(job, None, tuple(movable))
         digest = files.digest(watched.root, job.path, seen, lease=not watched.network)
         with self.store.reading() as connection:
-            alike = versions.find_by_content(connection, job.folder, digest, seen.inode, job.since)
+            alike = versions.find_by_content(
+                connection,
+                job.folder,
+                digest,
+                seen.inode,
+                job.since,
+                shared=self.folders[job.folder].shared,
+            )
         others = (one for one in alike if one.path != job.path and one not in job.rivals)
         movable += [one for one in others if not _is_in_place(watched, one, seen)]
         return Examined(job, digest, tuple(movable))
@@ -324,7 +419,7 @@ class Executor:
         last = old[-1].place if len(old) == pruning.PRUNED_AT_ONCE else None
         if job.folder is not None:
             watched = self._watched(job.folder)
-            old = [one for one in old if _is_absent(watched, one.path)]
+            old = [one for one in old if one.moved or _is_absent(watched, one.path)]
         return FoundPrunable(tuple(one.id for one in old), job, last)
 
 

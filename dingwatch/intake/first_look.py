@@ -7,13 +7,14 @@ of its own while the next one is being listed.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
-from typing import Final
+from typing import Final, Self
 
 from dingwatch.intake.jobs import Listed, TakeBaseline
-from dingwatch.model import Fingerprint
+from dingwatch.ledger.versions import File
+from dingwatch.model import Now
 
 ROWS_AT_ONCE: Final = 2000
 """Rows that a first look or a scan writes in one transaction; delivery waits for it, a tenth of a second."""
@@ -31,14 +32,43 @@ class LookStep:
     """
 
     folder: int
-    files: tuple[tuple[bytes, Fingerprint], ...]
+    files: tuple[File, ...]
     written_since: tuple[bytes, ...]
     again: bool
     last: bool
 
 
+@dataclass(frozen=True, slots=True)
+class LookClock:
+    """How far the wall clock has been ahead of the monotonic one since a first look began, in seconds."""
+
+    first: float
+    least: float
+    most: float
+
+    @classmethod
+    def start(cls, now: Now) -> Self:
+        """Return the clock of a look that begins."""
+        lead = now.wall - now.monotonic
+        return cls(lead, lead, lead)
+
+    def at(self, now: Now) -> Self:
+        """Return the clock with what it shows now."""
+        lead = now.wall - now.monotonic
+        return replace(self, least=min(self.least, lead), most=max(self.most, lead))
+
+    def bounds(self, began: float, now: Now) -> tuple[float, float]:
+        """Return between which times (wall clock) lies what came since the look `began`.
+
+        When the clock is set back meanwhile, a file that came before that has a time in the future, and one
+        that comes after it has a time before the beginning. Neither is to be taken for old, or it would never
+        be sent; a file that is old, and was changed in the time by which the clock was set back, may be.
+        """
+        return began - (self.first - self.least), now.monotonic + self.most
+
+
 class FirstLook:
-    """Where the first look at a folder stands; `again` says that one before it was cut off."""
+    """The progress of the first look at a folder; `again` says that one before it was cut off."""
 
     def __init__(self, folder: int, *, again: bool) -> None:
         self._folder = folder
@@ -78,9 +108,9 @@ class FirstLook:
         if must_read:  # else it was removed or renamed, and a renamed file is known by its baseline version
             self._written_since[path] = None
 
-    def is_hinted(self, path: bytes) -> bool:
-        """Return whether a path had an event since before the look."""
-        return path in self._hinted
+    def without_hinted(self, files: Iterable[File]) -> list[File]:
+        """Return the files of paths that had no event since before the look."""
+        return [one for one in files if one[0] not in self._hinted]
 
     def jobs(self) -> Iterator[TakeBaseline]:
         """Yield the job that lists the next part, while those before it are written down."""

@@ -14,8 +14,10 @@ from typing import Final
 
 from dingwatch import names
 from dingwatch.filters import Filter, LastScan, compile_rules
-from dingwatch.intake.first_look import FirstLook, LookStep
+from dingwatch.intake.first_look import FirstLook, LookClock, LookStep
 from dingwatch.intake.jobs import (
+    CLOSED,
+    LOOKING,
     Arm,
     Armed,
     Check,
@@ -36,8 +38,9 @@ from dingwatch.intake.phases import (
     WatchPhase,
     advance,
 )
-from dingwatch.ledger.folders import FolderMark, LookMark, RootMark, ScanMark
-from dingwatch.model import Cause, Fingerprint, FolderDown, Now, Scope, Verdict, WatchKind, is_beneath
+from dingwatch.ledger.folders import FolderMark, LookMark, RootMark, ScanMark, ShareState
+from dingwatch.ledger.versions import File
+from dingwatch.model import Cause, FolderDown, Now, Scope, Verdict, WatchKind, is_beneath
 from dingwatch.payload import PayloadPolicy
 from dingwatch.texts import Log
 
@@ -54,6 +57,8 @@ SAVE_INTERVAL: Final = 600.0
 """Seconds for which the ledger need not know of a folder's later scans."""
 MISSED: Final = 600.0
 """Seconds by which a file may be older than the last look at a root that was replaced, and still be new."""
+_PASSING: Final = frozenset({CLOSED, LOOKING})
+"""The codes of failures that pass by themselves, and are not logged."""
 _HANGS: Final = FolderDown(Cause("hangs", "", "FOLDER_DOWN"), Scope.FOLDER)
 
 
@@ -78,6 +83,12 @@ class FolderSettings:
     """The configured path, which is followed should it lead elsewhere."""
     exclusive: bool = True
     """Whether no other install may watch the same root."""
+    shared: bool = False
+    """Whether several nodes share it."""
+    by_any_node: bool = False
+    """Whether a node without the folder may send what is uploaded."""
+    bundle_wait: float | None = None
+    """How long a file waits for others to share a message with; None: it goes alone."""
     successor: bytes | None = None
     """For a former target of the path, where that leads now; what is still to be done here is done."""
 
@@ -94,10 +105,17 @@ class FolderSettings:
         return is_beneath(whole, self.successor) or is_beneath(self.root, self.successor)
 
 
+def is_watched_otherwise(before: FolderSettings, after: FolderSettings) -> bool:
+    """Return whether the watch of a folder depends on what was changed in its settings."""
+    recursive = before.filter.recursive != after.filter.recursive
+    how = [(one.watch, one.exclusive, one.shared, one.root) for one in (before, after)]
+    return recursive or how[0] != how[1]
+
+
 def _scan_under_other_rules(settings: FolderSettings, mark: FolderMark) -> LastScan | None:
     """Return the last scan if another filter was in force then; None otherwise, and before the first look."""
     rules = settings.filter.rules
-    if mark.looked_at is None or (mark.scan is not None and mark.scan.rules == rules):
+    if mark.looked_at is None or mark.joins or (mark.scan is not None and mark.scan.rules == rules):
         return None
     if mark.scan is None:  # dingwatch 0.1 kept neither its filter nor when it scanned
         return LastScan(compile_rules(replace(rules, version=1)), None)
@@ -111,18 +129,22 @@ class Folder:
         self.settings = settings
         self.phase = WatchPhase.DOWN
         self.home = mark.home
-        """Where its root lay at the first look."""
-        again = mark.look.began is not None or mark.looked_at is not None
+        """The mount point and device of its root at the first look."""
+        again = settings.shared or mark.look.began is not None or mark.looked_at is not None
         self.first_look = FirstLook(settings.id, again=again)
         self._log = log
         self._look = self._saved_look = mark.look
         self._looked = mark.looked_at is not None
+        self._look_clock: LookClock | None = None
+        """The wall clock since the first look began, while that lasts."""
         self._compares = False
         """Whether another directory may lie where the root was."""
         self._blank_device = mark.blank_device
         self._armed: Armed | None = None
         self._down_code = ""
         """Why it is down, as the log said; empty while it is not."""
+        self._down: tuple[Cause, float] | None = None
+        """Why it is down, and since when."""
         self._root_asked: float | None = None
         """Since when an arming or a check of the root is out."""
         self._next_check = 0.0
@@ -130,6 +152,8 @@ class Folder:
         """When it is checked alone, should the check together with others not have come back."""
         self._scan_began: float | None = None
         """Since when a scan or a first look is out."""
+        self._scan_outdated = False
+        """Whether the scan that is out goes by a filter that is no longer in force."""
         self._next_scan = 0.0
         self._last_scan_began: float | None = None
         """When the last complete scan began, of this run or of the one before (monotonic)."""
@@ -140,12 +164,14 @@ class Folder:
         """The last scan under another filter, until there is one under this."""
         self._widened = Widened()
         self._coverage = Coverage.WHOLE
+        self._rewatch_due = False
+        """Whether it is to be watched afresh once the arming that is out is back."""
         self._unwatched: frozenset[bytes] = frozenset()
         """Directories that the last scan found to make no events."""
         self._next_trial = 0.0
         """When kernel events are tried again."""
         self._findings: set[tuple[Log, bytes]] = set()
-        """What has been logged of this scan's findings; a scan finds them again as long as they are there."""
+        """The findings of this scan that were logged; a scan finds them again as long as they are there."""
         self._findings_before: set[tuple[Log, bytes]] = set()
 
     # --- What others ask -----------------------------------------------------------------------
@@ -164,6 +190,11 @@ class Folder:
     def kind(self) -> WatchKind:
         """How it is watched. While it is merely watched afresh, people are not told that it is down."""
         return WatchKind.DOWN if self._armed is None or self._down_code else self._armed.kind
+
+    @property
+    def down(self) -> tuple[Cause, float] | None:
+        """Why it is down, and since when; None while it is not."""
+        return self._down
 
     @property
     def device(self) -> str | None:
@@ -269,10 +300,50 @@ class Folder:
         self._look = replace(self._look, began=look.began, old_before=look.old_before)
         self.scan_soon(at)
 
+    def change(self, settings: FolderSettings, at: float) -> None:
+        """Go on with other settings; scan or watch it afresh only where these ask for that."""
+        before, self.settings = self.settings, settings
+        refiltered = settings.filter.rules != before.filter.rules
+        if refiltered:
+            self._change_filter(at)
+        # A first look lists by the former filter what would be no baseline, or be missing from it.
+        if is_watched_otherwise(before, settings) or (refiltered and self.phase is WatchPhase.FIRST_LOOK):
+            self._coverage = Coverage.WHOLE
+            self._rewatch(at)
+        if (settings.poll_interval, settings.rescan) != (before.poll_interval, before.rescan):
+            self._next_check = min(self._next_check, self._next_round(at))
+            self._next_scan = min(self._next_scan, self._rest_until(at, 0.0))
+
+    def _change_filter(self, at: float) -> None:
+        """Compare with the last complete scan, as after a start with another filter, and scan soon."""
+        last = self._scan or self._saved_scan
+        if last is not None and self._looked:
+            same = last.rules == self.settings.filter.rules
+            self._last = None if same else LastScan(compile_rules(last.rules), last.at)
+        self._scan, self._widened = None, Widened()
+        self._scan_outdated = self._scan_began is not None
+        self.scan_soon(at)
+
+    def _rewatch(self, at: float) -> None:
+        """Watch it afresh, once an arming that is out is back: that goes by the former settings."""
+        if self.phase in {WatchPhase.UP, WatchPhase.FIRST_LOOK}:
+            self._stop_looking()
+            self._rearm(at)
+        elif self.phase is WatchPhase.DOWN:
+            self._next_check = at
+        else:
+            self._rewatch_due = True
+
     @property
     def retired(self) -> bool:
         """Whether it is a former target that has been scanned once more."""
         return self.settings.former and self.phase is WatchPhase.UP and self._scan is not None
+
+    @property
+    def scanned_at(self) -> float | None:
+        """When the last complete scan began (wall clock), of this run or of one before."""
+        scan = self._scan or self._saved_scan
+        return None if scan is None else scan.at
 
     def scan_soon(self, at: float) -> None:
         """Ask for a scan: events may have been lost."""
@@ -291,6 +362,8 @@ class Folder:
     def on_armed(self, one: Armed, now: Now) -> None:
         """Enter that the folder is watched (again); the scan that follows finds what came meanwhile."""
         self._armed, at = one, now.monotonic
+        if one.share is not None:
+            self._join(one.share)
         # A new device number alone proves nothing: after a reboot, devices are numbered afresh.
         mounted_since = one.mounted and self._blank_device not in {None, one.home.device}
         known = self._looked and not mounted_since
@@ -310,19 +383,43 @@ class Folder:
         if one.refused is not None:
             self._cover(CoverageEvent.REFUSE, one.refused, at)
         if self._down_code:
-            self._down_code = ""
-            self._log_folder(Log.FOLDER_BACK)
+            if self._down_code not in _PASSING:
+                self._log_folder(Log.FOLDER_BACK)
+            self._down_code, self._down = "", None
+        if self._rewatch_due:
+            self._rewatch_due = False
+            self._rewatch(at)
+
+    def _join(self, share: ShareState) -> None:
+        """Take over what other nodes have seen of a share since this one read the ledger."""
+        if share.looked:
+            self._looked, self._blank_device = True, None
+        elif share.began is not None:
+            own = self._look.began
+            self._look = replace(self._look, began=share.began if own is None else min(own, share.began))
 
     def _meet_root(self, one: Armed, now: Now, *, known: bool) -> None:
         """Compare the root with the one that was watched before, and note when a first look begins."""
         before = None if self._look.root is None else self._look.root.identity
         self._compares = known and None not in {before, one.root} and before != one.root
         if not known:
-            # What was changed since a look began that was cut off, perhaps a week ago, is new.
-            began = now.wall if self._look.began is None else self._look.began
+            began = self._look_began(now)
+            self._look_clock = LookClock.start(now) if self._look_clock is None else self._look_clock.at(now)
             self._look = LookMark(began, root=None if one.root is None else RootMark(*one.root, now.wall))
         elif not self._compares and one.root is not None:
             self._look = replace(self._look, root=RootMark(*one.root, now.wall))
+
+    def _look_began(self, now: Now) -> float:
+        """Return when the first look began that begins now, or goes on (wall clock).
+
+        What was changed since a look began that was cut off, perhaps a week ago, is new.
+        """
+        began = self._look.began
+        if began is None:
+            return now.wall
+        if self._look_clock is None and began > now.wall:  # the clock was set back while nothing ran
+            return now.wall - MISSED
+        return began
 
     def on_checked(self, now: Now) -> None:
         """Enter that the root is as it was."""
@@ -341,7 +438,7 @@ class Folder:
     def on_failed(self, verdict: Verdict, at: float) -> None:
         """Enter that the folder cannot be watched; it is tried again and again."""
         self._advance(WatchEvent.FAIL)
-        self._root_asked = None
+        self._root_asked, self._rewatch_due = None, False
         self._go_down(verdict.cause, at)
 
     def _hang(self, at: float) -> None:
@@ -352,30 +449,40 @@ class Folder:
     def _go_down(self, cause: Cause, at: float) -> None:
         self._stop_looking()
         self._next_check = at + self.settings.poll_interval
-        if self._down_code != cause.code:
+        self._down = cause, at if self._down is None else self._down[1]
+        if cause.code in _PASSING:
+            # A reload sets the watch afresh, and a look came between the old watch and the new one; or
+            # another node takes the first look. Nobody need act: if it is down indeed, the next arming says
+            # why.
+            self._down_code = self._down_code or cause.code
+        elif self._down_code != cause.code:
             self._down_code = cause.code
             self._log_folder(Log.FOLDER_DOWN, **cause.log_values())
 
     def _stop_looking(self) -> None:
         """Enter that no scan and no first look is out: what one of them still hands over counts little."""
-        self._scan_began = None
+        self._scan_began, self._scan_outdated = None, False
         self.first_look.stop()
 
-    def on_listed(self, part: Listed) -> None:
+    def on_listed(self, part: Listed, now: Now) -> None:
         """Enter a part of a first look; one of a watch that has ended counts for nothing."""
         if self.phase is WatchPhase.FIRST_LOOK:
             self.first_look.on_listed(part)
+        if self._look_clock is not None:
+            self._look_clock = self._look_clock.at(now)
 
-    def is_new(self, path: bytes, seen: Fingerprint, now: Now) -> bool:
-        """Return whether a file that the first look has listed came after its beginning.
+    def list_old(self, listed: Iterable[File], now: Now) -> list[File]:
+        """Return those files that the first look has listed which were there at its beginning.
 
         On a busy host the listing may be there before the event of a file that it shows. What has a time in
         the future says nothing: the clock of the host, or that of the share's server, is wrong.
         """
-        if self.first_look.is_hinted(path):
-            return True
-        began = self._look.began
-        return began is not None and began < seen.changed_at(steady=self.steady) <= now.wall
+        began, clock, steady = self._look.began, self._look_clock, self.steady
+        found = self.first_look.without_hinted(listed)
+        if began is None or clock is None:
+            return found
+        earliest, latest = clock.at(now).bounds(began, now)
+        return [one for one in found if not earliest < one[1].changed_at(steady=steady) <= latest]
 
     def mark_scan(self, now: Now) -> ScanMark:
         """Return the mark of the scan or first look that is out, as if it came to its end now."""
@@ -390,7 +497,7 @@ class Folder:
 
     def _on_baseline_written(self, count: int, scan: ScanMark) -> None:
         self._saved_scan, self._last = scan, None
-        self._look = replace(self._look, began=None)
+        self._look, self._look_clock = replace(self._look, began=None), None
         self._saved_look = replace(self._saved_look, began=None)
         self._advance(WatchEvent.BASELINE)
         self._looked, self._blank_device = True, None
@@ -403,7 +510,7 @@ class Folder:
 
     def on_compared(self, one: Compared, now: Now) -> None:
         """Enter whether the root was replaced; the scan that follows looks at its files accordingly."""
-        self._scan_began = None
+        self._scan_began, self._scan_outdated = None, False
         if self.phase is not WatchPhase.UP or not self._compares:  # it went down meanwhile
             return
         before, armed = self._look.root, self._armed
@@ -434,7 +541,7 @@ class Folder:
 
     def on_scan_failed(self, at: float) -> None:
         """Ask for another scan at `at`: the ledger could not be read for this one."""
-        self._scan_began = None
+        self._scan_began, self._scan_outdated = None, False
         self._next_scan = at
 
     def on_scanned(self, one: Scanned, now: Now) -> None:
@@ -442,6 +549,10 @@ class Folder:
         at = now.monotonic
         self._findings_before, self._findings = self._findings, set()
         if self.phase is not WatchPhase.UP:  # it began before the folder went down
+            return
+        if self._scan_outdated:
+            self._scan_began, self._scan_outdated = None, False
+            self._next_scan = at
             return
         began = at if self._scan_began is None else self._scan_began
         if self._scan_began is not None:  # else it was of the watch before
@@ -508,6 +619,8 @@ class Folder:
 
     def _rearm(self, at: float) -> None:
         self._advance(WatchEvent.REARM)
+        # A check that is out may hang, and would be waited for; its answer means nothing to another watch.
+        self._root_asked = None
         self._next_check = at
 
     # --- The log -------------------------------------------------------------------------------
@@ -519,15 +632,14 @@ class Folder:
         """Log links, pipes and the like, which are never sent; one line for all, as a share may hold many."""
         new = [path for path in paths if self._is_new(Log.NOT_REGULAR, path)]
         if new:
-            self._log(Log.NOT_REGULAR, path=names.readable(new[0]), count=len(new))
+            self._log(Log.NOT_REGULAR, folder=self.settings.name, path=names.readable(new[0]), count=len(new))
 
     def log_unlisted(self, unlisted: Sequence[tuple[bytes, Verdict]]) -> None:
         """Log the directories that cannot be listed."""
         for path, verdict in unlisted:
             if self._is_new(Log.UNREADABLE, path):
-                cause, shown = verdict.cause, names.readable(path or b".")
-                values = {"code": cause.code, "message": cause.message, "advice": cause.advice}
-                self._log(Log.UNREADABLE, path=shown, **values)
+                shown = {"folder": self.settings.name, "path": names.readable(path or b".")}
+                self._log(Log.UNREADABLE, **shown, **verdict.cause.log_values())
 
     def _is_new(self, text: Log, path: bytes) -> bool:
         """Return whether neither this scan nor the one before it has found this already."""

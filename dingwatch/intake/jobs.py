@@ -6,13 +6,22 @@ Folders are named by their id in the ledger; `asked` is the monotonic instant at
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from dingwatch.filters import LastScan
 from dingwatch.ledger import LedgerError
+from dingwatch.ledger.fingerprints import Adopted
+from dingwatch.ledger.folders import ShareState
 from dingwatch.ledger.pruning import FIRST, Place
+from dingwatch.ledger.versions import File
 from dingwatch.model import Cause, Fingerprint, Home, Verdict, WatchKind
 from dingwatch.novelty import Known
 from dingwatch.watch import Hint, Overflow
+
+LOOKING: Final = "first_look"
+"""The code of a folder's failure while another node takes its first look."""
+CLOSED: Final = "closed"
+"""The code of a job's failure when its folder's former root is closed and the next one is not open yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +31,7 @@ class Arm:
     folder: int
     poll: bool = False
     home: Home | None = None
-    """Where the root lay at the first look; the folder is down while what was mounted there is missing."""
+    """The root's mount at the first look; the folder is down while that is missing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +95,7 @@ class Examine:
 
     An editor's lock beside it keeps it waiting when the lock changed at `locks_since` (wall clock) or later;
     None when no lock does. `known` says that its size and mtime are those of a known version of its path.
-    Only what was there at `since` (wall clock), before the path was first seen, can have been moved to it.
+    Only what was there at `since` (ledger's clock), before the path was first seen, can have moved to it.
     Without `reads` no digest is taken: none of its bytes will be uploaded.
     """
 
@@ -133,6 +142,8 @@ class Armed:
     steady: bool = True
     root: tuple[int, int] | None = None
     """The device and inode of the directory that is watched."""
+    share: ShareState | None = None
+    """How far the first look is of a folder that several nodes share."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +191,7 @@ class Listed:
 
     folder: int
     began: float
-    files: tuple[tuple[bytes, Fingerprint], ...]
+    files: tuple[File, ...]
     last: bool
 
 
@@ -198,7 +209,8 @@ class Found:
 
     These are paths in a state unknown to the ledger, paths that are missing, links and the like, which are
     never sent, directories that cannot be listed, files that the filter of the last scan left out, and old
-    files whose times were shifted together with those of all others in their directory.
+    files whose times were shifted together with those of all others in their directory. `adopted` are files
+    of a shared folder in which versions were recognised that this node had not seen yet.
     """
 
     folder: int
@@ -206,8 +218,9 @@ class Found:
     missing: tuple[bytes, ...] = ()
     irregular: tuple[bytes, ...] = ()
     unlisted: tuple[tuple[bytes, Verdict], ...] = ()
-    left_out: tuple[tuple[bytes, Fingerprint], ...] = ()
+    left_out: tuple[File, ...] = ()
     shifted: tuple[bytes, ...] = ()
+    adopted: tuple[Adopted, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,9 +289,17 @@ class ExamineFailed:
     verdict: Verdict
 
 
+@dataclass(frozen=True, slots=True)
+class ScanWanted:
+    """A person wants a folder to be scanned now."""
+
+    folder: int
+
+
 Input = (
     Hint
     | Overflow
+    | ScanWanted
     | Armed
     | Checked
     | Switched

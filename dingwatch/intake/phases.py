@@ -82,17 +82,21 @@ class PathEvent(StrEnum):
     """Its folder went down while a look was out, which may never come back."""
     FINISH = "finish"
     """It was decided on, or is left to the next scan."""
+    LEAVE = "leave"
+    """The configuration no longer has it, by its folder or by the filter."""
 
 
 PATHS: Final[Table[PathPhase, PathEvent]] = MappingProxyType(
     {
         PathPhase.IDLE: {PathEvent.HINT: PathPhase.SETTLING, PathEvent.MISS: PathPhase.ABSENT},
         PathPhase.SETTLING: {
+            PathEvent.LEAVE: PathPhase.IDLE,
             PathEvent.HINT: PathPhase.SETTLING,
             PathEvent.MISS: PathPhase.SETTLING,  # the next look will see it
             PathEvent.LOOK: PathPhase.LOOKING,
         },
         PathPhase.LOOKING: {
+            PathEvent.LEAVE: PathPhase.IDLE,
             PathEvent.HINT: PathPhase.LOOKING,  # the look that is out is then too old to prove anything
             PathEvent.MISS: PathPhase.LOOKING,
             PathEvent.UNSETTLE: PathPhase.SETTLING,
@@ -101,6 +105,7 @@ PATHS: Final[Table[PathPhase, PathEvent]] = MappingProxyType(
             PathEvent.SUSPEND: PathPhase.SETTLING,
         },
         PathPhase.SETTLED: {
+            PathEvent.LEAVE: PathPhase.IDLE,
             PathEvent.HINT: PathPhase.SETTLING,
             PathEvent.MISS: PathPhase.SETTLING,
             PathEvent.UNSETTLE: PathPhase.SETTLING,
@@ -108,17 +113,20 @@ PATHS: Final[Table[PathPhase, PathEvent]] = MappingProxyType(
             PathEvent.FINISH: PathPhase.IDLE,
         },
         PathPhase.READING: {
+            PathEvent.LEAVE: PathPhase.IDLE,
             PathEvent.HINT: PathPhase.READING,  # it settles again once the reading is back
             PathEvent.MISS: PathPhase.READING,
             PathEvent.UNSETTLE: PathPhase.SETTLING,
             PathEvent.FINISH: PathPhase.IDLE,
         },
         PathPhase.ABSENT: {
+            PathEvent.LEAVE: PathPhase.IDLE,
             PathEvent.HINT: PathPhase.SETTLING,
             PathEvent.MISS: PathPhase.ABSENT,
             PathEvent.LOOK: PathPhase.CONFIRMING,
         },
         PathPhase.CONFIRMING: {
+            PathEvent.LEAVE: PathPhase.IDLE,
             PathEvent.HINT: PathPhase.LOOKING,
             PathEvent.MISS: PathPhase.CONFIRMING,
             PathEvent.UNSETTLE: PathPhase.SETTLING,  # it is there after all
@@ -127,6 +135,7 @@ PATHS: Final[Table[PathPhase, PathEvent]] = MappingProxyType(
             PathEvent.FINISH: PathPhase.IDLE,
         },
         PathPhase.GONE: {
+            PathEvent.LEAVE: PathPhase.IDLE,
             PathEvent.HINT: PathPhase.SETTLING,
             PathEvent.MISS: PathPhase.GONE,
             PathEvent.FINISH: PathPhase.IDLE,
@@ -202,6 +211,7 @@ WATCHES: Final[Table[WatchPhase, WatchEvent]] = MappingProxyType(
             WatchEvent.BASELINE: WatchPhase.UP,
             WatchEvent.ANSWER: WatchPhase.FIRST_LOOK,
             WatchEvent.HANG: WatchPhase.HUNG,
+            WatchEvent.REARM: WatchPhase.DOWN,
         },
         WatchPhase.UP: {
             **_ALWAYS,

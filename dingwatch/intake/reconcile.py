@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Final
 
 from sqlalchemy import Connection
@@ -17,6 +17,7 @@ from dingwatch.files import fingerprint_of
 from dingwatch.filters import Filter
 from dingwatch.intake.jobs import Found, Input, Scan
 from dingwatch.ledger import Store, versions
+from dingwatch.ledger.fingerprints import Adopted
 from dingwatch.model import Fingerprint, Vanished, Verdict
 from dingwatch.novelty import shifted_together
 from dingwatch.watch import Directory
@@ -32,17 +33,23 @@ class Difference:
     """How a directory differs from what the ledger knows.
 
     These are the files in a state unknown to it, and the names that are missing, no more than were asked for.
+    In a shared folder, `adopted` are files in which versions are recognised that another node has written.
     """
 
     unknown: Mapping[bytes, Fingerprint]
     missing: Sequence[bytes]
+    adopted: Sequence[Adopted] = ()
 
 
-def compare(connection: Connection, folder: int, directory: Directory, most: int = 0) -> Difference:
+def compare(
+    connection: Connection, folder: int, directory: Directory, most: int = 0, *, shared: bool = False
+) -> Difference:
     """Compare a directory, or a part of it, with the ledger; return at most so many missing names.
 
     A `gone` version makes nothing known: seen again, it is work.
     """
+    if shared:
+        return _compare_shared(connection, folder, directory, most)
     files, unknown = directory.files, set(directory.files)
     others: dict[bytes, set[tuple[int, int]]] = defaultdict(set)
     missing: dict[bytes, None] = {}
@@ -64,9 +71,29 @@ def compare(connection: Connection, folder: int, directory: Directory, most: int
     )
 
 
-def find_shifted(connection: Connection, folder: int, directory: Directory) -> frozenset[bytes]:
+def _compare_shared(connection: Connection, folder: int, directory: Directory, most: int) -> Difference:
+    """Compare with what this node has seen; what it has never seen, it does not miss."""
+    unknown = {name: fingerprint_of(status) for name, status in directory.files.items()}
+    missing: dict[bytes, None] = {}
+    adopted = []
+    here = (directory.path, directory.after, directory.last)
+    for one in versions.stream_shared_directory(connection, folder, *here):
+        if one.name not in directory.files:
+            if one.seen and len(missing) < most:
+                missing[one.name] = None
+        elif one.name in unknown and not one.gone and one.is_like(unknown[one.name]):
+            seen = unknown.pop(one.name)
+            if not one.seen:
+                adopted.append(Adopted(one.version, versions.join(directory.path, one.name), seen))
+    return Difference({name: unknown[name] for name in sorted(unknown)}, tuple(missing), adopted)
+
+
+def find_shifted(
+    connection: Connection, folder: int, directory: Directory, *, shared: bool = False
+) -> frozenset[bytes]:
     """Return the names of a directory's old files, if the times of all of them were shifted alike."""
-    rows = versions.stream_baseline(connection, folder, directory.path, directory.after, directory.last)
+    part = (directory.path, directory.after, directory.last)
+    rows = versions.stream_baseline(connection, folder, *part, shared=shared)
     changes = {
         name: ((size, mtime_ns), fingerprint_of(directory.files[name]))
         for name, size, mtime_ns in rows
@@ -93,30 +120,56 @@ def portions(directories: Iterable[Directory]) -> Iterator[list[Directory]]:
     yield portion
 
 
-def is_replaced(store: Store, folder: int, directories: Iterable[Directory]) -> bool | None:
+def is_replaced(
+    store: Store, folder: int, directories: Iterable[Directory], *, shared: bool = False
+) -> bool | None:
     """Return whether fewer than half of the known files are there; None where no file is known."""
     with store.reading() as connection:
-        there, known = 0, versions.count_present(connection, folder)
+        there, known = 0, versions.count_present(connection, folder, shared=shared)
     for portion in portions(directories):
         with store.reading() as connection:
             for directory in portion:
-                there += len(directory.files) - len(compare(connection, folder, directory).unknown)
+                difference = compare(connection, folder, directory, shared=shared)
+                there += len(directory.files) - len(difference.unknown) - len(difference.adopted)
         if known and 2 * there >= known:
             return False
     return True if known else None
 
 
 @dataclass(slots=True)
+class _Findings:
+    """Findings of a scan that were not handed over yet; the fields are those of `Found`."""
+
+    unknown: list[bytes] = field(default_factory=list)
+    missing: list[bytes] = field(default_factory=list)
+    irregular: list[bytes] = field(default_factory=list)
+    unlisted: list[tuple[bytes, Verdict]] = field(default_factory=list)
+    left_out: list[tuple[bytes, Fingerprint]] = field(default_factory=list)
+    shifted: list[bytes] = field(default_factory=list)
+    adopted: list[Adopted] = field(default_factory=list)
+
+    def count(self) -> int:
+        """Return how many findings there are."""
+        return sum(len(getattr(self, one.name)) for one in fields(self))
+
+    def found(self, folder: int) -> Found:
+        """Return them as they are handed over."""
+        return Found(folder, **{one.name: tuple(getattr(self, one.name)) for one in fields(self)})
+
+
+@dataclass(slots=True)
 class Reconciliation:
     """A scan that goes on: what it has found and not yet handed over, and where it has been.
 
-    `steady` says whether files keep their inodes' numbers and their ctimes in this folder.
+    `steady` says whether files keep their inodes' numbers and their ctimes in this folder, and `shared`
+    whether several nodes share it.
     """
 
     job: Scan
     chosen: Filter
     emit: Callable[[Input], None]
     steady: bool
+    shared: bool = False
     visited: set[bytes] = field(default_factory=set)
     """Directories whose files were looked for; those of one that cannot be listed are not missing."""
     old: int = 0
@@ -124,12 +177,7 @@ class Reconciliation:
     """How many files so far a wider filter or another root brought, by whether they are new."""
     may_miss: int = field(default_factory=lambda: MISSED_AT_ONCE)
     """How many more missing files it may find."""
-    _unknown: list[bytes] = field(default_factory=list)
-    _missing: list[bytes] = field(default_factory=list)
-    _irregular: list[bytes] = field(default_factory=list)
-    _unlisted: list[tuple[bytes, Verdict]] = field(default_factory=list)
-    _left_out: list[tuple[bytes, Fingerprint]] = field(default_factory=list)
-    _shifted: list[bytes] = field(default_factory=list)
+    _findings: _Findings = field(default_factory=_Findings)
 
     def enter(self, connection: Connection, directory: Directory) -> None:
         """Compare a directory with the ledger."""
@@ -137,19 +185,20 @@ class Reconciliation:
             if not isinstance(directory.unreadable, Vanished):
                 # Its files are not missing: a subdirectory may be forbidden for an hour.
                 self.visited.add(directory.path)
-                self._unlisted.append((directory.path, directory.unreadable))
+                self._findings.unlisted.append((directory.path, directory.unreadable))
             return
         self.visited.add(directory.path)
-        difference = compare(connection, self.job.folder, directory, self.may_miss)
+        difference = compare(connection, self.job.folder, directory, self.may_miss, shared=self.shared)
         self._miss(directory.path, difference)
+        self._findings.adopted += difference.adopted
         if difference.unknown:
-            shifted = find_shifted(connection, self.job.folder, directory)
+            shifted = find_shifted(connection, self.job.folder, directory, shared=self.shared)
             for name, seen in difference.unknown.items():
                 path = versions.join(directory.path, name)
                 if self.chosen.accepts(path):
                     self._enter_unknown(path, seen, shifted=name in shifted)
         others = (versions.join(directory.path, name) for name in directory.others)
-        self._irregular += filter(self.chosen.accepts, others)
+        self._findings.irregular += filter(self.chosen.accepts, others)
         self._hand_over(BATCH)
 
     def finish(self, connection: Connection) -> None:
@@ -161,7 +210,9 @@ class Reconciliation:
         for path in versions.list_directories(connection, self.job.folder):
             if self.may_miss and path not in self.visited and self.chosen.reaches(path):
                 gone = Directory(path, {})
-                self._miss(path, compare(connection, self.job.folder, gone, self.may_miss))
+                self._miss(
+                    path, compare(connection, self.job.folder, gone, self.may_miss, shared=self.shared)
+                )
                 self._hand_over(BATCH)
 
     def close(self) -> None:
@@ -170,44 +221,24 @@ class Reconciliation:
 
     def _enter_unknown(self, path: bytes, seen: Fingerprint, *, shifted: bool) -> None:
         if shifted:
-            self._shifted.append(path)
+            self._findings.shifted.append(path)
             return
         last, old_before = self.job.last, self.job.old_before
         brought = old_before is not None or (last is not None and not last.filter.accepts(path))
         old = old_before is not None and seen.changed_at(steady=self.steady) <= old_before
         if old or (last is not None and last.left_out(path, seen.ctime_ns)):
-            self._left_out.append((path, seen))
+            self._findings.left_out.append((path, seen))
             self.old += 1
         else:
-            self._unknown.append(path)
+            self._findings.unknown.append(path)
             self.new += brought
 
     def _miss(self, directory: bytes, difference: Difference) -> None:
-        self._missing += [versions.join(directory, name) for name in difference.missing]
+        self._findings.missing += [versions.join(directory, name) for name in difference.missing]
         self.may_miss -= len(difference.missing)
 
     def _hand_over(self, least: int) -> None:
         """Hand over the findings, once there are `least` of them or more."""
-        findings = (
-            self._unknown,
-            self._missing,
-            self._irregular,
-            self._unlisted,
-            self._left_out,
-            self._shifted,
-        )
-        if sum(len(some) for some in findings) < least:
-            return
-        self.emit(
-            Found(
-                self.job.folder,
-                tuple(self._unknown),
-                tuple(self._missing),
-                tuple(self._irregular),
-                tuple(self._unlisted),
-                tuple(self._left_out),
-                tuple(self._shifted),
-            )
-        )
-        for some in findings:
-            some.clear()
+        if self._findings.count() >= least:
+            self.emit(self._findings.found(self.job.folder))
+            self._findings = _Findings()
