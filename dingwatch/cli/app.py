@@ -6,7 +6,7 @@ import importlib
 import os
 import sys
 from pathlib import Path
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 
 import click
 
@@ -14,20 +14,29 @@ import dingwatch
 from dingwatch.cli.click_texts import translate_click
 from dingwatch.cli.options import config_option
 from dingwatch.host.streams import OutputError, open_streams
-from dingwatch.texts import Back, Cli, Click, Text, environment_language, system_words
+from dingwatch.texts import Back, Cli, Click, Text, Upkeep, environment_language, system_words
 
 translate_click()  # before the first option is made: it asks click for the name of its type
 
 COMMANDS: Final[dict[str, tuple[str, Text]]] = {
     "check": ("check", Cli.CHECK),
+    "completion": ("completion", Cli.COMPLETION),
+    "config": ("config", Cli.CONFIG_COMMAND),
     "demo": ("demo", Cli.DEMO),
     "discard": ("decide", Cli.DISCARD),
+    "doctor": ("doctor", Upkeep.DOCTOR),
+    "drain": ("drain", Cli.DRAIN),
     "fetch": ("fetch", Back.FETCH),
+    "folder-link": ("folder_link", Cli.FOLDER_LINK),
     "history": ("history", Cli.HISTORY),
     "init": ("init", Cli.INIT),
+    "ledger": ("ledger", Upkeep.LEDGER),
     "link": ("fetch", Back.LINK),
+    "pause": ("decide", Cli.PAUSE_COMMAND),
     "recall": ("fetch", Cli.RECALL),
+    "receipts": ("receipts", Back.RECEIPTS_COMMAND),
     "release": ("decide", Cli.RELEASE),
+    "reload": ("reload", Cli.RELOAD),
     "resolve": ("decide", Cli.RESOLVE),
     "resume": ("decide", Cli.RESUME),
     "retry": ("retry", Cli.RETRY),
@@ -35,29 +44,10 @@ COMMANDS: Final[dict[str, tuple[str, Text]]] = {
     "sandbox": ("demo", Cli.SANDBOX),
     "send": ("send", Cli.SEND),
     "status": ("status", Cli.STATUS),
+    "undrain": ("drain", Cli.UNDRAIN),
     "why": ("why", Cli.WHY),
 }
 """The module under `dingwatch.cli` that holds each command, and the command's help."""
-LATER_COMMANDS: Final = (
-    "completion",
-    "config",
-    "doctor",
-    "drain",
-    "folder-link",
-    "ledger",
-    "pause",
-    "receipts",
-    "reload",
-    "undrain",
-)
-"""Commands that this version does not have yet."""
-LATER_OPTIONS: Final[dict[str, frozenset[str]]] = {
-    "history": frozenset({"--since", "--until", "--search", "--recipient", "--csv"}),
-    "link": frozenset({"--open"}),
-    "run": frozenset({"--log-format"}),
-    "status": frozenset({"--check", "--watch"}),
-}
-"""Options that a command does not have yet."""
 
 
 class LazyCommand(click.Command):
@@ -68,12 +58,15 @@ class LazyCommand(click.Command):
     """
 
     def __init__(self, name: str, module: str, text: Text) -> None:
-        super().__init__(name, help=text.render(environment_language(os.environ)))
+        # The list of commands shows it whole: click would cut it after a few words.
+        help_text = text.render(environment_language(os.environ))
+        super().__init__(name, help=help_text, short_help=help_text)
         self._module = f"dingwatch.cli.{module}"
 
     def load(self) -> click.Command:
         """Import the module and return the command in it."""
-        command: click.Command = getattr(importlib.import_module(self._module), str(self.name))
+        module = importlib.import_module(self._module)
+        command: click.Command = getattr(module, str(self.name).replace("-", "_"))
         command.help = self.help
         return command
 
@@ -85,34 +78,7 @@ class LazyCommand(click.Command):
         **extra: Any,  # noqa: ANN401 (click's own signature)
     ) -> click.Context:
         """Parse the arguments by the options of the command itself, which click then invokes."""
-        later = LATER_OPTIONS.get(str(self.name), frozenset())
-        for word in args[: args.index("--")] if "--" in args else args:
-            if (option := word.partition("=")[0]) in later:
-                refuse_later(f"{self.name} {option}")
         return self.load().make_context(info_name, args, parent, **extra)
-
-
-class LaterCommand(click.Command):
-    """A command that this version does not have yet: says so, whatever is given to it."""
-
-    def __init__(self, name: str) -> None:
-        super().__init__(name, hidden=True, add_help_option=False)
-
-    def make_context(
-        self,
-        info_name: str | None,
-        args: list[str],  # noqa: ARG002
-        parent: click.Context | None = None,  # noqa: ARG002
-        **extra: Any,  # noqa: ANN401, ARG002 (click's own signature)
-    ) -> click.Context:
-        """End the program."""
-        refuse_later(str(info_name))
-
-
-def refuse_later(what: str) -> NoReturn:
-    """Say that this version does not have a command or an option yet, and end with code 1."""
-    click.echo(Cli.NOT_YET.render(environment_language(os.environ), command=what), err=True)
-    sys.exit(1)
 
 
 @click.group(
@@ -129,8 +95,6 @@ def cli(path: Path | None) -> None:
 
 for _name, (_module, _text) in COMMANDS.items():
     cli.add_command(LazyCommand(_name, _module, _text))
-for _name in LATER_COMMANDS:
-    cli.add_command(LaterCommand(_name))
 
 
 def main() -> None:

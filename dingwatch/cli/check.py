@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
@@ -14,9 +15,9 @@ from typing import Final
 
 import click
 
-from dingwatch import files, filters, names, quota
+from dingwatch import file_writes, files, filters, names, quota
 from dingwatch.cli.context import Session, command, option
-from dingwatch.cli.ledger_access import find_scope, ledger_exists
+from dingwatch.cli.ledger_access import find_scope, ledger_exists, ledger_url
 from dingwatch.cli.online import (
     ROBOTS_PERMISSION,
     SPACE_PERMISSION,
@@ -24,13 +25,15 @@ from dingwatch.cli.online import (
     describe_failure,
     open_client,
 )
+from dingwatch.cli.write_access import describe_read_only, show_likely_units
 from dingwatch.config.values import ConfigError, DingTalk, Folder
 from dingwatch.dingtalk import BILLED, Client, Host, proxy_of
+from dingwatch.feedback.moving import directory_for
 from dingwatch.host.lock import LOCK_FILE, lock_holder
 from dingwatch.ledger import LedgerError, Store, calls, pauses, report
 from dingwatch.model import Failure, Pause, Scope, Verdict
 from dingwatch.recipients import billed_calls, recipient_kind
-from dingwatch.service.ledgers import ledger_url, open_ledger
+from dingwatch.service.ledgers import open_ledger
 from dingwatch.texts import Checks, Cli
 from dingwatch.watch import kind_of, lock_holder_of, walk
 
@@ -90,6 +93,7 @@ def check(session: Session, *, offline: bool) -> int:
 
 def _check(session: Session, *, offline: bool) -> Iterator[Finding]:
     try:
+        units = show_likely_units(session)
         config = session.load_config()
     except ConfigError as error:
         for problem in session.describe_problems(error):
@@ -97,8 +101,8 @@ def _check(session: Session, *, offline: bool) -> Iterator[Finding]:
         return
     folders = len(config.folders)
     yield Finding(Mark.OK if folders else Mark.WARN, session.render(Checks.CONFIG, count=folders))
-    for key in config.later:
-        yield Finding(Mark.WARN, session.render(Checks.LATER, key=key))
+    yield from _describe_alerts(session)
+    yield from _check_stars(session)
     yield from _check_state_dir(session)
     earlier = _read_earlier_runs(session)
     trees: list[tuple[Folder, Tree]] = []
@@ -112,6 +116,11 @@ def _check(session: Session, *, offline: bool) -> Iterator[Finding]:
         trees.append((folder, tree))
         yield from _describe_folder(session, folder, tree, looked=folder.name in earlier.looked_at)
         yield from _check_lock(session, folder)
+        yield from _check_program(session, folder)
+        yield from _check_drive_keep(session, folder)
+        yield from _check_feedback(session, folder)
+    for text in describe_read_only(session, units):
+        yield Finding(Mark.WARN, text)
     yield _check_watches(session, sum(tree.directories for folder, tree in trees if not _polls(folder)))
     calls = sum(
         _calls(folder, tree)
@@ -121,6 +130,42 @@ def _check(session: Session, *, offline: bool) -> Iterator[Finding]:
     yield _check_quota(session, calls, earlier)
     if not offline:
         yield from _check_online(session)
+
+
+def _describe_alerts(session: Session) -> Iterator[Finding]:
+    """Yield whom alerts go to without a way to check it, and settings without effect."""
+    alerts = session.config.alerts
+    others = [one for one in alerts.to if not recipient_kind(one).inspectable]
+    if others:
+        recipients = ", ".join(map(session.name_of, others))
+        yield Finding(Mark.OK, session.render(Checks.ALERTS_TO, recipients=recipients))
+    if alerts.heartbeat_url is not None:
+        yield Finding(Mark.OK, session.render(Checks.HEARTBEAT))
+    if alerts.daily is not None and not alerts.to:
+        yield Finding(Mark.WARN, session.render(Checks.DAILY_TO_NOBODY))
+
+
+MOST_LISTED: Final = 20
+"""Directories that are named one by one; of a thousand more, people need to know only how many there are."""
+
+
+def _check_stars(session: Session) -> Iterator[Finding]:
+    """Yield where a table of recipients and the directories that are there do not agree."""
+    config = session.config
+    for star in config.stars:
+        count = sum(folder.star == star.pattern for folder in config.folders)
+        if star.pattern in config.seen:
+            yield Finding(Mark.OK, session.render(Checks.STAR, path=star.pattern, count=count))
+        else:
+            yield Finding(Mark.WARN, session.render(Checks.STAR_UNSEEN, path=star.pattern))
+    texts = [
+        *(session.render(Checks.UNLISTED_DIRECTORY, path=path) for path in config.unlisted),
+        *(session.render(Checks.ABSENT, table=table, name=name) for table, name in config.absent),
+    ]
+    for text in texts[:MOST_LISTED]:
+        yield Finding(Mark.WARN, text)
+    if rest := texts[MOST_LISTED:]:
+        yield Finding(Mark.WARN, session.render(Checks.MORE, count=len(rest)))
 
 
 def _check_state_dir(session: Session) -> Iterator[Finding]:
@@ -135,10 +180,12 @@ def _check_state_dir(session: Session) -> Iterator[Finding]:
         yield Finding(Mark.FAIL, session.render(Checks.STATE_NETWORK, path=path, kind=kind.name))
         return
     yield Finding(Mark.OK, session.render(Checks.STATE, path=path))
-    if not session.ledger_supported:
-        yield Finding(Mark.FAIL, session.render(Checks.LEDGER_LATER))
-    else:
+    if session.ledger_in_file:
         yield from _check_ledger(session)
+    else:
+        from dingwatch.cli.check_database import check_database  # noqa: PLC0415 (it needs the driver)
+
+        yield from (Finding(Mark(mark), text) for mark, text in check_database(session))
 
 
 def _check_ledger(session: Session) -> Iterator[Finding]:
@@ -159,9 +206,9 @@ def _read_earlier_runs(session: Session) -> EarlierRuns:
     """Read what the ledger has of earlier runs; a ledger that cannot be opened is reported elsewhere."""
     nothing = EarlierRuns(frozenset(), 0)
     try:
-        if not session.ledger_supported or not ledger_exists(session):
+        if not ledger_exists(session):
             return nothing
-        with closing(Store.open(ledger_url(session.config))) as store, store.reading() as connection:
+        with closing(Store.open(ledger_url(session), session.node)) as store, store.reading() as connection:
             looked = report.folders_with_first_look(connection)
             used = calls.total(connection, quota.month(time.time()), BILLED)
             paused = tuple(pauses.list_pauses(connection))
@@ -173,7 +220,8 @@ def _read_earlier_runs(session: Session) -> EarlierRuns:
 
 def _walk(folder: Folder) -> Tree:
     """Walk a folder; raise Failure if its root cannot be listed."""
-    chosen = filters.path_filter(folder.include, folder.exclude, recursive=folder.recursive)
+    moves = folder.after_send == "move"
+    chosen = filters.path_filter(folder.include, folder.exclude, recursive=folder.recursive, moves=moves)
     directories = found = 0
     unlisted = []
     with closing(files.in_time(partial(files.open_root, folder.root))) as root:
@@ -210,7 +258,8 @@ def _describe_folder(session: Session, folder: Folder, tree: Tree, *, looked: bo
     yield Finding(Mark.OK, text)
     others = [one for one in folder.recipients if not recipient_kind(one).inspectable]
     if others:
-        yield Finding(Mark.OK, session.render(Checks.RECIPIENTS, name=name, recipients=", ".join(others)))
+        recipients = ", ".join(map(session.name_of, others))
+        yield Finding(Mark.OK, session.render(Checks.RECIPIENTS, name=name, recipients=recipients))
     if kind.network and folder.watch == "inotify":
         yield Finding(Mark.WARN, session.render(Checks.BLIND, name=name, kind=kind.name))
     for path, verdict in tree.unlisted:
@@ -218,6 +267,8 @@ def _describe_folder(session: Session, folder: Folder, tree: Tree, *, looked: bo
         yield Finding(Mark.FAIL, text)
     if looked:
         yield Finding(Mark.OK, session.render(Checks.KNOWN, name=name))
+    elif not tree.files:
+        yield Finding(Mark.OK, session.render(Checks.EMPTY, name=name))
     elif folder.existing == "skip":
         yield Finding(Mark.OK, session.render(Checks.BASELINE, name=name, count=tree.files))
     else:
@@ -227,9 +278,7 @@ def _describe_folder(session: Session, folder: Folder, tree: Tree, *, looked: bo
 
 def _check_lock(session: Session, folder: Folder) -> Iterator[Finding]:
     """Yield who else watches a folder, if somebody does."""
-    if folder.shared is not None:
-        yield Finding(Mark.WARN, session.render(Checks.SHARED_LATER, name=folder.name))
-    elif folder.exclusive and not kind_of(folder.root).network:
+    if folder.exclusive and folder.shared is None and not kind_of(folder.root).network:
         with closing(files.in_time(partial(files.open_root, folder.root))) as root:
             holder = lock_holder_of(root)
         # Seen from outside of its container, the service of this config has no pid in either place.
@@ -237,6 +286,66 @@ def _check_lock(session: Session, folder: Folder) -> Iterator[Finding]:
             named = _describe_process(session, holder or 0)
             text = session.render(Checks.IN_USE, name=folder.name, path=folder.path, holder=named)
             yield Finding(Mark.FAIL, text)
+
+
+def _check_drive_keep(session: Session, folder: Folder) -> Iterator[Finding]:
+    """Yield for whom `drive_keep` deletes nothing: their copy may be the very entry."""
+    if folder.drive_keep is None:
+        return
+    if session.config.dingtalk.operator_union_id is None:
+        yield Finding(Mark.WARN, session.render(Checks.KEEP_NO_OPERATOR, name=folder.name))
+    kinds = {one: recipient_kind(one).entries for one in folder.recipients}
+    found = [one for one, entries in kinds.items() if entries is not None and not entries.copies]
+    if found:
+        recipients = ", ".join(map(session.name_of, found))
+        text = session.render(Checks.KEEP_UNCOPIED, name=folder.name, recipients=recipients)
+        yield Finding(Mark.WARN, text)
+
+
+def _check_program(session: Session, folder: Folder) -> Iterator[Finding]:
+    """Yield whether the program of `before_send` can be started; each file waits for it."""
+    if folder.before_send is None:
+        return
+    program = folder.before_send[0]
+    found = shutil.which(program)
+    if found is None:
+        yield Finding(Mark.FAIL, session.render(Checks.NO_PROGRAM, name=folder.name, program=program))
+    else:
+        yield Finding(Mark.OK, session.render(Checks.PROGRAM, name=folder.name, program=found))
+
+
+_OF_DIRECTORY: Final = {
+    "absent": Checks.SENT_TAKEN,
+    # EPERM is what link(2) says where a file system has no hard links.
+    **dict.fromkeys(("EACCES", "EROFS"), Checks.NOT_WRITABLE),
+}
+"""Texts about the directory of sent files, by the code of the failure, if not its file system."""
+
+
+def _check_feedback(session: Session, folder: Folder) -> Iterator[Finding]:
+    """Yield whether a folder allows what dingwatch is to write there."""
+    moves = folder.after_send == "move"
+    keys = [f"feedback: {folder.feedback}"] if folder.feedback != "none" else []
+    keys += [f"after_send: {folder.after_send}"] if moves else []
+    if not keys:
+        return
+    values = {"name": folder.name, "path": folder.path, "keys": ", ".join(keys)}
+    sent = directory_for(b"", time.strftime("%Y-%m"), session.config.language)
+    refused = Checks.NOT_WRITABLE
+    try:
+        with closing(files.in_time(partial(files.open_root, folder.root))) as root:
+            files.in_time(partial(file_writes.require_writable, root))
+            refused = Checks.NOT_MOVABLE
+            if moves:
+                files.in_time(partial(file_writes.require_movable, root, sent))
+        yield Finding(Mark.OK, session.render(Checks.WRITABLE, **values))
+    except Failure as failure:
+        if refused is Checks.NOT_MOVABLE:
+            refused = _OF_DIRECTORY.get(failure.verdict.cause.code, refused)
+            values |= {"path": f"{folder.path}/{os.fsdecode(sent)}", "keys": keys[-1]}
+        yield Finding(Mark.FAIL, session.render(refused, failure.verdict.cause, **values))
+    if moves and not folder.exclusive:
+        yield Finding(Mark.WARN, session.render(Checks.MOVE_SHARED, name=folder.name))
 
 
 def _describe_process(session: Session, pid: int) -> str:
@@ -302,7 +411,9 @@ def _check_robots(session: Session, client: Client, dingtalk: DingTalk) -> Itera
     def refuse(failure: Failure, conversation: str) -> Finding:
         return Finding(Mark.FAIL, describe_robot_refusal(session, failure, conversation, dingtalk.api_url))
 
-    yield from _check_each(session, _inspectable(session.config.folders), check_one, refuse)
+    told = (one for one in session.config.alerts.to if recipient_kind(one).inspectable)
+    asked = sorted({*_inspectable(session.config.folders), *told})
+    yield from _check_each(session, asked, check_one, refuse)
 
 
 def _check_each(
@@ -326,7 +437,8 @@ def _check_each(
             rest = conversations[index + 1 :]
             if failure.verdict.scope in {Scope.APP, Scope.API} and cause.code == before:
                 if rest:
-                    text = session.render(Checks.NOT_ASKED, conversations=", ".join(rest))
+                    shown = ", ".join(map(session.name_of, rest))
+                    text = session.render(Checks.NOT_ASKED, conversations=shown)
                     yield Finding(finding.mark, text)
                 return
             before = cause.code

@@ -7,13 +7,15 @@ import os
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Concatenate, Final, NoReturn, ParamSpec, TypeVar
 
 import click
 
-from dingwatch.cli.options import chosen_config, config_option
-from dingwatch.cli.output import local_time, printable
+from dingwatch.cli.options import chosen_config, config_option, config_parameter
+from dingwatch.cli.output import local_time
+from dingwatch.config.database import describe_address
 from dingwatch.config.paths import find
 from dingwatch.config.values import LEDGER_FILE, Config, ConfigError, Glance, Problem
 from dingwatch.host import control_socket
@@ -22,16 +24,8 @@ from dingwatch.host.control_socket import NotRunningError
 from dingwatch.host.owner import become_owner_of
 from dingwatch.model import Cause, LedgerError, Pause
 from dingwatch.service.in_force import InForce, ShownFolder, not_loaded
-from dingwatch.texts import (
-    Advice,
-    Cli,
-    Click,
-    Language,
-    Text,
-    describe_word,
-    environment_language,
-    system_words,
-)
+from dingwatch.service.sentences import Sentences
+from dingwatch.texts import Cli, Click, Language, Reload, Text, environment_language
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -42,7 +36,7 @@ ASK_SECONDS: Final = 3.0
 
 
 @dataclass(slots=True)
-class Session:
+class Session(Sentences):
     """One call of a command. The configuration is read when it is first needed."""
 
     path: Path | None
@@ -51,43 +45,17 @@ class Session:
     """Whether the command talks to DingTalk: a systemd credential is readable by the service alone."""
     lives_on: bool = False
     """Whether this is the service, which should not keep for months what is needed to check a config file."""
+    _file: Path | None = None
     _config: Config | None = None
+    _refused: ConfigError | None = None
+    """Why the config file cannot be used, once it was read."""
     _in_force: InForce | None = None
     _glance: Glance | None = None
-    """Set when the running service has read the same file as it is now."""
+    """Set when the running service has read the file: as it is now, or before it became invalid."""
+    broken: ConfigError | None = None
+    """The problems of the config file, where the running service has told what it works with."""
 
     # --- Sentences ---------------------------------------------------------------------------------
-
-    def render(self, text: Text, cause: Cause | None = None, /, **values: object) -> str:
-        """Return a sentence in the user's language; a cause fills in its {reason} and {advice}."""
-        if cause is not None:
-            values = {"reason": self.reason(cause), "advice": self.advice(cause.advice), **values}
-        # A file may be named with escape sequences, which would rewrite the very line that reports it.
-        safe = {name: self._safe(value) for name, value in values.items()}
-        if "scope" in safe:
-            safe["scope"] = self.word(str(safe["scope"]))
-        return text.render(self.language, **safe)
-
-    def _safe(self, value: object) -> object:
-        return printable(system_words(value, self.language)) if isinstance(value, str) else value
-
-    def reason(self, cause: Cause) -> str:
-        """Return a cause in DingTalk's own words, with the request id that its support asks for."""
-        request = f" ({self.word('request id')} {cause.request_id})" if cause.request_id else ""
-        return f"{cause.code} {system_words(cause.message, self.language)}".strip() + request
-
-    def word(self, word: str) -> str:
-        """Return a word of the ledger in the user's language."""
-        return describe_word(word, self.language)
-
-    def advice(self, name: str) -> str:
-        """Return the advice that a cause names."""
-        return Advice[name].render(self.language) if name else ""
-
-    def pause_reason(self, pause: Pause) -> str:
-        """Return why something is paused, what is, and what a person can do."""
-        cause, advice = self.reason(pause.cause), self.advice(pause.cause.advice)
-        return self.render(Cli.PAUSE_REASON, cause=cause, key=pause.key, advice=advice).strip()
 
     def describe_pause(self, pause: Pause, now: float) -> str:
         """Return the line that tells people of a pause."""
@@ -101,7 +69,30 @@ class Session:
         click.echo(self.render(text, cause, **values), err=True)
         sys.exit(exit_code)
 
+    @property
+    def recipient_names(self) -> Mapping[str, str]:
+        """The aliases by the recipients that they name, as far as the configuration has been asked for."""
+        in_file: Mapping[str, str] = {} if self._config is None else self._config.recipient_names
+        return in_file if self._in_force is None else {**in_file, **self._in_force.recipient_names}
+
+    @property
+    def aliases(self) -> Mapping[str, str]:
+        """The recipients by the names that the configuration gives them, in force or in the file."""
+        in_force = self.in_force  # first: an invalid file has no aliases of its own
+        return {**self.in_file.aliases, **in_force.aliases}
+
     # --- The configuration -------------------------------------------------------------------------
+
+    @property
+    def file(self) -> Path:
+        """The config file. It is looked for once: later, root may be a user who may not look into /root.
+
+        Raises:
+            ConfigError: there is none.
+        """
+        if self._file is None:
+            self._file = find(self.path, os.environ)
+        return self._file
 
     @property
     def config(self) -> Config:
@@ -109,10 +100,15 @@ class Session:
         try:
             return self.load_config()
         except ConfigError as error:
-            click.echo(self.render(Cli.CONFIG_BAD, count=len(error.problems)), err=True)
-            for line in self.describe_problems(error):
-                click.echo(f"  {line}", err=True)
+            if self.broken is None:  # else it is printed already
+                self.print_problems(error)
             sys.exit(EXIT_CONFIG)
+
+    def print_problems(self, error: ConfigError) -> None:
+        """Print each problem of a configuration to stderr."""
+        click.echo(self.render(Cli.CONFIG_BAD, count=len(error.problems)), err=True)
+        for line in self.describe_problems(error):
+            click.echo(f"  {line}", err=True)
 
     def load_config(self) -> Config:
         """Return the configuration, and as root become the owner of `state_dir`.
@@ -122,20 +118,19 @@ class Session:
         Raises:
             ConfigError: with every problem in it.
         """
+        if self._refused is not None:
+            raise self._refused  # a large file takes seconds to read
         if self._config is None:
+            load = partial(_load, self.file, secret_needed=self.secret_needed)
             try:
-                self._config = in_child(self._load) if self.lives_on else self._load()
+                self._config = in_child(load) if self.lives_on else load()
             except ConfigError as error:
                 self.language = error.language or self.language  # the sentences around the problems, too
+                self._refused = error
                 raise
             self.language = self._config.language
             become_owner_of(self._config.state_dir)
         return self._config
-
-    def _load(self) -> Config:
-        from dingwatch.config.assembly import load  # noqa: PLC0415 (slow, and not needed after a glance)
-
-        return load(find(self.path, os.environ), environ=os.environ, secret_needed=self.secret_needed)
 
     def describe_problems(self, error: ConfigError) -> list[str]:
         """Return one line for each problem of a configuration, with key and line where it has them."""
@@ -159,7 +154,7 @@ class Session:
     def state_dir(self) -> Path:
         """The state directory; nothing else is read of a config file that the running service has read."""
         if self._config is None and self._glance is None:
-            self._in_force = self._recognise()
+            self._in_force = self._recognise() or self._fall_back()
         return self.config.state_dir if self._glance is None else self._glance.state_dir
 
     def _recognise(self) -> InForce | None:
@@ -167,7 +162,7 @@ class Session:
         from dingwatch.config.glance import take_glance  # noqa: PLC0415 (not needed by the service)
 
         try:
-            glance = take_glance(find(self.path, os.environ), os.environ)
+            glance = take_glance(self.file, os.environ)
         except ConfigError:
             return None
         told = None if glance is None else _ask_in_force(glance.state_dir)
@@ -178,9 +173,45 @@ class Session:
         become_owner_of(glance.state_dir)
         return told
 
+    def _fall_back(self) -> InForce | None:
+        """Return what a service works with that has read the config file before it became invalid.
+
+        Somebody has mistyped a key and wants to know whether files are still being sent: they are. The file
+        may no longer tell where the service is, so the services that run are asked which file is theirs.
+        """
+        try:
+            self.load_config()
+        except ConfigError as error:
+            found = self.find_service_of_file()
+            if found is None:
+                return None
+            state_dir, told = found
+            self.broken = error
+            self._glance = Glance(state_dir, told.language or self.language, told.digest)
+            self.print_problems(error)
+            self.language = self._glance.language
+            click.echo(self.render(Reload.BROKEN), err=True)
+            become_owner_of(state_dir)
+            return told
+        return None
+
+    def find_service_of_file(self) -> tuple[Path, InForce] | None:
+        """Return the state directory of the running service that reads this file, and what it works with."""
+        from dingwatch.host.processes import list_state_dirs  # noqa: PLC0415 (rarely needed)
+
+        try:
+            file = os.path.realpath(self.file)
+        except ConfigError:
+            return None
+        for state_dir in list_state_dirs():
+            told = _ask_in_force(state_dir)
+            if told is not None and told.file == file:
+                return state_dir, told
+        return None
+
     @property
     def in_force(self) -> InForce:
-        """What the running service works with; without one, what the config file says."""
+        """The running service's configuration; without a service, that of the config file."""
         state_dir = self.state_dir  # to find it, the service may have been asked already
         if self._in_force is None:
             self._in_force = _ask_in_force(state_dir) or self.in_file
@@ -194,7 +225,7 @@ class Session:
 
     @property
     def in_file(self) -> InForce:
-        """What the config file says, which is in force when a service starts."""
+        """The config file's contents, which come into force when a service starts."""
         if self._glance is not None:
             return replace(self.in_force, by_service=False)
         return InForce.of(self.config, by_service=False)
@@ -202,27 +233,55 @@ class Session:
     # --- The ledger --------------------------------------------------------------------------------
 
     @property
-    def ledger_supported(self) -> bool:
-        """Whether this version can use the ledger that the configuration names."""
-        return self.config.ledger_file is not None
+    def ledger_in_file(self) -> bool:
+        """Whether the ledger is a file in the state directory, and not on a server that others share."""
+        in_force = self.in_force
+        return in_force.ledger_in_file if in_force.by_service else self.config.ledger_file is not None
 
     @property
     def ledger_path(self) -> Path:
-        """The file of the ledger, as far as this version supports it."""
+        """The file of a ledger that is one."""
         return self.state_dir / LEDGER_FILE
+
+    @property
+    def ledger_address(self) -> str:
+        """The URL of a ledger on a server, with the password as far as it is known.
+
+        It may be in a systemd credential or in a variable that the service alone has, so the service is asked
+        first. It tells its own user and root.
+        """
+        told = self.ask("ledger") if self.in_force.by_service else None
+        return str(told["url"]) if told and told.get("url") else self.config.ledger or ""
+
+    @property
+    def ledger_place(self) -> str:
+        """Where the ledger is, as people are told it."""
+        return str(self.state_dir) if self.ledger_in_file else describe_address(self.ledger_address)
+
+    @property
+    def node(self) -> str:
+        """The name of this host on a ledger that others share; empty where the ledger is a file."""
+        return self.in_force.node
 
     # --- The running service -----------------------------------------------------------------------
 
     def ask(self, question: str, **arguments: object) -> dict[str, Any] | None:
         """Return the running service's answer, empty if its version has none; None without a service."""
-        return _ask(self.state_dir, question, arguments)
+        return ask(self.state_dir, question, arguments)
 
     def poke(self) -> bool:
         """Have the running service look at what was written; return whether one runs."""
         return self.ask("wake") is not None
 
 
-def _ask(state_dir: Path, question: str, arguments: Mapping[str, object]) -> dict[str, Any] | None:
+def _load(file: Path, *, secret_needed: bool) -> Config:
+    from dingwatch.config.assembly import load  # noqa: PLC0415 (slow, and not needed after a glance)
+
+    return load(file, environ=os.environ, secret_needed=secret_needed)
+
+
+def ask(state_dir: Path, question: str, arguments: Mapping[str, object]) -> dict[str, Any] | None:
+    """Return the answer of the service that works on a state directory; None without one."""
     try:
         return control_socket.ask(state_dir, question, arguments, ASK_SECONDS)
     except (NotRunningError, PermissionError):
@@ -232,7 +291,7 @@ def _ask(state_dir: Path, question: str, arguments: Mapping[str, object]) -> dic
 
 def _ask_in_force(state_dir: Path) -> InForce | None:
     """Return what the running service works with; None without a service."""
-    told = _ask(state_dir, "config", {}) or {}
+    told = ask(state_dir, "config", {}) or {}
     return InForce.load(told) if "folders" in told else None
 
 
@@ -255,7 +314,7 @@ def command(
     def decorate(function: Callable[Concatenate[Session, P], int | None]) -> click.Command:
         metavar = Click.OPTIONS_METAVAR.render(environment_language(os.environ))
 
-        @click.command(function.__name__, options_metavar=metavar)
+        @click.command(function.__name__.replace("_", "-"), options_metavar=metavar)
         @config_option()
         @functools.wraps(function)
         def run(path: Path | None, **options: Any) -> None:  # noqa: ANN401 (click passes what was declared)
@@ -276,3 +335,19 @@ def command(
         return run
 
     return decorate
+
+
+def command_group(name: str, commands: Mapping[str, tuple[click.Command, Text]]) -> click.Group:
+    """Return a command that has commands of its own, each with its help."""
+    language = environment_language(os.environ)
+    group = click.Group(
+        name,
+        params=[config_parameter()],
+        options_metavar=Click.OPTIONS_METAVAR.render(language),
+        subcommand_metavar=Click.COMMAND_METAVAR.render(language),
+    )
+    for word, (one, text) in commands.items():
+        one.name = word
+        one.help = one.short_help = text.render(language)
+        group.add_command(one)
+    return group

@@ -12,12 +12,13 @@ import click
 from dingwatch.cli.context import Session, command, option
 from dingwatch.cli.output import print_line
 from dingwatch.config.checks import is_loopback
-from dingwatch.config.values import Config, Delivery, DingTalk, Folder, Pace
+from dingwatch.config.values import Config, Delivery, DingTalk, Folder, Http, Pace, TcpAddress
 from dingwatch.host.signals import when_asked_to_stop
 from dingwatch.sandbox import Sandbox, config_block, conversation_lines
 from dingwatch.service.daemon import Service
 from dingwatch.service.log import log_to_stderr
 from dingwatch.texts import Cli, Language, Log
+from dingwatch.web import WebServer, make_server
 
 
 @command(secret_needed=True)
@@ -59,18 +60,25 @@ def demo(session: Session) -> int:
         share.mkdir()
         config = _config(sandbox, share, Path(directory) / "state", session.language)
         log_to_stderr()
-        with Service(config) as service:
+        with Service(config, make_server=make_server) as service:
             stops.add(service.ready, service.ended)
             service.ready.wait()
             if not service.ended.is_set():
                 print_line(f"folder: {share}")
                 print_line(f"page: {sandbox.page_url}")
+                print_line(f"status: {_status_address(service)}")
                 print_line(f"ready {session.render(Log.READY, count=1)}")
-                print_line(session.render(Cli.DEMO_HINT, folder=share, page=sandbox.page_url))
+                print_line(session.render(Cli.DEMO_HINT, folder=share))
             service.ended.wait()
         if service.failed is not None:
             raise service.failed
     return 0
+
+
+def _status_address(service: Service) -> str:
+    """Return the address of the status page, on the port that was free."""
+    port = service.server.port if isinstance(service.server, WebServer) else None
+    return f"http://127.0.0.1:{port}/"
 
 
 class _Stops:
@@ -128,4 +136,5 @@ def _config(sandbox: Sandbox, share: Path, state: Path, language: Language) -> C
         delivery=Delivery(workers=4, give_up_after=86400.0, on_uncertain="resend"),
         pace=Pace(per_api=None, per_conversation=None),
         folders=(folder,),
+        http=Http(TcpAddress("127.0.0.1", 0)),
     )

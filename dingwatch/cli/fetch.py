@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import BinaryIO, Final, NamedTuple, TypeVar
 
 import click
 from rich.console import Console
@@ -19,21 +19,25 @@ from dingwatch import names
 from dingwatch.cli import verified_download
 from dingwatch.cli.context import Session, command, option
 from dingwatch.cli.ledger_access import ledger_exists, open_store, write
-from dingwatch.cli.online import open_client
+from dingwatch.cli.online import advice, open_client
 from dingwatch.cli.output import iso_time, local_time, printable
 from dingwatch.cli.verified_download import ContentError, NotAFileError
 from dingwatch.dingtalk import MEDIA_LIMIT, Client, SignedAddress, Sink, Storage
 from dingwatch.ledger import Store, commands
-from dingwatch.ledger.commands import DriveEntry, NotApplicableError, Sent
+from dingwatch.ledger.commands import DriveEntry, NotApplicableError, Sent, TakenBack
 from dingwatch.lifecycle import State
-from dingwatch.model import Failure, Form, MediaLost, NoAnswer, Recipient, Rejected, Route, Verdict
+from dingwatch.model import Failure, Form, MediaLost, NoAnswer, Rejected, Route, Verdict
 from dingwatch.payload import NOTICE
-from dingwatch.recipients import KINDS, Recall
+from dingwatch.recipients import KINDS, ReadReceipts, Recall
 from dingwatch.texts import Back, Cli
+
+T = TypeVar("T")
+OPEN_PERMISSION: Final = "Storage.File.Read"
+"""The permission for addresses that people open (KB:0670)."""
 
 
 @contextmanager
-def _find(session: Session, number: int) -> Iterator[tuple[Store, Sent]]:
+def find_delivery(session: Session, number: int) -> Iterator[tuple[Store, Sent]]:
     """Open the ledger and yield one delivery; an unknown id ends the command."""
     if not ledger_exists(session):
         session.fail(Back.UNKNOWN, id=number)
@@ -44,6 +48,41 @@ def _find(session: Session, number: int) -> Iterator[tuple[Store, Sent]]:
         except NotApplicableError:
             session.fail(Back.UNKNOWN, id=number)
         yield store, found
+
+
+class MessageTexts(NamedTuple):
+    """The reasons why nothing can be done with the message of a delivery."""
+
+    not_sent: Back
+    no_key: Back
+    no_key_of_notice: Back
+    drive: Back
+    other: Back
+    old: Back
+
+
+How = TypeVar("How", Recall, ReadReceipts)
+
+
+def require_message(
+    session: Session, one: Sent, how: How | None, texts: MessageTexts, now: float
+) -> tuple[How, str]:
+    """Return how to act on a delivery's message, and its key; a reason against it ends the command."""
+    noticed = one.state is State.SKIPPED and one.upload_type == NOTICE  # the message went, the file did not
+    if one.state is State.UNCERTAIN:
+        session.fail(texts.no_key, id=one.id)
+    if one.state is not State.SENT and not noticed:
+        session.fail(texts.not_sent, id=one.id, state=one.state)
+    if one.route is Route.DRIVE:
+        session.fail(texts.drive, id=one.id)
+    if how is None:
+        session.fail(texts.other, id=one.id, conversation=str(one.recipient))
+    if one.message is None:
+        nothing = texts.no_key if one.state is State.SENT else texts.no_key_of_notice
+        session.fail(nothing, id=one.id, state=one.state)
+    if how.hours is not None and one.sent_at is not None and now - one.sent_at > how.hours * 3600:
+        session.fail(texts.old, id=one.id, hours=how.hours, when=local_time(one.sent_at))
+    return how, one.message
 
 
 def _require_content(session: Session, one: Sent) -> None:
@@ -72,36 +111,59 @@ def _operator(session: Session, one: Sent) -> str:
 
 @command(secret_needed=True)
 @click.argument("delivery", type=int, metavar="ID")
+@option(Back.OPT_OPEN, "--open", "opens", is_flag=True)
 @option(Cli.OPT_JSON, "--json", "as_json", is_flag=True)
-def link(session: Session, *, delivery: int, as_json: bool) -> int:
+def link(session: Session, *, delivery: int, opens: bool, as_json: bool) -> int:
     """Print a download address with the headers that it needs (KB:0678), and when it expires.
 
-    It leads to the conversation's own copy; if that is gone, to the entry of the upload.
+    With `opens` print an address that people open in a browser or DingTalk (KB:0670), which names no expiry.
+    Both lead to the conversation's own copy; if that is gone, to the entry of the upload.
     """
-    with _find(session, delivery) as (_, one):
+    with find_delivery(session, delivery) as (_, one):
         _require_content(session, one)
         if one.route is not Route.DRIVE:
             session.fail(Back.LINK_MEDIA, id=one.id)
         union_id = _operator(session, one)
         if not one.entries:
-            session.fail(Back.CONTENT_GONE, id=one.id, path=names.readable(one.path))
+            session.fail(Back.CONTENT_GONE, id=one.id, path=names.readable(one.place))
         try:
             with open_client(session) as client:
-                address = _address(client.storage(union_id), one.entries)
+                storage = client.storage(union_id)
+                if opens:
+                    url = _of_first(storage.open_address, one.entries)
+                else:
+                    address = _of_first(storage.download_address, one.entries)
         except Failure as failure:
-            session.fail(Back.LINK_FAILED, failure.verdict.cause, id=one.id)
-    click.echo(_json(one, address) if as_json else _text(session, one, address))
+            told = advice(session, failure.verdict.cause, session.config.dingtalk.api_url, OPEN_PERMISSION)
+            text = Back.OPEN_FAILED if opens else Back.LINK_FAILED
+            session.fail(text, failure.verdict.cause, id=one.id, advice=told)
+    if opens:
+        click.echo(_open_json(one, url) if as_json else _open_text(session, one, url))
+    else:
+        click.echo(_json(one, address) if as_json else _text(session, one, address))
     return 0
 
 
-def _address(storage: Storage, entries: Sequence[DriveEntry]) -> SignedAddress:
+def _of_first(ask: Callable[[str, str], T], entries: Sequence[DriveEntry]) -> T:
+    """Return what is answered about the first entry that is there and may be read."""
     first, *others = entries
     try:
-        return storage.download_address(first.space_id, first.entry_id)
+        return ask(first.space_id, first.entry_id)
     except Failure as failure:
         if not others or not _try_next(failure.verdict):
             raise
-    return _address(storage, others)
+    return _of_first(ask, others)
+
+
+def _open_json(one: Sent, url: str) -> str:
+    values = {"id": one.id, "path": names.readable(one.path), "size": one.size, "open_url": url}
+    return json.dumps({**values, "expires_at": None}, ensure_ascii=False)
+
+
+def _open_text(session: Session, one: Sent, url: str) -> str:
+    """Return a comment that says what it is, and the address on a line of its own."""
+    comment = session.render(Back.OPEN_ADDRESS, path=names.readable(one.path), size=one.size)
+    return f"# {comment}\n{url}"
 
 
 def _json(one: Sent, address: SignedAddress) -> str:
@@ -152,15 +214,17 @@ def fetch(session: Session, *, delivery: int, target: Path, force: bool) -> int:
 
     Standard output is no target: what was piped on cannot be taken back when the digest turns out wrong.
     """
-    with _find(session, delivery) as (_, one):
+    with find_delivery(session, delivery) as (_, one):
         _require_content(session, one)
         union_id = _operator(session, one) if one.route is Route.DRIVE else ""
         with open_client(session) as client:
             sources = _sources(client, one, union_id)
             if not sources:
-                session.fail(Back.CONTENT_GONE, id=one.id, path=names.readable(one.path))
+                session.fail(Back.CONTENT_GONE, id=one.id, path=names.readable(one.place))
             _download(session, sources, one, target, force=force)
     text = Back.FETCHED if one.form is Form.PLAIN else Back.FETCHED_UNPACKED
+    if one.bundle is not None:
+        text = Back.FETCHED_FROM_BUNDLE
     path = names.readable(one.path)
     click.echo(session.render(text, id=one.id, path=path, file=str(target), size=one.size))
     return 0
@@ -217,7 +281,10 @@ def _write(sources: Sequence[Source], one: Sent, file: BinaryIO, report: Callabl
 
 def _write_from(source: Source, one: Sent, file: BinaryIO, report: Callable[[int], None]) -> None:
     sink = verified_download.VerifyingWriter(file, one.size, one.digest, report)
-    if one.form is Form.PLAIN:
+    if one.bundle is not None:
+        with verified_download.unpacking_one(sink, one.size, one.digest) as archive:
+            source(archive, MEDIA_LIMIT)
+    elif one.form is Form.PLAIN:
         source(sink, one.size + SPARE)
     else:
         with verified_download.unpacking(sink) as archive:
@@ -242,49 +309,41 @@ def _progress(session: Session, one: Sent) -> Iterator[Callable[[int], None]]:
 @click.argument("delivery", type=int, metavar="ID")
 def recall(session: Session, *, delivery: int) -> int:
     """Recall the message of one delivery. Its state stays `sent`; its history says that it was recalled."""
-    with _find(session, delivery) as (store, one):
+    with find_delivery(session, delivery) as (store, one):
         if one.recalled_at is not None:
             click.echo(session.render(Back.RECALLED_BEFORE, id=one.id, when=local_time(one.recalled_at)))
             return 0
-        how, key = _require_recallable(session, one, time.time())
+        # That a group's owner can recall others' messages in DingTalk itself is unverified.
+        kind = KINDS[one.recipient.kind]
+        how, key = require_message(session, one, kind.recall, _RECALL_TEXTS, time.time())
         with open_client(session) as client:
             _take_back(session, client, one, how, key)
         path, conversation = names.readable(one.path), str(one.recipient)
         click.echo(session.render(Back.RECALLED, id=one.id, path=path, conversation=conversation))
-        everyone = write(session, partial(_record_recall, store, one))
-    if len(everyone) > 1:
-        recipients = ", ".join(map(str, everyone))
-        click.echo(session.render(Back.RECALLED_FROM_ALL, count=len(everyone), conversations=recipients))
+        taken = write(session, partial(_record_recall, store, one))
+    if taken.files > 1:
+        click.echo(session.render(Back.RECALLED_BUNDLE, count=taken.files))
+    if len(taken.recipients) > 1:
+        recipients = ", ".join(session.name_of(str(recipient)) for recipient in taken.recipients)
+        count = len(taken.recipients)
+        click.echo(session.render(Back.RECALLED_FROM_ALL, count=count, conversations=recipients))
     return 0
 
 
-def _record_recall(store: Store, one: Sent) -> list[Recipient]:
+def _record_recall(store: Store, one: Sent) -> TakenBack:
     with store.writing() as connection:
         # The clock is read after the call and the ledger's lock, either of which may have waited long.
         return commands.record_recall(connection, one, time.time())
 
 
-def _require_recallable(session: Session, one: Sent, now: float) -> tuple[Recall, str]:
-    """Return how to recall a message, and its key; one that cannot be recalled ends the command.
-
-    That a group's owner can recall others' messages in DingTalk itself is unverified.
-    """
-    how = KINDS[one.recipient.kind].recall
-    noticed = one.state is State.SKIPPED and one.upload_type == NOTICE  # the message went, the file did not
-    if one.state is State.UNCERTAIN:
-        session.fail(Back.RECALL_NO_KEY, id=one.id)
-    if one.state is not State.SENT and not noticed:
-        session.fail(Back.RECALL_NOT_SENT, id=one.id, state=one.state)
-    if one.route is Route.DRIVE:
-        session.fail(Back.RECALL_DRIVE, id=one.id)
-    if how is None:
-        session.fail(Back.RECALL_OTHER, id=one.id, conversation=str(one.recipient))
-    if one.message is None:
-        nothing = Back.RECALL_NO_KEY if one.state is State.SENT else Back.RECALL_NOT_SENT
-        session.fail(nothing, id=one.id, state=one.state)
-    if how.hours is not None and one.sent_at is not None and now - one.sent_at > how.hours * 3600:
-        session.fail(Back.RECALL_OLD, id=one.id, hours=how.hours, when=local_time(one.sent_at))
-    return how, one.message
+_RECALL_TEXTS: Final = MessageTexts(
+    not_sent=Back.RECALL_NOT_SENT,
+    no_key=Back.RECALL_NO_KEY,
+    no_key_of_notice=Back.RECALL_NOT_SENT,
+    drive=Back.RECALL_DRIVE,
+    other=Back.RECALL_OTHER,
+    old=Back.RECALL_OLD,
+)
 
 
 def _take_back(session: Session, client: Client, one: Sent, how: Recall, key: str) -> None:

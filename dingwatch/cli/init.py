@@ -14,9 +14,10 @@ import click
 
 from dingwatch.cli import stream
 from dingwatch.cli.check import Finding, Mark, check_clock, check_robot, describe_robot_refusal
+from dingwatch.cli.config import schema_text
 from dingwatch.cli.context import Session, command, option
 from dingwatch.cli.dialogue import Dialogue
-from dingwatch.cli.init_config import Choices, config_text, find_problems, write_all
+from dingwatch.cli.init_config import Choices, alias_of_title, config_text, find_problems, write_all
 from dingwatch.cli.online import Meter, address_of, describe_failure, make_client
 from dingwatch.config.paths import expand_home, user_config
 from dingwatch.config.secret import ENVIRONMENT
@@ -27,6 +28,8 @@ from dingwatch.texts import Checks, Cli, Problems, Setup
 SERVICE: Final = Path("/etc/dingwatch/config.yaml")
 """The config of the systemd unit, which hands the secret over as a credential, from the file beside it."""
 SERVICE_USER: Final = "dingwatch"
+SERVICE_STATE: Final = Path("/var/lib/dingwatch")
+"""The state directory of the systemd unit; those of its instances lie in it."""
 _ANY_CONVERSATION: Final = "cid"
 
 
@@ -39,12 +42,29 @@ class Target:
     @property
     def secret(self) -> Path:
         """The secret's file."""
-        return self.config.with_name("client_secret")
+        name = "client_secret" if self.instance is None else f"{self.instance}.client_secret"
+        return self.config.with_name(name)
+
+    @property
+    def schema(self) -> Path:
+        """The schema's file, which the config names for editors."""
+        return self.config.with_suffix(".schema.json")
 
     @property
     def service(self) -> bool:
-        """Whether the systemd unit reads it."""
-        return self.config == SERVICE
+        """Whether a systemd unit reads it."""
+        return self.config == SERVICE or self.instance is not None
+
+    @property
+    def instance(self) -> str | None:
+        """The NAME of `dingwatch@NAME`, the unit for one of several organisations, if that reads it."""
+        beside = self.config.parent == SERVICE.parent and self.config.suffix == SERVICE.suffix
+        return self.config.stem if beside and self.config != SERVICE else None
+
+    @property
+    def unit(self) -> str:
+        """The systemd unit that reads it."""
+        return "dingwatch" if self.instance is None else f"dingwatch@{self.instance}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +78,14 @@ class Options:
     sandbox: str | None
     overwrite: bool
     wait: int
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A conversation, and the name for it that goes into `aliases`, if one is known."""
+
+    id: str
+    name: str | None = None
 
 
 @command()
@@ -86,6 +114,8 @@ def _set_up(talk: Dialogue, target: Target, options: Options) -> None:
         oapi_url=options.sandbox,
         folder="/",
         conversation_id=_ANY_CONVERSATION,
+        schema=target.schema.name,
+        state_dir=None if target.instance is None else str(SERVICE_STATE / target.instance),
     )
     # A bad --sandbox address, say, is reported before the first question.
     _require_valid(session, choices, "dingtalk.")
@@ -97,8 +127,8 @@ def _set_up(talk: Dialogue, target: Target, options: Options) -> None:
     choices = replace(choices, client_id=account.client_id)
     choices = replace(choices, folder=_folder(talk, choices))
     with make_client(account, meter.count) as client:
-        conversation = _conversation(talk, client, account, options.wait)
-        choices = replace(choices, conversation_id=conversation)
+        group = _conversation(talk, client, account, options.wait)
+        choices = replace(choices, conversation_id=group.id, conversation_name=group.name)
     _require_valid(session, choices)
     _write(session, target, choices, account.client_secret)
     _print_next(talk, target, choices)
@@ -212,15 +242,15 @@ def _require_folder(talk: Dialogue, path: str) -> bool:
 # --- The trial -------------------------------------------------------------------------------------
 
 
-def _conversation(talk: Dialogue, client: Client, account: Account, wait: int) -> str:
+def _conversation(talk: Dialogue, client: Client, account: Account, wait: int) -> Group:
     """Ask for a conversation and try it; the person may keep one that does not work yet."""
     while True:
-        conversation = _find_conversation(talk, client, account, wait)
-        if _wait_for_robot(talk, client, account, conversation):
-            _offer_test_file(talk, client, account, conversation)
-            return conversation
+        group = _find_conversation(talk, client, account, wait)
+        if _wait_for_robot(talk, client, account, group.id):
+            _offer_test_file(talk, client, account, group.id)
+            return group
         if not talk.confirm(Setup.OTHER_GROUP):
-            return conversation
+            return group
 
 
 def _wait_for_robot(talk: Dialogue, client: Client, account: Account, conversation: str) -> bool:
@@ -272,7 +302,11 @@ def _send_test_file(talk: Dialogue, client: Client, account: Account, conversati
 
 
 def _write(session: Session, target: Target, choices: Choices, secret: str) -> None:
-    contents = {target.secret: f"{secret}\n", target.config: config_text(choices)}
+    contents = {
+        target.secret: f"{secret}\n",
+        target.schema: schema_text(choices.language),
+        target.config: config_text(choices),
+    }
     try:
         # The service's user must get into /etc/dingwatch; nobody else needs to get into ~/.config/dingwatch.
         target.config.parent.mkdir(mode=0o755 if target.service else 0o700, parents=True, exist_ok=True)
@@ -306,8 +340,10 @@ def _next_commands(session: Session, target: Target, choices: Choices) -> list[t
     if target.service:
         if not _owners(target):
             commands.append((f"chown {SERVICE_USER}: {target.config}", session.render(Setup.NEXT_OWNER)))
-        commands.append((f"{ENVIRONMENT}=$(cat {target.secret}) dingwatch check", check))
-        enable = "systemctl daemon-reload && systemctl enable --now dingwatch"
+        named = "" if target.instance is None else f" -c {shlex.quote(str(target.config))}"
+        secret = shlex.quote(str(target.secret))
+        commands.append((f"{ENVIRONMENT}=$(cat {secret}) dingwatch check{named}", check))
+        enable = f"systemctl daemon-reload && systemctl enable --now {shlex.quote(target.unit)}"
         return [*commands, (enable, session.render(Setup.NEXT_ENABLE))]
     if os.environ.get(ENVIRONMENT):
         commands.append((f"unset {ENVIRONMENT}", session.render(Setup.NEXT_UNSET)))
@@ -319,7 +355,7 @@ def _next_commands(session: Session, target: Target, choices: Choices) -> list[t
 # --- The conversation ----------------------------------------------------------------------------
 
 
-def _find_conversation(talk: Dialogue, client: Client, account: Account, wait: int) -> str:
+def _find_conversation(talk: Dialogue, client: Client, account: Account, wait: int) -> Group:
     """Let the person choose ways to find the conversation's ID until one works; `wait` is in seconds."""
     while True:
         way = talk.choose(Setup.WAYS, Setup.WAY_STREAM, Setup.WAY_CHAT, Setup.WAY_PASTE)
@@ -328,12 +364,12 @@ def _find_conversation(talk: Dialogue, client: Client, account: Account, wait: i
             lambda: _find_by_chat(talk, client, account),
             lambda: _paste(talk),
         )
-        for conversation in ways[way]():
-            talk.echo(Setup.FOUND, conversation=conversation)
-            return conversation
+        for group in ways[way]():
+            talk.echo(Setup.FOUND, conversation=group.id)
+            return group
 
 
-def _find_by_mention(talk: Dialogue, account: Account, wait: int) -> Iterator[str]:
+def _find_by_mention(talk: Dialogue, account: Account, wait: int) -> Iterator[Group]:
     """Yield the group in which the robot was mentioned, once the person has confirmed it."""
     while True:
         talk.echo(Setup.MENTION_NOW, seconds=wait)
@@ -351,7 +387,7 @@ def _find_by_mention(talk: Dialogue, account: Account, wait: int) -> Iterator[st
         if not mention.group:
             talk.echo(Setup.MENTION_ALONE, person=mention.person)
         elif _confirm_mention(talk, mention):
-            yield mention.conversation_id
+            yield Group(mention.conversation_id, alias_of_title(mention.title))
             return
 
 
@@ -360,21 +396,21 @@ def _confirm_mention(talk: Dialogue, mention: stream.Mention) -> bool:
     return talk.confirm(Setup.MENTION_IS_IT, person=person, title=title, conversation=conversation)
 
 
-def _find_by_chat(talk: Dialogue, client: Client, account: Account) -> Iterator[str]:
+def _find_by_chat(talk: Dialogue, client: Client, account: Account) -> Iterator[Group]:
     """Yield the ID that DingTalk converts a chatId to."""
     chat = talk.ask(Setup.CHAT_ID)
     try:
-        yield client.conversations.open_id(chat)
+        yield Group(client.conversations.open_id(chat))
     except Failure as failure:
         talk.print(
             describe_failure(talk.session, Setup.CHAT_BAD, failure.verdict, account.api_url, chat=chat)
         )
 
 
-def _paste(talk: Dialogue) -> Iterator[str]:
+def _paste(talk: Dialogue) -> Iterator[Group]:
     """Yield the ID that the person pastes."""
     written = talk.ask(Setup.CONVERSATION_ID)
     if written.startswith("cid"):
-        yield written
+        yield Group(written)
     else:
         talk.echo(Problems.NO_CID)

@@ -12,22 +12,24 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
-import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic_core import PydanticCustomError
 
+from dingwatch.config.aliases import check_alias
 from dingwatch.config.assembly import load
+from dingwatch.config.defaults import default_of
 from dingwatch.config.schema import SECTIONS
 from dingwatch.config.values import ConfigError, Problem
-from dingwatch.pace import Limit
 from dingwatch.texts import Keys, Language, Setup
 
 _OWNER_ONLY: Final = 0o600
-_UNITS: Final = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0}
 
 
 @dataclass(frozen=True, slots=True)
 class Choices:
-    """The answers of the person; `secret_file` None where a systemd unit hands the secret over."""
+    """The answers of the person; `secret_file` None where a systemd unit hands the secret over.
+
+    `state_dir` is None for the usual one.
+    """
 
     language: Language
     client_id: str
@@ -36,8 +38,12 @@ class Choices:
     oapi_url: str | None
     folder: str
     conversation_id: str
+    conversation_name: str | None = None
+    schema: str = "config.schema.json"
+    """The file beside the config with the schema, by which editors check and complete it."""
+    state_dir: str | None = None
 
-    def by_section(self) -> Mapping[str, Mapping[str, str]]:
+    def by_section(self) -> Mapping[str, Mapping[str, object]]:
         """Return the keys that are filled in, by section."""
         dingtalk = {
             "client_id": self.client_id,
@@ -45,11 +51,25 @@ class Choices:
             "api_url": self.api_url,
             "oapi_url": self.oapi_url,
         }
+        named = {} if self.conversation_name is None else {self.conversation_name: self.conversation_id}
         return {
-            "": {"language": str(self.language)},
+            "": {
+                "language": str(self.language),
+                **({"state_dir": self.state_dir} if self.state_dir else {}),
+                **({"aliases": named} if named else {}),
+            },
             "dingtalk": {key: value for key, value in dingtalk.items() if value is not None},
             "folders[]": {"path": self.folder, "conversation_id": self.conversation_id},
         }
+
+
+def alias_of_title(title: str) -> str | None:
+    """Return a group's name as an alias of it; None where it could be taken for an ID, or is empty."""
+    name = " ".join("".join(c if c.isprintable() else " " for c in title).split())
+    try:
+        return check_alias(name)
+    except PydanticCustomError:
+        return None
 
 
 # --- The text --------------------------------------------------------------------------------------
@@ -57,7 +77,11 @@ class Choices:
 
 def config_text(choices: Choices) -> str:
     """Return the file's content."""
-    lines = [f"# {Setup.HEADER.render(choices.language)}", ""]
+    lines = [
+        f"# yaml-language-server: $schema={choices.schema}",
+        f"# {Setup.HEADER.render(choices.language)}",
+        "",
+    ]
     chosen = choices.by_section()
     for key in SECTIONS[""].model_fields:
         section = "folders[]" if key == "folders" else key
@@ -70,7 +94,7 @@ def config_text(choices: Choices) -> str:
     return "\n".join(lines)
 
 
-def _section(section: str, chosen: Mapping[str, str], language: Language) -> Iterator[str]:
+def _section(section: str, chosen: Mapping[str, object], language: Language) -> Iterator[str]:
     """Yield a section's lines; all of it is commented out if no answer belongs to it."""
     off = "" if chosen else "#"
     yield f"{off}{section.removesuffix('[]')}:"
@@ -84,7 +108,7 @@ def _section(section: str, chosen: Mapping[str, str], language: Language) -> Ite
                 mark = indent
 
 
-def _entry(section: str, key: str, chosen: Mapping[str, str], language: Language) -> Iterator[str]:
+def _entry(section: str, key: str, chosen: Mapping[str, object], language: Language) -> Iterator[str]:
     yield from _comment(f"{section.removesuffix('[]')}_{key}".lstrip("_"), language)
     if key in chosen:
         yield f"{key}: {json.dumps(chosen[key], ensure_ascii=False)}"
@@ -96,30 +120,6 @@ def _comment(name: str, language: Language) -> Iterator[str]:
     text = Keys.__members__.get(name.upper())
     if text is not None:
         yield f"# {text.render(language)}"
-
-
-def default_of(shape: type[BaseModel], key: str) -> str:
-    """Return a key's default as YAML; `…` if it has none that could be written, as for recipients."""
-    text = _as_yaml(shape.model_fields[key].get_default(call_default_factory=True))
-    try:
-        shape.model_validate({key: yaml.safe_load(text)})
-    except ValidationError:
-        return "…"
-    return text
-
-
-def _as_yaml(value: object) -> str:
-    """Return a default as people write it: the program holds durations and paces as numbers."""
-    if isinstance(value, BaseModel):
-        return "{}"
-    if isinstance(value, Limit):
-        return f"{value.count}/{'s' if value.spaced else 'm'}"
-    if isinstance(value, float):
-        unit = next((unit for unit, seconds in _UNITS.items() if value % seconds == 0), None)
-        return f"{value * 1000:g}ms" if unit is None else f"{value / _UNITS[unit]:g}{unit}"
-    if isinstance(value, str):
-        return value
-    return json.dumps(list(value) if isinstance(value, tuple) else value)
 
 
 # --- Its problems ----------------------------------------------------------------------------------

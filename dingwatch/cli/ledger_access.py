@@ -12,34 +12,39 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import NoReturn, TypeVar
+from typing import Final, NoReturn, TypeVar
 
 from dingwatch.cli.context import EXIT_CONFIG, Session
 from dingwatch.cli.full_disk import is_full, wait_for_room
-from dingwatch.ledger import LedgerError, Store
+from dingwatch.ledger import LedgerError, Store, integrity, sqlite_url
 from dingwatch.ledger.report import Scope
 from dingwatch.service import recorded
 from dingwatch.service.answers import NEVER_WATCHED, NOTHING_RECORDED, RecordedPath, RecordedStatus
 from dingwatch.service.in_force import InForce
-from dingwatch.service.ledgers import ledger_url, require_present
 from dingwatch.texts import Cli
 from dingwatch.watch import holding, mounts
 
 T = TypeVar("T")
+_RETIRED: Final = frozenset({"LEDGER_MOVED", "LEDGER_UNFINISHED"})
+"""Advice of failures that mean another ledger: with exit code 78, systemd does not try again."""
 
 
-def require_ledger(session: Session) -> None:
-    """End the command where the configuration names a ledger that is not supported yet."""
-    if not session.ledger_supported:
-        session.fail(Cli.NOT_YET, exit_code=EXIT_CONFIG, command="ledger: postgresql")
+def ledger_url(session: Session) -> str:
+    """Return the ledger's URL, which may hold a password."""
+    return sqlite_url(session.ledger_path) if session.ledger_in_file else session.ledger_address
 
 
 def ledger_exists(session: Session) -> bool:
-    """Return whether there is a ledger to read; a command that only shows things creates none."""
-    require_ledger(session)
-    if session.config.state_dir.exists():
-        _require_access(session.config.state_dir, os.X_OK)
-    return require_present(session.config)
+    """Return whether there is a ledger to read; a command that only shows things creates none.
+
+    Raises:
+        LedgerError: that cannot be told.
+    """
+    if not session.ledger_in_file:
+        return Store.exists(session.ledger_address)
+    if session.state_dir.exists():
+        _require_access(session.state_dir, os.X_OK)
+    return integrity.require_present(session.ledger_path)
 
 
 @contextmanager
@@ -49,15 +54,15 @@ def open_store(session: Session, *, writes: bool = False) -> Iterator[Store]:
     `writes` says that the command is going to write: then it must be possible before the command begins.
     The command writes through `write`, which waits for the room that its own transaction needs.
     """
-    require_ledger(session)
-    path = session.config.ledger_file
-    if path is not None and path.exists():
+    path = session.ledger_path
+    if session.ledger_in_file and path.exists():
         _require_access(path, os.R_OK)
     try:
         # `send` may run before the service ever has.
-        session.config.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        require_present(session.config)
-        store = wait_for_room(partial(_open, session, writes=writes), session.ledger_path)
+        session.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if session.ledger_in_file:
+            integrity.require_present(path)
+        store = wait_for_room(partial(_open, ledger_url(session), session.node, writes=writes), path)
     except (LedgerError, OSError) as error:
         fail_ledger(session, error)
     try:
@@ -99,23 +104,26 @@ def read_paths(session: Session, asked: Sequence[tuple[str | None, bytes]]) -> l
     if not ledger_exists(session):
         return [NEVER_WATCHED for _ in asked]
     with open_store(session) as store, store.reading() as connection:
-        return recorded.read_paths(connection, session.in_force, asked)
+        return recorded.read_paths(connection, session.in_force, asked, time.time())
 
 
 def fail_ledger(session: Session, error: LedgerError | OSError, exit_code: int = 1) -> NoReturn:
     """End the command because the ledger cannot be used."""
-    path, ledger = session.config.state_dir, session.ledger_path
+    path, ledger = session.ledger_place, session.ledger_path
     if is_full(error, ledger):
         session.fail(Cli.LEDGER_DISK_FULL, exit_code=exit_code, path=ledger, disk=_disk_of(ledger))
     if isinstance(error, LedgerError):
-        session.fail(Cli.LEDGER_FAILED, error.cause, exit_code=exit_code, path=path)
+        code = EXIT_CONFIG if error.cause.advice in _RETIRED else exit_code
+        session.fail(Cli.LEDGER_FAILED, error.cause, exit_code=code, path=path)
     reason = error.strerror or type(error).__name__
+    if not session.ledger_in_file:
+        session.fail(Cli.FORBIDDEN, exit_code=exit_code, path=error.filename or session.state_dir)
     advice = session.advice("LEDGER_UNWRITABLE")
     session.fail(Cli.LEDGER_FAILED, exit_code=exit_code, path=path, reason=reason, advice=advice)
 
 
-def _open(session: Session, *, writes: bool) -> Store:
-    store = Store.open(ledger_url(session.config))
+def _open(url: str, node: str, *, writes: bool) -> Store:
+    store = Store.open(url, node)
     if writes:
         try:
             store.require_writable()

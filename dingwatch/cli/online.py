@@ -13,13 +13,12 @@ import click
 
 from dingwatch import quota
 from dingwatch.cli.context import Session
-from dingwatch.cli.ledger_access import ledger_exists
+from dingwatch.cli.ledger_access import ledger_exists, ledger_url
 from dingwatch.config.values import ConfigError
 from dingwatch.dingtalk import BILLED, Account, Client, Host, proxy_of
 from dingwatch.ledger import LedgerError, Store, calls
 from dingwatch.model import Cause, Verdict
 from dingwatch.service.folders import account_of
-from dingwatch.service.ledgers import ledger_url
 from dingwatch.texts import Diagnosis, Purpose, Text
 
 
@@ -42,13 +41,14 @@ class Meter:
             self._add(session, now)
 
     def _add(self, session: Session, now: float) -> None:
-        if not session.ledger_supported or not ledger_exists(session):
-            return
-        with (
-            suppress(LedgerError),
-            closing(Store.open(ledger_url(session.config))) as store,
-            store.writing() as connection,
-        ):
+        with suppress(LedgerError):
+            if not ledger_exists(session):
+                return
+            with closing(Store.open(ledger_url(session), session.node)) as store:
+                self._add_to(store, now)
+
+    def _add_to(self, store: Store, now: float) -> None:
+        with store.writing() as connection:
             before = calls.total(connection, quota.month(now), BILLED)
             calls.count(store, connection, quota.day(now), self._counts)
             self._warn(before, before + sum(self._counts[api] for api in BILLED), now)
@@ -95,11 +95,12 @@ _PURPOSES: Final[Mapping[str, Purpose]] = {
     "qyapi_chat_read": Purpose.CONVERT,
     "qyapi_get_member": Purpose.PERSONS,
     "Storage.DownloadInfo.Read": Purpose.FETCH,
+    "Storage.File.Read": Purpose.OPEN,
     SPACE_PERMISSION: Purpose.OPERATOR,
     "Storage.": Purpose.DRIVE,
     "ConvFile.": Purpose.DRIVE,
 }
-"""What permissions are for, by their names or beginnings, the most specific first."""
+"""Purposes of permissions, by their names or prefixes, the most specific first."""
 _IP_ADDRESS: Final = re.compile(r"(?<![\d.])\d{1,3}(?:\.\d{1,3}){3}(?![\d.])")
 _MAYBE_PROXY: Final = {"UNREACHABLE", "NO_ANSWER", "GATE_PAGE", "ADDRESS"}
 """Advice of failures that a proxy may cause."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 import stat
 import sys
@@ -22,7 +23,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from dingwatch import files, names
 from dingwatch.cli.context import Session, command, option
 from dingwatch.cli.ledger_access import open_store, write
-from dingwatch.cli.options import DURATION
+from dingwatch.cli.options import DURATION, complete_folders
 from dingwatch.cli.output import of_unwatched_file
 from dingwatch.delivery import list_blocking, needs_a_person
 from dingwatch.dingtalk import REFUSED_EXTENSIONS
@@ -54,7 +55,14 @@ class Given:
 
 @command(secret_needed=True)
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
-@option(Cli.OPT_TO, "--to", "target", required=True, metavar="CONVERSATION|FOLDER")
+@option(
+    Cli.OPT_TO,
+    "--to",
+    "target",
+    required=True,
+    shell_complete=complete_folders,
+    metavar="CONVERSATION|FOLDER",
+)
 @option(Cli.OPT_TIMEOUT, "--timeout", type=DURATION, default=inf, metavar="DURATION")
 def send(session: Session, *, files: tuple[Path, ...], target: str, timeout: float) -> int:
     """Send the files; return 0 when all of them were sent."""
@@ -76,9 +84,12 @@ def _recipients(session: Session, target: str) -> tuple[str, ...]:
     if folder is not None:
         words = tuple(word for word in folder.recipients if can_receive_files(word))
         return words or session.fail(Cli.NO_FILES, name=target)
-    if not can_receive_files(target):
-        session.fail(Cli.NO_TARGET, name=target, names=", ".join(session.folder_names))
-    return (target,)
+    recipient = session.config.aliases.get(target, target)
+    if not can_receive_files(recipient):
+        known = [*session.folder_names, *session.config.aliases]
+        nearest = difflib.get_close_matches(target, known, 1) or known[:1] or ["cid…"]
+        session.fail(Cli.NO_TARGET, name=target, nearest=nearest[0], names=", ".join(known))
+    return (recipient,)
 
 
 def _read_all(session: Session, paths: tuple[Path, ...]) -> list[Given]:
@@ -89,7 +100,7 @@ def _read_all(session: Session, paths: tuple[Path, ...]) -> list[Given]:
             given.append(_read(path))
         except Failure as failure:
             cause = of_unwatched_file(failure.verdict.cause)
-            shown = names.readable(os.fsencode(path))
+            shown = names.readable(path)
             bad.append(session.render(Cli.FILE_BAD, cause, path=shown, reason=cause.code))
     if bad:
         click.echo("\n".join(bad), err=True)

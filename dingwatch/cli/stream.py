@@ -25,7 +25,7 @@ _GROUP: Final = "2"
 _LONGEST_REASON: Final = 300
 """Characters of the package's error message that are shown."""
 _UNREADABLE: Final = (ValueError, TypeError, AttributeError, LookupError, RecursionError)
-"""What the package raises for frames that are not as documented: it reads them without a look."""
+"""Exceptions of the package for malformed frames, which it reads without checking."""
 _RECONNECT_SECONDS: Final = 1.0
 """Pause before a connection that the other side ended is opened again."""
 INSTALL: Final = f"{sys.executable} -m pip install dingtalk-stream~=0.24.3"

@@ -20,7 +20,7 @@ _PART: Final = (".dingwatch-", ".part")
 """The beginning and the end of the name of a file that is being written."""
 _LOOK: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _NO_ARCHIVE: Final = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError)
-"""What `zipfile` raises for bytes that are no archive, or none that dingwatch packed."""
+"""Exceptions of `zipfile` for bytes that are no archive, or none that dingwatch packed."""
 
 
 class ContentError(Exception):
@@ -74,6 +74,33 @@ def unpacking(into: VerifyingWriter) -> Iterator[BinaryIO]:
                         into.write(block)
         except (*_NO_ARCHIVE, ValueError):
             raise ContentError from None
+
+
+@contextmanager
+def unpacking_one(into: VerifyingWriter, size: int, digest: str) -> Iterator[BinaryIO]:
+    """Yield a temporary file for an archive of several files; at the end, write the right one into `into`.
+
+    It is found by its size and digest: its name in the archive may be another one than it has since.
+
+    Raises:
+        ContentError: it is not an archive, or the file is not in it.
+    """
+    with tempfile.TemporaryFile() as archive:
+        yield archive
+        try:
+            with zipfile.ZipFile(archive) as opened:
+                alike = (entry for entry in opened.infolist() if entry.file_size == size)
+                entry = next(one for one in alike if _digest_of(opened, one) == digest)
+                with opened.open(entry) as packed:
+                    while block := packed.read(BLOCK):
+                        into.write(block)
+        except (*_NO_ARCHIVE, ValueError, StopIteration):
+            raise ContentError from None
+
+
+def _digest_of(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> str:
+    with archive.open(entry) as packed:
+        return hashlib.file_digest(packed, "sha256").hexdigest()  # type: ignore[arg-type]
 
 
 def _require_free(target: Path, *, force: bool) -> None:

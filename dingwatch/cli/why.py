@@ -9,17 +9,19 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
+from typing import Final
 
 import click
 
 from dingwatch import files, filters, names
-from dingwatch.cli.context import Session, command
+from dingwatch.cli.context import Session, command, option
 from dingwatch.cli.output import local_time, printable
+from dingwatch.cli.story import tell
 from dingwatch.config.links import real_paths
 from dingwatch.host.lock import LOCK_FILE, lock_holder
 from dingwatch.lifecycle import BASELINE, IN_WORK, State
 from dingwatch.model import Decision, Failure
-from dingwatch.service.answers import RecordedPath, load_decision, load_pause
+from dingwatch.service.answers import RecordedPath, load_decision, load_folder_pause, load_pause
 from dingwatch.service.in_force import ShownFolder
 from dingwatch.settle import EMPTY_WAIT
 from dingwatch.texts import Cli
@@ -44,7 +46,8 @@ class _Known:
 
 @command()
 @click.argument("file", metavar="PATH")
-def why(session: Session, *, file: str) -> int:
+@option(Cli.OPT_VERBOSE, "-v", "--verbose", is_flag=True)
+def why(session: Session, *, file: str, verbose: bool) -> int:
     """Print every decision about one path, in each folder that it lies in."""
     path = os.fsencode(file)
     # `history` shows a name that is not UTF-8 with \\xNN; people copy it from there.
@@ -54,7 +57,7 @@ def why(session: Session, *, file: str) -> int:
     if not places:
         folders = ", ".join(f"{one.name} ({one.path})" for one in session.folders)
         session.fail(Cli.WHY_NOWHERE, path=file, names=folders)
-    known = [_print(session, place) for place in places]
+    known = [_print(session, place, verbose=verbose) for place in places]
     return 0 if any(known) else 1
 
 
@@ -102,24 +105,31 @@ def _exists(root: bytes, path: bytes) -> bool:
         return False
 
 
-def _print(session: Session, known: _Known) -> bool:
+def _print(session: Session, known: _Known, *, verbose: bool) -> bool:
     """Print what is known of a path in one folder; return whether that is anything."""
     name = "–" if known.folder is None else known.folder.name
     click.echo(session.render(Cli.WHY_PATH, path=names.readable(known.path), folder=name))
     facts = [] if known.folder is None else list(_facts(session, known, known.folder))
-    facts += _describe_waiting(session, known.recorded)
-    lines = [*(_line(session, one) for one in known.story), *facts]
+    facts += _describe_waiting(session, name, known.recorded)
+    if verbose:
+        lines = [*(_line(session, one) for one in known.story), *facts]
+    else:
+        lines = [*tell(session, known.story, time.time()), *facts]
     for line in lines or [session.render(Cli.WHY_UNKNOWN)]:
         click.echo(f"  {line}")
     return bool(lines)
+
+
+_TO_A_PATH: Final = frozenset({"moved away", "put_away", "put_back"})
 
 
 def _line(session: Session, one: Decision) -> str:
     when = local_time(one.at)
     if one.event == BASELINE:
         return session.render(Cli.WHY_BASELINE, when=when, id=one.id)
-    line = " ".join(part for part in (when, f"#{one.id}", one.recipient, session.word(one.event)) if part)
-    line += f" → {one.after or one.other}" if one.after or one.event == "moved away" else ""
+    recipient = None if one.recipient is None else session.name_of(one.recipient)
+    line = " ".join(part for part in (when, f"#{one.id}", recipient, session.word(one.event)) if part)
+    line += f" → {one.after or one.other}" if one.after or one.event in _TO_A_PATH else ""
     line += f" ← {one.other}" if one.event == "moved" else ""
     if one.cause is not None:
         line += f" ({session.reason(one.cause)}) {session.advice(one.cause.advice)}"
@@ -128,7 +138,11 @@ def _line(session: Session, one: Decision) -> str:
 
 def _facts(session: Session, known: _Known, folder: ShownFolder) -> Iterator[str]:
     """Yield what the file is now, as far as that explains why it is not sent."""
-    chosen = filters.path_filter(folder.include, folder.exclude, recursive=folder.recursive)
+    if known.story and known.story[-1].event == "put_away":  # all is told
+        return
+    chosen = filters.path_filter(
+        folder.include, folder.exclude, recursive=folder.recursive, moves=known.recorded["moves"]
+    )
     pattern = chosen.excluding(known.path)
     if pattern is not None:
         yield session.render(Cli.WHY_EXCLUDED, pattern=pattern)
@@ -162,7 +176,7 @@ def _present(session: Session, known: _Known, folder: ShownFolder, *, chosen: bo
         elif known.story:
             yield session.render(Cli.WHY_AWAY)
         return
-    if size == 0:
+    if size == 0 and chosen:
         yield session.render(Cli.WHY_EMPTY, minutes=round(EMPTY_WAIT / 60))
     if known.recorded["number"] is None:
         yield session.render(Cli.WHY_NOT_WATCHED)
@@ -181,7 +195,7 @@ def _needs_file(story: Sequence[Decision]) -> bool:
     return any(state in _NEEDS_FILE for state in last.values())
 
 
-def _describe_waiting(session: Session, recorded: RecordedPath) -> Iterator[str]:
+def _describe_waiting(session: Session, name: str, recorded: RecordedPath) -> Iterator[str]:
     """Yield what a path's unsent deliveries wait for."""
     if recorded["unmapped"]:
         yield session.advice("UNMAPPED")
@@ -189,5 +203,7 @@ def _describe_waiting(session: Session, recorded: RecordedPath) -> Iterator[str]
         yield session.render(Cli.NOT_RUNNING)
     for pause in map(load_pause, recorded["pauses"]):
         yield printable(session.describe_pause(pause, time.time()))
+    if recorded["waits"] and recorded["by_hand"] is not None:
+        yield session.describe_folder_pause(name, load_folder_pause(recorded["by_hand"]))
     if recorded["in_turn"]:
         yield session.render(Cli.WHY_TURN)

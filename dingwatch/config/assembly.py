@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
-from dingwatch.config import secret
+from dingwatch.config import aliases, database, listen, secret, stars
 from dingwatch.config.checks import (
     ADDRESS_KEYS,
     PartialFolder,
@@ -17,16 +17,38 @@ from dingwatch.config.checks import (
     find_foreign_webhooks,
     find_missing,
     is_loopback,
+    list_alert_addresses,
 )
 from dingwatch.config.document import Document, digest_of, inherit, parse, read
-from dingwatch.config.findings import Finding, KeyPath, UnusableError, key_of, render_problems
-from dingwatch.config.later import KEYS as LATER_KEYS
-from dingwatch.config.later import find_needed, list_requested, split, validate_later
+from dingwatch.config.findings import Finding, KeyPath, UnusableError, render_problems
 from dingwatch.config.links import real_paths
 from dingwatch.config.paths import expand, expand_home, state_dir_as_written
-from dingwatch.config.schema import KEYS, ConfigShape, DingTalkShape, FolderShape, validate_as
-from dingwatch.config.values import Config, ConfigError, Delivery, DingTalk, Folder, Pace, Webhook, recipients
-from dingwatch.texts import Language, choose_language, environment_language, locale_name
+from dingwatch.config.schema import (
+    KEYS,
+    AlertsShape,
+    ConfigShape,
+    DingTalkShape,
+    FolderShape,
+    HttpShape,
+    validate_as,
+)
+from dingwatch.config.table import Rows, read_table
+from dingwatch.config.values import (
+    Alerts,
+    Config,
+    ConfigError,
+    Delivery,
+    DingTalk,
+    Folder,
+    Http,
+    LogOptions,
+    Pace,
+    Star,
+    Webhook,
+    recipients,
+)
+from dingwatch.model import BundleRule, Recipient, RecipientKind
+from dingwatch.texts import Language, Problems, choose_language, environment_language, locale_name
 
 
 def load(
@@ -56,9 +78,6 @@ def load(
     raise ConfigError(found)  # outside of the handler: its context could quote a secret
 
 
-_ALL_KEYS: Final = {
-    name: KEYS.get(name, frozenset()) | LATER_KEYS.get(name, frozenset()) for name in (*KEYS, *LATER_KEYS)
-}
 _SHORTEST_SCRUBBED: Final = 4
 """Characters. Replacing a shorter one, which is no real secret, would garble every sentence."""
 
@@ -77,45 +96,63 @@ class LoadContext:
 
 def assemble(document: Document, context: LoadContext) -> Config:
     """Return the configuration, or raise `ConfigError` with every problem."""
+    document, unresolved = aliases.resolve(document)
     document = inherit(document)
-    parts = split(document.tree)
-    shape, wrong = validate_as(ConfigShape, parts.known, document, _ALL_KEYS)
-    later, wrong_later = validate_later(document, parts.later)
+    shape, wrong = validate_as(ConfigShape, document.tree, document, KEYS)
     language = context.language or choose_language(shape.language, locale_name(context.environ))
     # A key that stands there twice is reported as such; pydantic's complaint about its value adds nothing.
     reported = {finding.key_path for finding in document.findings}
     findings = [
         *document.findings,
-        *(needed := list(find_needed(document.tree))),
-        *(f for f in (*wrong, *wrong_later) if f.key_path not in reported | {one.key_path for one in needed}),
+        *unresolved,
+        *(finding for finding in wrong if finding.key_path not in reported),
         *find_missing(document.tree),
     ]
     reported = {finding.key_path for finding in findings}
     findings += [f for f in find_foreign_webhooks(document.tree) if f.key_path not in reported]
 
     client_secret = _secret(document, shape.dingtalk, context, findings)
+    ledger = _ledger(shape.ledger, context, findings)
+    http = _http(shape.http, context, findings)
     state_dir, *locations = _resolve(_paths(shape, context.environ), context.environ, findings)
     wrong_keys = {finding.key_path for finding in findings}
     folders = [_partial_folder(i, folder, locations[i], wrong_keys) for i, folder in enumerate(shape.folders)]
     findings += find_clashes(folders, document.lines)
     findings += find_around_state(folders, state_dir.root) if state_dir else ()
+    tables = _read_tables(shape.folders, document, context, findings)
 
-    if findings or state_dir is None:
+    def refuse() -> NoReturn:
         hidden = _possible_secrets(document.tree, context.environ)
         # A value of `folder_defaults` that suits no folder is one problem, not one for each folder.
         located = [replace(finding, key_path=document.origin(finding.key_path)) for finding in findings]
-        raise ConfigError(render_problems(located, document.lines, language, hidden), language)
-    return Config(
+        named = aliases.names_of(aliases.read_aliases(document.tree))
+        raise ConfigError(render_problems(located, document.lines, language, hidden, named), language)
+
+    if findings or state_dir is None:
+        refuse()
+    mapped = [(one, real) for one, real in zip(shape.folders, locations, strict=True) if real]
+    whole = Config(
         language=language,
         dingtalk=_dingtalk(shape.dingtalk, client_secret),
         state_dir=state_dir.path,
-        ledger=shape.ledger,
+        ledger=ledger,
         keep=shape.keep,
         delivery=Delivery(**dict(shape.delivery)),
         pace=Pace(**dict(shape.pace)),
-        folders=tuple(_folder(f, real) for f, real in zip(shape.folders, locations, strict=True) if real),
-        later=tuple(map(key_of, list_requested(later, document))),
+        folders=tuple(_folder(one, real) for one, real in mapped if real.star is None),
+        stars=tuple(_stars(mapped, tables)),
+        log=LogOptions(**dict(shape.log)),
+        http=http,
+        alerts=_alerts(shape.alerts),
+        aliases=shape.aliases,
+        recipient_names=aliases.names_of(shape.aliases),
+        node=shape.node,
     )
+    if not whole.stars:
+        return whole
+    whole = stars.expand(whole)
+    findings += _find_star_clashes(whole, mapped, document)
+    return refuse() if findings else whole
 
 
 def _possible_secrets(tree: Mapping[str, Any], environ: Mapping[str, str]) -> Iterator[str]:
@@ -125,12 +162,16 @@ def _possible_secrets(tree: Mapping[str, Any], environ: Mapping[str, str]) -> It
     folders = tree.get("folders")
     addresses = [
         folder.get(key)
-        for folder in (folders if isinstance(folders, list) else ())
+        for folder in (tree.get("folder_defaults"), *(folders if isinstance(folders, list) else ()))
         if isinstance(folder, dict)
         for key in (*ADDRESS_KEYS, "webhook_secret")
     ]
-    variable = environ.get(secret.ENVIRONMENT, "")
-    for text in (written, variable, secret.clean(variable), *addresses):
+    addresses += [address for _, address in list_alert_addresses(tree)]
+    alerts = tree.get("alerts")
+    addresses.append(alerts.get("heartbeat_url") if isinstance(alerts, dict) else None)
+    addresses.append(tree.get("ledger"))
+    variables = [environ.get(name, "") for name in (secret.ENVIRONMENT, database.ENVIRONMENT)]
+    for text in (written, *variables, *map(secret.clean, variables), *addresses):
         if isinstance(text, str) and len(text) >= _SHORTEST_SCRUBBED:
             yield text
 
@@ -140,10 +181,16 @@ def _possible_secrets(tree: Mapping[str, Any], environ: Mapping[str, str]) -> It
 
 @dataclass(frozen=True, slots=True)
 class _RealPath:
-    """A path as written, and the real path that it leads to."""
+    """A path as written, and the real path that it leads to; for one with a `*`, that of its parent."""
 
     path: Path
     root: bytes
+    star: tuple[Path, str] | None = None
+    """The parent of the `*`, and what follows it."""
+
+
+Mapped = tuple[FolderShape, _RealPath]
+"""A folder of the file, and where it lies."""
 
 
 def _paths(shape: ConfigShape, environ: Mapping[str, str]) -> Iterator[tuple[KeyPath, str | None]]:
@@ -161,8 +208,94 @@ def _resolve(
         None if written is None else expand(key_path, written, environ, findings)
         for key_path, written in paths
     ]
-    roots = iter(real_paths(os.fsencode(path) for path in found if path is not None))
-    return [None if path is None else _RealPath(path, next(roots)) for path in found]
+    parts = [None if path is None else stars.split_path(path) for path in found]
+    fixed = [path if star is None else star[0] for path, star in zip(found, parts, strict=True)]
+    roots = iter(real_paths(os.fsencode(path) for path in fixed if path is not None))
+    return [
+        None if path is None else _RealPath(path, next(roots), star)
+        for path, star in zip(found, parts, strict=True)
+    ]
+
+
+# --- Folders with a * --------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Table:
+    path: Path
+    rows: Rows
+    stamp: tuple[int, ...]
+
+
+def _read_tables(
+    folders: Sequence[FolderShape], document: Document, context: LoadContext, findings: list[Finding]
+) -> list[_Table | None]:
+    """Return each folder's table of recipients; add what is wrong with it to the findings."""
+    wrong = {finding.key_path for finding in findings}
+    known = aliases.read_aliases(document.tree)
+    tables: dict[Path, _Table] = {}
+    found: list[_Table | None] = []
+    for index, folder in enumerate(folders):
+        key_path: KeyPath = ("folders", index, "recipients")
+        if folder.recipients is None or key_path in wrong:
+            found.append(None)
+            continue
+        # A relative path is meant from the config file, wherever the program was started.
+        path = Path(os.path.abspath(context.path)).parent / expand_home(folder.recipients, context.environ)
+        if path not in tables:
+            stamp = stars.stamp_of(path)  # before it is read: what is edited meanwhile is read once more
+            rows, problems = read_table(path, key_path, known)
+            tables[path] = _Table(path, rows, stamp)
+            findings += problems
+        found.append(tables[path])
+    return found
+
+
+def _stars(folders: Sequence[Mapped], tables: Sequence[_Table | None]) -> Iterator[Star]:
+    position, unnamed = 0, False
+    for (shape, real), table in zip(folders, tables, strict=True):
+        if real.star is None:
+            position += 1
+            continue
+        # Directories of two parents may have one name, whoever makes them: only one may go without more.
+        label = shape.name or (None if unnamed else "")
+        unnamed |= shape.name is None
+        yield Star(
+            pattern=real.path,
+            parent=real.star[0],
+            root=real.root,
+            inner=real.star[1],
+            template=replace(_folder(shape, real), star=real.path),
+            label=label,
+            position=position,
+            table=None if table is None else table.path,
+            rows=None if table is None else table.rows,
+            stamp=() if table is None else table.stamp,
+        )
+
+
+def _find_star_clashes(config: Config, mapped: Sequence[Mapped], document: Document) -> Iterator[Finding]:
+    """Yield what is found only with the directories that are there, and those that could be."""
+    patterns = {real.path: index for index, (_, real) in reversed(list(enumerate(mapped))) if real.star}
+    plain = [index for index, (_, real) in enumerate(mapped) if real.star is None]
+    places = iter(plain)
+    folders = [
+        PartialFolder(
+            next(places) if one.star is None else patterns[one.star],
+            one.root,
+            one.name,
+            frozenset(one.recipients),
+            one.after_send == "move",
+            one.shared,
+        )
+        for one in config.folders
+    ]
+    yield from find_clashes(folders, document.lines)
+    (state_dir,) = real_paths([os.fsencode(config.state_dir)])
+    for star in config.stars:
+        if stars.reaches(star, state_dir):
+            values = {"state_dir": state_dir.decode("utf-8", "backslashreplace")}
+            yield Finding(("folders", patterns[star.pattern], "path"), Problems.AROUND_STATE, values)
 
 
 # --- The secret --------------------------------------------------------------------------------
@@ -193,6 +326,7 @@ def _secret_keys(document: Document, sources: secret.Sources) -> Iterator[KeyPat
         for key in ADDRESS_KEYS
         if isinstance(folder, dict) and folder.get(key) is not None
     ]
+    addresses += [key_path for key_path, _ in list_alert_addresses(document.tree)]
     yield from ([secret.KEY] if sources.written is not None else addresses)[:1]
 
 
@@ -209,15 +343,54 @@ def _sources(document: Document, shape: DingTalkShape, environ: Mapping[str, str
     )
 
 
+# --- The ledger --------------------------------------------------------------------------------
+
+
+def _ledger(url: str | None, context: LoadContext, findings: list[Finding]) -> str | None:
+    """Return the address of a ledger on a server, with its password; add what is wrong to the findings."""
+    if url is None:
+        return None
+    if database.has_password(url):
+        findings += secret.report_exposure(context.path, context.exposure, database.KEY)
+    sources = database.Sources.of(url, context.environ)
+    found, wrong = database.resolve(sources, needed=context.secret_needed)
+    findings += wrong
+    return found
+
+
+# --- The HTTP API ------------------------------------------------------------------------------
+
+
+def _http(shape: HttpShape, context: LoadContext, findings: list[Finding]) -> Http | None:
+    """Return where the API listens; None where it does not, or where that is wrong and in the findings."""
+    wrong = {finding.key_path for finding in findings}
+    address = shape.listen and listen.parse_listen(shape.listen, context.environ, findings)
+    if not address:
+        return None
+    if shape.token_file is None:
+        if listen.needs_token(address) and secret.TOKEN_KEY not in wrong:
+            findings.append(Finding(secret.TOKEN_KEY, Problems.TOKEN_MISSING, {"listen": str(address)}))
+        return Http(address, None, shape.hosts)
+    token, path = "", expand(secret.TOKEN_KEY, shape.token_file, context.environ, findings)
+    if context.secret_needed and path is not None:
+        token, problems = secret.read_token(path)
+        findings += problems
+    return Http(address, token, shape.hosts)
+
+
 # --- Values ------------------------------------------------------------------------------------
 
 
 def _partial_folder(
     index: int, folder: FolderShape, real: _RealPath | None, wrong: Collection[KeyPath]
 ) -> PartialFolder:
+    if real is not None and real.star is not None:  # what it stands for is known later
+        return PartialFolder(index, None, None, frozenset())
     own = _own_name(real) if real and ("folders", index, "name") not in wrong else None
     name = folder.name or own
-    return PartialFolder(index, real.root if real else None, name, frozenset(_recipients(folder)))
+    moves = folder.after_send == "move"
+    root, named = real.root if real else None, frozenset(_recipients(folder))
+    return PartialFolder(index, root, name, named, moves, folder.shared)
 
 
 def _recipients(folder: FolderShape) -> tuple[str, ...]:
@@ -248,7 +421,30 @@ def _dingtalk(shape: DingTalkShape, client_secret: str) -> DingTalk:
     )
 
 
-_NOT_THE_SAME: Final = {"path", "name", "conversation_id", "chat_id", "webhook", "webhook_secret"}
+def _alerts(shape: AlertsShape) -> Alerts:
+    robots = {one: Webhook(one, None) for one in shape.to if "://" in one}
+    words = {one: str(Recipient(RecipientKind.WEBHOOK, robot.id)) for one, robot in robots.items()}
+    return Alerts(
+        to=tuple(
+            dict.fromkeys(words.get(one, one) for one in shape.to)
+        ),  # an alias and its ID are one recipient
+        robots=tuple(robots.values()),
+        after=shape.after,
+        heartbeat_url=shape.heartbeat_url,
+        daily=shape.daily,
+    )
+
+
+_NOT_THE_SAME: Final = {
+    "path",
+    "name",
+    "recipients",
+    "conversation_id",
+    "chat_id",
+    "webhook",
+    "webhook_secret",
+    "bundle",
+}
 """Keys of the schema that are no field of the same name and type in Folder."""
 
 
@@ -261,5 +457,6 @@ def _folder(shape: FolderShape, real: _RealPath) -> Folder:
         conversation_ids=shape.conversation_id or (),
         chat_ids=shape.chat_id,
         webhook=_webhook(shape),
+        bundle=None if shape.bundle is None else BundleRule(**dict(shape.bundle)),
         **same,
     )

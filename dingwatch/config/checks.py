@@ -7,7 +7,8 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations, pairwise
+from itertools import pairwise
+from operator import attrgetter, itemgetter
 from string import Formatter
 from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
@@ -15,14 +16,13 @@ from urllib.parse import parse_qs, urlsplit
 from pathspec import GitIgnoreSpec
 from pydantic_core import PydanticCustomError
 
+from dingwatch.config import database
+from dingwatch.config.durations import DURATION, SECONDS
 from dingwatch.config.findings import Finding, KeyPath, line_of, shorten
 from dingwatch.model import is_beneath
 from dingwatch.pace import Limit
 from dingwatch.texts import Problems
 
-_SECONDS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-# `[0-9]` and not `\d`, which takes full-width digits too; the lengths keep floats exact.
-_DURATION: Final = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,6})?)(ms|s|m|h|d)")
 _PACE: Final = re.compile(r"([1-9][0-9]{0,5})/(s|m)")
 
 
@@ -40,14 +40,14 @@ def _match(pattern: re.Pattern[str], written: object, problem: Problems) -> re.M
 
 def seconds(written: object) -> float:
     """Return a duration in seconds."""
-    number, unit = _match(_DURATION, written, Problems.DURATION).groups()
-    return float(number) * _SECONDS[unit]
+    number, unit = _match(DURATION, written, Problems.DURATION).groups()
+    return float(number) * SECONDS[unit]
 
 
 def pace(written: object) -> Limit:
     """Return a rate: per second evenly spaced, per minute in bursts."""
     count, unit = _match(_PACE, written, Problems.PACE).groups()
-    return Limit(int(count), _SECONDS[unit], spaced=unit == "s")
+    return Limit(int(count), SECONDS[unit], spaced=unit == "s")
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +105,15 @@ def check_path(path: str) -> str:
     return path
 
 
+def check_star(path: str) -> str:
+    """Refuse a `*` that is not the only one and a whole level of the path."""
+    parts = path.split("/")
+    stars = [part for part in parts if "*" in part]
+    if stars and (stars != ["*"] or ".." in parts[parts.index("*") :]):
+        raise make_error(Problems.STAR)
+    return path
+
+
 def check_url(text: str) -> str:
     """Return an address without a slash at its end; refuse one over which the secret would go unencrypted."""
     try:
@@ -112,7 +121,7 @@ def check_url(text: str) -> str:
         _ = parts.port  # raises if it is no number
     except ValueError:
         raise make_error(Problems.URL) from None
-    plain = parts.hostname and not (parts.query or parts.fragment or "@" in parts.netloc or " " in text)
+    plain = parts.hostname and not ("?" in text or "#" in text or "@" in parts.netloc or " " in text)
     if parts.scheme not in {"http", "https"} or not plain:
         raise make_error(Problems.URL)
     if parts.scheme == "http" and not is_loopback(text):
@@ -121,9 +130,11 @@ def check_url(text: str) -> str:
 
 
 def check_ledger(url: str) -> str:
-    """Refuse databases that the ledger does not support."""
-    if not url.startswith("postgresql+psycopg://"):
+    """Refuse what is no address of a database; the problem never quotes it: it may hold a password."""
+    if not url.startswith(database.SCHEME):
         raise make_error(Problems.LEDGER)
+    if not database.is_address(url):
+        raise make_error(Problems.LEDGER_ADDRESS)
     return url
 
 
@@ -149,6 +160,41 @@ def check_webhook(address: str) -> str:
     return address
 
 
+_RECIPIENT: Final = re.compile(r"cid.+|(?:user|chat):.+")
+
+
+def check_alert_recipient(text: str) -> str:
+    """Refuse what nobody can be told by; the problem never quotes it, because it may be an address."""
+    if text.lower().startswith(("http:", "https:")):
+        return check_webhook(text)
+    if not _RECIPIENT.fullmatch(text):
+        raise make_error(Problems.ALERT_RECIPIENT)
+    return text
+
+
+def check_heartbeat(address: str) -> str:
+    """Refuse what cannot be called; the problem never quotes it, because who knows it can call it, too."""
+    try:
+        parts = urlsplit(address)
+        _ = parts.port  # raises if it is no number
+    except ValueError:
+        raise make_error(Problems.HEARTBEAT_URL) from None
+    plain = parts.hostname and "@" not in parts.netloc and address.isprintable() and " " not in address
+    if parts.scheme not in {"http", "https"} or not plain:
+        raise make_error(Problems.HEARTBEAT_URL)
+    return address
+
+
+TIME_OF_DAY: Final = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]")
+
+
+def check_time_of_day(text: str) -> str:
+    """Refuse what is no time of day."""
+    if not TIME_OF_DAY.fullmatch(text):
+        raise make_error(Problems.TIME_OF_DAY)
+    return text
+
+
 FIELDS: Final = ("name", "size", "folder", "path", "change")
 """The fields that a caption's template may use."""
 
@@ -163,6 +209,29 @@ def check_template(text: str) -> str:
     if any(name is not None and (name not in FIELDS or spec or turn) for _, name, spec, turn in fields):
         raise make_error(Problems.TEMPLATE, fields=", ".join(FIELDS))
     return text
+
+
+ARGUMENT_FIELDS: Final = ("fd", "name", "size")
+"""The fields that an argument of `before_send` may use."""
+ARGUMENT_FIELD: Final = re.compile(r"\{([a-z_]+)\}")
+
+
+def check_argument(text: str) -> str:
+    """Refuse an argument with unknown fields; other braces mean nothing, so that a script may have them."""
+    if "\0" in text:
+        raise make_error(Problems.WRONG)
+    if any(field not in ARGUMENT_FIELDS for field in ARGUMENT_FIELD.findall(text)):
+        raise make_error(Problems.ARGUMENT, fields=", ".join(ARGUMENT_FIELDS))
+    return text
+
+
+def check_program(words: tuple[str, ...]) -> tuple[str, ...]:
+    """Refuse a program without a name, or by a path that depends on where the service was started."""
+    if not words or not words[0].strip():
+        raise make_error(Problems.EMPTY)
+    if "/" in words[0] and not words[0].startswith("/"):
+        raise make_error(Problems.PROGRAM)
+    return words
 
 
 def wrap(written: object) -> object:
@@ -181,7 +250,7 @@ def check_unique(recipients: tuple[str, ...]) -> tuple[str, ...]:
     """Refuse repeated recipients."""
     for most, number in Counter(recipients).most_common(1):
         if number > 1:
-            raise make_error(Problems.SAME_CONVERSATION, written=shorten(most))
+            raise make_error(Problems.SAME_CONVERSATION, conversation=shorten(most))
     return recipients
 
 
@@ -264,6 +333,10 @@ class PartialFolder:
     root: bytes | None
     name: str | None
     recipients: frozenset[str]
+    moves: bool = False
+    """Whether sent files are moved away from it."""
+    shared: str | None = None
+    """The name under which several nodes share it."""
 
     def key(self, name: str) -> KeyPath:
         """Return the key path of one of its keys."""
@@ -293,8 +366,13 @@ RECIPIENT_KEYS: Final = ("conversation_id", "user_ids", "chat_id", *ADDRESS_KEYS
 def _missing_in_folder(index: int, folder: Mapping[str, Any]) -> Iterator[Finding]:
     if folder.get("path") is None:
         yield Finding(("folders", index, "path"), Problems.MISSING)
-    others = (folder.get(key) for key in (*RECIPIENT_KEYS[1:], "recipients"))
-    if folder.get(RECIPIENT_KEYS[0]) is None and all(one is None or one == [] for one in others):
+    given = [key for key in RECIPIENT_KEYS if folder.get(key) is not None and folder.get(key) != []]
+    if folder.get("recipients") is not None:
+        if given:
+            yield Finding(("folders", index, "recipients"), Problems.TABLE_AND, {"key": given[0]})
+        if isinstance(folder.get("path"), str) and "*" not in folder["path"]:
+            yield Finding(("folders", index, "recipients"), Problems.TABLE_ALONE)
+    elif not given and folder.get(RECIPIENT_KEYS[0]) is None:
         yield Finding(("folders", index, "conversation_id"), Problems.MISSING)
     for key in ADDRESS_KEYS:
         if folder.get(key) is not None and folder.get("send_as") != "notice":
@@ -311,12 +389,27 @@ def find_foreign_webhooks(tree: Mapping[str, Any]) -> Iterator[Finding]:
     """Yield custom robots at a foreign host: their tokens and the names of all files would go there."""
     dingtalk, folders = tree.get("dingtalk"), tree.get("folders")
     own = {DINGTALK_ROBOTS, _host_of(dingtalk.get("oapi_url")) if isinstance(dingtalk, dict) else None}
+    addresses = list_alert_addresses(tree)
     for index, folder in enumerate(folders if isinstance(folders, list) else ()):
-        for key in ADDRESS_KEYS if isinstance(folder, dict) else ():
-            address = folder.get(key)
-            host = _host_of(address)
-            if host is not None and host not in own and not is_loopback(address):
-                yield Finding(("folders", index, key), Problems.WEBHOOK_HOST)
+        if isinstance(folder, dict):
+            addresses += [(("folders", index, key), folder.get(key)) for key in ADDRESS_KEYS]
+    for key_path, address in addresses:
+        host = _host_of(address)
+        if host is not None and host not in own and not is_loopback(str(address)):
+            yield Finding(key_path, Problems.WEBHOOK_HOST)
+
+
+def list_alert_addresses(tree: Mapping[str, Any]) -> list[tuple[KeyPath, object]]:
+    """Return the custom robots' addresses that alerts go to, and where each is written."""
+    alerts = tree.get("alerts")
+    written = alerts.get("to") if isinstance(alerts, dict) else None
+    if isinstance(written, list):
+        found: list[tuple[KeyPath, object]] = [
+            (("alerts", "to", number), one) for number, one in enumerate(written)
+        ]
+    else:
+        found = [(("alerts", "to"), written)]
+    return [(key_path, one) for key_path, one in found if isinstance(one, str) and "://" in one]
 
 
 def _host_of(written: object) -> str | None:
@@ -328,17 +421,50 @@ def _host_of(written: object) -> str | None:
 
 
 def find_clashes(folders: Sequence[PartialFolder], lines: Mapping[KeyPath, int]) -> Iterator[Finding]:
-    """Yield names that are not unique, and paths that would send a file twice to one conversation."""
+    """Yield names that are not unique, and paths that would send a file twice to one conversation.
+
+    And those from which a file would be moved away before another folder has sent it.
+    """
     # A folder may be invalid in other ways and still clash: each reports what is known of it.
-    for earlier, later in combinations(folders, 2):
-        if later.name is not None and later.name == earlier.name:
-            line = line_of(earlier.key("name"), lines)
-            values: dict[str, object] = {"name": shorten(later.name), "first": line}
-            yield Finding(later.key("name"), Problems.SAME_NAME, values)
-        common = earlier.recipients & later.recipients
-        if common and earlier.root and later.root and overlap(earlier.root, later.root):
+    named: dict[str, PartialFolder] = {}
+    for folder in folders:
+        earlier = folder if folder.name is None else named.setdefault(folder.name, folder)
+        if earlier is not folder:
+            values = {"name": shorten(folder.name or ""), "first": line_of(earlier.key("name"), lines)}
+            yield Finding(folder.key("name"), Problems.SAME_NAME, values)
+    yield from _find_shared_twice(folders, lines)
+    for one, other in _find_overlaps(folders):
+        earlier, later = sorted((one, other), key=attrgetter("index"))
+        if common := earlier.recipients & later.recipients:
             values = {"first": line_of(earlier.key("path"), lines), "conversation": shorten(min(common))}
             yield Finding(later.key("path"), Problems.OVERLAP, values)
+        if one.moves or other.moves:
+            mover, watcher = (one, other) if one.moves else (other, one)
+            values = {"first": line_of(watcher.key("path"), lines)}
+            yield Finding(mover.key("after_send"), Problems.MOVE_OVERLAP, values)
+
+
+def _find_shared_twice(folders: Sequence[PartialFolder], lines: Mapping[KeyPath, int]) -> Iterator[Finding]:
+    """Yield names of shares that two folders of this node have: each is one folder on each node."""
+    shared: dict[str, PartialFolder] = {}
+    for folder in folders:
+        earlier = folder if folder.shared is None else shared.setdefault(folder.shared, folder)
+        if earlier is not folder:
+            values = {"name": shorten(folder.shared or ""), "first": line_of(earlier.key("path"), lines)}
+            yield Finding(folder.key("shared"), Problems.SAME_SHARE, values)
+
+
+def _find_overlaps(folders: Sequence[PartialFolder]) -> Iterator[tuple[PartialFolder, PartialFolder]]:
+    """Yield the folders of which one lies in the other; not by comparing a thousand with a thousand."""
+    around: list[tuple[bytes, PartialFolder]] = []
+    rooted = [(one.root.rstrip(b"/") + b"/", one) for one in folders if one.root is not None]
+    # A directory sorts before all that is in it, and that before what sorts after the directory.
+    for root, folder in sorted(rooted, key=itemgetter(0)):
+        while around and not root.startswith(around[-1][0]):
+            around.pop()
+        for _, other in around:
+            yield other, folder
+        around.append((root, folder))
 
 
 def find_around_state(folders: Sequence[PartialFolder], state_dir: bytes) -> Iterator[Finding]:

@@ -53,12 +53,15 @@ class Document:
     written: dict[KeyPath, str]
     findings: list[Finding]
     inherited: dict[KeyPath, KeyPath] = field(default_factory=dict)
-    """The keys of folders that stand under `folder_defaults`, and where."""
+    """Keys whose values are written elsewhere (under `folder_defaults`, or what `<<` names), and where."""
 
     def origin(self, key_path: KeyPath) -> KeyPath:
         """Return where the value of a key is written."""
-        source = self.inherited.get(key_path[:3])
-        return key_path if source is None else source + key_path[3:]
+        for length in range(len(key_path), 0, -1):
+            source = self.inherited.get(key_path[:length])
+            if source is not None:
+                return self.origin(source + key_path[length:])
+        return key_path
 
 
 NEVER_INHERITED: Final = frozenset({"path", "name"})
@@ -71,15 +74,29 @@ def inherit(document: Document) -> Document:
     if not isinstance(defaults, dict) or not isinstance(folders, list):
         return document
     shared = {key: value for key, value in defaults.items() if key not in NEVER_INHERITED}
-    inherited: dict[KeyPath, KeyPath] = {
-        ("folders", index, key): ("folder_defaults", key)
-        for index, folder in enumerate(folders)
-        if isinstance(folder, dict)
-        for key in shared
-        if key not in folder
-    }
-    spread = [{**shared, **folder} if isinstance(folder, dict) else folder for folder in folders]
-    return replace(document, tree={**document.tree, "folders": spread}, inherited=inherited)
+    inherited: dict[KeyPath, KeyPath] = {}
+    spread: list[object] = []
+    for index, folder in enumerate(folders):
+        theirs = _choose_shared(shared, folder) if isinstance(folder, dict) else {}
+        inherited |= {("folders", index, key): ("folder_defaults", key) for key in theirs}
+        spread.append({**theirs, **folder} if isinstance(folder, dict) else folder)
+    tree = {**document.tree, "folders": spread}
+    return replace(document, tree=tree, inherited={**document.inherited, **inherited})
+
+
+_RECIPIENTS: Final = frozenset({"conversation_id", "user_ids", "chat_id", "webhook", "webhook_secret"})
+_TABLE: Final = "recipients"
+"""A key of folders with a `*`, in the place of those above."""
+
+
+def _choose_shared(shared: dict[str, Any], folder: dict[str, Any]) -> dict[str, Any]:
+    """Return the defaults for a folder: a table for those with a `*`, recipients for the others."""
+    path = folder.get("path")
+    by_table = isinstance(path, str) and "*" in path.split("/") and not _RECIPIENTS & folder.keys()
+    others = _RECIPIENTS if _TABLE in folder or (_TABLE in shared and by_table) else frozenset({_TABLE})
+    if not _RECIPIENTS & (shared.keys() | folder.keys()):  # a table for a path without a `*` is a mistake
+        others = frozenset()
+    return {key: value for key, value in shared.items() if key not in folder and key not in others}
 
 
 def read(path: Path) -> tuple[bytes, str | None]:
@@ -108,7 +125,7 @@ def parse(raw: bytes) -> Document:
         raise UnusableError(Finding((), Problems.NO_KEYS))
     reader = _Reader(lines={(): _line(root)})
     tree = reader.mapping(root, ())
-    return Document(tree, reader.lines, reader.written, reader.findings)
+    return Document(tree, reader.lines, reader.written, reader.findings, reader.inherited)
 
 
 def _text(raw: bytes) -> str:
@@ -171,6 +188,9 @@ class _Reader:
     lines: dict[KeyPath, int]
     written: dict[KeyPath, str] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
+    inherited: dict[KeyPath, KeyPath] = field(default_factory=dict)
+    places: dict[int, KeyPath] = field(default_factory=dict)
+    """The position of each key that a merge key may lend to other mappings, by the id of its node."""
     count: int = 0
 
     def mapping(self, node: yaml.MappingNode, key_path: KeyPath) -> dict[str, Any]:
@@ -182,10 +202,14 @@ class _Reader:
                 self.findings.append(Finding(here, Problems.TWICE, {"first": own[key]}, line))
                 continue
             own[key] = line
+            self.places.setdefault(id(key_node), here)
             self._enter(tree, here, line, value_node)
         for key, key_node, value_node in self._merged_pairs(node, key_path, (node,)):
             if key not in tree:
-                self._enter(tree, (*key_path, key), _line(key_node), value_node)
+                here, source = (*key_path, key), self.places.get(id(key_node))
+                if source is not None and key not in NEVER_INHERITED:
+                    self.inherited[here] = source
+                self._enter(tree, here, _line(key_node), value_node)
         return tree
 
     def _enter(self, tree: dict[str, Any], here: KeyPath, line: int, node: yaml.Node) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from dingwatch.config.values import Problem
 from dingwatch.texts import Language, Problems, system_words
@@ -64,11 +64,26 @@ def line_of(key_path: KeyPath, lines: Mapping[KeyPath, int]) -> int | None:
 
 
 def render_problems(
-    findings: Iterable[Finding], lines: Mapping[KeyPath, int], language: Language, secrets: Iterable[str]
+    findings: Iterable[Finding],
+    lines: Mapping[KeyPath, int],
+    language: Language,
+    secrets: Iterable[str],
+    names: Mapping[str, str] | None = None,
 ) -> tuple[Problem, ...]:
-    """Return the findings as problems in one language, ordered by line, with secrets replaced."""
-    unique = {_problem(finding, lines, language, tuple(secrets)): None for finding in findings}
+    """Return the findings as problems in one language, ordered by line.
+
+    `secrets` are replaced by stars, and recipients under the value `conversation` by their `names`.
+    """
+    named = [_name_recipient(finding, names or {}) for finding in findings]
+    unique = {_problem(finding, lines, language, tuple(secrets)): None for finding in named}
     return tuple(sorted(unique, key=lambda problem: problem.line or 0))
+
+
+def _name_recipient(finding: Finding, names: Mapping[str, str]) -> Finding:
+    recipient = str(finding.values.get("conversation", ""))
+    if recipient not in names:
+        return finding
+    return replace(finding, values={**finding.values, "conversation": shorten(names[recipient])})
 
 
 def _problem(

@@ -1,4 +1,4 @@
-"""What the config file says of the running service, without a check of all that it says.
+"""The few values of the config file that lead to the running service, read without checking the rest.
 
 A check needs pydantic, whose import alone takes longer than to ask the service for its status. It is not
 needed when the service has read this very file, which was good then, and is in force.

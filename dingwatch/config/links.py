@@ -16,7 +16,7 @@ SECONDS: Final = 3.0
 """For which all paths together are waited for; a file system that works answers within microseconds."""
 
 
-def real_paths(paths: Iterable[bytes], seconds: float = SECONDS) -> list[bytes]:
+def real_paths(paths: Iterable[bytes]) -> list[bytes]:
     """Return absolute paths with their links resolved; what lies on a share that hangs stays as written.
 
     The service must start, and its commands answer, while one of many shares hangs. Most often nothing
@@ -25,7 +25,7 @@ def real_paths(paths: Iterable[bytes], seconds: float = SECONDS) -> list[bytes]:
     guesses = [deque([path], maxlen=1) for path in paths]
     # Each gets its own thread, which puts the best guess there before every step that may hang.
     walks = [files.start(partial(guess.extend, files.resolve(guess[0]))) for guess in guesses]
-    until = time.monotonic() + seconds
+    until = time.monotonic() + SECONDS
     for walk in walks:
         with suppress(Failure):
             files.wait_for(walk, max(0.0, until - time.monotonic()))

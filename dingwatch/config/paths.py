@@ -1,4 +1,4 @@
-"""Where things lie: the config file, the state directory, and what a path in the file means."""
+"""Paths: the config file, the state directory, and the meaning of a path in the file."""
 
 from __future__ import annotations
 

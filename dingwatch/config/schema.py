@@ -11,13 +11,16 @@ import difflib
 from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal, TypeVar
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
 from dingwatch.config import checks
+from dingwatch.config.aliases import check_alias, check_recipient
 from dingwatch.config.checks import Between, Span, pace
 from dingwatch.config.document import Document
 from dingwatch.config.findings import Finding, KeyPath, shorten
+from dingwatch.config.listen import check_host, check_listen
+from dingwatch.config.values import LogFormat
 from dingwatch.pace import Limit
 from dingwatch.texts import Problems
 
@@ -27,15 +30,23 @@ AGES: Final = "36500d"
 
 Word = Annotated[str, AfterValidator(checks.check_text)]
 Location = Annotated[str, AfterValidator(checks.check_text), AfterValidator(checks.check_path)]
+FolderPath = Annotated[Location, AfterValidator(checks.check_star)]
 Url = Annotated[str, AfterValidator(checks.check_url)]
 Conversation = Annotated[str, AfterValidator(checks.check_conversation)]
 Conversations = Annotated[
     tuple[Conversation, ...], BeforeValidator(checks.wrap), AfterValidator(checks.check_conversations)
 ]
 Words = Annotated[tuple[Word, ...], BeforeValidator(checks.wrap), AfterValidator(checks.check_unique)]
+Hosts = Annotated[tuple[Annotated[str, AfterValidator(check_host)], ...], BeforeValidator(checks.wrap)]
 Patterns = Annotated[
     tuple[Annotated[str, AfterValidator(checks.check_pattern)], ...], BeforeValidator(checks.check_list)
 ]
+Program = Annotated[
+    tuple[Annotated[str, AfterValidator(checks.check_argument)], ...],
+    BeforeValidator(checks.check_list),
+    AfterValidator(checks.check_program),
+]
+Aliases = dict[Annotated[str, AfterValidator(check_alias)], Annotated[str, AfterValidator(check_recipient)]]
 Rate = Annotated[Limit, BeforeValidator(pace)]
 
 
@@ -76,11 +87,45 @@ class PaceShape(Shape):
     per_conversation: Rate | None = Limit(20, 60.0, spaced=False)
 
 
+class LogShape(Shape):
+    """The section `log`."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: LogFormat = "text"
+
+
+class HttpShape(Shape):
+    """The section `http`."""
+
+    listen: Annotated[str, AfterValidator(check_listen)] | None = None
+    token_file: Location | None = None
+    hosts: Hosts = ()
+
+
+class AlertsShape(Shape):
+    """The section `alerts`."""
+
+    to: Annotated[
+        tuple[Annotated[str, AfterValidator(checks.check_alert_recipient)], ...], BeforeValidator(checks.wrap)
+    ] = ()
+    after: Annotated[float, BeforeValidator(Span("1ms", AGES))] = 300.0
+    heartbeat_url: Annotated[str, AfterValidator(checks.check_heartbeat)] | None = None
+    daily: Annotated[str, AfterValidator(checks.check_time_of_day)] | None = None
+
+
+class BundleShape(Shape):
+    """The key `bundle` of a folder."""
+
+    wait: Annotated[float, BeforeValidator(Span("1ms", "1d"))] = 30.0
+    least: Annotated[int, AfterValidator(Between(1, 10**6))] = Field(default=5, alias="from")
+
+
 class FolderShape(Shape):
     """One of `folders`."""
 
-    path: Location | None = None
+    path: FolderPath | None = None
     conversation_id: Conversations | None = None
+    recipients: Word | None = None
     user_ids: Words = ()
     chat_id: Words = ()
     webhook: Annotated[str, AfterValidator(checks.check_webhook)] | None = None
@@ -98,12 +143,18 @@ class FolderShape(Shape):
     notice_location: Word | None = None
     notice_text: Annotated[str, AfterValidator(checks.check_template)] | None = None
     message: Annotated[str, AfterValidator(checks.check_template)] | None = None
+    bundle: BundleShape | None = None
     hold_over: Annotated[int, AfterValidator(Between(0, 10**9))] | None = 1000
     watch: Literal["auto", "inotify", "poll"] = "auto"
     poll_interval: Annotated[float, BeforeValidator(Span("10ms", "1h"))] = 5.0
     rescan: Annotated[float, BeforeValidator(Span("100ms", "7d"))] = 600.0
+    before_send: Program | None = None
+    before_send_timeout: Annotated[float, BeforeValidator(Span("1ms", "1d"))] = 60.0
+    drive_keep: Annotated[float, BeforeValidator(Span("1ms", AGES))] | None = None
     exclusive: bool = True
     shared: Word | None = None
+    feedback: Literal["none", "sidecar"] = "none"
+    after_send: Literal["keep", "move"] = "keep"
 
 
 def _refuse_default(_: object) -> None:
@@ -124,9 +175,14 @@ class ConfigShape(Shape):
     dingtalk: DingTalkShape = DingTalkShape()
     state_dir: Location | None = None
     ledger: Annotated[str, AfterValidator(checks.check_ledger)] | None = None
+    node: Word | None = None
     keep: Annotated[float, BeforeValidator(Span("1ms", AGES))] = 400 * 86400.0
     delivery: DeliveryShape = DeliveryShape()
     pace: PaceShape = PaceShape()
+    log: LogShape = LogShape()
+    http: HttpShape = HttpShape()
+    alerts: AlertsShape = AlertsShape()
+    aliases: Aliases = {}
     folder_defaults: FolderDefaultsShape = FolderDefaultsShape()
     folders: list[FolderShape] = []
 
@@ -136,13 +192,18 @@ SECTIONS: Final[Mapping[str, type[Shape]]] = {
     "dingtalk": DingTalkShape,
     "delivery": DeliveryShape,
     "pace": PaceShape,
+    "log": LogShape,
+    "http": HttpShape,
+    "alerts": AlertsShape,
     "folders[]": FolderShape,
+    "bundle": BundleShape,
 }
 """Every mapping of the file, with the keys that it may have; `folder_defaults` has those of a folder."""
 
 
 KEYS: Final[Mapping[str, frozenset[str]]] = {
-    name: frozenset(shape.model_fields) for name, shape in SECTIONS.items()
+    name: frozenset(field.alias or key for key, field in shape.model_fields.items())
+    for name, shape in SECTIONS.items()
 }
 """The keys of every mapping of the file."""
 
@@ -166,9 +227,13 @@ def validate_as(
     return shape.model_validate(rest), [_finding(each, document, keys) for each in errors]
 
 
+_OF_KEY: Final = "[key]"
+"""How pydantic ends the path to a key that is wrong itself."""
+
+
 def _cut(tree: dict[str, Any], key_path: KeyPath) -> None:
     """Remove the key of an invalid value; a folder that is no mapping becomes an empty one."""
-    *way, last = key_path
+    *way, last = key_path if key_path[-1] != _OF_KEY else key_path[:-1]
     while isinstance(last, int) and way != ["folders"]:
         *way, last = way
     within: Any = tree
@@ -184,13 +249,15 @@ _KINDS: Final = {
     "int_type": Problems.NOT_NUMBER,
     "bool_type": Problems.NOT_SWITCH,
     "list_type": Problems.NOT_LIST,
+    "dict_type": Problems.NOT_MAPPING,
     "model_type": Problems.NOT_MAPPING,
 }
 """Pydantic's error types for values of the wrong type; `_finding` has the two that need more."""
 
 
 def _finding(error: ErrorDetails, document: Document, keys: Mapping[str, frozenset[str]]) -> Finding:
-    key_path, kind, context = document.origin(error["loc"]), error["type"], error.get("ctx", {})
+    place, kind, context = error["loc"], error["type"], error.get("ctx", {})
+    key_path = document.origin(place[:-1] if place[-1] == _OF_KEY else place)
     if key_path not in document.lines and isinstance(key_path[-1], int):
         key_path = key_path[:-1]  # `conversation_id: X` without a list: pydantic names the item in our tuple
     if kind in Problems.__members__:

@@ -1,4 +1,4 @@
-"""The client secret: read from exactly one source, and from no file that others can read."""
+"""Secrets: the app's, from exactly one source, and the API's token; from no file that others can read."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import shlex
 import stat
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -16,6 +17,7 @@ from dingwatch.texts import Problems
 ENVIRONMENT: Final = "DINGWATCH_CLIENT_SECRET"
 KEY: Final[KeyPath] = ("dingtalk", "client_secret")
 _FILE_KEY: Final[KeyPath] = ("dingtalk", "client_secret_file")
+TOKEN_KEY: Final[KeyPath] = ("http", "token_file")
 _LARGEST: Final = 4096
 _OTHERS: Final = stat.S_IRGRP | stat.S_IWGRP | stat.S_IROTH | stat.S_IWOTH
 
@@ -41,11 +43,19 @@ class Sources:
         return [name for name, value in named.items() if value is not None]
 
 
-def credential(environ: Mapping[str, str]) -> Path | None:
-    """Return the file of the systemd credential, if there is one."""
+def credential(environ: Mapping[str, str], name: str = "client_secret") -> Path | None:
+    """Return the file of a systemd credential, if there is one.
+
+    What the unit runs at a reload has the variable too, but may not enter the directory: there the service
+    is taken to have its credential.
+    """
     directory = environ.get("CREDENTIALS_DIRECTORY")
-    path = Path(directory, "client_secret") if directory else None
-    return path if path is not None and path.exists() else None
+    if not directory:
+        return None
+    path = Path(directory, name)
+    with suppress(PermissionError):
+        return path if path.exists() else None
+    return path
 
 
 def read(sources: Sources, *, guarded: bool) -> tuple[str, list[Finding]]:
@@ -112,7 +122,20 @@ def report_exposure(path: Path, command: str | None, key_path: KeyPath) -> list[
     return [Finding(key_path, Problems.SECRET_OPEN, {"path": path, "command": command})]
 
 
+def read_token(path: Path) -> tuple[str, list[Finding]]:
+    """Return the token of the HTTP API from its file, or why there is none."""
+    return _content(path, TOKEN_KEY, guarded=True)
+
+
+def read_password(path: Path, key_path: KeyPath) -> tuple[str, list[Finding]]:
+    """Return the password of the ledger's database from a systemd credential, or why there is none."""
+    return _content(path, key_path, guarded=False)
+
+
 def _content(path: Path, key_path: KeyPath, *, guarded: bool) -> tuple[str, list[Finding]]:
+    token = key_path == TOKEN_KEY
+    unreadable = Problems.TOKEN_UNREADABLE if token else Problems.SECRET_UNREADABLE
+    strange = Problems.TOKEN_STRANGE if token else Problems.SECRET_STRANGE
     try:
         with path.open("rb") as file:
             command = exposure(path, file.fileno())
@@ -120,11 +143,11 @@ def _content(path: Path, key_path: KeyPath, *, guarded: bool) -> tuple[str, list
         # PowerShell's `>` writes UTF-16.
         text = clean(content.decode("utf-16" if content[:2] in {b"\xff\xfe", b"\xfe\xff"} else "utf-8"))
     except OSError as error:
-        return "", [Finding(key_path, Problems.SECRET_UNREADABLE, {"path": path, "reason": error.strerror})]
+        return "", [Finding(key_path, unreadable, {"path": path, "reason": error.strerror})]
     except ValueError:
-        return "", [Finding(key_path, Problems.SECRET_STRANGE, {"path": path})]
+        return "", [Finding(key_path, strange, {"path": path})]
     if guarded and command is not None:
         return "", report_exposure(path, command, key_path)
     if not _is_secret(text) or len(content) > _LARGEST:
-        return "", [Finding(key_path, Problems.SECRET_STRANGE, {"path": path})]
+        return "", [Finding(key_path, strange, {"path": path})]
     return text, []

@@ -25,6 +25,31 @@ class Advice(Text):
         "等待时间已到，不再发送；如需发送，请执行 dingwatch retry 编号。",
         "The time to wait was over, so it is not sent any more; dingwatch retry ID sends it after all.",
     )
+    GATE = (
+        (
+            "发送前检查程序（before_send）拒绝了这个文件，没有发送。"
+            "如果是误判，请先调整该程序，再执行 dingwatch retry 编号重新检查。"
+        ),
+        (
+            "The program of before_send refused this file, so it was not sent. If it is mistaken, correct it,"
+            " and have it look again: dingwatch retry ID."
+        ),
+    )
+    GATE_MISSING = (
+        "无法启动 before_send 的程序：请安装它，或改正路径。文件会等待并自动重试。",
+        "The program of before_send cannot be started: install it, or correct its path. The file waits.",
+    )
+    GATE_FAILED = (
+        "before_send 的程序没有给出结论（退出码应为 0 放行、1 拒绝）：请检查该程序。文件会等待并自动重试。",
+        (
+            "The program of before_send gave no verdict (exit code 0 passes, 1 refuses): see what is wrong"
+            " with it. The file waits, and the program is asked again."
+        ),
+    )
+    UNSCREENED = (
+        "文件夹现在有了发送前检查（before_send），检查后再发送。",
+        "Its folder has got a before_send program since, which is asked first.",
+    )
     IN_USE = (
         "有程序或编辑器正在使用它，关闭后会自动发送。",
         "A program or editor has it open; it is sent automatically once closed.",
@@ -40,7 +65,10 @@ class Advice(Text):
         "文件在读取时发生了变化，稳定后会发送新内容。",
         "The file changed while it was read; the new content is sent once it has settled.",
     )
-    NOT_REGULAR = ("只发送普通文件。", "Only regular files are sent.")
+    NOT_REGULAR = (
+        "只发送普通文件，不发送链接、管道和设备；请放入文件本身。",
+        "Only regular files are sent, no links, pipes or devices: put the file itself there.",
+    )
     FOLDER_DOWN = (
         "请检查文件夹的路径、权限和挂载；恢复后自动继续。",
         "Check the folder's path, permissions and mount; watching resumes automatically.",
@@ -54,6 +82,17 @@ class Advice(Text):
             "Another dingwatch watches this folder (dingwatch check names the process); this one takes over"
             " once it stops. If both are meant to watch it, set exclusive: false."
         ),
+    )
+    SHARE_DIFFERS = (
+        "另一个节点先用别的设置监视这个共享；请让各节点的设置一致，之后自动恢复。",
+        (
+            "Another node watches this share with other settings, and had them first; make them alike, and"
+            " watching resumes by itself."
+        ),
+    )
+    SHARE_LOOKING = (
+        "另一个节点正在首次查看这个共享；完成后自动开始。",
+        "Another node is taking the first look at this share; watching begins when that is done.",
     )
     OVERLAP = (
         "路径中的链接现在指向 state_dir 或发往同一会话的另一个文件夹；请改正该链接。",
@@ -80,6 +119,14 @@ class Advice(Text):
     TOUCHED = (
         "旧文件，只有修改时间变了（可能是恢复或复制造成的）：请执行 dingwatch release 或 discard。",
         "An old file; only its time has changed (restored or copied?): run dingwatch release or discard.",
+    )
+    LEASE = (
+        "本机与数据库的联系中断过；稍后自动重试。",
+        "This host could not reach the database for a while; dingwatch retries automatically.",
+    )
+    NODE_LOST = (
+        "发送它的主机已失去联系；其他节点会自动继续，可能已送达的消息按 on_uncertain 处理。",
+        "The host that worked on it is lost; what may have been sent is handled as on_uncertain says.",
     )
     LEDGER_LOCKED = (
         "另一个程序锁住了数据库；解锁后自动继续。",
@@ -111,7 +158,10 @@ class Advice(Text):
         "文件是空的；写入内容后会自动发送。",
         "The file is empty; it is sent automatically once it has content.",
     )
-    EMPTY_GIVEN = ("文件是空的，钉钉不接受空文件。", "The file is empty, and DingTalk takes no empty files.")
+    EMPTY_GIVEN = (
+        "文件是空的，钉钉不接受空文件；请写入内容后再发送。",
+        "The file is empty, and DingTalk takes no empty files: send it once it has content.",
+    )
     LINK_GIVEN = (
         "不跟随链接；请指定链接指向的文件。",
         "Links are not followed: give the file that it points to.",
@@ -135,14 +185,17 @@ class Advice(Text):
         "Its folder or conversation is no longer in the config; add it back to continue.",
     )
     CRASHED = (
-        "程序上次在处理它时中断。",
-        "dingwatch was interrupted while processing it.",
+        "程序上次在处理它时中断；之后的处理见 dingwatch why。",
+        "dingwatch was interrupted while processing it; dingwatch why shows what came of it.",
     )
     POISON = (
         "程序连续三次在处理这个文件时异常退出；请更换文件，或执行 dingwatch retry 再试。",
         "dingwatch ended three times in a row while processing it; replace it, or run dingwatch retry.",
     )
-    STOPPED = ("程序停止时尚未发送完成。", "dingwatch stopped before it was done.")
+    STOPPED = (
+        "程序停止时尚未发送完成；启动后自动继续。",
+        "dingwatch stopped before it was done, and continues at the next start.",
+    )
     LEDGER_NEWER = (
         "发送记录数据库由更新版本的 dingwatch 创建，请升级程序。",
         "A newer version of dingwatch wrote this ledger: upgrade dingwatch.",
@@ -187,6 +240,72 @@ class Advice(Text):
     LEDGER_REPLACED = (
         "运行中的数据库文件被移走或替换；请放回原处，或重启服务。",
         "The ledger file was moved or replaced while in use: put it back, or restart the service.",
+    )
+    LEDGER_UNREACHABLE = (
+        "请检查 PostgreSQL 服务器是否正在运行，以及 ledger 中的主机和端口；可以连接后自动继续。",
+        (
+            "Check that the PostgreSQL server is running, and the host and port in ledger; dingwatch"
+            " continues once it can connect."
+        ),
+    )
+    LEDGER_REFUSED = (
+        "请检查 ledger 中的用户、密码、数据库名和 TLS 设置，以及服务器的 pg_hba.conf。",
+        ("Check the user, password, database and TLS settings in ledger, and pg_hba.conf on the server."),
+    )
+    LEDGER_READ_ONLY = (
+        "服务器目前只读（可能是备用服务器）；请让 ledger 指向主服务器，可以写入后自动继续。",
+        (
+            "The server takes no writes now (is it a standby?): point ledger at the primary; dingwatch"
+            " continues once it can write."
+        ),
+    )
+    LEDGER_SERVER_FULL = (
+        "请在 PostgreSQL 服务器上释放磁盘空间；之后自动继续。",
+        "Free disk space on the PostgreSQL server; dingwatch continues then.",
+    )
+    LEDGER_CROWDED = (
+        "服务器的连接已用完；请提高 max_connections 或关闭其他连接，之后自动继续。",
+        (
+            "The server has no connection left: raise max_connections or close others; dingwatch continues"
+            " then."
+        ),
+    )
+    LEDGER_PRIVILEGES = (
+        "ledger 中的用户缺少权限；请检查它是否拥有这些数据表。",
+        "The user in ledger lacks a privilege: check that it owns the tables.",
+    )
+    LEDGER_FOREIGN = (
+        "这个数据库里有其他程序的同名数据表；请为 dingwatch 单独建一个数据库。",
+        "The database has another program's tables of the same names: give dingwatch a database of its own.",
+    )
+    LEDGER_TOO_OLD = (
+        "请升级 PostgreSQL 服务器（14 或更新版本）。",
+        "Upgrade the PostgreSQL server to version 14 or newer.",
+    )
+    LEDGER_SERVER = (
+        "请查看 PostgreSQL 服务器的日志。",
+        "Look into the log of the PostgreSQL server.",
+    )
+    LEDGER_MOVED = (
+        (
+            "发送记录已用 dingwatch ledger copy 搬到那里，这个数据库不再使用：请在配置中把 ledger 设为该地址"
+            "（SQLite：放在 state_dir 中，去掉 ledger）。"
+        ),
+        (
+            "dingwatch ledger copy has moved it there, and this one is used no more: set ledger in the config"
+            " to that URL (SQLite: put it into state_dir, and leave ledger out)."
+        ),
+    )
+    LEDGER_OLDER = (
+        "复制的目标不会被升级；请换一个空数据库。",
+        "What is copied into is not upgraded: choose an empty database.",
+    )
+    LEDGER_UNFINISHED = (
+        "向这个数据库的复制没有完成：请重新执行同一条 dingwatch ledger copy，它会说明怎样继续。",
+        (
+            "A copy into this ledger was broken off: run the same dingwatch ledger copy again, which says how"
+            " to go on."
+        ),
     )
     LEDGER_NETWORK = (
         "SQLite 数据库在网络文件系统上不可靠；请把 state_dir 改到本地磁盘。",
@@ -302,8 +421,8 @@ class Advice(Text):
         "Check chat_id; new apps have no access to chat/send: use conversation_id instead.",
     )
     WEBHOOK_FILES = (
-        "自定义机器人（webhook）只能发送通知，不能发送文件。",
-        "A custom robot (webhook) carries notices, not files.",
+        "自定义机器人（webhook）只能发送通知，不能发送文件；请设置 send_as: notice，或改用 conversation_id。",
+        "A custom robot (webhook) carries notices, not files: set send_as: notice, or use conversation_id.",
     )
     SENDING_FORBIDDEN = (
         "群里禁止机器人发消息：请群主在群设置中允许。",
@@ -344,7 +463,10 @@ class Advice(Text):
         "组织未认证，钉钉不允许下载钉盘文件：请在管理后台完成认证。",
         "DingTalk allows downloads to certified organisations only: get certified in the admin console.",
     )
-    CONTENT_GONE = ("钉钉上已没有这个文件的内容。", "DingTalk no longer has the content of this file.")
+    CONTENT_GONE = (
+        "钉钉上已没有这个文件的内容；请到原来的文件夹或备份中取。",
+        "DingTalk no longer has the content of this file: take it from its folder or from a backup.",
+    )
     SIGNATURE_EXPIRED = (
         "上传地址已过期，自动重新获取。",
         "The upload address has expired; dingwatch fetches a new one.",

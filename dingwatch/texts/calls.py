@@ -45,3 +45,7 @@ class Calls(Text):
         "{month} 已用 Webhook 调用 {used} / {limit} 次（额度单独计算）",
         "webhook calls in {month}: {used} of {limit} (a separate quota)",
     )
+    DRIVE = (
+        "钉盘（组织的存储）已用 {used} / {size}（{at}）",
+        "drive (the organisation's storage): {used} of {size} used ({at})",
+    )

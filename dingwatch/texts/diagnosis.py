@@ -6,7 +6,7 @@ from dingwatch.texts.language import Text
 
 
 class Purpose(Text):
-    """What a permission is for."""
+    """The purpose of a permission."""
 
     FOR = ("（{purposes}）", " ({purposes})")
     SEND = ("用于发送消息和文件", "it is needed to send messages and files")
@@ -16,9 +16,10 @@ class Purpose(Text):
     )
     CONVERT = ("用于把 chatId 转换为会话 ID", "it is needed to convert a chatId")
     PERSONS = (
-        "用于向个人发送超过 20 MiB 的文件",
-        "it is needed to send files over 20 MiB to persons",
+        "用于向个人发送超过 20 MiB 的文件，以及 receipts 显示姓名",
+        "it is needed to send files over 20 MiB to persons, and for names in receipts",
     )
+    OPEN = ("用于 link --open 显示预览地址", "it is needed for the addresses of link --open")
     FETCH = ("用于 fetch 和 link 取回大文件", "it is needed to download large files with fetch and link")
     OPERATOR = (
         "只用于 check 查询操作人能否使用群文件，发送文件不需要它",

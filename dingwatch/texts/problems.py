@@ -47,8 +47,8 @@ class Problems(Text):
         ),
     )
     YAML_TAB = (
-        "第 {column} 列用了制表符（Tab）。YAML 只能用空格缩进。",
-        "There is a tab in column {column}. YAML allows only spaces for indentation.",
+        "第 {column} 列用了制表符（Tab），YAML 只能用空格缩进。请改成空格。",
+        "There is a tab in column {column}; YAML allows only spaces for indentation. Replace it with spaces.",
     )
     YAML_QUOTES = (
         '第 {column} 列的符号在 YAML 里有特殊含义。以 * & ! @ % ` | > 开头的值要加引号，例如 "*.pdf"。',
@@ -79,8 +79,8 @@ class Problems(Text):
         ),
     )
     YAML_COMMA = (
-        "第 {column} 列前缺少逗号，或者前面有引号、括号没有闭合。",
-        "A comma is missing before column {column}, or a quote or bracket before it is not closed.",
+        "第 {column} 列前缺少逗号，或者前面有引号、括号没有闭合。请补上。",
+        "A comma is missing before column {column}, or a quote or bracket before it is not closed. Add it.",
     )
     YAML_COLON = (
         "第 {column} 列的冒号不该在这里。请检查缩进；值里含有“冒号加空格”时要加引号。",
@@ -97,8 +97,8 @@ class Problems(Text):
         ),
     )
     YAML_UNCLOSED = (
-        "第 {column} 列开始的引号或括号没有闭合。",
-        "The quote or bracket that begins in column {column} is not closed.",
+        "第 {column} 列开始的引号或括号没有闭合。请补上另一半。",
+        "The quote or bracket that begins in column {column} is not closed. Close it.",
     )
     YAML_DOCUMENTS = (
         "第 {column} 列开始了第二个 YAML 文档。请删除“---”，只保留一个。",
@@ -120,8 +120,8 @@ class Problems(Text):
         "This key is set twice (first in line {first}). Keep one of them.",
     )
     WIDE_BLANK = (
-        "这一行用了全角空格或其他特殊空格缩进。YAML 只能用普通空格缩进。",
-        "This line is indented with full-width or other special blanks. YAML allows only plain spaces.",
+        "这一行用了全角空格或其他特殊空格缩进。请改成普通空格。",
+        "This line is indented with full-width or other special blanks. Replace them with plain spaces.",
     )
     WIDE_COLON = (
         "这里用了全角冒号“：”。请改成半角冒号和一个空格。",
@@ -236,6 +236,21 @@ class Problems(Text):
         "只能是 null（SQLite，放在 state_dir 里），或以 postgresql+psycopg:// 开头的地址。",
         "This must be null (SQLite in state_dir), or an address that begins with postgresql+psycopg://.",
     )
+    LEDGER_ADDRESS = (
+        (
+            "不是有效的数据库地址。格式：postgresql+psycopg://USER:PASSWORD@HOST:5432/DATABASE?sslmode=verify-full；"
+            "用户名和密码中的 @ : / ? # % 要写成 %40 %3A %2F %3F %23 %25。"
+        ),
+        (
+            "This is no address of a database. Its form is"
+            " postgresql+psycopg://USER:PASSWORD@HOST:5432/DATABASE?sslmode=verify-full; in user and"
+            " password, write @ : / ? # % as %40 %3A %2F %3F %23 %25."
+        ),
+    )
+    LEDGER_PASSWORD_TWICE = (
+        "数据库密码设置了不止一处：{places}。请只保留一处。",
+        "The password of the database is set in more than one place: {places}. Keep one of them.",
+    )
     RELATIVE = (
         "必须是绝对路径（以 / 开头），或以 ~/ 开头。网络共享要先挂载到本机。",
         "This must be an absolute path (beginning with /), or begin with ~/. Mount a network share first.",
@@ -252,16 +267,19 @@ class Problems(Text):
         ),
     )
     NO_CID = (
-        "会话 ID（openConversationId）以 cid 开头。这里不能写群名或 chatId。",
-        "A conversation ID (openConversationId) begins with cid. It is not the group's name or its chatId.",
+        "会话 ID（openConversationId）以 cid 开头。这里不能写群名或 chatId；要用名称，请在 aliases 中定义。",
+        (
+            "A conversation ID (openConversationId) begins with cid. It is not the group's name or its"
+            " chatId; to use a name, define it under aliases."
+        ),
     )
     NO_CONVERSATION = (
         "列表是空的。请至少写一个会话 ID。",
         "The list is empty. Name at least one conversation ID.",
     )
     SAME_CONVERSATION = (
-        "会话 {written} 写了两次。请只保留一个。",
-        "The conversation {written} is listed twice. Keep one of them.",
+        "{conversation} 写了两次。请只保留一个。",
+        "{conversation} is listed twice. Keep one of them.",
     )
     WEBHOOK = (
         "这不是自定义机器人的 Webhook 地址。请从群机器人设置里完整复制：https://oapi.dingtalk.com/robot/send?access_token=…",
@@ -290,6 +308,14 @@ class Problems(Text):
     WEBHOOK_NONE = (
         "设置了 webhook_secret，但没有 webhook。请补上 webhook，或删除这一行。",
         "webhook_secret is set, but webhook is not. Add the webhook, or remove this line.",
+    )
+    ARGUMENT = (
+        "程序的参数只能使用这些字段，写在花括号里：{fields}。",
+        "An argument of the program may use these fields, in braces: {fields}.",
+    )
+    PROGRAM = (
+        "程序请写绝对路径（/usr/bin/clamdscan），或只写名称，由 PATH 查找。",
+        "Write the program as an absolute path (/usr/bin/clamdscan), or as a mere name, to be found by PATH.",
     )
     TEMPLATE = (
         "这里只能使用这些字段，写在花括号里，不带格式：{fields}；花括号本身写成 {{{{ 和 }}}}。",
@@ -330,11 +356,28 @@ class Problems(Text):
         "名称 {name} 已被第 {first} 行的文件夹使用。请用 name 给其中一个另起名称。",
         "The folder in line {first} has the name {name}, too. Give one of them another name.",
     )
+    SAME_SHARE = (
+        "第 {first} 行的文件夹也叫 shared: {name}。一个共享在每个节点上只对应一个文件夹，请另起名称。",
+        (
+            "The folder in line {first} is shared: {name}, too. A share is one folder on each node; give one"
+            " of them another name."
+        ),
+    )
     OVERLAP = (
         "与第 {first} 行的文件夹相同或互相包含，又发往同一会话 {conversation}，会重复发送。请改路径或会话。",
         (
             "This folder and the one in line {first} are the same or nested, and both go to conversation"
             " {conversation}: files would be sent twice. Change the path or the conversation."
+        ),
+    )
+    MOVE_OVERLAP = (
+        (
+            "与第 {first} 行的文件夹相同或互相包含：文件会在那边发送之前被移走。"
+            "请去掉 after_send: move，或改路径。"
+        ),
+        (
+            "This folder and the one in line {first} are the same or nested: a file would be moved away"
+            " before the other one has sent it. Remove after_send: move, or change the path."
         ),
     )
     AROUND_STATE = (
@@ -377,21 +420,162 @@ class Problems(Text):
         "{path} 中有密钥，但其他用户可以读写它。请执行：{command}",
         "{path} contains a secret, but other users can access it. Run: {command}",
     )
+    TOKEN_MISSING = (
+        (
+            "{listen} 不仅本机程序可以访问，因此需要令牌。请生成令牌文件（umask 077; openssl rand -hex 24 >"
+            " /etc/dingwatch/http_token，并让服务的用户可读），再设置 token_file。"
+        ),
+        (
+            "{listen} can be reached by others than this machine's own programs, so a token is needed. Create"
+            " one (umask 077; openssl rand -hex 24 > /etc/dingwatch/http_token, readable by the service's"
+            " user), and set token_file."
+        ),
+    )
+    TOKEN_UNREADABLE = (
+        (
+            "无法读取令牌文件 {path}：{reason}。请检查路径和权限，或新建：umask 077;"
+            " openssl rand -hex 24 > {path}"
+        ),
+        (
+            "Cannot read the token file {path}: {reason}. Check the path and its permissions, or create it:"
+            " umask 077; openssl rand -hex 24 > {path}"
+        ),
+    )
+    TOKEN_STRANGE = (
+        (
+            "令牌文件 {path} 是空的，或不只一行令牌（ASCII，没有空格，不超过 4 KiB）。"
+            "请重新生成：umask 077; openssl rand -hex 24 > {path}"
+        ),
+        (
+            "The token file {path} is empty, or holds more than one line with the token (ASCII, no blanks, at"
+            " most 4 KiB). Create it again: umask 077; openssl rand -hex 24 > {path}"
+        ),
+    )
+    LISTEN = (
+        "监听地址写成 HOST:PORT，例如 127.0.0.1:8777、[::1]:8777，或 unix:/路径；所有网卡写 0.0.0.0:8777。",
+        (
+            "Write an address as HOST:PORT, such as 127.0.0.1:8777 or [::1]:8777, or as unix:/PATH; all"
+            " interfaces are 0.0.0.0:8777."
+        ),
+    )
+    LISTEN_SOCKET = (
+        "unix: 后面要写套接字文件的绝对路径，例如 unix:/run/dingwatch/http.sock。",
+        "After unix: comes the absolute path of a socket, such as unix:/run/dingwatch/http.sock.",
+    )
+    LISTEN_LONG = (
+        "Unix 套接字的路径最长 {most} 字节。请换一个短些的路径。",
+        "The path of a Unix socket has at most {most} bytes. Choose a shorter one.",
+    )
+    HOST = (
+        (
+            "这里只写主机名或 IP 地址，例如 files.example.com、192.168.1.5、[fd00::5]："
+            "不带 http://、端口、路径和 *；中文域名写成 xn-- 形式。"
+        ),
+        (
+            "Write a host name or an IP address alone, such as files.example.com, 192.168.1.5 or [fd00::5]:"
+            " without http://, port, path or *; international names in their xn-- form."
+        ),
+    )
+    ALERT_RECIPIENT = (
+        "这里写 user:ID（个人）、cid…（群）、chat:ID（旧版群）、aliases 中的名称，或自定义机器人的完整地址。",
+        (
+            "Write user:ID (a person), cid… (a group), chat:ID (a legacy chat), one of aliases, or the whole"
+            " address of a custom robot."
+        ),
+    )
+    HEARTBEAT_URL = (
+        "这不是可以访问的地址。请从监控服务里完整复制：https:// 或 http:// 开头，不带用户名和空格。",
+        (
+            "This address cannot be called. Copy it whole from the monitoring service: it begins with"
+            " https:// or http:// and has neither user name nor blank."
+        ),
+    )
     TIME_OF_DAY = (
         '时刻写成带引号的 24 小时制，例如 "18:00"。',
         'Write a time of day in quotes, with 24 hours, such as "18:00".',
     )
-    LATER_WILDCARD = (
-        "此版本尚不支持（not yet）路径里的 *。请逐个写出文件夹。",
-        "not yet: a * in a path is not supported in this version. List each folder by itself.",
+    STAR = (
+        "路径里只能有一个 *，并且单独占一级，例如 /srv/share/*/发送；* 之后不能有 ..。",
+        "A path may have one *, as a whole level, such as /srv/share/*/outbox, and no .. after it.",
     )
-    LATER_RECIPIENTS = (
-        "此版本尚不支持（not yet）recipients 表。请给每个文件夹写 conversation_id。",
-        "not yet: a table of recipients is not supported in this version. Give the folder a conversation_id.",
+    TABLE_ALONE = (
+        "recipients 表只用于路径带 * 的文件夹。请写 conversation_id，或在 path 里用 *。",
+        "A table of recipients is for folders with a * in their path. Set conversation_id, or use a *.",
     )
-    LATER_ALIAS = (
-        "此版本尚不支持（not yet）aliases 中的名称。请写 ID 本身。",
-        "not yet: names of aliases are not supported in this version. Write the ID itself.",
+    TABLE_AND = (
+        "recipients 和 {key} 只能设置一个：表里的每一行已经写明接收方。",
+        "Set recipients or {key}, not both: each row of the table says who gets the files.",
+    )
+    TABLE_UNREADABLE = (
+        "无法读取接收方的表 {path}：{reason}。请检查路径（相对路径从配置文件所在目录算起）和权限。",
+        (
+            "Cannot read the table {path}: {reason}. Check the path (a relative one begins at the config"
+            " file's directory) and its permissions."
+        ),
+    )
+    TABLE_STRANGE = (
+        "{path} 不是 CSV 文本（UTF-8 或 GBK，不超过 1 MiB）。请在 Excel 中另存为“CSV UTF-8（逗号分隔）”。",
+        "{path} is no CSV text (UTF-8 or GBK, at most 1 MiB). In Excel, save it as “CSV UTF-8”.",
+    )
+    TABLE_QUOTES = (
+        "{path} 第 {row} 行：引号没有闭合，或闭合之后还有文字。请补上引号；引号之中的引号要写两个。",
+        (
+            "{path}, line {row}: a quote is not closed, or text follows a closing quote. Close it; inside"
+            " quotes, write a quote twice."
+        ),
+    )
+    TABLE_COMMA = (
+        "{path} 第 {row} 行：请用半角逗号分隔目录名和接收方。",
+        "{path}, line {row}: separate the directory and its recipients by commas.",
+    )
+    TABLE_NAME = (
+        "{path} 第 {row} 行：“{name}”不是目录名。请只写 * 所代表的那一级目录名，不带 /。",
+        "{path}, line {row}: “{name}” is no directory's name. Write the name that * stands for, without /.",
+    )
+    TABLE_TWICE = (
+        "{path} 第 {row} 行：目录 {name} 在第 {first} 行已经写过。请合并为一行。",
+        "{path}, line {row}: the directory {name} stands in line {first} already. Make them one line.",
+    )
+    TABLE_NOBODY = (
+        "{path} 第 {row} 行：目录 {name} 没有接收方。请在逗号后写 ID 或 aliases 中的名称。",
+        "{path}, line {row}: nobody gets the files of {name}. After a comma, write an ID or an alias.",
+    )
+    TABLE_SAME = (
+        "{path} 第 {row} 行：{conversation} 写了两次。请只保留一个。",
+        "{path}, line {row}: {conversation} is listed twice. Keep one of them.",
+    )
+    TABLE_BAD = (
+        "{path} 第 {row} 行：{written} 不是接收方。请写 cid…（群）、user:ID（个人）或 chat:ID（旧版群）。",
+        "{path}, line {row}: {written} is no recipient. Write cid… (a group), user:ID or chat:ID.",
+    )
+    TABLE_UNKNOWN = (
+        (
+            "{path} 第 {row} 行：{written} 既不是 ID（cid…、user:ID、chat:ID），也不在 aliases 中。"
+            "是不是想写 {nearest}？"
+        ),
+        (
+            "{path}, line {row}: {written} is neither an ID (cid…, user:ID, chat:ID) nor one of the aliases."
+            " Did you mean {nearest}?"
+        ),
+    )
+    ALIAS_LIKE_ID = (
+        "{written} 像是 ID，不能作名称：名称不以 cid、user:、chat:、webhook:、http: 开头，首尾没有空格。",
+        (
+            "{written} looks like an ID, so it cannot be a name: a name does not begin with cid, user:,"
+            " chat:, webhook: or http:, nor with a blank."
+        ),
+    )
+    ALIAS_NO_ID = (
+        "这不是完整的 ID。请写 cid…（群）、user:ID（个人）或 chat:ID（旧版群）。",
+        "This is no complete ID. Write cid… (a group), user:ID (a person) or chat:ID (a legacy chat).",
+    )
+    ALIAS_OF_ROBOT = (
+        "{written} 是自定义机器人的名称，只用于显示。请用 webhook 设置它的地址。",
+        "{written} names a custom robot, for display only. Set the robot's address with the key webhook.",
+    )
+    UNKNOWN_ALIAS = (
+        "{written} 既不是 ID，也不在 aliases 中。是不是想写 {nearest}？",
+        "{written} is neither an ID nor one of the aliases. Did you mean {nearest}?",
     )
     WRONG = (
         "这个值无效。请参照 config.example.yaml。",

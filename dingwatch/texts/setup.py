@@ -34,7 +34,10 @@ class Setup(Text):
         "无法在 {path} 中写文件；请用 -c 指定其他位置，或换一个用户运行。",
         "cannot write files in {path}: choose another path with -c, or run this as another user.",
     )
-    NOT_WRITTEN = ("无法写入 {path}：{reason}。", "cannot write {path}: {reason}.")
+    NOT_WRITTEN = (
+        "无法写入 {path}：{reason}。请检查磁盘空间和权限，然后重新执行 dingwatch init。",
+        "cannot write {path}: {reason}. Check free space and permissions, and run dingwatch init again.",
+    )
     ENDED = ("已退出，没有写入任何配置。", "interrupted; no config was written.")
     CLIENT_ID = ("Client ID（AppKey）", "Client ID (AppKey)")
     CLIENT_SECRET = ("Client Secret（AppSecret）", "Client Secret (AppSecret)")
@@ -42,8 +45,11 @@ class Setup(Text):
     AGAIN = ("再试一次？", "Try again?")
     FOLDER = ("要监视的文件夹（绝对路径或 ~/…）", "The folder to watch (absolute, or ~/…)")
     FOLDER_MAKE = ("{path} 不存在，现在创建吗？", "{path} does not exist. Create it?")
-    FOLDER_FILE = ("{path} 不是文件夹。", "{path} is not a directory.")
-    FOLDER_BAD = ("{path} 不能用：{reason}。", "{path} cannot be used: {reason}.")
+    FOLDER_FILE = ("{path} 不是文件夹；请输入另一个路径。", "{path} is not a directory: enter another path.")
+    FOLDER_BAD = (
+        "{path} 不能用：{reason}；请输入另一个路径，或修改权限。",
+        "{path} cannot be used: {reason}; enter another path, or change its permissions.",
+    )
     WAYS = (
         "文件发到哪个群？获取会话 ID（cid…）有三种方法：",
         "Which group should get the files? There are three ways to enter its conversation ID (cid…):",

@@ -1,0 +1,103 @@
+"""The part of `check` about a ledger in PostgreSQL: the server, the way to it, and the rights of its role."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Final
+
+from dingwatch import quota
+from dingwatch.cli.context import Session
+from dingwatch.cli.ledger_access import open_store
+from dingwatch.config.database import is_local, is_verified
+from dingwatch.dingtalk import BILLED
+from dingwatch.host.lock import LOCK_FILE, lock_holder
+from dingwatch.ledger import LedgerError, calls
+from dingwatch.ledger.server import ServerFacts, read_server
+from dingwatch.texts import Checks
+
+MOST_DIFFERENCE: Final = 10.0
+"""Seconds between the clocks of this machine and the server, from which it is told."""
+OK, WARN, FAIL = "ok", "warn", "FAIL"
+Line = tuple[str, str]
+"""The mark of a finding, and its sentence."""
+
+
+def check_database(session: Session) -> Iterator[Line]:
+    """Yield what there is to say, each with its mark."""
+    url = session.ledger_address
+    place = session.ledger_place
+    try:
+        facts = read_server(url)
+    except LedgerError as error:
+        yield FAIL, session.render(Checks.DATABASE_BAD, error.cause, place=place)
+        return
+    yield OK, session.render(Checks.DATABASE, place=place, version=facts.version, role=facts.role)
+    yield from _check_encryption(session, url, facts)
+    yield from _check_rights(session, facts)
+    yield from _check_standbys(session, facts)
+    yield from _check_clock(session, facts)
+    yield from _check_nodes(session, facts)
+    if facts.schema is not None and not facts.missing and not facts.needs_migration:
+        yield _describe_use(session)
+
+
+def _check_encryption(session: Session, url: str, facts: ServerFacts) -> Iterator[Line]:
+    if facts.tls is None:
+        if not is_local(url):
+            yield WARN, session.render(Checks.DATABASE_CLEAR)
+    elif is_verified(url) or is_local(url):
+        yield OK, session.render(Checks.DATABASE_TLS, tls=facts.tls)
+    else:
+        yield WARN, session.render(Checks.DATABASE_UNVERIFIED, tls=facts.tls)
+
+
+def _check_rights(session: Session, facts: ServerFacts) -> Iterator[Line]:
+    if facts.is_superuser:
+        yield WARN, session.render(Checks.DATABASE_SUPERUSER, role=facts.role)
+    if facts.missing:
+        yield FAIL, session.render(Checks.DATABASE_RIGHTS, role=facts.role, rights=", ".join(facts.missing))
+    elif facts.schema is None and not facts.may_create:
+        yield FAIL, session.render(Checks.DATABASE_NO_CREATE, role=facts.role)
+    elif facts.needs_migration and not (facts.owns and facts.may_create):
+        yield FAIL, session.render(Checks.DATABASE_MIGRATION, role=facts.role)
+
+
+def _check_standbys(session: Session, facts: ServerFacts) -> Iterator[Line]:
+    if facts.synchronous_commit in {"off", "local"} and (facts.standbys or facts.synchronous_commit == "off"):
+        yield WARN, session.render(Checks.DATABASE_COMMIT, value=facts.synchronous_commit)
+    if facts.is_asynchronous:
+        yield WARN, session.render(Checks.DATABASE_ASYNCHRONOUS, count=facts.standbys)
+    elif facts.standbys:
+        yield OK, session.render(Checks.DATABASE_STANDBYS, count=facts.standbys)
+
+
+def _check_clock(session: Session, facts: ServerFacts) -> Iterator[Line]:
+    ahead = time.time() - facts.clock
+    if abs(ahead) > MOST_DIFFERENCE:
+        direction = session.render(Checks.AHEAD if ahead > 0 else Checks.BEHIND)
+        text = session.render(Checks.DATABASE_CLOCK, seconds=round(abs(ahead)), direction=direction)
+        yield WARN, text
+
+
+def _check_nodes(session: Session, facts: ServerFacts) -> Iterator[Line]:
+    own = session.node
+    runs = lock_holder(session.config.state_dir / LOCK_FILE) is not None
+    if not runs and any(one.live for one in facts.nodes if one.name == own):
+        yield FAIL, session.render(Checks.NODE_TAKEN, node=own)
+    else:
+        yield OK, session.render(Checks.NODE, node=own)
+    others = [
+        session.render(Checks.NODE_LOST if not one.live else Checks.NODE_LIVE, node=one.name)
+        for one in facts.nodes
+        if one.name != own
+    ]
+    if others:
+        yield OK, session.render(Checks.NODES, nodes=", ".join(others))
+
+
+def _describe_use(session: Session) -> Line:
+    month = quota.month(time.time())
+    with open_store(session) as store, store.reading() as connection:
+        used = calls.total(connection, month, BILLED)
+    return OK, session.render(Checks.LEDGER, month=month, used=used)
