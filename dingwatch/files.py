@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Final, TypeVar
+from typing import Final, Self, TypeVar
 
 from dingwatch.model import (
     Cause,
@@ -92,10 +92,17 @@ def hangs() -> Failure:
     return _down("hangs")
 
 
+_OLDEST: Final = -(1 << 63)
+_LATEST: Final = (1 << 63) - 1
+"""The times (nanoseconds since the epoch) between which almost all are, and which need not be folded."""
+
+
 def fingerprint_of(status: os.stat_result) -> Fingerprint:
     """Take the five fields from a stat."""
-    times = _fold(status.st_mtime_ns), _fold(status.st_ctime_ns)
-    return Fingerprint(status.st_size, *times, status.st_ino, status.st_dev)
+    mtime_ns, ctime_ns = status.st_mtime_ns, status.st_ctime_ns
+    if not (_OLDEST <= mtime_ns <= _LATEST and _OLDEST <= ctime_ns <= _LATEST):
+        mtime_ns, ctime_ns = _fold(mtime_ns), _fold(ctime_ns)
+    return Fingerprint(status.st_size, mtime_ns, ctime_ns, status.st_ino, status.st_dev)
 
 
 def _fold(nanoseconds: int) -> int:
@@ -269,13 +276,16 @@ def wait_for(answer: Future[T], seconds: float) -> T:
         raise hangs() from None
 
 
-def in_time(call: Callable[[], T], seconds: float = ANSWER_SECONDS) -> T:
-    """Make a call that touches a folder, and wait for so many seconds and no longer; raise as `wait_for`."""
-    return wait_for(start(call), seconds)
+def in_time(call: Callable[[], T], seconds: float | None = None) -> T:
+    """Make a call that touches a folder, and wait for so many seconds and no longer; raise as `wait_for`.
+
+    Without `seconds`, the wait is as long as for a person's command: `ANSWER_SECONDS`.
+    """
+    return wait_for(start(call), ANSWER_SECONDS if seconds is None else seconds)
 
 
 @contextmanager
-def _beneath(root: Root, path: bytes) -> Iterator[tuple[int, bytes]]:
+def beneath(root: Root, path: bytes) -> Iterator[tuple[int, bytes]]:
     """Yield (descriptor of the parent, last component); raise OSError for a link on the way."""
     *parents, name = path.split(b"/")
     start = held = root.descriptor
@@ -292,7 +302,7 @@ def _beneath(root: Root, path: bytes) -> Iterator[tuple[int, bytes]]:
 
 
 @contextmanager
-def _failures(root: Root) -> Iterator[None]:
+def failures(root: Root) -> Iterator[None]:
     """Turn OSError into a Failure.
 
     A file beneath a share that was unmounted looks like a file that was deleted. So absence is believed only
@@ -318,11 +328,11 @@ def observe(root: Root, path: bytes, *, opened: bool = False) -> Fingerprint:
     Raises:
         Failure: Vanished (`absent`, `not_regular`), FolderDown, Misconfigured or NotReached.
     """
-    with _failures(root):
+    with failures(root):
         if opened:
-            with _opened(root, path) as descriptor:
+            with open_regular(root, path) as descriptor:
                 return fingerprint_of(os.fstat(descriptor))
-        with _beneath(root, path) as (parent, name):
+        with beneath(root, path) as (parent, name):
             status = os.stat(name, dir_fd=parent, follow_symlinks=False)
     if not stat.S_ISREG(status.st_mode):
         raise _not_regular()
@@ -350,7 +360,7 @@ def is_listed(root: Root, path: bytes, exact: set[bytes]) -> bool:
     *parents, name = path.split(b"/")
     steps = [(b"/".join(parents[:depth]), part) for depth, part in enumerate([*parents, name])]
     doubtful = [step for step in steps if _spellings(step[1], exact=step[0] in exact)]
-    with _failures(root):
+    with failures(root):
         return all(_is_listed(root, directory, part, exact) for directory, part in doubtful)
 
 
@@ -364,7 +374,7 @@ def _spellings(name: bytes, *, exact: bool) -> list[bytes]:
 
 
 def _is_listed(root: Root, directory: bytes, name: bytes, exact: set[bytes]) -> bool:
-    with _beneath(root, b"/".join(filter(None, (directory, name)))) as (parent, _):
+    with beneath(root, b"/".join(filter(None, (directory, name)))) as (parent, _):
         spellings = _spellings(name, exact=directory in exact)
         if any(_exists(parent, spelling) for spelling in spellings):
             listing = os.open(b".", _LIST, dir_fd=parent)
@@ -391,14 +401,14 @@ def _exists(parent: int, name: bytes) -> bool:
 
 
 @contextmanager
-def _opened(root: Root, path: bytes) -> Iterator[int]:
+def open_regular(root: Root, path: bytes) -> Iterator[int]:
     """Open a regular file for reading.
 
     To open a FIFO wakes its writer, and to open a device may do anything. A name may be given to one between
     a stat and an open: so the file is opened as a mere path (O_PATH), which touches nothing, is seen to be
     regular, and is then opened for reading through that descriptor.
     """
-    with _beneath(root, path) as (parent, name):
+    with beneath(root, path) as (parent, name):
         held = os.open(name, _HOLD, dir_fd=parent)
     try:
         if not stat.S_ISREG(os.fstat(held).st_mode):
@@ -435,14 +445,14 @@ def require_rest(root: Root, path: bytes, expected: Fingerprint, *, lease: bool)
     Raises:
         Failure: as `digest`.
     """
-    with _failures(root), _opened(root, path) as descriptor:
+    with failures(root), open_regular(root, path) as descriptor:
         _require_rest(root, descriptor, expected, lease=lease)
 
 
 def _hash(root: Root, path: bytes, expected: Fingerprint, *, lease: bool) -> tuple[str, set[int]]:
     """Return the digest, and the ctimes before and after the reading."""
     hasher = hashlib.sha256()
-    with _failures(root), _opened(root, path) as descriptor:
+    with failures(root), open_regular(root, path) as descriptor:
         before = _require_rest(root, descriptor, expected, lease=lease)
         while block := os.read(descriptor, BLOCK):
             hasher.update(block)
@@ -486,7 +496,7 @@ def require_unlocked(root: Root, path: bytes, locks: Sequence[bytes], since: flo
     `locks` are the names it may have; one that was last changed before `since` (seconds since the epoch) was
     left behind by an editor that died.
     """
-    with _failures(root), _beneath(root, path) as (parent, _):
+    with failures(root), beneath(root, path) as (parent, _):
         for lock in locks:
             try:
                 status = os.stat(lock, dir_fd=parent, follow_symlinks=False)
@@ -504,7 +514,7 @@ def reading(root: Root, path: bytes, version: Fingerprint) -> Iterator[int]:
         Failure: Vanished(`changed`), at the beginning when size or mtime are not the version's, at the end
             when anything changed meanwhile; else as `observe`.
     """
-    with _failures(root), _opened(root, path) as descriptor:
+    with failures(root), open_regular(root, path) as descriptor:
         before = fingerprint_of(os.fstat(descriptor))
         if not before.known_as(version.size, version.mtime_ns):
             raise changed()
@@ -548,10 +558,7 @@ def zip_file(root: Root, path: bytes, version: Fingerprint, sha256: str, name: s
     Raises:
         Failure: Rejected(`too_big`) as soon as the archive is larger than `limit` bytes; else as `read`.
     """
-    entry = zipfile.ZipInfo(name.replace("\\", "_"), date_time=(1980, 1, 1, 0, 0, 0))
-    entry.compress_type = zipfile.ZIP_DEFLATED
-    entry.external_attr = 0o644 << 16
-    entry.file_size = version.size
+    entry = _entry(name.replace("\\", "_"), version.size)
     packed, hasher = io.BytesIO(), hashlib.sha256()
     with (
         reading(root, path, version) as descriptor,
@@ -566,6 +573,53 @@ def zip_file(root: Root, path: bytes, version: Fingerprint, sha256: str, name: s
     if hasher.hexdigest() != sha256:
         raise changed()
     return packed.getbuffer()
+
+
+def _entry(name: str, size: int) -> zipfile.ZipInfo:
+    """Return an archive's entry of which nothing depends on when it is packed, or by whom."""
+    entry = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
+    entry.create_system = 3  # Unix
+    entry.compress_type = zipfile.ZIP_DEFLATED
+    entry.external_attr = 0o644 << 16
+    entry.file_size = size
+    return entry
+
+
+class ArchiveWriter:
+    """Packs several files into an archive in memory; the same names and contents give the same archive.
+
+    As a context manager, it leaves nothing open when the archive is given up.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._packed = io.BytesIO()
+        self._archive = zipfile.ZipFile(self._packed, "w")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._archive.close()
+
+    def add(self, name: str, content: bytes) -> None:
+        """Add a file.
+
+        Raises:
+            Failure: Rejected(`too_big`) as soon as the archive is larger than its limit.
+        """
+        self._archive.writestr(_entry(name, len(content)), content)
+        _require_within(self._packed, self._limit)
+
+    def finish(self) -> memoryview:
+        """Return the archive, to which nothing is added any more.
+
+        Raises:
+            Failure: Rejected(`too_big`) if it is larger than its limit.
+        """
+        self._archive.close()
+        _require_within(self._packed, self._limit)
+        return self._packed.getbuffer()
 
 
 def _blocks(descriptor: int, size: int) -> Iterator[bytes]:

@@ -14,6 +14,8 @@ from typing import Final, Self
 from pathspec import GitIgnoreSpec
 from pathspec.patterns.gitignore.spec import GitIgnoreSpecPattern
 
+from dingwatch.texts import Language
+
 BUILT_IN_KINDS: Final[Mapping[str, tuple[str, ...]]] = {
     # `!.*` lets hidden files through. The other names here stay out even then: somebody who wants `.env` sent
     # does not ask for what a Mac or an NFS client leaves beside it.
@@ -54,8 +56,10 @@ BUILT_IN_KINDS: Final[Mapping[str, tuple[str, ...]]] = {
         "Network Recycle Bin*", "trashbox", "OneNote_RecycleBin", "#snapshot", "@Recently-Snapshot", "@GMT-*",
     ),
     "Unix": ("lost+found",),
+    # In both languages, as the language of the configuration may have been another one.
+    "dingwatch": ("*.未发送.txt", "未发送的文件.txt", "*.not-sent.txt", "not-sent-files.txt"),
 }  # fmt: skip
-"""What programs leave behind, by kind; docs/configuration.md names the programs."""
+"""Names of temporary and system files, by kind; docs/configuration.md names the programs."""
 
 BUILT_IN_EXCLUDES: Final = tuple(chain.from_iterable(BUILT_IN_KINDS.values()))
 
@@ -64,6 +68,10 @@ _BUILT_IN_OF_1: Final = (
     "*.swp", "*.swx", "Thumbs.db", "desktop.ini", "@eaDir", "#recycle", "$RECYCLE.BIN", "lost+found",
     "__MACOSX", "System Volume Information",
 )  # fmt: skip
+
+SENT_DIRECTORIES: Final[Mapping[Language, str]] = {Language.ZH: "已发送", Language.EN: "Sent"}
+"""The directories, right beneath a folder's root, into which `after_send: move` puts what was sent."""
+_SENT: Final = frozenset(name.casefold() for name in SENT_DIRECTORIES.values())
 
 RULES_VERSION: Final = 2
 """1 is dingwatch 0.1: its own shorter list, and users' patterns that tell `a.PDF` from `a.pdf`."""
@@ -77,6 +85,8 @@ class FilterRules:
     exclude: tuple[str, ...]
     recursive: bool
     version: int = RULES_VERSION
+    moves: bool = False
+    """Whether sent files are moved here, or ever were: no pattern takes their directories in again."""
 
     def dump(self) -> str:
         """Return the rules as JSON."""
@@ -86,7 +96,8 @@ class FilterRules:
     def load(cls, text: str) -> Self:
         """Return the rules that `dump` wrote."""
         kept = json.loads(text)
-        return cls(tuple(kept["include"]), tuple(kept["exclude"]), kept["recursive"], kept["version"])
+        rules = tuple(kept["include"]), tuple(kept["exclude"]), kept["recursive"], kept["version"]
+        return cls(*rules, kept.get("moves", False))
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,10 +105,12 @@ class Filter:
     """Which paths of a folder count, by gitignore patterns."""
 
     rules: FilterRules
+    junk: GitIgnoreSpecPattern
+    """All built-in patterns in one, which comes first in `excluded`."""
     excluded: GitIgnoreSpec
     included: GitIgnoreSpec | None
     built_in: tuple[str, ...]
-    """The patterns that the first pattern of `excluded` stands for."""
+    """The patterns that `junk` stands for."""
     patterns: tuple[str, ...]
     """The user's exclude patterns, in the order of `excluded` after its first."""
 
@@ -108,7 +121,8 @@ class Filter:
 
     def prunes(self, directory: bytes) -> bool:
         """Return whether nothing beneath this directory (relative path) can count."""
-        return not self.recursive or self.excluded.match_file(self._text(directory) + "/")
+        name = self._text(directory)
+        return not self.recursive or self._is_sent(name) or self.excluded.match_file(name + "/")
 
     def reaches(self, directory: bytes) -> bool:
         """Return whether a scan lists this directory: nothing prunes it, nor one above it."""
@@ -119,12 +133,14 @@ class Filter:
         if not self.recursive and b"/" in path:
             return False
         name = self._text(path)
-        if self._excludes(name):
+        if self._excludes(name) or (b"/" in path and self._is_sent(name)):
             return False
         return self.included is None or self.included.match_file(name)
 
     def excluding(self, path: bytes) -> str | None:
         """Return the exclude pattern that keeps a path out; None when none does."""
+        if b"/" in path and self._is_sent(self._text(path)):
+            return f"/{self._text(path).partition('/')[0]}/"
         for part in _with_parents(self._text(path)):
             found = self.excluded.check_file(part)
             if found.include and found.index:
@@ -132,6 +148,10 @@ class Filter:
             if found.include:
                 return next(one for one in self.built_in if _any_of([one]).match_file(part))
         return None
+
+    def _is_sent(self, name: str) -> bool:
+        """Return whether a directory, or a path that is not in the root itself, holds what was moved."""
+        return self.rules.moves and name.partition("/")[0].casefold() in _SENT
 
     def _text(self, path: bytes) -> str:
         name = path.decode("utf-8", "surrogateescape")
@@ -144,7 +164,7 @@ class Filter:
         so an event must not send the file either.
         """
         if not self.patterns:  # no order to be minded: pathspec's way to do so doubles the cost of a file
-            return self.excluded.patterns[0].match_file(name) is not None
+            return self.junk.match_file(name) is not None
         negated = any(pattern.startswith("!") for pattern in self.patterns)
         return any(map(self.excluded.match_file, _with_parents(name) if negated else [name]))
 
@@ -165,9 +185,14 @@ class LastScan:
         return not self.filter.accepts(path) and (self.at is None or ctime_ns < self.at * 1e9)
 
 
-def path_filter(include: Sequence[str], exclude: Sequence[str], *, recursive: bool) -> Filter:
-    """Build a folder's filter; `!pattern` in `exclude` takes a pattern out of the built-in list."""
-    return compile_rules(FilterRules(tuple(include), tuple(exclude), recursive))
+def path_filter(
+    include: Sequence[str], exclude: Sequence[str], *, recursive: bool, moves: bool = False
+) -> Filter:
+    """Build a folder's filter; `!pattern` in `exclude` takes a pattern out of the built-in list.
+
+    `moves` says whether sent files are moved in this folder, or ever were.
+    """
+    return compile_rules(FilterRules(tuple(include), tuple(exclude), recursive, moves=moves))
 
 
 @lru_cache(maxsize=64)  # of a thousand folders, most have the same
@@ -183,8 +208,9 @@ def compile_rules(rules: FilterRules) -> Filter:
     )
     of_line = GitIgnoreSpecPattern if first else _any_case
     included = GitIgnoreSpec.from_lines(rules.include, of_line, backend="simple") if rules.include else None
-    excluded = GitIgnoreSpec([_any_of(built_in), *map(of_line, own)], backend="simple")
-    return Filter(rules, excluded, included, built_in, own)
+    junk = _any_of(built_in)
+    excluded = GitIgnoreSpec([junk, *map(of_line, own)], backend="simple")
+    return Filter(rules, junk, excluded, included, built_in, own)
 
 
 def _bare(pattern: str) -> str:

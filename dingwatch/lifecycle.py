@@ -31,6 +31,8 @@ BASELINE: Final = "baseline"
 """Shown in the place of a state for versions that have no delivery, because they were there before."""
 NOTICED: Final = "noticed"
 """The code of a delivery that was skipped because a notice was sent instead of the file."""
+IGNORED: Final = "on_change"
+"""The code of a delivery that was skipped because the folder sends each name once."""
 
 
 class Event(StrEnum):
@@ -71,6 +73,8 @@ TABLE: Final[Mapping[State, Mapping[Event, State]]] = MappingProxyType(
         },
         State.UPLOADED: {
             Event.CLAIM: State.SENDING,
+            # The answer to a send that was in doubt came late, after its row was queued again.
+            Event.CONFIRM: State.SENT,
             Event.MEDIA_LOST: State.PENDING,
             Event.REJECT: State.FAILED,
             Event.SKIP: State.SKIPPED,

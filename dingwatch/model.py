@@ -10,19 +10,29 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import NamedTuple
 
 
 @dataclass(frozen=True, slots=True)
 class Now:
-    """The current time in seconds, by both clocks: due times are wall-clock, settling is monotonic."""
+    """The current time in seconds: settling is monotonic, and files have times of the wall clock."""
 
     wall: float
     monotonic: float
+    skew: float = 0.0
+    """How far the clock of a shared ledger is ahead of the wall clock."""
+
+    @property
+    def ledger(self) -> float:
+        """The time by the ledger's clock, which all times in the ledger are of but those of files."""
+        return self.wall + self.skew
 
 
-@dataclass(frozen=True, slots=True)
-class Fingerprint:
-    """The metadata by which one content of one file is recognised without reading it."""
+class Fingerprint(NamedTuple):
+    """The metadata by which one content of one file is recognised without reading it.
+
+    A tuple, because a scan makes one for each file, and a frozen dataclass takes four times as long to make.
+    """
 
     size: int
     mtime_ns: int
@@ -76,7 +86,8 @@ class Cause:
 
     def log_values(self) -> dict[str, object]:
         """Return the values that a line of log about this cause is filled in with."""
-        return {"code": self.code, "message": self.message, "advice": self.advice}
+        values: dict[str, object] = {"code": self.code, "message": self.message, "advice": self.advice}
+        return values if self.request_id is None else {**values, "request_id": self.request_id}
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +158,14 @@ class Misconfigured(Verdict):
 
 class Vanished(Verdict):
     """The file, or the state of it that was to be sent, is not there any more."""
+
+
+class ScreenedOut(Verdict):
+    """The program of `before_send` refused the file; its own words are the cause's message."""
+
+
+class ScreeningFailed(Verdict):
+    """The program of `before_send` neither passed nor refused the file: it is asked again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,6 +243,14 @@ class Form(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class BundleRule:
+    """When the files of a folder share a message: `least` or more that settle within `wait` seconds."""
+
+    wait: float
+    least: int
+
+
+@dataclass(frozen=True, slots=True)
 class UploadKey:
     """The identity of one content at DingTalk.
 
@@ -277,6 +304,30 @@ class Pause:
     """Whether the token call must succeed before anything else is tried (an outage)."""
     fixed: bool = False
     """Whether DingTalk has said when it ends: trying earlier is one more refused call."""
+    own: bool = False
+    """Whether it is the trouble of one node that shares the ledger, as of its network, and stops no other."""
+    probed_by: str = ""
+    """The node that probes it, now that it is over, and until when the others leave that to it."""
+    probed_until: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class FolderPause:
+    """A person has paused a folder, by its id in the ledger: what comes waits until `until` (None: `resume`).
+
+    Nothing else ends it, neither a restart nor a `retry` nor a success elsewhere. Instants are wall-clock.
+    """
+
+    folder: int
+    since: float
+    until: float | None
+    by: str
+    """The user who has paused it."""
+    reason: str = ""
+
+    def in_force(self, now: float) -> bool:
+        """Return whether its time is not over."""
+        return self.until is None or self.until > now
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,6 +352,15 @@ def is_beneath(path: bytes, above: bytes) -> bool:
     return path == above or path.startswith(above.rstrip(b"/") + b"/")
 
 
+@dataclass(frozen=True, slots=True)
+class DriveRoom:
+    """Bytes of the organisation's storage in use and in all, as DingTalk said at `asked_at` (wall clock)."""
+
+    used: int
+    size: int
+    asked_at: float
+
+
 class WatchKind(StrEnum):
     """How a folder is being watched."""
 
@@ -320,4 +380,4 @@ class Decision:
     after: str | None = None
     cause: Cause | None = None
     other: str | None = None
-    """The path that it was moved from (event `moved`) or to (`moved away`)."""
+    """The path that it was moved from (event `moved`) or to (`moved away`); its archive (`bundled`)."""

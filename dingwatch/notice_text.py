@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from string import Formatter
 from typing import Final
@@ -35,7 +35,7 @@ class Wording:
     language: Language = Language.EN
     folder: str = ""
     location: str | None = None
-    """Where people find the folder, in their own notation."""
+    """The folder's location as people write it."""
     caption: str | None = None
     """The template of the caption before each file; None: there is none."""
     notice: str | None = None
@@ -59,7 +59,7 @@ def notice(wording: Wording, path: bytes, size: int, *, changed: bool = False) -
     name = shown.rpartition("/")[2]
     said = [_describe(wording, shown, size, changed=changed)]
     if wording.location:
-        path_shown = _code(_cut(join_location(wording.location, shown), LONGEST_PATH))
+        path_shown = code(_cut(join_location(wording.location, shown), LONGEST_PATH))
         said.append(Notices.PLACE.render(wording.language, place=path_shown))
     return Message(_cut(name, LONGEST_TITLE), "\n\n".join(said))
 
@@ -71,7 +71,7 @@ def _describe(wording: Wording, path: str, size: int, *, changed: bool) -> str:
         values = _values(wording, path, size, changed=changed, longest=LONGEST_NOTICE // 3)
         if text := _cut(fill(wording.notice, values), LONGEST_NOTICE, written=str):
             return text
-    name = _fit(path.rpartition("/")[2], LONGEST_NAME)
+    name = fit(path.rpartition("/")[2], LONGEST_NAME)
     return Notices.FILE.render(wording.language, name=name, size=human_size(size))
 
 
@@ -91,12 +91,60 @@ def caption(wording: Wording, path: bytes, size: int, *, changed: bool) -> Messa
 def _values(wording: Wording, path: str, size: int, *, changed: bool, longest: int) -> dict[str, str]:
     """Return the values of a template's fields; name and path take at most `longest` bytes."""
     return {
-        "name": _fit(path.rpartition("/")[2], min(LONGEST_NAME, longest)),
+        "name": fit(path.rpartition("/")[2], min(LONGEST_NAME, longest)),
         "size": human_size(size),
         "folder": escape(wording.folder),
-        "path": _fit(path, longest),
+        "path": fit(path, longest),
         "change": Notices.CHANGED.render(wording.language) if changed else "",
     }
+
+
+# --- Several files -------------------------------------------------------------------------------
+
+MOST_NAMES: Final = 20
+"""Names that a message about several files lists."""
+
+
+def caption_of_several(wording: Wording, paths: Sequence[bytes]) -> Message:
+    """Return the caption before an archive of several files: how many there are, and the first names."""
+    shown = [displayed_name(path) for path in paths]
+    lines = [fit(path, LONGEST_CAPTION // (2 * MOST_NAMES)) for path in shown[:MOST_NAMES]]
+    return _list(wording, lines, len(paths), LONGEST_CAPTION)
+
+
+def notice_of_several(wording: Wording, files: Sequence[tuple[bytes, int]]) -> Message:
+    """Return the notice that goes instead of several files, each with its path and its size in bytes.
+
+    A folder's own words stand for each of them.
+    """
+    lines = [_describe_one(wording, displayed_name(path), size) for path, size in files[:MOST_NAMES]]
+    made = _list(wording, lines, len(files), LONGEST_NOTICE)
+    if not wording.location:
+        return made
+    place = code(_cut(wording.location, LONGEST_PATH // 2))
+    return Message(made.title, f"{made.text}\n\n{Notices.PLACE.render(wording.language, place=place)}")
+
+
+def _describe_one(wording: Wording, path: str, size: int) -> str:
+    longest = LONGEST_NOTICE // 10
+    if wording.notice is not None:
+        values = _values(wording, path, size, changed=False, longest=longest)
+        if text := _cut(fill(wording.notice, values), LONGEST_NOTICE // 3, written=str):
+            return text
+    return Notices.ENTRY.render(wording.language, name=fit(path, longest), size=human_size(size))
+
+
+def _list(wording: Wording, lines: Sequence[str], count: int, longest: int) -> Message:
+    """Return a message that lists as many lines as fit, and says how many files there are in all."""
+    head = Notices.FILES.render(wording.language, count=count)
+    kept = list(lines)
+    while True:
+        left = count - len(kept)
+        more = [Notices.MORE.render(wording.language, count=left)] if left else []
+        text = "\n".join([head, "", *(f"- {line}" for line in (*kept, *more))])
+        if len(kept) <= 1 or len(json.dumps(text, ensure_ascii=False).encode()) <= longest:
+            return Message(_cut(head.rstrip(":："), LONGEST_TITLE), text)
+        kept.pop()
 
 
 def join_location(location: str, path: str) -> str:
@@ -173,13 +221,14 @@ def escape(text: str) -> str:
     return _NUMBERED.sub(r"\1\\", _ACTIVE.sub(r"\\\g<0>", text))
 
 
-def _code(text: str) -> str:
+def code(text: str) -> str:
     """Return a path as code, which may be copied as it is, unless something in it would end that."""
     plain = text.replace("\\", "/")
     return f"`{text}`" if escape(plain) == plain else escape(text)
 
 
-def _fit(text: str, longest: int) -> str:
+def fit(text: str, longest: int) -> str:
+    """Return a text of one line as markdown, cut so that it takes at most so many bytes in a request."""
     return escape(_cut(text, longest))
 
 

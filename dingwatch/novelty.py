@@ -28,6 +28,14 @@ class Known:
     """When its path was first seen without it (wall clock); None while it is there, as far as is known."""
     noticed: bool = False
     """Whether people got a notice instead of the file."""
+    seen: bool = True
+    """Whether this node has seen it; else its mtime is what another one saw of a shared folder."""
+    recorded_ns: int | None = None
+    """The mtime that any node has last recorded of a shared folder's file."""
+    unconfirmed: bool = False
+    """Whether only this node misses it, and others may see it."""
+    seen_elsewhere: bool = False
+    """Whether another live node has seen it, and does not miss it."""
 
     @property
     def missing(self) -> bool:
@@ -40,8 +48,21 @@ class Known:
         return self.baseline or self.noticed or bool(self.states & (IN_WORK | PERHAPS_SEEN))
 
     def same_as(self, fingerprint: Fingerprint) -> bool:
-        """Compare by what the ledger holds to: size and mtime."""
-        return fingerprint.known_as(self.size, self.mtime_ns)
+        """Compare by what the ledger holds to: size and mtime.
+
+        What this node has not seen yet, it knows by the mtime that another one saw, as far as that goes.
+        Where there is no digest, the file would else be sent for its mtime alone.
+        """
+        if self.seen:
+            return fingerprint.known_as(self.size, self.mtime_ns)
+        if self.size != fingerprint.size or self.baseline:
+            return self.size == fingerprint.size
+        return is_same_time(self.mtime_ns, fingerprint.mtime_ns, compared=self.digest is not None)
+
+    def is_recorded_as(self, fingerprint: Fingerprint) -> bool:
+        """Return whether a node has recorded it as this one sees it now."""
+        mtime = self.mtime_ns if self.recorded_ns is None else self.recorded_ns
+        return self.size == fingerprint.size and is_same_time(mtime, fingerprint.mtime_ns, compared=True)
 
     def was_there(self, since: float) -> bool:
         """Return whether its file was still there at an instant (wall clock), as far as is known."""
@@ -190,6 +211,24 @@ def _has_moved(known: Known, fingerprint: Fingerprint, digest: str | None, compa
     if digest is None or known.digest is None:
         return known.is_moved_unread(fingerprint, steady=comparison.steady, reads=comparison.reads)
     return known.digest == digest
+
+
+# --- Times of one file on several nodes --------------------------------------------------------------
+
+_PRECISIONS: Final = (1, 100, 1_000, 1_000_000, 10_000_000, 1_000_000_000, 2_000_000_000)
+"""Nanoseconds; CIFS has 100 ns, and FAT 2 s."""
+
+
+def is_same_time(one: int, other: int, *, compared: bool) -> bool:
+    """Return whether two mtimes (ns) may be those of one file, as file systems of other precision show it.
+
+    They are less than 2 s apart. Of a file that can be `compared` by its digest, one of them must be the
+    other, rounded: a file that was overwritten within the same second is then read.
+    """
+    apart = abs(one - other)
+    if not compared:
+        return apart <= _PRECISIONS[-1]
+    return any(apart < step and (one % step == 0 or other % step == 0) for step in _PRECISIONS)
 
 
 # --- A mass change of times ------------------------------------------------------------------------

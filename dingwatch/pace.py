@@ -31,7 +31,7 @@ class Limit:
 
 @dataclass(frozen=True, slots=True)
 class Lesson:
-    """What refusals taught: how many times fewer requests were let through, and when the latest came."""
+    """A rate learned from refusals: how many times fewer requests pass, and when the latest came."""
 
     slowdown: float = 1.0
     refused_at: float = LONG_AGO
@@ -60,8 +60,12 @@ class Pace:
 
     def next_slot(self, now: float) -> float:
         """Return the earliest instant at which one more keeps to the limit."""
+        return max(self.free_since(now), now)
+
+    def free_since(self, now: float) -> float:
+        """Return since when, or from when on, one more keeps to the limit."""
         past = [slot for slot in self.slots if slot <= now]  # a clock set back must not hold all for years
-        free, most = now, max(int(self._most(now)), 1)
+        free, most = LONG_AGO, max(int(self._most(now)), 1)
         if self.limit.spaced and past:
             free = max(free, min(self.meant, past[-1]) + self._spacing(now))
         if len(past) >= most:

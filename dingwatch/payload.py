@@ -6,8 +6,10 @@ Pure functions of the file's name, size and digest and of its folder's settings.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection
+import unicodedata
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Final
 
 from dingwatch.model import Form, Route, UploadKey
@@ -16,7 +18,7 @@ from dingwatch.names import displayed_name, extension
 FILE: Final = "file"
 IMAGE: Final = "image"
 NOTICE: Final = "notice"
-"""What an upload is to DingTalk; a notice is none: a message instead of the file."""
+"""The type of an upload at DingTalk; a notice has none, for it is a message instead of the file."""
 DRIVE: Final = "drive:"
 """The type of an entry of the drive is this and the name of its space: entries of two never meet."""
 
@@ -39,7 +41,7 @@ class PayloadPolicy:
     send_as: str = FILE
     """`file`, `image` (pictures inline) or `notice` (a message instead of the file)."""
     large: str = "fail"
-    """What becomes of a file over the media limit: `drive`, `notice` or `fail`."""
+    """The treatment of a file over the media limit: `drive`, `notice` or `fail`."""
     named: bool = False
     """Whether a recipient is shown the upload's own name: to chats there is no other (KB:1488)."""
 
@@ -78,7 +80,7 @@ def choose_payload(
     zipped = not kind or kind in refused
     large = size > policy.media_limit - (ZIP_MARGIN if zipped else 0)
     if policy.send_as == NOTICE or (large and policy.large == NOTICE):
-        return Payload(Form.PLAIN, shown, UploadKey(policy.app, NOTICE, "", ""))
+        return notice_payload(shown, policy.app)
     if large and policy.large == "drive":
         return _entry(shown, digest, policy.app, DRIVE + policy.space)
     if zipped:
@@ -145,3 +147,75 @@ def entry_name(shown: str) -> str:
     """
     name = shown.translate(_REFUSED_IN_DRIVE).strip().rstrip(".") or "_"
     return name if extension(name) else f"{name}.bin"
+
+
+# --- Bundles -------------------------------------------------------------------------------------
+# Several files of a folder in one archive and one message. Nothing of an archive but its name depends on
+# when it is packed or for whom, so that all who are to get the same files share one upload.
+
+MOST_IN_BUNDLE: Final = 1000
+"""Files in one archive. More would keep the ledger for seconds, and a slow share for minutes."""
+_ENTRY: Final = 160
+"""Bytes; more than the headers of an entry and the end of an archive take besides the entry's names."""
+_LONGEST_STEM: Final = 60
+_REFUSED_IN_NAME: Final = str.maketrans('\t*"<>|/\\:?', "__________")
+"""Characters that the drive and Windows refuse in names."""
+
+
+def joins_bundle(payload: Payload, size: int, policy: PayloadPolicy) -> bool:
+    """Return whether a file of `size` bytes may share a message with others of its folder.
+
+    Left out is what goes otherwise: pictures that are shown, large files, and notices in a folder of files.
+    """
+    if payload.notice:
+        return policy.send_as == NOTICE
+    fits = 0 < size <= policy.media_limit - ZIP_MARGIN
+    return fits and payload.route is Route.ROBOT and payload.key.type == FILE
+
+
+def archive_name(folder: str, first: datetime) -> str:
+    """Return the name of the archive of a folder's files, of which the first came at a (local) time."""
+    stem = displayed_name(folder.encode("utf-8", "surrogateescape")).translate(_REFUSED_IN_NAME)
+    stem = stem[:_LONGEST_STEM].strip(" .") or "_"
+    return f"{stem}-{first:%Y%m%d-%H%M%S}.zip"
+
+
+def entry_names(paths: Sequence[bytes]) -> list[str]:
+    r"""Return the entries of these paths in an archive, in their order: the paths as people see them.
+
+    No two are alike, even where case does not count: two names that are not UTF-8 may look the same, and
+    Windows would unpack `a.pdf` over `A.pdf`. A `\` would be a way into another directory there.
+    """
+    taken: set[str] = set()
+    return [_free_entry(path, taken) for path in paths]
+
+
+def _free_entry(path: bytes, taken: set[str]) -> str:
+    shown = "/".join(map(displayed_name, path.split(b"/"))).replace("\\", "_")
+    kind = extension(shown.rpartition("/")[2])
+    stem, end = (shown[: -len(kind) - 1], shown[-len(kind) - 1 :]) if kind else (shown, "")
+    name, number = shown, 1
+    while (folded := unicodedata.normalize("NFC", name).casefold()) in taken:
+        number += 1
+        name = f"{stem} ({number}){end}"
+    taken.add(folded)
+    return name
+
+
+def packed_at_most(entry: str, size: int) -> int:
+    """Return how many bytes an entry adds to an archive at most (zlib.h, deflateBound)."""
+    return size + (size >> 12) + (size >> 14) + 2 * len(entry.encode()) + _ENTRY
+
+
+def bundle_payload(name: str, app: str, members: Iterable[tuple[str, str]], *, named: bool) -> Payload:
+    """Return the payload of an archive of these entries, each with its file's digest."""
+    made_of = hashlib.sha256(b"bundle")
+    for entry, digest in members:
+        made_of.update(f"\0{entry}\0{digest}".encode())
+    payload = Payload(Form.ZIP, name, UploadKey(app, FILE, made_of.hexdigest(), "zip"))
+    return _show_name(payload) if named else payload
+
+
+def notice_payload(name: str, app: str) -> Payload:
+    """Return the payload of a notice."""
+    return Payload(Form.PLAIN, name, UploadKey(app, NOTICE, "", ""))

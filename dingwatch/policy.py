@@ -23,6 +23,8 @@ from dingwatch.model import (
     QuotaExhausted,
     Rejected,
     Scope,
+    ScreenedOut,
+    ScreeningFailed,
     Throttled,
     TokenRejected,
     TypeRefused,
@@ -124,7 +126,18 @@ def consequence(  # noqa: PLR0911 (one return for each kind of verdict)
             return made(Event.RETRY, standing=replace(row, failures=row.failures + 1))
         case Throttled() | QuotaExhausted():
             return made(Event.RETRY, wait=_throttle_wait(verdict))
+        case ScreenedOut() | ScreeningFailed():
+            return _screened(made, verdict, row, chance)
     return _again(made, verdict, row, chance, rules, alone=alone)
+
+
+def _screened(made: _Maker, verdict: Verdict, row: Standing, chance: float) -> Consequence:
+    if isinstance(verdict, ScreenedOut):
+        return made(Event.SKIP, answered=False)
+    # To ask again costs no call, and the file must not leave unseen: it waits for as long as it takes.
+    failures = row.failures + 1
+    standing = replace(row, failures=failures)
+    return made(Event.RETRY, wait=backoff(failures, chance), standing=standing, answered=False)
 
 
 def _throttle_wait(verdict: Verdict) -> float:

@@ -45,6 +45,18 @@ def _next_month(today: date) -> date:
     return date(today.year + today.month // 12, today.month % 12 + 1, 1)
 
 
+def days_of_month(now: float) -> list[str]:
+    """Return every day of the quota's month as `YYYY-MM-DD`."""
+    today = _day(now)
+    last = (_next_month(today) - timedelta(days=1)).day
+    return [today.replace(day=number).isoformat() for number in range(1, last + 1)]
+
+
+def forecast(used: int, now: float) -> int:
+    """Return how many calls the month will have used at the rate of its days so far; today counts whole."""
+    return round(used * len(days_of_month(now)) / _day(now).day)
+
+
 @dataclass(frozen=True, slots=True)
 class Use:
     """The calls that a month has used of its quota; `limit` is None where none is configured."""

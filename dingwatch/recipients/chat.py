@@ -43,8 +43,13 @@ CHAT: Final = Kind(
     inspectable=False,
     judge=advise("CHAT"),
     send=_send,
+    # What a legacy chat gets by its openConversationId is unverified.
     entries=Entries(
-        API_SEND_ENTRY, lambda client, chat: client.conversations.open_id(chat), send_entry_to_group
+        API_SEND_ENTRY,
+        lambda client, chat: client.conversations.open_id(chat),
+        send_entry_to_group,
+        copies=False,
     ),
     recall=None,
+    receipts=None,
 )

@@ -10,6 +10,7 @@ from dingwatch.dingtalk import (
     Client,
     ConversationFiles,
     Host,
+    ReadStatus,
     Recalled,
     RobotMessage,
     SampleFile,
@@ -19,7 +20,7 @@ from dingwatch.dingtalk import (
 )
 from dingwatch.model import RecipientKind
 from dingwatch.notice_text import Message
-from dingwatch.recipients.kind import Content, Entries, Kind, Order, Recall, Receipt, as_it_is
+from dingwatch.recipients.kind import Content, Entries, Kind, Order, ReadReceipts, Recall, Receipt, as_it_is
 
 
 def robot_message(content: Content) -> RobotMessage:
@@ -46,6 +47,10 @@ def _recall(client: Client, group: str, key: str) -> Recalled:
     return client.groups.recall(conversation_id=group, process_query_keys=[key])
 
 
+def _ask_readers(client: Client, group: str, key: str, page: str, patient: bool) -> ReadStatus:  # noqa: FBT001
+    return client.groups.read_status(conversation_id=group, process_query_key=key, page=page, patient=patient)
+
+
 GROUP: Final = Kind(
     kind=RecipientKind.GROUP,
     id_prefix="cid",
@@ -57,6 +62,7 @@ GROUP: Final = Kind(
     inspectable=True,
     judge=as_it_is,
     send=_send,
-    entries=Entries(API_SEND_ENTRY, lambda _, group: group, send_entry_to_group),
+    entries=Entries(API_SEND_ENTRY, lambda _, group: group, send_entry_to_group, copies=True),  # (KB:0642)
     recall=Recall(None, _recall),  # KB:0725 names no limit
+    receipts=ReadReceipts(None, _ask_readers),  # KB:0722 names none either, but says that keys expire
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from dingwatch.dingtalk import Client, ConversationFiles, Host, Recalled, SentEntry
+from dingwatch.dingtalk import Client, ConversationFiles, Host, ReadStatus, Recalled, SentEntry
 from dingwatch.model import Cause, Failure, RecipientKind, Rejected, Route, Verdict
 from dingwatch.notice_text import Message
 
@@ -21,7 +21,7 @@ class File:
 
 
 Content = File | Message
-"""What a message carries: a file, or the text of a caption or a notice."""
+"""The content of a message: a file, or the text of a caption or a notice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +62,8 @@ class Entries:
     """Asks for the drive's id of a recipient."""
     send: Callable[[ConversationFiles, str, str, str], SentEntry]
     """Sends an entry: called with the recipient's id by the drive, the space's id and the entry's."""
+    copies: bool
+    """Whether what the recipient gets certainly is a copy, so that the entry need not stay."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,16 @@ class Recall:
     hours: int | None
     call: Callable[[Client, str, str], Recalled]
     """Called with the recipient's id and the message's key."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadReceipts:
+    """How it is asked who has read a message, and for how many `hours` after it was sent; None: unknown."""
+
+    hours: int | None
+    ask: Callable[[Client, str, str, str, bool], ReadStatus]
+    """Called with the recipient's id, the message's key, a page (empty: the first), and whether to be patient
+    where DingTalk has no data yet."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -100,6 +112,8 @@ class Kind:
     entries: Entries | None
     """None where the drive's entries cannot go."""
     recall: Recall | None
+    """None where DingTalk has no call for it."""
+    receipts: ReadReceipts | None
     """None where DingTalk has no call for it."""
 
     @property

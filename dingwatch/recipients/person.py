@@ -12,13 +12,14 @@ from dingwatch.dingtalk import (
     Client,
     ConversationFiles,
     Host,
+    ReadStatus,
     Recalled,
     SentEntry,
     SentToPersons,
 )
 from dingwatch.model import Cause, Misconfigured, RecipientKind, Rejected, Scope, Throttled, Verdict
 from dingwatch.recipients.group import robot_message
-from dingwatch.recipients.kind import Entries, Kind, Order, Recall, Receipt, advise
+from dingwatch.recipients.kind import Entries, Kind, Order, ReadReceipts, Recall, Receipt, advise
 
 
 def _send(client: Client, order: Order) -> Receipt:
@@ -47,6 +48,10 @@ def _recall(client: Client, _person: str, key: str) -> Recalled:
     return client.persons.recall([key])
 
 
+def _ask_readers(client: Client, _person: str, key: str, _page: str, patient: bool) -> ReadStatus:  # noqa: FBT001
+    return client.persons.read_status(key, patient=patient)
+
+
 PERSON: Final = Kind(
     kind=RecipientKind.PERSON,
     id_prefix="",
@@ -58,6 +63,13 @@ PERSON: Final = Kind(
     inspectable=False,
     judge=advise("PERSON"),
     send=_send,
-    entries=Entries(API_SEND_ENTRY_TO, lambda client, person: client.contacts.union_id(person), _send_entry),
+    # Whether KB:0641 makes a copy is unverified.
+    entries=Entries(
+        API_SEND_ENTRY_TO,
+        lambda client, person: client.contacts.union_id(person),
+        _send_entry,
+        copies=False,
+    ),
     recall=Recall(24, _recall),  # (KB:0723)
+    receipts=ReadReceipts(24, _ask_readers),  # (KB:0720)
 )

@@ -22,10 +22,20 @@ def recipient_kind(recipient: str) -> Kind:
     return KINDS[Recipient.of(recipient).kind]
 
 
+def person(user_id: str) -> str:
+    """Return the word of a person, for one whom DingTalk names by the userId alone."""
+    return str(Recipient(RecipientKind.PERSON, user_id))
+
+
+def is_recipient(word: str) -> bool:
+    """Return whether a word names a recipient, as the ledger has it."""
+    kind, known = recipient_kind(word), Recipient.of(word).id
+    return bool(known) and known.startswith(kind.id_prefix)
+
+
 def can_receive_files(recipient: str) -> bool:
     """Return whether a word from the command line or the config names a recipient that takes files."""
-    kind, known = recipient_kind(recipient), Recipient.of(recipient).id
-    return kind.takes_files and bool(known) and known.startswith(kind.id_prefix)
+    return recipient_kind(recipient).takes_files and is_recipient(recipient)
 
 
 def billed_calls(recipients: Iterable[str]) -> int:

@@ -42,4 +42,5 @@ WEBHOOK: Final = Kind(
     send=_send,
     entries=None,
     recall=None,
+    receipts=None,
 )

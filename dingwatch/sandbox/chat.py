@@ -3,7 +3,7 @@
 import secrets
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from dingwatch.sandbox.model import Conversation, Message
@@ -44,6 +44,7 @@ class Chat:
         self._uuids: set[tuple[str, str]] = set()
         self._by_key: dict[str, list[str]] = {}
         self._asked: Counter[str] = Counter()
+        self._readers: dict[str, dict[str, float]] = {}  # by message id, who has read it and when
 
     def group(self, conversation_id: str) -> Conversation | None:
         """The group with this openConversationId."""
@@ -115,6 +116,19 @@ class Chat:
         with self._lock:
             self._asked[process_query_key] += 1
             return self._asked[process_query_key]
+
+    def read(self, conversation_id: str, user_ids: Iterable[str], at: float) -> None:
+        """These people read all that is in a conversation by now."""
+        with self._lock:
+            for message_id in self._by_conversation.get(conversation_id, ()):
+                readers = self._readers.setdefault(message_id, {})
+                for user_id in user_ids:
+                    readers.setdefault(user_id, at)
+
+    def readers(self, message_id: str) -> dict[str, float]:
+        """Who has read a message, and when, in that order."""
+        with self._lock:
+            return dict(self._readers.get(message_id, {}))
 
     def reset(self) -> None:
         """Forgets every message."""

@@ -12,7 +12,7 @@ from dingwatch.sandbox.downloads import file_response
 from dingwatch.sandbox.faults import fault_from_json, fault_to_json
 from dingwatch.sandbox.guard import guarded
 from dingwatch.sandbox.model import Conversation, Message
-from dingwatch.sandbox.people import say
+from dingwatch.sandbox.people import read, say
 from dingwatch.sandbox.world import World
 
 _DEFAULT_LIMIT = 200
@@ -44,6 +44,7 @@ class Control:
             ("POST", "/sandbox/picks", self.pick),
             ("GET", "/sandbox/webhooks", self.webhooks),
             ("POST", "/sandbox/say", self.say),
+            ("POST", "/sandbox/read", self.read),
             ("GET", "/sandbox/stream", self.stream),
             ("DELETE", "/sandbox/stream", self.disconnect),
             ("GET", "/sandbox/spaces", self.spaces),
@@ -141,6 +142,18 @@ class Control:
         except ValueError as error:
             return _json({"error": str(error)}, status=400)
         return _json(asdict(said), status=201)
+
+    async def read(self, request: web.Request) -> web.Response:
+        """People read a conversation: {"conversation_id", "user_ids": […]}."""
+        try:
+            body = await _object(request)
+            where, who = str(body["conversation_id"]), body["user_ids"]
+            read(self._world, where, [str(each) for each in who] if isinstance(who, list) else [str(who)])
+        except KeyError as error:
+            return _json({"error": f"{error.args[0]} is required"}, status=400)
+        except ValueError as error:
+            return _json({"error": str(error)}, status=400)
+        return _json({"conversation_id": where, "user_ids": who})
 
     async def stream(self, _: web.Request) -> web.Response:
         """How many Stream connections are open, and what their clients answered."""

@@ -1,7 +1,7 @@
-"""What people write in conversations, and how the robot hears of it (KB:0718)."""
+"""What people write in conversations, what they read, and how the robot hears of it (KB:0718)."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from dingwatch.sandbox.chat import person_chat
@@ -27,6 +27,22 @@ class Said:
 
     message: Message
     callback_id: str | None
+
+
+def read(world: World, conversation_id: str, user_ids: Iterable[str]) -> None:
+    """People read all that a conversation has by now.
+
+    Raises:
+        ValueError: for a conversation or a person that does not exist.
+    """
+    listed = tuple(user_ids)
+    known = {each.id for each in world.chat.conversations()}
+    if conversation_id not in known:
+        raise ValueError(f"no such conversation: {conversation_id!r}")
+    for user_id in listed:
+        if user_id not in world.settings.users:
+            raise ValueError(f"no such person: {user_id!r}")
+    world.chat.read(conversation_id, listed, world.clock())
 
 
 def say(world: World, conversation_id: str, text: str, user_id: str) -> Said:

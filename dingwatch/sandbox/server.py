@@ -20,7 +20,7 @@ from dingwatch.sandbox.faulty import serve
 from dingwatch.sandbox.gateway import Api
 from dingwatch.sandbox.limits import Limits
 from dingwatch.sandbox.model import Conversation, Entry, Message, Space, Upload
-from dingwatch.sandbox.people import Said, say
+from dingwatch.sandbox.people import Said, read, say
 from dingwatch.sandbox.settings import Settings
 from dingwatch.sandbox.stream import Ack
 from dingwatch.sandbox.world import World
@@ -241,6 +241,14 @@ class Sandbox:
             ValueError: for a conversation or a person that does not exist.
         """
         return say(self._world, conversation_id, text, user_id)
+
+    def read(self, conversation_id: str, *user_ids: str) -> None:
+        """People read all that a group, or the robot's chat with one of them (`user:<userid>`), has by now.
+
+        Raises:
+            ValueError: for a conversation or a person that does not exist.
+        """
+        read(self._world, conversation_id, user_ids)
 
     def stream_connections(self) -> int:
         """How many Stream websockets are open."""

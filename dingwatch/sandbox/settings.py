@@ -136,6 +136,7 @@ class Settings:
         operator_union_id: unionId of the person whose rights upload big files.
         conversations: all groups of the organisation.
         users: userid → unionId of the people who may be written to.
+        names: userid → name; who has none goes by the userid.
         token_seconds: how long an access token lives after it was last asked for.
         strict_tokens: True: a token works only on the host family that issued it. Whether DingTalk
             cares is unverified; both have been reported.
@@ -160,6 +161,9 @@ class Settings:
         default_factory=lambda: MappingProxyType(
             {"manager1234": "sandboxUnionOperatoriE", "user2345": "sandboxUnionColleaguiE"}
         )
+    )
+    names: Mapping[str, str] = field(
+        default_factory=lambda: MappingProxyType({"manager1234": "王经理", "user2345": "李工"})
     )
     token_seconds: int = 7200
     strict_tokens: bool = False

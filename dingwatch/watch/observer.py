@@ -19,6 +19,7 @@ from typing import Final
 from watchdog.events import (
     DirMovedEvent,
     FileClosedEvent,
+    FileClosedNoWriteEvent,
     FileCreatedEvent,
     FileDeletedEvent,
     FileMovedEvent,
@@ -40,6 +41,9 @@ _EVENTS: list[type[FileSystemEvent]] = [
     FileDeletedEvent,
     DirMovedEvent,
 ]
+
+_OPENING: Final = -1
+"""In place of a folder's number, for the one file whose opening is heard."""
 
 _EXHAUSTED: Final = frozenset({errno.ENOSPC, errno.EMFILE, errno.ENFILE})
 """No watch left for this user, no inotify instance, no file descriptor."""
@@ -96,12 +100,24 @@ class _Handler(FileSystemEventHandler):
         return raw[len(self._prefix) :] if raw.startswith(self._prefix) else None
 
 
+class _OpeningHandler(FileSystemEventHandler):
+    """Calls somebody when one file was opened and closed again."""
+
+    def __init__(self, path: bytes) -> None:
+        self._path = path
+        self.heard: Callable[[], None] = lambda: None
+
+    def dispatch(self, event: FileSystemEvent) -> None:
+        if os.fsencode(event.src_path) == self._path:
+            self.heard()
+
+
 @dataclass(frozen=True, slots=True)
 class _Armed:
-    """What watchdog has for one folder; folders with one root, for different recipients, share an emitter."""
+    """The watchdog objects of one folder; folders with the same root share an emitter."""
 
     watch: ObservedWatch
-    handler: _Handler
+    handler: FileSystemEventHandler
     emitter: Emitter
 
 
@@ -148,13 +164,35 @@ class Observer:
                 watch or no instance left.
         """
         with self._lock:
-            self._arm(folder, root, recursive=recursive)
+            self._arm(folder, root, _Handler(folder, root, self._put), _EVENTS, recursive=recursive)
 
-    def _arm(self, folder: int, root: bytes, *, recursive: bool) -> None:
-        handler = _Handler(folder, root, self._put)
+    def hear_opening(self, path: bytes, heard: Callable[[], None]) -> None:
+        """Call `heard`, in the thread of the events, when a file is opened and closed without a write.
+
+        It replaces what was to be called before. Raises Failure as `arm` does.
+        """
+        with self._lock:
+            if not self.alive(_OPENING):
+                directory = os.path.dirname(path)
+                self._arm(
+                    _OPENING, directory, _OpeningHandler(path), [FileClosedNoWriteEvent], recursive=False
+                )
+            handler = self._armed[_OPENING].handler
+            assert isinstance(handler, _OpeningHandler)  # noqa: S101 (armed above)
+            handler.heard = heard
+
+    def _arm(
+        self,
+        folder: int,
+        root: bytes,
+        handler: FileSystemEventHandler,
+        events: list[type[FileSystemEvent]],
+        *,
+        recursive: bool,
+    ) -> None:
         try:
             observer = self._living()
-            watch = observer.schedule(handler, os.fsdecode(root), recursive=recursive, event_filter=_EVENTS)
+            watch = observer.schedule(handler, os.fsdecode(root), recursive=recursive, event_filter=events)
         except RecursionError:  # watchdog walks a tree by recursion (7.1, before Python 3.12)
             raise Failure(Misconfigured(Cause("too_deep", "", "TOO_DEEP"))) from None
         except OSError as error:

@@ -41,7 +41,7 @@ async def send(call: Call) -> Json:
 
 
 async def query(call: Call) -> Json:
-    """POST /v1.0/robot/groupMessages/query (KB:0722). Nobody reads here, so readUserIds is empty.
+    """POST /v1.0/robot/groupMessages/query (KB:0722): who has read it, at most 200 a page.
 
     openConversationId and robotCode are optional there. Its list of codes contradicts that: it has
     openConversationId.notExisted for a query with neither a conversation nor a custom robot's token [?].
@@ -56,7 +56,21 @@ async def query(call: Call) -> Json:
         raise Refusal("invalidParameter.pageSize.invalid", "无效的maxResults")
     sent = sent_under(call, key, lambda each: conversation_id in (None, each.conversation_id))
     status = "RECALLED" if sent[0].recalled else "SUCCESS"
-    return {"sendStatus": status, "readUserIds": [], "hasMore": False}
+    start = _page(asked.get("nextToken"))
+    readers = list(call.world.chat.readers(sent[0].id))
+    answer: dict[str, object] = {"sendStatus": status, "readUserIds": readers[start : start + limit]}
+    if start + limit >= len(readers):
+        return {**answer, "hasMore": False}
+    return {**answer, "hasMore": True, "nextToken": str(start + limit)}
+
+
+def _page(token: object) -> int:
+    """Where a page begins; the real tokens may be anything [?]."""
+    if token in (None, ""):
+        return 0
+    if not isinstance(token, str) or not token.isdecimal():
+        raise Refusal("invalidParameter.cursor.invalid", "无效的nextToken")
+    return int(token)
 
 
 async def recall(call: Call) -> Json:

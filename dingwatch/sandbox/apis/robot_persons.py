@@ -42,18 +42,26 @@ async def batch_send(call: Call) -> Json:
 
 
 async def read_status(call: Call) -> Json:
-    """GET /v1.0/robot/oToMessages/readStatus?robotCode=&processQueryKey= (KB:0720). Nobody reads here."""
+    """GET /v1.0/robot/oToMessages/readStatus?robotCode=&processQueryKey= (KB:0720): who has read it."""
     for name in ("robotCode", "processQueryKey"):
         if not call.query(name):
             raise refusals.missing_field(name)
     check_robot_code(call, call.query("robotCode"))
     # With which code an old key is refused is unverified [?].
     sent = sent_under(call, call.query("processQueryKey"), lambda each: _is_recent(call, each))
-    readers = [each.conversation_id.removeprefix(person_chat("")) for each in sent]
     return {
         "sendStatus": "RECALLED" if sent[0].recalled else "SUCCESS",
-        "messageReadInfoList": [{"name": each, "userId": each, "readStatus": "UNREAD"} for each in readers],
+        "messageReadInfoList": [_read_info(call, each) for each in sent],
     }
+
+
+def _read_info(call: Call, message: Message) -> dict[str, object]:
+    user_id = message.conversation_id.removeprefix(person_chat(""))
+    name = call.world.settings.names.get(user_id, user_id)
+    at = call.world.chat.readers(message.id).get(user_id)
+    if at is None:
+        return {"name": name, "userId": user_id, "readStatus": "UNREAD"}
+    return {"name": name, "userId": user_id, "readStatus": "READ", "readTimestamp": int(at * 1000)}
 
 
 async def recall(call: Call) -> Json:
