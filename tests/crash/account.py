@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+import psycopg
+
 from dingwatch.lifecycle import IN_WORK, State
 from dingwatch.sandbox import Message, Sandbox
 from tests.support import sha256
@@ -27,6 +29,7 @@ KINDS: Final = (
     "unrecorded",
     "twice (marked)",
     "twice (unmarked)",
+    "overwritten",
     "uncertain",
     "poison",
 )
@@ -63,17 +66,23 @@ class Row:
         return self.digest == drop.digest and self.name in drop.names
 
 
-_ROWS: Final = """
+ROWS: Final = """
     SELECT v.name, v.sha256, d.conversation_id, d.state, d.uncertain_resent, d.doubts, d.code,
         (SELECT count(*) FROM history h WHERE h.delivery_id = d.id AND h.event = 'crash')
     FROM deliveries d JOIN versions v ON v.id = d.version_id
 """
 
 
-def rows(ledger: Path) -> list[Row]:
-    """Read the deliveries from a ledger that a service may be writing."""
-    with closing(sqlite3.connect(f"file:{ledger}?mode=ro", uri=True)) as connection:
-        return [Row(name.decode(), *more) for name, *more in connection.execute(_ROWS)]
+def rows(ledger: Path | str) -> list[Row]:
+    """Read the deliveries from a ledger that a service may be writing: a file, or the URL of a database."""
+    with closing(_connect(ledger)) as connection:
+        return [Row(name.decode(), *more) for name, *more in connection.execute(ROWS)]
+
+
+def _connect(ledger: Path | str) -> sqlite3.Connection | psycopg.Connection:
+    if isinstance(ledger, Path):
+        return sqlite3.connect(f"file:{ledger}?mode=ro", uri=True)
+    return psycopg.connect(ledger.replace("+psycopg", ""), autocommit=True)
 
 
 def finished(row: Row, *, resends: bool) -> bool:
@@ -107,7 +116,8 @@ def account(
     """Compare what was dropped with what the conversations show."""
     made = Account(Counter(files=len(drops)))
     for conversation in conversations:
-        shown = [_describe(sandbox, message) for message in sandbox.messages(conversation)]
+        messages = sandbox.messages(conversation)
+        shown = [one for message in messages for one in _describe(sandbox, message)]
         known = {(name, drop.digest) for drop in drops for name in drop.names}
         for one in shown:
             if one not in known:
@@ -118,8 +128,11 @@ def account(
                 for row in found
                 if row.conversation == conversation and any(row.shows(drop) for drop in same)
             ]
-            _judge(made, same, here, sum(len(_places(drop, shown)) for drop in same))
+            # A file may have been dropped twice by one name.
+            _judge(made, same, here, len({place for drop in same for place in _places(drop, shown)}))
         for older, newer in itertools.combinations(drops, 2):
+            if older.digest == newer.digest:
+                continue
             if older.path == newer.path and max(_places(older, shown), default=-1) > min(
                 _places(newer, shown), default=len(shown)
             ):
@@ -162,13 +175,13 @@ def _judge(made: Account, same: Sequence[Drop], here: Sequence[Row], times: int)
         made._bad("lost", (same, here))
 
 
-def _describe(sandbox: Sandbox, message: Message) -> tuple[str, str]:
-    """Return the name and digest of the file that a message shows; an archive shows what is in it."""
+def _describe(sandbox: Sandbox, message: Message) -> list[tuple[str, str]]:
+    """Return the name and digest of each file that a message shows; an archive shows what is in it."""
     if message.media_id is None:  # by the drive, where nothing is zipped
-        return str(message.file_name), str(message.sha256)
+        return [(str(message.file_name), str(message.sha256))]
     content = io.BytesIO(sandbox.content(str(message.media_id)))
     if not zipfile.is_zipfile(content):
-        return str(message.file_name), str(message.sha256)
+        return [(str(message.file_name), str(message.sha256))]
     with zipfile.ZipFile(content) as archive:
-        (entry,) = archive.namelist()
-        return entry, sha256(archive.read(entry))
+        entries = archive.namelist()
+        return [(entry.rpartition("/")[2], sha256(archive.read(entry))) for entry in entries]

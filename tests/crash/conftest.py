@@ -21,6 +21,12 @@ def tell(capsys: pytest.CaptureFixture[str]) -> Tell:
     return log
 
 
+@pytest.fixture(params=["sqlite", "postgresql"])
+def ledger(request: pytest.FixtureRequest) -> str | None:
+    """The URL of an empty ledger in PostgreSQL; None: a file."""
+    return request.getfixturevalue("postgres_url") if request.param == "postgresql" else None
+
+
 @pytest.fixture(autouse=True)
 def _quiet(caplog: pytest.LogCaptureFixture) -> None:
     """Keep a failure readable: a stand-in whose clients are killed has much to say of that."""

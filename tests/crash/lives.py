@@ -5,11 +5,11 @@ from __future__ import annotations
 import multiprocessing
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from dingwatch.config.values import LEDGER_FILE, Config
 from dingwatch.lifecycle import State
@@ -21,6 +21,7 @@ from tests.support import config, eventually, folder, sha256
 PATIENCE: Final = 120.0
 """Seconds for what takes one or two, where others need the machine too."""
 SETTLE: Final = 0.05
+OLD: Final = {name: f"{name} was there before" for name in ("old.txt", "older.pdf")}
 
 OnUncertain = Literal["resend", "hold"]
 
@@ -124,6 +125,11 @@ class Target:
         self.drops.append(made)
         return made
 
+    def remove(self, path: str) -> None:
+        """Take a file out of the folder; it need not arrive any more."""
+        (self.share / path).unlink()
+        self.there.pop(path).must = False
+
     def rename(self, old: str, new: str) -> None:
         """Give a file another name, which nothing had before."""
         target = self.share / new
@@ -149,7 +155,9 @@ class Target:
 
     def rows(self) -> list[Row]:
         """Return the deliveries in the ledger; none while no life has made one."""
-        return rows(self.setting.state_dir / LEDGER_FILE) if self.life.ready else []
+        if not self.life.ready:
+            return []
+        return rows(self.setting.ledger or self.setting.state_dir / LEDGER_FILE)
 
     def account(self) -> Account:
         """Compare what was dropped with what arrived."""
@@ -157,15 +165,28 @@ class Target:
 
 
 @contextmanager
-def target(at: Path, on_uncertain: OnUncertain, kill: Kill | None = None) -> Iterator[Target]:
-    """Make a folder with two old files in it, and begin the first life of a service that watches it."""
+def target(
+    at: Path,
+    on_uncertain: OnUncertain,
+    kill: Kill | None = None,
+    old: Mapping[str, str] = OLD,
+    *,
+    ledger: str | None = None,
+    **changes: Any,  # noqa: ANN401 (settings of the folder)
+) -> Iterator[Target]:
+    """Make a folder with some old files in it, and begin the first life of a service that watches it.
+
+    `ledger` is the URL of an empty database; without it the ledger is a file.
+    """
     share = at / "share"
-    share.mkdir(parents=True)
-    for name in ("old.txt", "older.pdf"):
-        (share / name).write_text(f"{name} was there before")
+    for name, text in old.items():
+        (share / name).parent.mkdir(parents=True, exist_ok=True)
+        (share / name).write_text(text)
     with Sandbox() as sandbox:
-        watched = folder(share, *(one.id for one in sandbox.conversations[:2]), settle=SETTLE)
-        setting = config(at / "state", sandbox, watched)
+        watched = folder(
+            share, *(one.id for one in sandbox.conversations[:2]), **{"settle": SETTLE, **changes}
+        )
+        setting = config(at / "state", sandbox, watched, ledger=ledger)
         operator = replace(setting.dingtalk, operator_union_id=sandbox.settings.operator_union_id)
         setting = replace(
             setting, dingtalk=operator, delivery=replace(setting.delivery, on_uncertain=on_uncertain)

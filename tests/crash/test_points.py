@@ -6,18 +6,20 @@ import shutil
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 
 from dingwatch.dingtalk import MEDIA_LIMIT
+from dingwatch.model import BundleRule
 from tests.crash.account import Account
 from tests.crash.conftest import Tell
-from tests.crash.lives import OnUncertain, Target, target
+from tests.crash.lives import OLD, OnUncertain, Target, target
 from tests.crash.victim import Kill
 
 LANES: Final = 2
@@ -69,6 +71,25 @@ def play_large(here: Target) -> Account:
     return here.account()
 
 
+BUNDLES: Final = BundleRule(0.3, 3)
+BUNDLE_KINDS: Final = KINDS
+
+
+def play_bundles(here: Target) -> Account:
+    """Drop two bursts: of the first a file is removed, and of the second one replaces a file of the first."""
+    here.until(lambda: here.life.ready)
+    for name in ("a.pdf", "b.pdf", "removed.pdf", "no extension", "sub/deep.docx"):
+        here.drop(name, os.urandom(20_000))
+    here.until(lambda: len(here.rows()) >= len(here.drops) or here.life.over)
+    here.remove("removed.pdf")
+    first = here.there["a.pdf"]
+    here.until(lambda: here.arrived(first) or here.life.over)
+    for name in ("a.pdf", "sub/e.pdf", "f.txt"):
+        here.drop(name, os.urandom(20_000))
+    here.until(here.settled)
+    return here.account()
+
+
 Story = Callable[[Target], Account]
 
 
@@ -79,7 +100,14 @@ class Sweep:
     at: Path
     on_uncertain: OnUncertain
     story: Story
+    two_names: bool = False
+    old: Mapping[str, str] = field(default_factory=lambda: OLD)
+    changes: Mapping[str, Any] = field(default_factory=dict)
+    """Settings of the folder."""
+    ledgers: Callable[[], AbstractContextManager[str | None]] = nullcontext
+    """Yields the URL of an empty ledger for each story; None: a file."""
     numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+    """The points at which it is killed, which are counted in each life."""
     over: threading.Event = field(default_factory=threading.Event)
     points: Counter[str] = field(default_factory=Counter)
     sum: Account = field(default_factory=Account)
@@ -94,7 +122,12 @@ class Sweep:
 
     def _one(self, number: int) -> None:
         at = self.at / str(number)
-        with target(at, self.on_uncertain, Kill(number)) as here:
+        rule = BUNDLES if self.story is play_bundles else None
+        kill, changes = Kill(number, two_names=self.two_names), {"bundle": rule, **self.changes}
+        with (
+            self.ledgers() as ledger,
+            target(at, self.on_uncertain, kill, self.old, ledger=ledger, **changes) as here,
+        ):
             first = here.life
             found = self.story(here)
         self.sum.add(found)
@@ -116,7 +149,8 @@ def sweep_of(sweep: Sweep, tell: Tell) -> Sweep:
         for lane in [lanes.submit(sweep.lane) for _ in range(LANES)]:
             lane.result()
     seconds = time.monotonic() - session
-    what = f"{sweep.story.__name__}, {sweep.on_uncertain}"
+    where = "SQLite" if sweep.ledgers is nullcontext else "PostgreSQL"
+    what = f"{sweep.story.__name__}, {sweep.on_uncertain}, {where}"
     tell(f"{what}: killed at {sweep.points.total()} points: {sweep.sum}, {seconds:.0f} s")
     return sweep
 
@@ -124,7 +158,13 @@ def sweep_of(sweep: Sweep, tell: Tell) -> Sweep:
 @pytest.mark.sweep
 @pytest.mark.parametrize(
     ("on_uncertain", "story", "kinds"),
-    [("resend", play, KINDS), ("hold", play, KINDS), ("resend", play_large, LARGE_KINDS)],
+    [
+        ("resend", play, KINDS),
+        ("hold", play, KINDS),
+        ("resend", play_large, LARGE_KINDS),
+        ("resend", play_bundles, BUNDLE_KINDS),
+        ("hold", play_bundles, BUNDLE_KINDS),
+    ],
 )
 def test_killed_at_every_point(
     tmp_path: Path, on_uncertain: OnUncertain, story: Story, kinds: set[str], tell: Tell
@@ -151,10 +191,16 @@ def test_killed_at_every_point(
     ],
 )
 def test_killed_at_one_point(
-    tmp_path: Path, where: str, on_uncertain: OnUncertain, *, twice: bool, uncertain: bool
+    tmp_path: Path,
+    ledger: str | None,
+    where: str,
+    on_uncertain: OnUncertain,
+    *,
+    twice: bool,
+    uncertain: bool,
 ) -> None:
     """A kill before a request costs nothing; one between a send and its answer is told, and done as told."""
-    with target(tmp_path, on_uncertain, Kill(1, where)) as here:
+    with target(tmp_path, on_uncertain, Kill(1, where), ledger=ledger) as here:
         first = here.life
         here.until(lambda: here.life.ready)
         here.drop("a.pdf", os.urandom(1000))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import signal
 import threading
+from argparse import Namespace
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -17,7 +19,7 @@ from urllib.parse import urlsplit
 
 from sqlalchemy.engine.default import DefaultDialect
 
-from dingwatch import files, policy
+from dingwatch import file_writes, files, policy
 from dingwatch.config.values import Config
 from dingwatch.delivery import Reader
 from dingwatch.dingtalk.transport import Transport
@@ -26,6 +28,8 @@ from dingwatch.ledger import folders
 from dingwatch.service.daemon import Service
 
 READY: Final = "ready"
+WRITES: Final = {name: name for name in ("mkdir", "rmdir", "link", "unlink", "write", "fchmod", "fchown")}
+WRITES["rename"] = "directory rename"  # files are moved by renameat2
 DOUBT_WAIT: Final = 0.5
 """Seconds instead of the half minute after which a doubted delivery is sent again.
 
@@ -39,6 +43,8 @@ class Kill:
 
     at: int
     where: str = ""
+    two_names: bool = False
+    """Whether the file system cannot rename without replacing, so that files are moved by two names."""
 
 
 def log_of(config: Config) -> Path:
@@ -102,6 +108,20 @@ class _Points:
         self._around(files, "read", lambda *_: "reading")
         self._around(Reader, "require_unchanged", lambda *_: "reading through")
         self._around(folders, "mark_first_look", lambda *_: "baseline")
+        self._writes()
+
+    def _writes(self) -> None:
+        """Reach a point before and after each system call that changes something in a watched folder."""
+        calls = Namespace(**vars(os))
+        for name, label in WRITES.items():
+            self._around(calls, name, lambda *_, label=label: label)
+        # Of all files that are opened there, only new ones are a change.
+        self._around(file_writes, "_create", lambda *_: "create")
+        vars(file_writes)["os"] = calls
+        renameat2 = (lambda *_: errno.ENOSYS) if self.kill.two_names else file_writes._renameat2()
+        moving = Namespace(renameat2=renameat2)
+        self._around(moving, "renameat2", lambda *_: "renameat2")
+        vars(file_writes)["_renameat2"] = lambda: moving.renameat2
 
     def _around(self, owner: object, name: str, what: Callable[..., str], *, before: bool = True) -> None:
         """Reach a point before and after each call of a function."""
@@ -123,16 +143,25 @@ class _Points:
         inner: Callable[[Any, Any], None] = DefaultDialect.do_commit
 
         def commit(dialect: Any, connection: Any) -> None:  # noqa: ANN401 (without types)
-            if connection.total_changes == connection.info.get("changes", 0):
+            if not _has_changed(connection):
                 inner(dialect, connection)
                 return
             name = threading.current_thread().name
             self.reach(f"before commit of {name}")
             inner(dialect, connection)
-            connection.info["changes"] = connection.total_changes
             self.reach(f"after commit of {name}")
 
         setattr(DefaultDialect, inner.__name__, commit)
+
+
+def _has_changed(connection: Any) -> bool:  # noqa: ANN401 (sqlite3's or psycopg's)
+    """Return whether the transaction of a connection has changed anything."""
+    if not hasattr(connection, "total_changes"):
+        found = connection.execute("SELECT pg_current_xact_id_if_assigned() IS NOT NULL").fetchone()
+        return bool(found[0])
+    before = connection.info.get("changes", 0)
+    connection.info["changes"] = connection.total_changes
+    return bool(connection.total_changes != before)
 
 
 def _api(url: str) -> str:

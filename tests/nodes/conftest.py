@@ -1,0 +1,3 @@
+from tests.crash.conftest import _quiet, tell
+
+__all__ = ["_quiet", "tell"]
