@@ -6,7 +6,7 @@ To write it again after a key or a comment has changed: `python -m tests.example
 from collections.abc import Iterator
 from typing import Final
 
-from dingwatch.cli.init_config import default_of
+from dingwatch.config.defaults import default_of
 from dingwatch.config.schema import SECTIONS
 from dingwatch.texts import Keys, Language
 
@@ -38,12 +38,21 @@ SAMPLES: Final = {
 ALTERNATIVES: Final = {
     "dingtalk.client_secret_file": "/etc/dingwatch/client_secret",
     "state_dir": "/var/lib/dingwatch",
+    "http.listen": '"127.0.0.1:8777"',
+    "http.token_file": "/etc/dingwatch/http_token",
+    "alerts.to": "[user:manager01, cidXXXXXXXXXXXXXXXX==]",
+    "alerts.heartbeat_url": "https://hc-ping.com/…",
+    "alerts.daily": '"18:00"',
+    "aliases": "{财务群: cidXXXXXXXXXXXXXXXX==, 值班: user:manager01}",
     "folder_defaults": "{settle: 5s, conversation_id: cidXXXXXXXXXXXXXXXX==}",
+    "folders.recipients": "recipients.csv",
     "folders.user_ids": "[manager01, manager02]",
     "folders.chat_id": "chatXXXXXXXX",
     "folders.webhook": "https://oapi.dingtalk.com/robot/send?access_token=…",
     "folders.webhook_secret": "SEC…",
     "folders.notice_text": '"通知：{name}（{size}）"',
+    "folders.before_send": '[clamdscan, --fdpass, --no-summary, "-"]',
+    "folders.bundle": "{wait: 30s, from: 5}",
     "folders.message": '"{name} · {size} · 来自 {folder}"',
 }
 """Values that stand in comments: most installations leave the key out."""

@@ -3,13 +3,50 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 from collections import Counter
 from contextlib import closing
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
+
+import pytest
+from sqlalchemy import text
 
 from dingwatch.config.values import LEDGER_FILE
+from dingwatch.ledger import Store, sqlite_url
+
+on_sqlite = pytest.mark.parametrize("ledger_url", ["sqlite"], indirect=True)
+"""Marks a test whose ledger is in a file alone: what it is about, PostgreSQL does otherwise."""
+
+
+def open_ledger(ledger: Path | str, path: Path) -> Store:
+    """Open an empty ledger by its URL, or a copy of a file at a path."""
+    if isinstance(ledger, Path):
+        ledger = sqlite_url(Path(shutil.copy(ledger, path)))
+    _OPENED.append(Store.open(ledger))
+    return _OPENED[-1]
+
+
+_OPENED: Final[list[Store]] = []
+
+
+def close_ledgers() -> None:
+    """Close what `open_ledger` has opened."""
+    while _OPENED:
+        _OPENED.pop().close()
+
+
+def query(store: Store, statement: str, **values: object) -> list[tuple[Any, ...]]:
+    """Return the rows that a query finds; SQLite and PostgreSQL both understand `:name`."""
+    with store.reading() as connection:
+        return [tuple(row) for row in connection.execute(text(statement), values)]
+
+
+def change(store: Store, statement: str, **values: object) -> None:
+    """Change rows as the program would not."""
+    with store.writing() as connection:
+        connection.execute(text(statement), values)
 
 
 class Installation(Protocol):

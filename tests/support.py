@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import signal
+import subprocess
 import threading
 import time
 import urllib.request
@@ -23,9 +24,10 @@ from dingwatch.lifecycle import State
 from dingwatch.model import Fingerprint
 from dingwatch.payload import Payload, PayloadPolicy, choose_payload
 from dingwatch.sandbox import Message, Sandbox
-from dingwatch.service.daemon import Service
-from dingwatch.service.log import make_log
+from dingwatch.service.daemon import MakeServer, Service
+from dingwatch.service.log import ServiceLog
 from dingwatch.texts import Language, Text
+from dingwatch.web import WebServer, make_server
 
 PATIENCE = 60.0
 """Seconds after which a test gives up on what should have happened long before, on a busy machine too."""
@@ -70,6 +72,7 @@ def row(
         route=rebuild_payload.route,
         upload_key=rebuild_payload.key.id,
         due=0.0,
+        noticed_at=0.0,
         settled_at=0.0,
         uploaded_at=None,
         doubts=0,
@@ -79,7 +82,10 @@ def row(
         media_losses=0,
         crashes=0,
         missing_since=None,
+        screened_at=None,
         caption_sent_at=None,
+        bundle=None,
+        claim=None,
         upload_state="none",
         upload_type=rebuild_payload.key.type,
         upload_name=rebuild_payload.key.name,
@@ -133,7 +139,7 @@ class Heard:
 
     def __init__(self) -> None:
         self.said: list[tuple[Text, dict[str, object]]] = []
-        self._log = make_log(Language.EN)
+        self._log = ServiceLog(Language.EN)
 
     def __call__(self, text: Text, **values: object) -> None:
         """Log a message; one whose values are incomplete raises here, as it would end the service."""
@@ -146,14 +152,36 @@ class Heard:
 
 
 @contextmanager
-def running(setting: Config, heard: Heard | None = None) -> Iterator[Service]:
+def running(
+    setting: Config, heard: Heard | None = None, server: MakeServer = make_server
+) -> Iterator[Service]:
     """Run the service while the block runs, and raise what ended it unexpectedly."""
-    service = Service(setting, log=heard or Heard())
+    service = Service(setting, log=heard or Heard(), make_server=server)
     with service:
         assert service.ready.wait(PATIENCE), service.failed
         yield service
     if service.failed is not None:
         raise service.failed
+
+
+def read_until(process: subprocess.Popen[str], text: str) -> None:
+    """Read what a process logs until a line has this text; kill one that does not log it in time."""
+    assert process.stderr is not None
+    timer = threading.Timer(PATIENCE, process.kill)  # then the log ends
+    timer.start()
+    try:
+        while text not in (line := process.stderr.readline()):
+            assert line, f"it never logged {text!r}"
+    finally:
+        timer.cancel()
+
+
+def port_of(service: Service) -> int:
+    """Return the port that a running service listens on."""
+    server = service.server
+    assert isinstance(server, WebServer)
+    assert server.port is not None
+    return server.port
 
 
 def names(sandbox: Sandbox, conversation: int = 0) -> list[str]:

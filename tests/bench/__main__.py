@@ -15,17 +15,23 @@ import click
 from tests.bench import (
     backlog,
     burst,
+    claims,
     films,
     first_look,
     folders,
     large,
     latency,
     ledger,
+    nodes,
+    nodes_pace,
     pace,
+    page,
     questions,
     removal,
     start,
+    ten_million,
     tree,
+    values,
 )
 from tests.bench.benchmark import Benchmark, Scale, run, show_comparison, show_figures
 from tests.bench.code import Code, checked_out, this_tree
@@ -34,6 +40,7 @@ BENCHMARKS: Final[dict[str, Benchmark]] = {
     "burst": burst.BENCHMARK,
     "latency": latency.BENCHMARK,
     "pace": pace.BENCHMARK,
+    "pace-nodes": nodes_pace.BENCHMARK,
     "backlog": backlog.BENCHMARK,
     "films": films.BENCHMARK,
     "folders": folders.BENCHMARK,
@@ -42,8 +49,13 @@ BENCHMARKS: Final[dict[str, Benchmark]] = {
     "removal": removal.BENCHMARK,
     "ledger": ledger.BENCHMARK,
     "questions": questions.BENCHMARK,
+    "page": page.BENCHMARK,
+    "values": values.BENCHMARK,
     "large": large.BENCHMARK,
     "start": start.BENCHMARK,
+    "nodes": nodes.BENCHMARK,
+    "claims": claims.BENCHMARK,
+    "ten-million": ten_million.BENCHMARK,
 }
 
 

@@ -60,3 +60,16 @@ def invent(ledger: Path, count: int, conversation: str) -> None:
         connection.execute(
             "UPDATE numbers SET value = value + :used WHERE name = 'id'", {"used": 2 * count + 1}
         )
+
+
+def spread(ledger: Path) -> None:
+    """Have the past be that of all folders in turn."""
+    with closing(sqlite3.connect(ledger)) as connection, connection:
+        ids = [number for (number,) in connection.execute("SELECT id FROM folders ORDER BY id")]
+        first = connection.execute("SELECT min(id) FROM deliveries").fetchone()[0]
+        connection.execute("CREATE TEMP TABLE turn (place INTEGER PRIMARY KEY, folder INTEGER)")
+        connection.executemany("INSERT INTO turn VALUES (?, ?)", enumerate(ids))
+        chosen = "(SELECT folder FROM turn WHERE place = (({} - ?) / 2) % ?)"
+        for table, key in (("deliveries", "id"), ("versions", "id + 1")):
+            query = f"UPDATE {table} SET folder_id = {chosen.format(key)}"  # noqa: S608 (our own names)
+            connection.execute(query, (first, len(ids)))

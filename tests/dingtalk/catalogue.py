@@ -12,7 +12,10 @@ from dingwatch.dingtalk import (
     API_COMMIT,
     API_CONVERSATION_SPACE,
     API_CONVERT,
+    API_DELETE_ENTRY,
     API_DOWNLOAD_INFO,
+    API_OPEN_INFO,
+    API_ORGANISATION,
     API_PART_ADDRESSES,
     API_PARTS_BEGIN,
     API_QUERY,
@@ -34,6 +37,7 @@ from dingwatch.dingtalk import (
     Host,
     ReadStatus,
     Recalled,
+    Room,
     SampleFile,
     SampleImage,
     SampleMarkdown,
@@ -93,11 +97,13 @@ class Case:
     repeated: bool = True
     host: Host = Host.API
     needs: bool = True
+    method: str | None = None
 
     @property
     def request_line(self) -> str:
         """What the request begins with; the token stands in it on the legacy host."""
-        return f"{'GET' if self.sent is None else 'POST'} {self.target} HTTP/1.1"
+        usual = "GET" if self.sent is None else "POST"
+        return f"{self.method or usual} {self.target} HTTP/1.1"
 
     @property
     def good(self) -> dict[str, Any]:
@@ -200,7 +206,7 @@ ROBOT: Final = [
                 {"userId": "u2", "readStatus": "UNREAD"},
             ],
         },
-        ReadStatus("SUCCESS", ("u1",), ("u2",)),
+        ReadStatus("SUCCESS", ("u1",), ("u2",), {"u1": "曲大岳"}),
     ),
     Case(
         API_RECALL_PERSONS,
@@ -311,6 +317,40 @@ DRIVE: Final = [
         {"option": {"preferIntranet": False}},
         {"protocol": "HEADER_SIGNATURE", "headerSignatureInfo": SIGNED},
         ADDRESS,
+    ),
+    Case(
+        API_OPEN_INFO,
+        lambda c: c.storage("op").open_address("86/5", "897"),
+        "/v1.0/storage/spaces/86%2F5/dentries/897/openInfos/query?unionId=op",
+        {"option": {"type": "PREVIEW", "checkLogin": True}},
+        {"url": "https://space.dingtalk.com/preview?a=b&c=%2F", "hasWaterMark": False},
+        "https://space.dingtalk.com/preview?a=b&c=%2F",
+    ),
+    Case(
+        API_DELETE_ENTRY,
+        lambda c: c.storage("op").delete("86/5", "897"),
+        "/v1.0/storage/spaces/86%2F5/dentries/897?unionId=op&toRecycleBin=false",
+        None,
+        {"async": True, "taskId": "t"},
+        None,
+        needs=False,
+        method="DELETE",
+    ),
+    Case(
+        API_ORGANISATION,
+        lambda c: c.storage("op").room("ding/1"),
+        "/v1.0/storage/orgs/ding%2F1?unionId=op",
+        None,
+        {
+            "org": {
+                "corpId": "ding/1",
+                "partitions": [
+                    {"partitionType": "PUBLIC_OSS_PARTITION", "quota": {"max": 100, "used": 7}},
+                    {"partitionType": "MINI_OSS_PARTITION", "quota": {"max": 50, "used": 1}},
+                ],
+            }
+        },
+        Room(8, 150),
     ),
     Case(
         API_CONVERSATION_SPACE,

@@ -18,10 +18,10 @@ from dingwatch.model import WatchKind
 from dingwatch.sandbox import Sandbox
 from dingwatch.service.daemon import Service
 from tests.integration.conftest import Machine, settings_for
-from tests.support import Heard, config, eventually, folder, names, running
+from tests.support import PATIENCE, Heard, config, eventually, folder, names, running
 
 
-def arrive(sandbox: Sandbox, wanted: Collection[str], patience: float = 60.0) -> None:
+def arrive(sandbox: Sandbox, wanted: Collection[str], patience: float = PATIENCE) -> None:
     """Wait until these have arrived, and see that they and nothing else came, once each."""
     eventually(lambda: set(wanted) <= set(names(sandbox)), patience)
     assert Counter(names(sandbox)) == Counter(wanted)
@@ -43,7 +43,7 @@ class Watched:
         with running(replace(self.setting, folders=(one,)), self.heard) as self.service:
             yield self.service
 
-    def arrives(self, *names: str, patience: float = 30.0) -> None:
+    def arrives(self, *names: str, patience: float = PATIENCE) -> None:
         """Wait until these have arrived, and see that they and nothing else came, once each."""
         arrive(self.sandbox, names, patience)
 
@@ -54,7 +54,7 @@ class Watched:
 
     def becomes(self, kind: WatchKind) -> None:
         """Wait until it is watched in this way."""
-        eventually(lambda: self.kind() is kind, 30.0)
+        eventually(lambda: self.kind() is kind)
 
 
 @pytest.fixture
@@ -141,7 +141,7 @@ class Confined(Machine):
     def end(self, process: subprocess.Popen[str]) -> str:
         """End the service and return what it logged."""
         process.terminate()
-        _, logged = process.communicate(timeout=30)
+        _, logged = process.communicate(timeout=PATIENCE)
         assert process.returncode == 0, logged
         return logged
 

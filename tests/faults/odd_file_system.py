@@ -4,6 +4,7 @@ ODDITY is one of
     renumbered       every look finds another inode number, as after a forget of sshfs, davfs or rclone
     numbered_root    the root alone gets another inode number, every second
     read_moves_ctime reading moves the ctime, as where a virus scanner notes what it has read
+    no_links         a file has one name only, as on exFAT and many network shares
     any_case         names are found in any case and listed as they were written, as on CIFS and exFAT
 """
 
@@ -93,6 +94,16 @@ class OddFileSystem(Operations):  # type: ignore[misc]
     def rename(self, old: str, new: str) -> None:
         """Give a file another name, in the spelling that was asked for."""
         os.rename(self.below(old), os.path.join(self.below(os.path.dirname(new)), os.path.basename(new)))
+
+    def link(self, target: str, source: str) -> None:
+        """Give a file a second name."""
+        if self.oddity == "no_links":
+            raise FuseOSError(errno.EPERM)
+        os.link(self.below(source), self.below(target))
+
+    def chmod(self, path: str, mode: int) -> None:
+        """Change permissions."""
+        os.chmod(self.below(path), mode)
 
     def mkdir(self, path: str, mode: int) -> None:
         """Make a directory."""

@@ -16,7 +16,7 @@ from dingwatch.ledger import integrity
 from dingwatch.sandbox import Sandbox
 from dingwatch.texts import Log
 from tests.faults.conftest import Confined, Mount, Watched
-from tests.support import eventually, names
+from tests.support import eventually, names, read_until
 
 CYCLES = 4
 BATCH = 8
@@ -86,9 +86,7 @@ def test_killed_while_the_disk_is_full(
     eventually(lambda: sandbox.messages(sandbox.conversations[0].id))
     fill(disk)
     wanted |= drop(share, BATCH)
-    assert process.stderr is not None
-    while "SQLITE_FULL" not in (line := process.stderr.readline()):
-        assert line
+    read_until(process, "SQLITE_FULL")
     process.kill()
     process.communicate()
     if room == "none until the next start":
@@ -141,9 +139,7 @@ def test_a_ledger_overwritten_while_it_is_used(confined: Confined, share: Path, 
     with (state / LEDGER_FILE).open("r+b") as file:
         file.write(os.urandom(1 << 15))
     drop(share, BATCH)
-    assert process.stderr is not None
-    while "ledger" not in (line := process.stderr.readline()):
-        assert line
+    read_until(process, "ledger")
     process.kill()
     process.communicate()
     refused = confined.do("run")

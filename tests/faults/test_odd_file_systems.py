@@ -11,6 +11,7 @@ from typing import Final
 
 import pytest
 
+from dingwatch import intake
 from dingwatch.texts import Log
 from tests.faults.conftest import unmount
 from tests.ledger import execute
@@ -38,6 +39,12 @@ def mount_odd() -> Iterator[Mount]:
                 pytest.skip("FUSE is not available here")
 
         yield mount
+
+
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A short quiet period of network file systems."""
+    monkeypatch.setattr(intake.folder, "NETWORK_QUIET", 1.0)
 
 
 STEADY_NAMES = ("renumbered", "numbered_root", "read_moves_ctime")

@@ -15,6 +15,7 @@ from watchdog.events import FileSystemEvent, FileSystemEventHandler
 from watchdog.observers.inotify import InotifyObserver
 from watchdog.observers.inotify_c import CallbackId, InotifyConstants, InotifyEvent, Mask, WatchDescriptor
 
+from dingwatch import intake
 from dingwatch.model import WatchKind
 from dingwatch.sandbox import Fault, FaultKind, Sandbox
 from dingwatch.texts import Log
@@ -121,7 +122,7 @@ def test_a_dead_thread_is_replaced(
     with watched.running() as service:
         (share / "a.txt").write_text("a")
         watched.arrives("a.txt")
-        observer = service._intake._observer._observer
+        observer = service._intake.observer._observer
         assert observer is not None
         break_it(observer, other)
         (share / "b.txt").write_text("b")
@@ -155,7 +156,7 @@ def test_two_folders_with_one_root_that_is_made_again(watched: Watched, share: P
     one = watched.setting.folders[0]
     other = replace(one, name="other", conversation_ids=(watched.sandbox.conversations[1].id,))
     with running(replace(watched.setting, folders=(one, other)), watched.heard) as service:
-        observer = service._intake._observer
+        observer = service._intake.observer
 
         def watches() -> bool:
             return all(
@@ -329,9 +330,14 @@ def test_a_mount_over_a_subdirectory(
 
 
 def test_many_folders_on_a_share_that_hangs_hold_up_no_other(
-    watched: Watched, share: Path, tmp_path: Path, server: subprocess.Popen[bytes]
+    watched: Watched,
+    share: Path,
+    tmp_path: Path,
+    server: subprocess.Popen[bytes],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Everything that is asked of them takes a thread and does not give it back until the share answers."""
+    monkeypatch.setattr(intake.folder, "NETWORK_QUIET", 1.0)
     local = replace(watched.setting.folders[0], path=tmp_path / "local", root=os.fsencode(tmp_path / "local"))
     remote = [
         replace(local, name=str(number), path=share / str(number), root=os.fsencode(share / str(number)))
@@ -463,7 +469,7 @@ def test_a_forbidden_subdirectory_is_read_once_it_is_allowed(
     (share / "sub" / "a.txt").write_text("a")
     (share / "b.txt").write_text("b")
     arrive(sandbox, {"b.txt"})
-    assert confined.watch() == "inotify"
+    eventually(lambda: confined.watch() == "inotify")
     (share / "sub").chmod(0o755)
     arrive(sandbox, {"a.txt", "b.txt"})
     (share / "sub" / "c.txt").write_text("c")

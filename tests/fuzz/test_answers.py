@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import gzip
 import json
 import time
@@ -65,6 +66,15 @@ JSON: Final = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3),
     max_leaves=6,
 )
+
+
+@pytest.fixture(autouse=True)
+def _garbage_collected_between_tests() -> Iterator[None]:
+    """No garbage is collected meanwhile: at the limit of recursion, its finalizers could not run."""
+    gc.disable()
+    yield
+    gc.enable()
+    gc.collect()
 
 
 def nested(depth: int) -> Any:  # noqa: ANN401 (a list in a list in a list)

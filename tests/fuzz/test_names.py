@@ -20,7 +20,6 @@ from dingwatch.dingtalk import SampleFile
 from dingwatch.dingtalk.transport import multipart
 from dingwatch.ledger import Store, sqlite_url, versions
 from dingwatch.ledger.folders import MappedFolder, bind
-from dingwatch.ledger.versions import NewVersion
 from dingwatch.model import Fingerprint
 from dingwatch.sandbox import Sandbox
 from tests.dingtalk.peers import Calls
@@ -233,9 +232,8 @@ class Remember:
         """Write names down, each in a directory named like another one, and find exactly these again."""
         paths = sorted({versions.join(*pair) for pair in zip([b"", *names], names, strict=False)})
         now = Fingerprint(1, 2, 3, 4, 5)
-        new = [NewVersion(self.folder, path, now, "0" * 64, 1.0, 1.0) for path in paths]
         with self.store.writing() as connection:
-            versions.add(self.store, connection, new, 1.0)
+            versions.add_baseline(self.store, connection, self.folder, [(path, now) for path in paths], 1.0)
             found = versions.find_by_path(connection, self.folder, paths)
         assert {path for path, known in found.items() if known} == set(paths)
         assert all(one.path == path for path, known in found.items() for one in known)

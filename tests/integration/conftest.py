@@ -18,10 +18,12 @@ from click.testing import CliRunner, Result
 
 from dingwatch.cli.app import cli
 from dingwatch.sandbox import Sandbox
+from tests.fork_server import ForkedCommand
 from tests.support import PATIENCE
 
 Settings = dict[str, Any]
 ENGLISH: Final = "en_GB.UTF-8"
+DINGWATCH: Final = [sys.executable, "-m", "dingwatch"]
 
 
 @dataclass
@@ -31,6 +33,8 @@ class Machine:
     path: Path
     settings: Settings
     running: list[subprocess.Popen[str]] = field(default_factory=list)
+    constants: dict[str, float] = field(default_factory=dict)
+    """Values of dingwatch's constants, by their full names, for commands that are launched from now on."""
 
     @property
     def state_dir(self) -> Path:
@@ -49,7 +53,7 @@ class Machine:
 
     def command(self, *words: str) -> list[str]:
         """Return a command line."""
-        return [sys.executable, "-m", "dingwatch", words[0], "-c", str(self.path), *words[1:]]
+        return [*DINGWATCH, words[0], "-c", str(self.path), *words[1:]]
 
     def do(self, *words: str, language: str = ENGLISH) -> subprocess.CompletedProcess[str]:
         """Run a command to its end; in a process of its own where it must have one.
@@ -60,15 +64,22 @@ class Machine:
             done = self.call(*words, LANG=language)
             return subprocess.CompletedProcess(words, done.exit_code, done.stdout, done.stderr)
         environ = {**os.environ, "LANG": language, "LC_ALL": language}
+        command = self.command(*words)
+        if language == ENGLISH and command[:3] == DINGWATCH:
+            with ForkedCommand(command[3:], environ) as process:
+                said = process.communicate(timeout=PATIENCE)
+            return subprocess.CompletedProcess(words, process.returncode, *said)
         return subprocess.run(
-            self.command(*words), capture_output=True, text=True, timeout=60, check=False, env=environ
+            command, capture_output=True, text=True, timeout=PATIENCE, check=False, env=environ
         )
 
     def launch(self, *words: str) -> subprocess.Popen[str]:
         """Start a command, to run beside the test."""
-        process = subprocess.Popen(
-            self.command(*words), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
+        command = self.command(*words)
+        if command[:3] == DINGWATCH:
+            process: subprocess.Popen[str] = ForkedCommand(command[3:], constants=self.constants)
+        else:
+            process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         self.running.append(process)
         return process
 

@@ -37,7 +37,7 @@ from dingwatch.dingtalk import (
 from dingwatch.files import fingerprint_of
 from dingwatch.ledger import Store, sqlite_url, transitions, versions
 from dingwatch.ledger.transitions import Change
-from dingwatch.ledger.uploads import UploadDone, record_uploads
+from dingwatch.ledger.uploads import UploadDone, claim_upload, record_upload
 from dingwatch.ledger.versions import NewVersion
 from dingwatch.lifecycle import Event
 from dingwatch.model import Form, UploadKey
@@ -97,7 +97,8 @@ class Past:
     def had(self, key: UploadKey, media_id: str, space_id: str | None) -> None:
         """Write down what DingTalk has of an upload."""
         with self.store.writing() as connection:
-            record_uploads(connection, {key.id: UploadDone(media_id, space_id)}, time.time())
+            claim_upload(connection, key.id, 1, "")
+            record_upload(connection, key.id, UploadDone(media_id, space_id), time.time(), 1, entry=True)
 
     def store_entry(self, space_id: str, name: str, content: bytes) -> Entry:
         """Put a file into the drive, whatever is there under its name."""
@@ -285,6 +286,34 @@ def test_a_link_that_is_refused_says_why(past: Past) -> None:
     refusal = Fault("storage/downloadInfos", FaultKind.ERROR, code="orgAuthLevelNotEnough", status=403)
     past.sandbox.inject(refusal)
     assert failed(past.machine.call("link", str(number)), "orgAuthLevelNotEnough", "certified")
+
+
+def test_an_address_is_opened_by_people(past: Past) -> None:
+    """It leads to the conversation's copy, names no expiry and asks who opens it to sign in."""
+    number, _ = past.by_drive("report.pdf")
+    done = past.machine.call("link", "--open", str(number))
+    assert done.exit_code == 0, done.output
+    comment, url = done.stdout.splitlines()
+    assert comment.startswith("# ")
+    assert "report.pdf" in comment
+    assert "no expiry" in comment
+    assert "type=PREVIEW&checkLogin=true" in url
+    told = json.loads(past.machine.call("link", "--open", str(number), "--json").stdout)
+    assert (told["id"], told["open_url"], told["expires_at"]) == (number, url, None)
+    assert past.sandbox.calls()["storage/openInfos"] == 2
+
+
+def test_what_cannot_be_opened_says_why(past: Past) -> None:
+    """A kind of file without a preview, a missing permission, and what went as media."""
+    number, _ = past.by_drive("disk.iso")
+    done = past.machine.call("link", "--open", str(number))
+    assert (done.exit_code, "dentryPreviewNotSupport" in done.stderr) == (1, True), done.output
+    past.sandbox.inject(Fault("storage/openInfos", FaultKind.NO_PERMISSION))
+    done = past.machine.call("link", "--open", str(number))
+    assert "Storage.File.Read" in done.stderr
+    (media,) = past.by_robot("user2345")
+    done = past.machine.call("link", "--open", str(media))
+    assert (done.exit_code, "not sent through the drive" in done.stderr) == (1, True), done.output
 
 
 def test_without_an_operator_there_is_no_link(past: Past) -> None:
@@ -481,6 +510,131 @@ def test_what_was_never_given_to_dingtalk_cannot_be_had_back(past: Past, out: Pa
         assert failed(past.machine.call(name, str(told), *options), "went as a notice")
 
 
+# --- receipts ------------------------------------------------------------------------------------
+
+
+def test_who_has_read_a_groups_message_is_listed_by_name(past: Past) -> None:
+    """One billed call, said beforehand; DingTalk lists a group's readers alone, and names cost nothing."""
+    number = past.send()
+    past.machine.call("receipts", str(number))  # the sandbox has no data for the first question
+    past.sandbox.read(past.conversation, "manager1234")
+    before, billed = past.used(), past.sandbox.billed()
+    done = past.machine.call("receipts", str(number))
+    assert done.exit_code == 0, done.output
+    assert "one billed API call" in done.stderr
+    first, second, third = done.stdout.splitlines()
+    assert "read by 1 person" in first
+    assert second.split() == ["read", "王经理", "(manager1234)"]
+    assert "only the readers" in third
+    assert (past.used() - before, past.sandbox.billed() - billed) == (1, 1)
+
+
+def test_receipts_are_json_for_programs(past: Past) -> None:
+    """Where DingTalk does not say who has not read it, that is null, and not an empty list."""
+    number = past.send()
+    past.sandbox.read(past.conversation, "user2345")
+    done = past.machine.call("receipts", str(number), "--json")
+    told = json.loads(done.stdout)
+    assert (told["id"], told["conversation_id"], told["status"]) == (number, past.conversation, "SUCCESS")
+    assert told["read"] == [{"user_id": "user2345", "name": "李工"}]
+    assert (told["unread"], told["more"]) == (None, False)
+    assert past.history()["state"] == "sent"
+
+
+def test_persons_are_told_apart_by_whether_they_have_read(past: Past) -> None:
+    """Of a message to persons DingTalk names both, with their names in the same call."""
+    first, _ = past.by_robot("manager1234", "user2345")
+    past.sandbox.read("user:user2345", "user2345")
+    done = past.machine.call("receipts", str(first))
+    lines = [line.split() for line in done.stdout.splitlines()[1:]]
+    assert lines == [["read", "李工", "(user2345)"], ["unread", "王经理", "(manager1234)"]]
+    assert "topapi/v2/user/get" not in past.sandbox.calls()
+
+
+def test_an_alias_names_a_reader(past: Past) -> None:
+    """The config's own name comes before that of the address book, and needs no call."""
+    past.machine.settings["aliases"] = {"值班": "user:user2345"}
+    past.machine.write()
+    number = past.send()
+    past.sandbox.read(past.conversation, "user2345")
+    assert "值班 (user2345)" in past.machine.call("receipts", str(number)).stdout
+    assert "topapi/v2/user/get" not in past.sandbox.calls()
+
+
+def test_without_the_permission_readers_are_shown_by_their_ids(past: Past) -> None:
+    """The command says which permission is missing, asks for one name only, and does not fail."""
+    number = past.send()
+    past.sandbox.read(past.conversation, "user2345", "manager1234")
+    past.sandbox.inject(Fault("topapi/v2/user/get", FaultKind.NO_PERMISSION, times=None))
+    done = past.machine.call("receipts", str(number))
+    assert done.exit_code == 0, done.output
+    assert [line.split() for line in done.stdout.splitlines()[1:3]] == [
+        ["read", "user2345"],
+        ["read", "manager1234"],
+    ]
+    assert "qyapi_get_member" in done.stderr
+    assert past.sandbox.calls()["topapi/v2/user/get"] == 1
+
+
+def test_more_readers_than_a_page_cost_a_call_each(past: Past) -> None:
+    """By default one page is asked for, and the command says that there are more."""
+    number = past.send()
+    everybody = {f"user{one}": f"union{one}" for one in range(450)}
+    chat = past.sandbox._world.chat
+    chat.read(past.conversation, everybody, 0.0)
+    past.sandbox.inject(Fault("topapi/v2/user/get", FaultKind.NO_PERMISSION, times=None))
+    done = past.machine.call("receipts", str(number))
+    assert "read by 200 persons" in done.stdout
+    assert "--all" in done.stdout
+    before = past.sandbox.billed()
+    told = json.loads(past.machine.call("receipts", str(number), "--all", "--json").stdout)
+    assert (len(told["read"]), told["more"], past.sandbox.billed() - before) == (450, False, 3)
+
+
+def test_what_has_no_receipts_says_why_and_costs_nothing(past: Past) -> None:
+    """Other kinds, what was not sent, what is in doubt, recalled or too old: each has its sentence."""
+    key = UploadKey(past.sandbox.client_id, "file", sha256(CONTENT), "pdf")
+    (bad,) = past.write("a.pdf", key, event=Event.REJECT)
+    (doubtful,) = past.write("b.pdf", key, event=Event.DOUBT)
+    (legacy,) = past.write("c.pdf", key, "chat:chatd1", process_query_key="msg1")
+    (robot,) = past.write("d.pdf", key, "webhook:w", process_query_key="msg1")
+    drive, _ = past.by_drive()
+    (old,) = past.by_robot("user2345")
+    with past.store.writing() as connection:
+        connection.exec_driver_sql("UPDATE deliveries SET sent_at = sent_at - 86401 WHERE id = ?", (old,))
+    recalled = past.send()
+    assert past.machine.call("recall", str(recalled)).exit_code == 0
+    before = past.sandbox.calls()
+    for number, word in {
+        999: "no delivery 999",
+        bad: f"{bad} is failed",
+        doubtful: "was lost",
+        legacy: "chat:chatd1",
+        robot: "webhook:w",
+        drive: "through the drive",
+        old: "24 hours",
+        recalled: "was recalled",
+    }.items():
+        assert failed(past.machine.call("receipts", str(number)), word)
+    assert past.sandbox.calls() == before
+
+
+def test_a_message_that_dingtalk_no_longer_knows_is_too_old(past: Past) -> None:
+    """One question is enough for an old message; a message that was recalled in DingTalk is told so."""
+    number = past.send()
+    with past.store.writing() as connection:
+        connection.exec_driver_sql("UPDATE deliveries SET sent_at = sent_at - 3600")
+    before = past.sandbox.billed()
+    done = past.machine.call("receipts", str(number))
+    assert (done.exit_code, "too old" in done.stderr, past.sandbox.billed() - before) == (1, True, 1)
+    (message,) = past.sandbox.messages(past.conversation)
+    past.client.groups.recall(
+        conversation_id=past.conversation, process_query_keys=[message.process_query_key]
+    )
+    done = past.machine.call("receipts", str(number))
+    assert (done.exit_code, "was recalled" in done.stderr) == (1, True)
+
+
 # --- recall --------------------------------------------------------------------------------------
 
 
@@ -492,7 +646,7 @@ def test_a_message_to_a_group_is_taken_back(past: Past) -> None:
     assert [message.recalled for message in past.sandbox.messages(past.conversation)] == [True]
     assert past.history()["state"] == "sent"
     story = past.machine.call("why", str(past.home / "报告.pdf")).stdout
-    assert story.splitlines()[-1].endswith(f"#{number} {past.conversation} recalled")
+    assert story.splitlines()[-1].endswith(f"#{number} the message was recalled")
 
 
 def test_a_message_is_recalled_when_its_call_has_ended(past: Past) -> None:

@@ -9,6 +9,7 @@ from contextlib import closing, contextmanager
 from email.utils import formatdate
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
@@ -346,3 +347,47 @@ def test_a_permission_that_only_check_needs_is_a_warning(machine: Machine, sandb
     sandbox.inject(Fault(API_CONVERSATION_SPACE, FaultKind.NO_PERMISSION))
     done = machine.do("check")
     assert (done.returncode, "ConvFile.Space.Read" in done.stdout) == (0, True), done.stdout
+
+
+def put_systemctl(directory: Path, config: Path, writable: str) -> str:
+    """Put a stand-in for systemctl there, which shows the hardened unit; return the search path."""
+    directory.mkdir(exist_ok=True)
+    program = directory / "systemctl"
+    program.write_text(
+        "#!/bin/sh\n"
+        f"cat <<END\nId=dingwatch.service\nLoadState=loaded\nProtectSystem=strict\nProtectHome=read-only\n"
+        f"ReadWritePaths={writable}\nExecStart={{ argv[]=dingwatch run --config {config} ; }}\nEND\n",
+        encoding="utf-8",
+    )
+    program.chmod(0o755)
+    return f"{directory}:{os.environ['PATH']}"
+
+
+@pytest.mark.parametrize(
+    ("keys", "asked"),
+    [({}, False), ({"feedback": "sidecar"}, True), ({"after_send": "move"}, True)],
+    ids=["only read", "sidecar", "move"],
+)
+def test_a_unit_that_forbids_what_the_config_wants(
+    machine: Machine, share: Path, tmp_path: Path, keys: dict[str, str], *, asked: bool
+) -> None:
+    """The lines that the unit lacks are printed as `systemctl edit` takes them, and are enough."""
+    machine.set_folder(**keys)
+    path = put_systemctl(tmp_path / "bin", machine.path, "")
+    done = machine.call("check", "--offline", PATH=path)
+    lines = f"      [Service]\n      ReadWritePaths=-{share}\n"
+    assert (done.exit_code, lines in done.stdout, "systemctl edit" in done.stdout) == (0, asked, asked)
+    path = put_systemctl(tmp_path / "bin", machine.path, f"-{share}")
+    assert "ReadWritePaths" not in machine.call("check", "--offline", PATH=path).stdout
+    other = put_systemctl(tmp_path / "bin", tmp_path / "other.yaml", "")
+    assert "ReadWritePaths" not in machine.call("check", "--offline", PATH=other).stdout
+    assert "ReadWritePaths" not in machine.call("check", "--offline", PATH="/nowhere").stdout
+
+
+def test_directories_to_come_may_be_written_to(machine: Machine, tmp_path: Path) -> None:
+    """Of a folder with a `*`, the unit has to name what holds the directories."""
+    (tmp_path / "all" / "one").mkdir(parents=True)
+    machine.set_folder(path=str(tmp_path / "all" / "*"), feedback="sidecar")
+    path = put_systemctl(tmp_path / "bin", machine.path, "")
+    done = machine.call("check", "--offline", PATH=path)
+    assert f"ReadWritePaths=-{tmp_path}/all\n" in done.stdout, done.output

@@ -91,6 +91,9 @@ def test_a_failure_of_the_system_is_told_in_chinese(machine: Machine) -> None:
             check=False,
             env=CHINESE,
         )
-    assert done.stderr == "无法写标准输出（磁盘空间不足）；命令在此之前完成的操作有效。\n"
+    assert (
+        done.stderr
+        == "无法写标准输出（磁盘空间不足）；命令在此之前完成的操作有效。请换一个地方输出，或腾出磁盘空间。\n"
+    )
     machine.state_dir.write_text("no directory")
     assert not ENGLISH.search(NAMES.sub("", machine.do("retry", "--all", language="zh_CN.UTF-8").stderr))

@@ -3,14 +3,14 @@ import os
 import select
 import signal
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import IO
+from typing import IO, Any
 from urllib.parse import urlsplit
+from urllib.request import urlopen
 
 import pytest
 from click.testing import CliRunner
@@ -19,7 +19,8 @@ from dingwatch.cli.app import cli
 from dingwatch.dingtalk import API_ROBOTS
 from dingwatch.ledger import report
 from dingwatch.sandbox import Fault, FaultKind, Sandbox
-from tests.integration.conftest import Machine
+from tests.fork_server import ForkedCommand
+from tests.integration.conftest import DINGWATCH, ENGLISH, Machine
 from tests.support import PATIENCE, eventually, sent, sha256
 
 
@@ -53,6 +54,22 @@ def test_an_id_that_cannot_be_is_unknown(machine: Machine, tmp_path: Path, numbe
     assert (done.exit_code, number in done.stderr) == (1, True)
 
 
+def test_any_number_of_lines_may_be_asked_for(machine: Machine) -> None:
+    """More than SQLite can count to means all; the help shows no such number."""
+    run_once(machine)
+    assert machine.call("history", "--limit", str(10**40)).exit_code == 0
+    assert "922337" not in machine.call("history", "--help").stdout
+
+
+def test_headings_are_in_the_language_of_the_config(machine: Machine) -> None:
+    """Whatever the locale is: an admin logs in with another one than the service has."""
+    machine.settings["language"] = "zh"
+    machine.write()
+    for words in (("history",), ("status",)):
+        printed = machine.call(*words).stdout
+        assert ("文件夹" in printed, "folder" in printed) == (True, False), printed
+
+
 def test_folders_that_the_service_has_not_seen_yet_disturb_nothing(machine: Machine, tmp_path: Path) -> None:
     """A config may be ahead of the ledger by several folders until the service starts again."""
     machine.stop(machine.start())
@@ -79,45 +96,15 @@ def test_a_ledger_that_is_no_ledger_is_one_line(machine: Machine, tmp_path: Path
     assert machine.do("check", "--offline").stdout.count("FAIL") == 1
 
 
-def test_a_ledger_in_postgresql_is_not_there_yet(machine: Machine) -> None:
-    """The key is accepted; what would use it says so, and shows no password."""
-    machine.settings["ledger"] = "postgresql+psycopg://me:secret@localhost/dingwatch"
-    machine.write()
-    for words in (("status",), ("history",), ("retry", "--all"), ("run",)):
-        done = machine.call(*words)
-        assert done.exit_code == 78, done.output
-        assert "not yet" in done.stderr
-    done = machine.call("check", "--offline")
-    assert (done.exit_code, "not yet" in done.output, "secret@" in done.output) == (1, True, False)
-
-
-def test_keys_of_later_versions_are_named(machine: Machine) -> None:
-    """`check` and the service's start say which keys do nothing yet, and go on."""
-    machine.settings["log"] = {"format": "json"}
-    machine.set_folder(after_send="move", shared="north")
-    done = machine.call("check", "--offline")
-    assert (done.exit_code, done.stdout.count("not yet: ")) == (0, 3), done.output
-    process = machine.start()
-    process.terminate()
-    _, log = process.communicate()
-    for key in ("log", "folders[0].after_send", "folders[0].shared"):
-        assert f"not yet: {key} " in log, log
-
-
-@pytest.mark.parametrize(
-    "words",
-    [
-        *(("pause", "share", "--for", "3m"), ("reload",), ("ledger", "backup", "x"), ("doctor", "--help")),
-        *(("completion", "bash"), ("config", "show"), ("receipts", "7"), ("folder-link", "a", "--revoke")),
-        *(("drain",), ("undrain",), ("resume", "share"), ("history", "--since=3d"), ("status", "--check")),
-        *(("link", "--open", "7"), ("run", "--log-format", "json")),
-    ],
-)
-def test_commands_of_later_versions_say_so(machine: Machine, words: tuple[str, ...]) -> None:
-    """They are one line and exit code 1, not a misuse of what is there; `-c` may stand before."""
-    done = CliRunner().invoke(cli, ["-c", str(machine.path), *words], env={"LC_ALL": "en_US.UTF-8"})
-    assert (done.exit_code, done.stdout, done.stderr.count("\n")) == (1, "", 1), done.output
-    assert done.stderr.startswith(f"not yet: {words[0]}")
+def test_a_share_on_the_ledger_of_one_host_is_a_folder_like_others(
+    machine: Machine, share: Path, sandbox: Sandbox
+) -> None:
+    """Nobody is there to share it with; it is only not locked."""
+    machine.set_folder(shared="north")
+    assert machine.call("check", "--offline").exit_code == 0
+    machine.start()
+    (share / "a.pdf").write_text("content")
+    eventually(sent(sandbox, 1))
 
 
 def test_a_bad_config_is_told_in_its_own_language(machine: Machine) -> None:
@@ -181,6 +168,18 @@ def test_a_piped_table_cuts_and_wraps_nothing(machine: Machine, share: Path) -> 
     assert shown.split()[0] == str(line["id"])
     assert str(deep / "file.txt").removeprefix(f"{share}/") in shown
     assert line["conversation_id"] in shown
+
+
+def test_a_long_name_moves_no_other_line_in_a_pipe(machine: Machine, share: Path) -> None:
+    """One name of 200 characters does not pad all lines to its width; sizes are shown."""
+    (share / ("long" * 50)).write_text("old")
+    (share / "short.txt").write_text("x" * 1500)
+    run_once(machine)
+    shown = machine.call("history", "--state", "baseline").stdout
+    (line,) = [line for line in shown.splitlines() if "short.txt" in line]
+    assert len(line) < 100
+    assert " 1.5 KB " in line
+    assert [line for line in machine.call("status").stdout.splitlines() if line != line.rstrip()] == []
 
 
 def test_a_long_table_is_printed_as_it_is_read(
@@ -407,15 +406,15 @@ def until(
 
 
 @contextmanager
-def begin(*words: str, language: str = "en_GB.UTF-8", **environ: str) -> Iterator[subprocess.Popen[str]]:
+def begin(*words: str, language: str = ENGLISH, **environ: str) -> Iterator[subprocess.Popen[str]]:
     """Run a command beside the test; it is not left running, whatever the test finds."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "dingwatch", *words],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "LC_ALL": language, **environ},
-    )
+    surroundings = {**os.environ, "LC_ALL": language, **environ}
+    if language == ENGLISH and not environ:
+        process: subprocess.Popen[str] = ForkedCommand(list(words), surroundings)
+    else:
+        command = [*DINGWATCH, *words]
+        pipes: Any = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        process = subprocess.Popen(command, text=True, env=surroundings, **pipes)
     patience = threading.Timer(PATIENCE, process.kill)
     patience.start()
     try:
@@ -427,7 +426,7 @@ def begin(*words: str, language: str = "en_GB.UTF-8", **environ: str) -> Iterato
 
 
 def test_the_demo_delivers_and_leaves_nothing_behind(tmp_path: Path) -> None:
-    """It prints folder and page, speaks the user's language, and its folder goes with it."""
+    """It prints folder, chat and status page, speaks the user's language, and its folder goes with it."""
     with begin("demo", language="zh_CN.UTF-8", TMPDIR=str(tmp_path)) as demo:
         lines = until(demo, "ready")
         share = Path(next(x for x in lines if x.startswith("folder: ")).removeprefix("folder: ").rstrip("\n"))
@@ -435,6 +434,9 @@ def test_the_demo_delivers_and_leaves_nothing_behind(tmp_path: Path) -> None:
         (share / "你好.txt").write_text("hello", encoding="utf-8")
         page = urlsplit(next(x for x in lines if x.startswith("page: ")).removeprefix("page: ").strip())
         assert page.hostname == "127.0.0.1"
+        status = next(x for x in lines if x.startswith("status: ")).removeprefix("status: ").strip()
+        with urlopen(status) as answer:  # noqa: S310 (the demo's own)
+            assert "dingwatch" in answer.read().decode()
         until(demo, "", "你好.txt", demo.stderr)
         demo.send_signal(signal.SIGINT)
         assert demo.wait(PATIENCE) == 0
@@ -528,7 +530,7 @@ def test_a_command_whose_output_is_lost_says_so_in_one_line(
 
 @pytest.mark.parametrize("how", LOST)
 def test_the_service_needs_no_output(machine: Machine, share: Path, sandbox: Sandbox, how: str) -> None:
-    """It goes on, sends, and says in its log that nobody reads; SIGHUP costs one line of log."""
+    """It goes on, sends, and says in its log that nobody reads; SIGHUP has it read the config again."""
     with lost_output(how) as stream:
         process = subprocess.Popen(
             without_output(machine, how, "run"), stdout=stream, stderr=subprocess.PIPE, text=True
@@ -538,10 +540,14 @@ def test_the_service_needs_no_output(machine: Machine, share: Path, sandbox: San
     process.send_signal(signal.SIGHUP)
     (share / "a.txt").write_bytes(b"a")
     eventually(sent(sandbox, 1))
+    assert machine.call("reload").exit_code == 0  # it comes after that of the signal
     process.terminate()
     log = process.communicate(timeout=PATIENCE)[1]
     assert process.returncode == 0, log
-    assert (log.count("cannot write to standard output"), log.count("SIGHUP is ignored")) == (1, 1)
+    assert (
+        log.count("cannot write to standard output"),
+        log.count("config reloaded: nothing has changed"),
+    ) == (1, 2)
     assert "ledger" not in log
 
 

@@ -1,4 +1,3 @@
-import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -20,7 +19,6 @@ from dingwatch.ledger import (
     commands,
     folders,
     pauses,
-    sqlite_url,
     transitions,
     versions,
 )
@@ -50,6 +48,7 @@ from dingwatch.model import (
 from dingwatch.pace import Limit
 from dingwatch.payload import choose_payload
 from dingwatch.texts import Calls, Log
+from tests.ledger import change, on_sqlite, open_ledger, query
 from tests.support import Heard
 
 APP = "app1"
@@ -59,10 +58,9 @@ CAUSE = Cause("code", "message", "UNKNOWN_CODE")
 class Desk:
     """A ledger with one folder, a delivery loop over it, and a clock that stands still until it is moved."""
 
-    def __init__(self, path: Path, blank: Path, settings: Settings | None = None) -> None:
+    def __init__(self, path: Path, ledger: Path | str, settings: Settings | None = None) -> None:
         self.path = path / "ledger.db"
-        shutil.copy(blank, self.path)
-        self.store = Store.open(sqlite_url(self.path))
+        self.store = open_ledger(ledger, self.path)
         self.now = 1_000_000.0
         self.fresh = {Host.API: True, Host.OAPI: True}
         self.fresh_token: Callable[[Host], bool] = lambda host: self.fresh[host]
@@ -115,10 +113,8 @@ class Desk:
 
     def state(self, delivery: int) -> str:
         """Return a row's state."""
-        with self.store.reading() as connection:
-            return str(
-                connection.exec_driver_sql("SELECT state FROM deliveries WHERE id = ?", (delivery,)).scalar()
-            )
+        ((found,),) = query(self.store, "SELECT state FROM deliveries WHERE id = :id", id=delivery)
+        return str(found)
 
     def pauses(self) -> list[tuple[str, float]]:
         """Return (scope, seconds left) of every pause."""
@@ -140,9 +136,9 @@ class Desk:
 
 
 @pytest.fixture
-def desk(tmp_path: Path, blank_ledger: Path) -> Iterator[Desk]:
+def desk(tmp_path: Path, ledger_url: str) -> Iterator[Desk]:
     """A desk with default settings."""
-    made = Desk(tmp_path, blank_ledger)
+    made = Desk(tmp_path, ledger_url)
     yield made
     made.store.close()
 
@@ -383,10 +379,8 @@ def test_files_that_wait_for_older_versions_hold_back_no_other(desk: Desk) -> No
     names = [f"{number}.pdf" for number in range(6)]
     for name in names:
         desk.drop(name)
-    with desk.store.writing() as connection:
-        connection.exec_driver_sql(
-            "UPDATE deliveries SET state = 'uncertain', doubts = 1, doubted_at = ?", (desk.now,)
-        )
+    doubted = "UPDATE deliveries SET state = 'uncertain', doubts = 1, doubted_at = :now"
+    change(desk.store, doubted, now=desk.now)
     for name in names:
         desk.drop(name)
     (row,) = desk.drop("other.pdf")
@@ -396,9 +390,9 @@ def test_files_that_wait_for_older_versions_hold_back_no_other(desk: Desk) -> No
     assert send.row.id == row
 
 
-def test_with_hold_a_doubt_is_left_to_a_person(tmp_path: Path, blank_ledger: Path) -> None:
+def test_with_hold_a_doubt_is_left_to_a_person(tmp_path: Path, ledger_url: str) -> None:
     """`on_uncertain: hold` never sends twice by itself."""
-    desk = Desk(tmp_path, blank_ledger, Settings(APP, resend_uncertain=False))
+    desk = Desk(tmp_path, ledger_url, Settings(APP, resend_uncertain=False))
     row = doubted(desk)
     desk.now += 3600.0
     assert not [job for job in desk.tick() if isinstance(job, Send)]
@@ -438,10 +432,10 @@ def test_a_stop_gives_up_what_is_out_as_what_it_is(desk: Desk) -> None:
     assert desk.pauses() == []
 
 
-def test_the_pace_is_kept_and_survives_a_restart(tmp_path: Path, blank_ledger: Path) -> None:
+def test_the_pace_is_kept_and_survives_a_restart(tmp_path: Path, ledger_url: str) -> None:
     """At most N sends in the window, also when the process was another one."""
     settings = Settings(APP, per_conversation=Limit(2, 60.0, spaced=False))
-    desk = Desk(tmp_path, blank_ledger, settings)
+    desk = Desk(tmp_path, ledger_url, settings)
     for number in range(3):
         desk.drop(f"{number}.pdf")
     jobs = desk.upload()
@@ -456,9 +450,9 @@ def test_the_pace_is_kept_and_survives_a_restart(tmp_path: Path, blank_ledger: P
     desk.store.close()
 
 
-def test_what_a_refusal_taught_survives_a_restart(tmp_path: Path, blank_ledger: Path) -> None:
+def test_what_a_refusal_taught_survives_a_restart(tmp_path: Path, ledger_url: str) -> None:
     """A new process does not run into the limit that the last one has found."""
-    desk = Desk(tmp_path, blank_ledger, Settings(APP, per_api=Limit(20, 1.0, spaced=True)))
+    desk = Desk(tmp_path, ledger_url, Settings(APP, per_api=Limit(20, 1.0, spaced=True)))
     for number in range(3):
         desk.drop(f"{number}.pdf")
     refused = []
@@ -535,9 +529,9 @@ def test_a_person_resumes_with_one_probe_and_is_answered(desk: Desk) -> None:
         assert desk.heard.count(Log.OUT_OF_CALLS) == heard
 
 
-def test_most_of_the_months_calls_are_told_once(tmp_path: Path, blank_ledger: Path) -> None:
+def test_most_of_the_months_calls_are_told_once(tmp_path: Path, ledger_url: str) -> None:
     """At 80 and at 100 per cent, with what is left, and not again after a restart."""
-    desk = Desk(tmp_path, blank_ledger, Settings(APP, monthly_calls=10))
+    desk = Desk(tmp_path, ledger_url, Settings(APP, monthly_calls=10))
     for made, told in ((7, 0), (1, 1), (1, 1), (1, 2), (5, 2)):
         for _ in range(made):
             desk.loop.count("media/upload")
@@ -591,6 +585,7 @@ def test_an_outcome_for_a_row_that_was_withdrawn_changes_only_the_upload(desk: D
         assert connection.exec_driver_sql("SELECT state FROM uploads").scalar() == "have"
 
 
+@on_sqlite
 def test_a_ledger_that_cannot_be_written_stops_claims_and_keeps_outcomes(desk: Desk, tmp_path: Path) -> None:
     """Nothing is sent that cannot be recorded; what came back is written first when it can be again."""
     (row,) = desk.drop("a.pdf")
@@ -613,29 +608,24 @@ def test_history_tells_every_transition(desk: Desk) -> None:
     (row,) = desk.drop("a.pdf")
     (send,) = desk.upload()
     desk.tick(Outcome(send, SendDone("key")))
-    with desk.store.reading() as connection:
-        lines = connection.exec_driver_sql(
-            "SELECT event, after FROM history WHERE delivery_id = ? ORDER BY id", (row,)
-        ).all()
-    assert [after for _, after in lines] == ["pending", "uploading", "uploaded", "sending", "sent"]
+    lines = query(desk.store, "SELECT after FROM history WHERE delivery_id = :id ORDER BY id", id=row)
+    assert [after for (after,) in lines] == ["pending", "uploading", "uploaded", "sending", "sent"]
 
 
-def test_a_ledger_of_a_newer_dingwatch_is_refused(tmp_path: Path) -> None:
+def test_a_ledger_of_a_newer_dingwatch_is_refused(ledger_url: str) -> None:
     """It is not guessed at, and nothing is written to it."""
-    store = Store.open(sqlite_url(tmp_path / "ledger.db"))
-    with store.writing() as connection:
-        connection.exec_driver_sql("UPDATE numbers SET value = 99 WHERE name = 'schema'")
-    store.close()
+    with closing(Store.open(ledger_url)) as store:
+        change(store, "UPDATE numbers SET value = 99 WHERE name = 'schema'")
     with pytest.raises(LedgerError) as caught:
-        Store.open(sqlite_url(tmp_path / "ledger.db"))
+        Store.open(ledger_url)
     assert caught.value.cause.code == "newer_schema"
 
 
 def test_the_ledger_refuses_a_state_that_the_table_does_not_know(desk: Desk) -> None:
     """The constraint is derived from the life cycle."""
     (row,) = desk.drop("a.pdf")
-    with pytest.raises(LedgerError), desk.store.writing() as connection:
-        connection.exec_driver_sql("UPDATE deliveries SET state = 'lost' WHERE id = ?", (row,))
+    with pytest.raises(LedgerError):
+        change(desk.store, "UPDATE deliveries SET state = 'lost' WHERE id = :id", id=row)
     assert desk.state(row) == State.PENDING
 
 
@@ -696,9 +686,9 @@ def test_a_throttled_token_call_waits_as_long_as_it_is_told(desk: Desk) -> None:
     assert desk.pauses() == [("app", 7.0)]
 
 
-def test_what_is_refused_before_its_upload_holds_back_no_other(tmp_path: Path, blank_ledger: Path) -> None:
+def test_what_is_refused_before_its_upload_holds_back_no_other(tmp_path: Path, ledger_url: str) -> None:
     """It takes no worker: the next file is claimed without anything else having to happen."""
-    desk = Desk(tmp_path, blank_ledger, Settings(APP, workers=1))
+    desk = Desk(tmp_path, ledger_url, Settings(APP, workers=1))
     desk.drop("a.pdf", size=20 * 1024 * 1024 + 1)
     (row,) = desk.drop("b.pdf")
     plan = desk.loop.tick(desk.now, [])
@@ -728,6 +718,7 @@ def test_a_refused_send_of_a_moved_file_is_not_forgotten(desk: Desk) -> None:
     assert desk.state(row) == "sending"
 
 
+@on_sqlite
 def test_a_stop_keeps_an_outcome_that_could_not_be_written(desk: Desk, tmp_path: Path) -> None:
     """What is known to be sent is no doubt, and not sent again after the start."""
     (row,) = desk.drop("a.pdf")
@@ -745,9 +736,8 @@ def test_a_stop_keeps_an_outcome_that_could_not_be_written(desk: Desk, tmp_path:
 def test_after_a_crash_a_row_that_cannot_go_first_holds_back_no_other(desk: Desk) -> None:
     """It is passed over, and the next one is taken up without anything else having to happen."""
     first, second = desk.drop("a.pdf") + desk.drop("b.pdf")
-    with desk.store.writing() as connection:
-        connection.exec_driver_sql("UPDATE deliveries SET crashes = 1")
-        connection.exec_driver_sql("UPDATE deliveries SET state = 'uploaded' WHERE id = ?", (first,))
+    change(desk.store, "UPDATE deliveries SET crashes = 1")
+    change(desk.store, "UPDATE deliveries SET state = 'uploaded' WHERE id = :id", id=first)
     desk.restart()
     plan = desk.loop.tick(desk.now, [])
     assert plan.next_at == desk.now
@@ -895,11 +885,23 @@ def test_after_a_crash_one_goes_at_a_time_though_a_token_is_wanted_first(desk: D
     assert len(desk.tick()) == 3
     desk.fresh = dict.fromkeys(Host, False)
     desk.restart()
-    (fetch,) = desk.tick()
-    assert isinstance(fetch, FetchToken)
+    fetches = desk.tick()
+    assert all(isinstance(fetch, FetchToken) for fetch in fetches)
     desk.fresh = dict.fromkeys(Host, True)
-    (upload,) = desk.tick(Outcome(fetch, Done()))
+    (upload,) = desk.tick(*(Outcome(fetch, Done()) for fetch in fetches))
     assert [desk.state(row) for row in rows] == ["uploading", "pending", "pending"]
+    assert isinstance(upload, Upload)
+
+
+def test_the_token_for_the_message_is_fetched_beside_that_for_the_upload(desk: Desk) -> None:
+    """After hours without a file both tokens have expired; the upload waits for its own alone."""
+    desk.fresh = dict.fromkeys(Host, False)
+    desk.restart()
+    desk.drop("a.pdf")
+    fetches = {fetch.host: fetch for fetch in desk.tick() if isinstance(fetch, FetchToken)}
+    assert set(fetches) == set(Host)
+    desk.fresh[Host.OAPI] = True
+    (upload,) = desk.tick(Outcome(fetches[Host.OAPI], Done()))
     assert isinstance(upload, Upload)
 
 
@@ -921,6 +923,7 @@ def test_a_poke_during_a_tick_is_for_the_next_one(desk: Desk) -> None:
     assert desk.state(row) == "uploading"
 
 
+@on_sqlite
 def test_a_tick_that_writes_nothing_needs_no_write_lock(desk: Desk) -> None:
     """It goes through while another process holds the lock, whatever the rows are waiting for."""
     desk.drop("uploading.pdf")
@@ -944,6 +947,7 @@ def test_a_tick_that_writes_nothing_needs_no_write_lock(desk: Desk) -> None:
     assert desk.heard.count(Log.LEDGER_DOWN) == 0
 
 
+@on_sqlite
 def test_a_tick_whose_reads_are_out_of_date_runs_again(desk: Desk) -> None:
     """A command writes between what a tick reads and what it writes: nothing is claimed twice."""
     (row,) = desk.drop("a.pdf")
@@ -961,7 +965,7 @@ def test_a_tick_whose_reads_are_out_of_date_runs_again(desk: Desk) -> None:
     desk.restart()
     (job,) = desk.tick()
     assert isinstance(job, Upload)
-    assert (asked, desk.loop.in_hand, desk.state(row)) == (2, 1, "uploading")
+    assert (asked, desk.loop.in_hand, desk.state(row)) == (4, 1, "uploading")
     assert desk.heard.count(Log.LEDGER_DOWN) == 0
 
 

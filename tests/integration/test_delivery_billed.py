@@ -34,6 +34,7 @@ from dingwatch.model import (
 from dingwatch.payload import PayloadPolicy
 from tests.integration.test_delivery import APP, CAUSE, Desk
 from tests.integration.test_delivery_drive import success
+from tests.ledger import on_sqlite
 
 HOUR = 3600.0
 DAY = 24 * HOUR
@@ -50,9 +51,9 @@ PERSONS = 12
 class Office(Desk):
     """A desk whose clock is moved to whenever the loop wants to be called."""
 
-    def __init__(self, path: Path, blank: Path) -> None:
+    def __init__(self, path: Path, ledger: Path | str) -> None:
         code = PayloadPolicy(APP, MEDIA_LIMIT, space="1", large="drive")
-        super().__init__(path, blank, Settings(APP, folders={1: FolderPolicy(code)}))
+        super().__init__(path, ledger, Settings(APP, folders={1: FolderPolicy(code)}))
         self.answers: dict[type[Job], Verdict] = {}
         self.jobs: list[Job] = []
 
@@ -77,9 +78,9 @@ class Office(Desk):
 
 
 @pytest.fixture
-def office(tmp_path: Path, blank_ledger: Path) -> Iterator[Office]:
+def office(tmp_path: Path, ledger_url: str) -> Iterator[Office]:
     """An office whose folder sends large files by the drive."""
-    made = Office(tmp_path, blank_ledger)
+    made = Office(tmp_path, ledger_url)
     yield made
     made.store.close()
 
@@ -89,6 +90,7 @@ def billed(jobs: list[Job]) -> int:
     return sum(isinstance(job, Upload | Begin | Put | Commit | Send) for job in jobs)
 
 
+@on_sqlite  # a day of ticks
 @pytest.mark.parametrize("size", [LARGE, WHOLE + 1], ids=["in one piece", "in parts"])
 def test_a_closed_store_is_asked_for_free(office: Office, size: int) -> None:
     """A firewall blocks its host: the connection is tried every five minutes, a file as for a person."""

@@ -10,8 +10,10 @@ from typing import TypeVar
 import pytest
 
 from dingwatch.delivery import (
+    AskRoom,
     Begin,
     Commit,
+    DeleteEntry,
     Done,
     FetchToken,
     FolderPolicy,
@@ -20,6 +22,7 @@ from dingwatch.delivery import (
     ProbeStore,
     Put,
     PutDone,
+    Screen,
     Send,
     SendCaption,
     SendDone,
@@ -30,8 +33,10 @@ from dingwatch.delivery import (
 from dingwatch.delivery.drives import WHOLE
 from dingwatch.dingtalk import MEDIA_LIMIT
 from dingwatch.ledger import commands
+from dingwatch.ledger.folder_pauses import pause_folder, resume_folder
 from dingwatch.ledger.uploads import UploadSession
 from dingwatch.model import (
+    FolderPause,
     MediaLost,
     Misconfigured,
     NoAnswer,
@@ -40,8 +45,11 @@ from dingwatch.model import (
     Scope,
     Vanished,
 )
+from dingwatch.notice_text import Wording
 from dingwatch.payload import PayloadPolicy
+from dingwatch.texts import Log
 from tests.integration.test_delivery import APP, CAUSE, Desk
+from tests.ledger import change
 
 Kind = TypeVar("Kind", Send, Commit)
 SIZE = WHOLE + 1
@@ -49,10 +57,10 @@ BEGUN = UploadSession("space", "key")
 
 
 @pytest.fixture
-def desk(tmp_path: Path, blank_ledger: Path) -> Iterator[Desk]:
+def desk(tmp_path: Path, ledger_url: str) -> Iterator[Desk]:
     """A desk whose folder sends large files by the drive."""
     code = PayloadPolicy(APP, MEDIA_LIMIT, space="1", large="drive")
-    made = Desk(tmp_path, blank_ledger, Settings(APP, folders={1: FolderPolicy(code)}))
+    made = Desk(tmp_path, ledger_url, Settings(APP, folders={1: FolderPolicy(code)}))
     yield made
     made.store.close()
 
@@ -62,7 +70,7 @@ def success(job: Job) -> Outcome:
     match job:
         case Begin():
             return Outcome(job, BEGUN)
-        case FetchToken() | ProbeStore():
+        case FetchToken() | ProbeStore() | Screen() | DeleteEntry() | AskRoom():
             return Outcome(job, Done())
         case Upload():
             return Outcome(job, UploadDone(f"@{job.source.id}"))
@@ -187,10 +195,10 @@ def test_a_robots_pause_does_not_hold_the_drive(desk: Desk) -> None:
     assert (desk.state(small), desk.state(large)) == ("uploaded", "sent")
 
 
-def test_an_upload_that_alone_gets_no_answer_is_given_up(tmp_path: Path, blank_ledger: Path) -> None:
+def test_an_upload_that_alone_gets_no_answer_is_given_up(tmp_path: Path, ledger_url: str) -> None:
     """Others come through meanwhile, each in one piece: it is no outage, and every try costs a call."""
     code = PayloadPolicy(APP, MEDIA_LIMIT, space="1", large="drive")
-    desk = Desk(tmp_path, blank_ledger, Settings(APP, folders={1: FolderPolicy(code)}, give_up_after=60.0))
+    desk = Desk(tmp_path, ledger_url, Settings(APP, folders={1: FolderPolicy(code)}, give_up_after=60.0))
     (row,) = desk.drop("a.iso", size=MEDIA_LIMIT + 1)
     for number in range(60):
         desk.now += 3600.0
@@ -215,9 +223,8 @@ def test_notices_follow_their_own_folders_settings(desk: Desk) -> None:
     desk.settings = replace(desk.settings, folders={1: FolderPolicy(notices), None: FolderPolicy(notices)})
     first = desk.drop("a.iso", size=SIZE)[0]
     second = desk.drop("b.iso", size=SIZE)[0]
-    with desk.store.writing() as connection:
-        connection.exec_driver_sql("UPDATE deliveries SET folder_id = NULL WHERE id = ?", (second,))
-        connection.exec_driver_sql("UPDATE versions SET folder_id = NULL WHERE name = ?", (b"b.iso",))
+    change(desk.store, "UPDATE deliveries SET folder_id = NULL WHERE id = :id", id=second)
+    change(desk.store, "UPDATE versions SET folder_id = NULL WHERE name = :name", name=b"b.iso")
     drive = PayloadPolicy(APP, MEDIA_LIMIT, space="send", large="drive")
     desk.settings = replace(desk.settings, folders={1: FolderPolicy(notices), None: FolderPolicy(drive)})
     desk.restart()
@@ -236,6 +243,52 @@ def test_a_stop_leaves_nothing_in_hand(desk: Desk) -> None:
     assert of(work(desk, []), Begin) == 0
 
 
+def test_an_upload_waits_in_a_paused_folder_and_goes_on_from_its_parts(desk: Desk) -> None:
+    """A person pauses the folder in the middle of a film: the parts on their way arrive, no other begins."""
+    (row,) = desk.drop("a.iso", size=SIZE)
+    (begin,) = desk.tick()
+    puts = desk.tick(success(begin))
+    pause_folder(desk.store, b"/share", "share", [1], FolderPause(0, desk.now, None, "admin"))
+    desk.loop.poke()
+    assert desk.tick(success(puts[0])) == []
+    assert desk.state(row) == "uploading"
+    assert desk.tick(success(puts[1]), success(puts[2])) == []
+    assert desk.state(row) == "pending"
+    with desk.store.writing() as connection:
+        resume_folder(connection, [1])
+    desk.loop.poke()
+    jobs = work(desk, [])
+    assert [of(jobs, kind) for kind in (Begin, Put, Commit, Send)] == [0, 2, 1, 1]
+    assert desk.heard.count(Log.FOLDER_RESUMED) == 1
+
+
+def test_a_caption_in_the_chat_is_followed_by_its_file(tmp_path: Path, ledger_url: str) -> None:
+    """Its folder is paused between the two; another file after the caption would be taken for this one."""
+    policy = FolderPolicy(PayloadPolicy(APP, MEDIA_LIMIT), Wording(folder="share", caption="{name}"))
+    desk = Desk(tmp_path, ledger_url, Settings(APP, folders={1: policy}))
+    first, second = (*desk.drop("a.txt"), *desk.drop("b.txt"))
+    job = work_until_caption(desk)
+    pause_folder(desk.store, b"/share", "share", [1], FolderPause(0, desk.now, None, "admin"))
+    desk.loop.poke()
+    jobs = [*desk.tick(success(job)), *desk.tick()]
+    assert of(jobs, Send) == 1
+    work(desk, jobs)
+    assert (desk.state(first), desk.state(second)) == ("sent", "uploaded")
+    assert desk.heard.count(Log.FOLDER_PAUSED) == 1
+    desk.store.close()
+
+
+def work_until_caption(desk: Desk) -> SendCaption:
+    """Let everything succeed until a caption is to be sent."""
+    jobs: list[Job] = []
+    while not (captions := [job for job in jobs if isinstance(job, SendCaption)]):
+        jobs = desk.tick(*map(success, jobs))
+    rest = [job for job in jobs if not isinstance(job, SendCaption)]
+    if rest:
+        assert not any(isinstance(job, Send) for job in desk.tick(*map(success, rest)))
+    return captions[0]
+
+
 def test_what_the_drive_may_not_send_holds_nobody_back(desk: Desk) -> None:
     """While the permission for it is missing, small files of the same conversation go on."""
     desk.drop("a.iso", size=SIZE)
@@ -243,7 +296,7 @@ def test_what_the_drive_may_not_send_holds_nobody_back(desk: Desk) -> None:
     desk.tick(Outcome(send, Misconfigured(CAUSE, Scope.API)))
     desk.now += 30.0
     (small,) = desk.drop("b.txt")
-    (upload,) = desk.tick()
+    (upload,) = [job for job in desk.tick() if not isinstance(job, AskRoom)]
     assert isinstance(upload, Upload)
     (sent,) = desk.tick(Outcome(upload, UploadDone("@b")))
     assert isinstance(sent, Send)

@@ -21,6 +21,7 @@ from dingwatch.pace import Limit
 from dingwatch.payload import PayloadPolicy, choose_payload
 from tests.integration.test_delivery import APP, CAUSE, Desk
 from tests.integration.test_delivery_drive import success
+from tests.ledger import change
 
 FILM = 300 << 20
 CODE = PayloadPolicy(APP, MEDIA_LIMIT, space="1", large="drive")
@@ -29,10 +30,10 @@ CODE = PayloadPolicy(APP, MEDIA_LIMIT, space="1", large="drive")
 class Office(Desk):
     """A desk with the folders `a` to cidA, `b` to cidB, `c` to cidA too, and `all` to both."""
 
-    def __init__(self, path: Path, blank: Path, settings: Settings | None = None) -> None:
+    def __init__(self, path: Path, ledger: Path | str, settings: Settings | None = None) -> None:
         mapped = (("a", "cidA"), ("b", "cidB"), ("c", "cidA"), ("all", "cidA", "cidB"))
         policies: dict[int | None, FolderPolicy] = {number: FolderPolicy(CODE) for number in range(1, 9)}
-        super().__init__(path, blank, replace(settings or Settings(APP), folders=policies))
+        super().__init__(path, ledger, replace(settings or Settings(APP), folders=policies))
         with self.store.writing() as connection:
             folders = [MappedFolder(f"/{name}".encode(), name, tuple(to)) for name, *to in mapped]
             marks = bind(connection, folders)
@@ -81,9 +82,9 @@ class Office(Desk):
 
 
 @pytest.fixture
-def office(tmp_path: Path, blank_ledger: Path) -> Iterator[Office]:
+def office(tmp_path: Path, ledger_url: str) -> Iterator[Office]:
     """Four folders, and nothing in them."""
-    made = Office(tmp_path, blank_ledger)
+    made = Office(tmp_path, ledger_url)
     yield made
     made.store.close()
 
@@ -177,9 +178,9 @@ def test_films_of_several_folders_get_as_many_parts(office: Office) -> None:
     assert abs(parts["a"] - parts["b"]) <= THREADS
 
 
-def test_messages_take_turns(tmp_path: Path, blank_ledger: Path) -> None:
+def test_messages_take_turns(tmp_path: Path, ledger_url: str) -> None:
     """Where all messages together have one pace, a backlog of one recipient does not take every slot."""
-    office = Office(tmp_path, blank_ledger, Settings(APP, per_api=Limit(1, 1.0, spaced=True)))
+    office = Office(tmp_path, ledger_url, Settings(APP, per_api=Limit(1, 1.0, spaced=True)))
     office.put("a", 30)
     office.put("b", 3)
     sent: list[str] = []
@@ -206,10 +207,10 @@ def test_messages_take_turns(tmp_path: Path, blank_ledger: Path) -> None:
     ],
 )
 def test_no_more_is_uploaded_than_can_soon_be_sent(
-    tmp_path: Path, blank_ledger: Path, pace: Limit | None, ahead: int
+    tmp_path: Path, ledger_url: str, pace: Limit | None, ahead: int
 ) -> None:
     """What two minutes at the recipient's pace allow, and at least one."""
-    office = Office(tmp_path, blank_ledger, Settings(APP, per_conversation=pace))
+    office = Office(tmp_path, ledger_url, Settings(APP, per_conversation=pace))
     office.put("a", 500)
     assert office.upload_all() == {"a": ahead}
     office.store.close()
@@ -248,8 +249,7 @@ def test_what_is_next_is_uploaded_although_much_is_uploaded_ahead(office: Office
     (send,) = office.tick(success(upload))
     (early,) = office.put("b")
     rows = office.put("all", 60)
-    with office.store.writing() as connection:
-        connection.exec_driver_sql("UPDATE deliveries SET due = ? WHERE id = ?", (office.now + 50, early))
+    change(office.store, "UPDATE deliveries SET due = :due WHERE id = :id", due=office.now + 50, id=early)
     jobs = office.tick()
     while jobs:
         jobs = office.tick(*(success(job) for job in jobs if job is not send and not _is_to_b(job)))

@@ -40,9 +40,9 @@ PERSONS = ("user:a", "user:b", "user:c")
 REFUSED = Misconfigured(Cause("staffId.notExisted", "", "CONVERSATION"), Scope.CONVERSATION)
 
 
-def desk_of(path: Path, blank: Path, *recipients: str, settings: Settings | None = None) -> Desk:
+def desk_of(path: Path, ledger: Path | str, *recipients: str, settings: Settings | None = None) -> Desk:
     """Return a desk whose folder is mapped to these recipients."""
-    desk = Desk(path, blank, settings)
+    desk = Desk(path, ledger, settings)
     with desk.store.writing() as connection:
         (desk.mark,) = bind(connection, [MappedFolder(b"/share", "share", recipients)])
     return desk
@@ -55,17 +55,17 @@ def settings_of(desk: Desk, send_as: str = "file", wording: Wording | None = Non
 
 
 @pytest.fixture
-def desk(tmp_path: Path, blank_ledger: Path) -> Iterator[Desk]:
+def desk(tmp_path: Path, ledger_url: str) -> Iterator[Desk]:
     """A desk with three persons and a group."""
-    made = desk_of(tmp_path, blank_ledger, *PERSONS, "cidA")
+    made = desk_of(tmp_path, ledger_url, *PERSONS, "cidA")
     yield made
     made.store.close()
 
 
 @pytest.fixture
-def saying(tmp_path: Path, blank_ledger: Path) -> Iterator[Desk]:
+def saying(tmp_path: Path, ledger_url: str) -> Iterator[Desk]:
     """A desk whose folder has a line before each file."""
-    made = desk_of(tmp_path, blank_ledger, *PERSONS, "cidA")
+    made = desk_of(tmp_path, ledger_url, *PERSONS, "cidA")
     made.settings = settings_of(made, wording=Wording(caption="{name} {change}"))
     made.restart()
     yield made
@@ -163,10 +163,10 @@ def test_a_lost_answer_is_everybodys_doubt(desk: Desk) -> None:
     assert [desk.state(row) for row in rows] == ["uncertain"] * 3
 
 
-def test_the_pace_of_each_person_is_kept(tmp_path: Path, blank_ledger: Path) -> None:
+def test_the_pace_of_each_person_is_kept(tmp_path: Path, ledger_url: str) -> None:
     """Who has no slot now is left out of the call, and gets one later."""
     settings = Settings(APP, per_conversation=Limit(1, 60.0, spaced=False))
-    desk = desk_of(tmp_path, blank_ledger, *PERSONS, settings=settings)
+    desk = desk_of(tmp_path, ledger_url, *PERSONS, settings=settings)
     desk.drop("first.pdf", "user:b")
     (first,) = desk.upload()
     desk.tick(Outcome(first, SendDone("key")))
@@ -283,9 +283,9 @@ def test_persons_get_the_same_line_together(saying: Desk) -> None:
     }
 
 
-def test_no_line_goes_before_a_notice(tmp_path: Path, blank_ledger: Path) -> None:
+def test_no_line_goes_before_a_notice(tmp_path: Path, ledger_url: str) -> None:
     """The notice says all of it."""
-    desk = desk_of(tmp_path, blank_ledger, "cidA")
+    desk = desk_of(tmp_path, ledger_url, "cidA")
     desk.settings = settings_of(desk, "notice", Wording(caption="{name}"))
     desk.restart()
     (row,) = desk.drop("a.pdf")
@@ -302,10 +302,10 @@ def test_no_line_goes_before_a_notice(tmp_path: Path, blank_ledger: Path) -> Non
 
 
 @pytest.mark.parametrize("verdict", [NoAnswer(CAUSE, Scope.API), NotReached(CAUSE, Scope.APP)])
-def test_a_custom_robots_trouble_is_its_own(tmp_path: Path, blank_ledger: Path, verdict: Verdict) -> None:
+def test_a_custom_robots_trouble_is_its_own(tmp_path: Path, ledger_url: str, verdict: Verdict) -> None:
     """A lost answer is no doubt, and neither it nor an address out of reach pauses anything else."""
     settings = Settings(APP)
-    desk = desk_of(tmp_path, blank_ledger, "webhook:abc", settings=settings)
+    desk = desk_of(tmp_path, ledger_url, "webhook:abc", settings=settings)
     desk.settings = settings_of(desk, "notice")
     desk.restart()
     (row,) = desk.drop("a.pdf", "webhook:abc")
@@ -327,9 +327,9 @@ def test_what_is_given_to_a_chat_and_a_group_has_two_uploads(desk: Desk) -> None
     ]
 
 
-def test_what_is_no_picture_to_dingtalk_goes_as_a_file(tmp_path: Path, blank_ledger: Path) -> None:
+def test_what_is_no_picture_to_dingtalk_goes_as_a_file(tmp_path: Path, ledger_url: str) -> None:
     """A kind costs one refused call, and a size one; both are still known after a restart."""
-    desk = desk_of(tmp_path, blank_ledger, "cidA")
+    desk = desk_of(tmp_path, ledger_url, "cidA")
     desk.settings = settings_of(desk, "image")
     desk.restart()
 

@@ -32,6 +32,7 @@ from dingwatch.notice_text import Wording
 from dingwatch.payload import PayloadPolicy
 from tests.integration.test_delivery import APP, CAUSE, Desk
 from tests.integration.test_delivery_drive import success, work
+from tests.ledger import on_sqlite
 
 SIZES: dict[type[Job], int] = {
     FetchToken: 5,
@@ -55,11 +56,11 @@ REFUSALS: tuple[tuple[Verdict, bool], ...] = (
 
 
 @pytest.fixture
-def desk(tmp_path: Path, blank_ledger: Path) -> Iterator[Desk]:
+def desk(tmp_path: Path, ledger_url: str) -> Iterator[Desk]:
     """A desk with a caption before each file, whose large files go by the drive."""
     code = PayloadPolicy(APP, MEDIA_LIMIT, space="1", large="drive")
     policy = FolderPolicy(code, Wording(caption="{name}"))
-    made = Desk(tmp_path, blank_ledger, Settings(APP, folders={1: policy, None: policy}))
+    made = Desk(tmp_path, ledger_url, Settings(APP, folders={1: policy, None: policy}))
     yield made
     made.store.close()
 
@@ -73,6 +74,7 @@ def work_until(desk: Desk, kind: type[Job]) -> Job:
     return job
 
 
+@on_sqlite  # every refusal of every job
 @pytest.mark.parametrize("kind", SIZES)
 def test_a_refused_job_is_held_back_and_goes_on_later(desk: Desk, kind: type[Job]) -> None:
     """However far a refusal reaches, and whether or not such a job has a recipient or a folder at all."""

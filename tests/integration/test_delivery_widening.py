@@ -24,8 +24,8 @@ GROUPS = ("cidA", "cidB", "cidC", "cidD", "cidE")
 class Hall(Desk):
     """A desk with five groups, some of which refuse."""
 
-    def __init__(self, path: Path, blank: Path) -> None:
-        super().__init__(path, blank)
+    def __init__(self, path: Path, ledger: Path | str) -> None:
+        super().__init__(path, ledger)
         with self.store.writing() as connection:
             bind(connection, [MappedFolder(b"/share", "share", GROUPS)])
         self.bad: dict[str, Misconfigured] = {}
@@ -55,9 +55,9 @@ class Hall(Desk):
 
 
 @pytest.fixture
-def hall(tmp_path: Path, blank_ledger: Path) -> Iterator[Hall]:
+def hall(tmp_path: Path, ledger_url: str) -> Iterator[Hall]:
     """Five groups that take everything."""
-    made = Hall(tmp_path, blank_ledger)
+    made = Hall(tmp_path, ledger_url)
     yield made
     made.store.close()
 

@@ -71,13 +71,15 @@ def test_a_large_file_arrives_whole_under_its_own_name(drive: Config, share: Pat
 
 
 def test_what_is_larger_still_goes_in_parts(drive: Config, share: Path, sandbox: Sandbox) -> None:
-    """All of them, in order, with one query for all their addresses."""
+    """All of them, in order, with one query for all their addresses, or two where threads change places."""
     with running(drive):
         digest = drop(share / "film.mp4", content(2, IN_PARTS))
         eventually(sent(sandbox, 1))
     assert digests(messages(sandbox)) == [digest]
     calls = sandbox.calls()
-    assert (calls["storage/multiPartUploadInfos"], calls["storage-host/put"]) == (1, 5)
+    # Each part asks for those after it, too. If the second comes to it first, the first asks once more.
+    assert calls["storage/multiPartUploadInfos"] in {1, 2}
+    assert calls["storage-host/put"] == 5
 
 
 def test_one_upload_serves_all_conversations(tmp_path: Path, share: Path, sandbox: Sandbox) -> None:
@@ -132,7 +134,7 @@ def test_a_waiting_send_keeps_its_bytes_when_the_name_is_taken(
     drive: Config, share: Path, sandbox: Sandbox
 ) -> None:
     """While its conversation refuses it, another file of its name goes to the drive: it goes there again."""
-    sandbox.inject(Fault("convFile/send", FaultKind.THROTTLE, code="fileArchived", status=400, times=3))
+    sandbox.inject(Fault("convFile/send", FaultKind.THROTTLE, code="fileArchived", status=400, times=2))
     with running(drive):
         first = drop(share / "a" / "plan.dwg", content(20))
         eventually(lambda: "fileArchived" in [code for (code,) in deliveries(drive, "code")])

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from dingwatch.intake import candidates, loop, reconcile
-from dingwatch.intake.jobs import Found, Scanned
+from dingwatch.intake.jobs import Found, Scan, Scanned
 from dingwatch.watch import Overflow
 from tests.integration.test_intake import Watcher
 
@@ -30,13 +30,13 @@ def found(inputs: list[object]) -> list[int]:
 
 
 @pytest.fixture
-def full(tmp_path: Path, blank_ledger: Path, monkeypatch: pytest.MonkeyPatch) -> Watcher:
+def full(tmp_path: Path, ledger_url: str, monkeypatch: pytest.MonkeyPatch) -> Watcher:
     """A folder of 70 old files in two directories, with limits that are small enough for them."""
     monkeypatch.setattr(reconcile, "BATCH", 5)
     monkeypatch.setattr(reconcile, "MISSED_AT_ONCE", 20)
     monkeypatch.setattr(loop, "GONE_AT_ONCE", 7)
     monkeypatch.setattr(loop, "MANY_GONE", 3)
-    watcher = Watcher(tmp_path, blank_ledger, poll_interval=600.0)
+    watcher = Watcher(tmp_path, ledger_url, poll_interval=600.0)
     for number in range(70):
         watcher.drop(f"{number % 2}/{number}.pdf")
     watcher.inputs.clear()
@@ -81,3 +81,16 @@ def test_many_removals_are_not_all_followed_by_their_events(
     assert full.loop.watching()[full.id][1] == 20
     full.go(60.0)
     assert (missing(full), full.rows()) == (70, [])
+
+
+def test_what_is_excluded_does_not_count_as_removed(full: Watcher, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No scan looks for what an editor removed beside many files that are followed."""
+    monkeypatch.setattr(candidates, "REMOVED_AT_ONCE", 20)
+    full.jobs.clear()
+    for number in range(20):
+        (full.share / f"0/{2 * number}.pdf").unlink()
+        full.hint(f"0/{2 * number}.pdf")
+    full.hint("0/letter.tmp")
+    full.go(60.0)
+    assert missing(full) == 20
+    assert not any(isinstance(job, Scan) for job in full.jobs)

@@ -15,7 +15,7 @@ from uuid import uuid4
 import pytest
 
 from dingwatch.host.child import in_child
-from dingwatch.host.control_socket import SOCKET, ControlServer, NotRunningError, ask
+from dingwatch.host.control_socket import SOCKET, NotRunningError, ask
 from dingwatch.host.lock import Lock, LockedError, lock_holder
 from dingwatch.host.owner import become_owner_of
 from dingwatch.host.systemd import notify
@@ -167,18 +167,7 @@ def test_no_lock_file(tmp_path: Path) -> None:
         Lock(tmp_path / "no" / "lock").acquire()
 
 
-# --- The control socket ------------------------------------------------------------------------
-
-
-@contextmanager
-def serving(state_dir: Path, *, patience: float = 60.0) -> Iterator[ControlServer]:
-    """Run a control server that answers with what it was asked."""
-    server = ControlServer(state_dir, lambda question, rest: {"heard": question, **rest}, patience=patience)
-    server.start()
-    try:
-        yield server
-    finally:
-        server.stop()
+# --- The control socket, as commands use it ----------------------------------------------------
 
 
 @contextmanager
@@ -188,176 +177,6 @@ def caller(state_dir: Path) -> Iterator[socket.socket]:
         connection.connect(str(state_dir / SOCKET))  # waits for its turn, which it would not with a timeout
         connection.settimeout(10)
         yield connection
-
-
-def hung_up(connection: socket.socket) -> bool:
-    """Wait until the other side closes."""
-    try:
-        return connection.recv(1) == b""
-    except ConnectionResetError:
-        return True
-
-
-def pour(connection: socket.socket) -> None:
-    """Send without an end."""
-    while True:
-        connection.sendall(b"x" * 4096)
-
-
-def test_door_answers(tmp_path: Path) -> None:
-    """A request gets its answer, and the socket is its owner's only."""
-    with serving(tmp_path):
-        assert ask(tmp_path, "唤醒", {}, 10) == {"heard": "唤醒"}
-        assert stat.S_IMODE((tmp_path / SOCKET).stat().st_mode) == 0o600
-    assert not (tmp_path / SOCKET).exists()
-    with pytest.raises(NotRunningError):
-        ask(tmp_path, "唤醒", {}, 10)
-
-
-def test_a_question_has_arguments(tmp_path: Path) -> None:
-    """Its arguments may hold anything that JSON can, and those that are no object count as none."""
-    with serving(tmp_path), caller(tmp_path) as connection, connection.makefile("r") as answers:
-        assert ask(tmp_path, "why", {"path": "a b\n", "numbers": [1, None]}, 10) == {
-            "heard": "why", "path": "a b\n", "numbers": [1, None],
-        }  # fmt: skip
-        for odd in (
-            b"why [1]\n",
-            b"why no json\n",
-            b"why 3 616263\n",
-            b"why {\n",
-            b"why " + b"[" * 9999 + b"\n",
-        ):
-            connection.sendall(odd)
-            assert answers.readline() == '{"heard": "why"}\n'
-
-
-def test_door_in_a_deep_directory(tmp_path: Path) -> None:
-    """A state directory may be longer than an address of a socket."""
-    deep = tmp_path / ("d" * 120) / ("e" * 120)
-    deep.mkdir(parents=True)
-    with serving(deep):
-        assert ask(deep, "a", {}, 10) == {"heard": "a"}
-    assert list(deep.iterdir()) == []
-
-
-def test_several_requests(tmp_path: Path) -> None:
-    """One connection may ask more than once, in pieces."""
-    with serving(tmp_path), caller(tmp_path) as connection, connection.makefile("r") as answers:
-        connection.sendall(b"one\ntw")
-        assert answers.readline() == '{"heard": "one"}\n'
-        connection.sendall(b"o\n")
-        assert answers.readline() == '{"heard": "two"}\n'
-
-
-def test_a_large_answer_arrives_whole(tmp_path: Path) -> None:
-    """The answer of a service with a thousand folders is larger than the kernel's buffer."""
-    server = ControlServer(tmp_path, lambda question, _: {"told": question * 1_000_000})
-    server.start()
-    try:
-        assert ask(tmp_path, "abc", {}, 10) == {"told": "abc" * 1_000_000}
-    finally:
-        server.stop()
-
-
-def test_rude_callers(tmp_path: Path) -> None:
-    """Silence, half a request, noise and a sudden close keep nobody else waiting."""
-    with serving(tmp_path), caller(tmp_path), caller(tmp_path) as half, caller(tmp_path) as noise:
-        half.sendall(b"half a requ")
-        noise.sendall(b"\xff\xfe\n")
-        for _ in range(100):
-            with caller(tmp_path) as hasty:
-                hasty.sendall(b"a\n")
-        assert ask(tmp_path, "b", {}, 10) == {"heard": "b"}
-
-
-def test_endless_request(tmp_path: Path) -> None:
-    """A request without an end is cut off."""
-    with serving(tmp_path), caller(tmp_path) as connection:
-        with pytest.raises(ConnectionError):
-            pour(connection)
-        assert ask(tmp_path, "b", {}, 10) == {"heard": "b"}
-
-
-def test_endless_silence(tmp_path: Path) -> None:
-    """Patience with a silent caller ends."""
-    with serving(tmp_path, patience=0.0), caller(tmp_path) as connection:
-        assert hung_up(connection)
-
-
-def test_crowd(tmp_path: Path) -> None:
-    """When there are too many connections, the first is closed."""
-    with serving(tmp_path), caller(tmp_path) as first:
-        crowd = [socket.socket(socket.AF_UNIX) for _ in range(70)]
-        for connection in crowd:
-            connection.connect(str(tmp_path / SOCKET))
-        assert hung_up(first)
-        assert ask(tmp_path, "b", {}, 10) == {"heard": "b"}
-        for connection in crowd:
-            connection.close()
-
-
-def test_stale_socket(tmp_path: Path) -> None:
-    """The socket of a daemon that died is no obstacle."""
-    with socket.socket(socket.AF_UNIX) as dead:
-        dead.bind(str(tmp_path / SOCKET))
-    with pytest.raises(NotRunningError):
-        ask(tmp_path, "a", {}, 10)
-    with serving(tmp_path):
-        assert ask(tmp_path, "a", {}, 10) == {"heard": "a"}
-
-
-def test_a_second_server_is_refused(tmp_path: Path) -> None:
-    """A daemon that lives keeps its socket, and a file of that name is not removed."""
-    with serving(tmp_path):
-        with pytest.raises(OSError, match="in use"), serving(tmp_path):
-            pass
-        assert ask(tmp_path, "a", {}, 10) == {"heard": "a"}
-    (tmp_path / SOCKET).write_text("mine")
-    with pytest.raises(OSError, match="in use"), serving(tmp_path):
-        pass
-    assert (tmp_path / SOCKET).read_text() == "mine"
-
-
-def test_door_may_open_again(tmp_path: Path) -> None:
-    """A server that was stopped may be started again, and stopping twice is harmless."""
-    with serving(tmp_path) as server:
-        server.stop()
-        server.stop()
-        server.start()
-        assert ask(tmp_path, "a", {}, 10) == {"heard": "a"}
-
-
-def open_things() -> tuple[int, int]:
-    """Count this process's descriptors and threads."""
-    return len(list(Path("/proc/self/fd").iterdir())), threading.active_count()
-
-
-def test_nothing_stays_open(tmp_path: Path) -> None:
-    """After stop no descriptor and no thread is left, whoever was connected."""
-    before = open_things()
-    with socket.socket(socket.AF_UNIX) as connection, serving(tmp_path):
-        connection.connect(str(tmp_path / SOCKET))
-        ask(tmp_path, "a", {}, 10)
-    assert open_things() == before
-
-
-def test_a_fault_in_an_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """When an answer fails, the fault is reported and the connection is closed."""
-    faults: list[str] = []
-    reported = threading.Event()
-
-    def report(fault: threading.ExceptHookArgs) -> None:
-        faults.append(fault.exc_type.__name__)
-        reported.set()
-
-    monkeypatch.setattr(threading, "excepthook", report)
-    server = ControlServer(tmp_path, lambda question, _: {"number": int(question)})
-    server.start()
-    with pytest.raises(NotRunningError):
-        ask(tmp_path, "no number", {}, 10)
-    assert reported.wait(10)
-    server.stop()
-    assert faults == ["ValueError"]
 
 
 def test_nobody_listens(tmp_path: Path) -> None:
@@ -381,7 +200,7 @@ def test_a_queue_of_connections(tmp_path: Path) -> None:
             listener.accept()[0].close()
             turn, _ = listener.accept()
             with turn:
-                turn.sendall(b'{"yes": 1}\n')
+                turn.sendall(b'HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n{"yes": 1}')
                 asker.join()
     assert answers == [{"yes": 1}]
 
@@ -508,17 +327,29 @@ def test_a_signal_may_come_at_any_instant() -> None:
 
 
 class _OtherVersion(socketserver.StreamRequestHandler):
-    """Answers whatever it is asked with one and the same line."""
+    """Answers whatever it is asked with one and the same."""
 
     answer = ""
 
     def handle(self) -> None:
         """Answer once."""
-        self.rfile.readline()
-        self.wfile.write(f"{self.answer}\n".encode())
+        while self.rfile.readline().strip():
+            pass
+        self.wfile.write(self.answer.encode())
 
 
-@pytest.mark.parametrize("answer", ["", "no json", "[]", "5", '"x"', "[" * 5000, "{", '{"ledger": null}'])
+OK = "HTTP/1.1 200 OK\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        '{"ledger": null}\n',  # of the line protocol of 0.1
+        "HTTP/1.1 404 Not Found\r\n\r\n{}",
+        "HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{}",
+        *(OK + body for body in ("", "no json", "[]", "5", '"x"', "[" * 5000, "{", '{"ledger": null}')),
+    ],
+)
 def test_an_answer_of_another_version_is_none(
     machine: Machine, monkeypatch: pytest.MonkeyPatch, answer: str
 ) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
+import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -61,6 +62,66 @@ def test_a_folder_is_new_until_the_service_has_read_the_config(
     assert watch == {"share": "inotify", "another": "inotify"}
 
 
+@pytest.mark.parametrize("bad", ["a wrong key", "no YAML", "no state_dir", "no file"])
+def test_questions_are_answered_beside_a_config_that_became_invalid(
+    machine: Machine, share: Path, bad: str
+) -> None:
+    """The service knows all that they need; each problem, and how to go on, is told on stderr."""
+    machine.settings["aliases"] = {"财务群": machine.settings["folders"][0]["conversation_id"]}
+    machine.write()
+    process = machine.start()
+    (share / "a.txt").write_text("a")
+    eventually(lambda: machine.status()["totals"]["sent"] == 1)
+    good = machine.path.read_text(encoding="utf-8")
+    if bad == "no file":
+        machine.path.unlink()
+    else:
+        changed = {
+            "a wrong key": f"langauge: en\n{good}",
+            "no YAML": "folders: [",
+            "no state_dir": good.replace("state_dir:", "state_dri:"),
+        }
+        machine.path.write_text(changed[bad], encoding="utf-8")
+    shown = {
+        ("status",): "running",
+        ("history", "--recipient", "财务群"): "a.txt",
+        ("history", "--folder", "share", "--csv"): "a.txt",
+        ("why", "a.txt"): "sent to",
+        ("resume",): "nothing is paused",
+        ("pause", "share"): "paused by",
+        ("resume", "share"): "resumed",
+        ("release", "share"): "0 released",
+        ("retry", "--all"): "0 queued",
+        ("ledger", "verify"): "sound",
+    }
+    for words, expected in shown.items():
+        done = machine.call(*words)
+        assert (done.exit_code, expected in done.stdout) == (0, True), (words, done.output)
+        assert "the config has 1 problem" in done.stderr, words
+        assert "dingwatch reload" in done.stderr, words
+    code = machine.call("status", "--check")
+    assert (code.exit_code, code.stdout[:9], "1 problem" in code.stdout) == (1, "WARNING: ", True), (
+        code.output
+    )
+    number = machine.history()[0]["id"]
+    refused = machine.call("fetch", str(number), "-o", str(share.parent / "out"))
+    assert (refused.exit_code, refused.stderr.count("problem")) == (78, 1), refused.output
+    machine.stop(process)
+    assert machine.call("history").exit_code == 78
+
+
+def test_a_second_name_of_a_recipient_is_known_too(machine: Machine, share: Path) -> None:
+    """One group may have a short name and a long one."""
+    group = machine.settings["folders"][0]["conversation_id"]
+    machine.settings["aliases"] = {"财务群": group, "财务部全体": group}
+    machine.write()
+    machine.start()
+    (share / "a.txt").write_text("a")
+    eventually(lambda: machine.status()["totals"]["sent"] == 1)
+    for name in machine.settings["aliases"]:
+        assert len(machine.history("--recipient", name)) == 1, name
+
+
 @contextmanager
 def somebody_else() -> Iterator[None]:
     """Be a user who has no rights in the state directory."""
@@ -104,10 +165,13 @@ def test_a_service_that_cannot_be_asked_is_unknown(machine: Machine) -> None:
         process = machine.start()
         assert "is running" in machine.call("status").stdout
         machine.state_dir.chmod(0o755)
-        for file in (machine.path, *machine.state_dir.glob("l*")):
-            file.chmod(0o666)
-        with somebody_else():
-            found, said = machine.status(), machine.call("status").stdout
+        with closing(sqlite3.connect(machine.state_dir / "ledger.db")) as connection:
+            # As long as somebody has read it, its log and its index are there, which only its owner can make.
+            connection.execute("SELECT * FROM folders")
+            for file in (machine.path, *machine.state_dir.glob("l*")):
+                file.chmod(0o666)
+            with somebody_else():
+                found, said = machine.status(), machine.call("status").stdout
         machine.stop(process)
     assert found["daemon"] == {"running": None, "pid": None}
     assert [one["watch"] for one in found["folders"]] == ["unknown"]
@@ -119,7 +183,8 @@ def test_a_service_whose_state_directory_is_removed_ends(
 ) -> None:
     """It says so in one line, sends nothing that it cannot record, and exits 1."""
     process = machine.start()
-    shutil.rmtree(machine.state_dir)
+    # The service may create a file (a journal) between the last unlink and the rmdir of a plain rmtree.
+    shutil.rmtree(machine.state_dir.rename(machine.state_dir.with_name("removed")))
     (share / "a.txt").write_text("a")
     _, said = process.communicate(timeout=PATIENCE)
     assert process.returncode == 1

@@ -25,13 +25,14 @@ from dingwatch.intake.jobs import (
     Scanned,
     TakeBaseline,
 )
-from dingwatch.ledger import Outage, Store, folders, pruning, sqlite_url
+from dingwatch.ledger import Outage, folders, pruning
 from dingwatch.ledger.folders import MappedFolder, bind, save_homes
 from dingwatch.model import Cause, Home, Misconfigured, NotReached, Now, WatchKind
 from dingwatch.payload import PayloadPolicy
 from dingwatch.settle import EMPTY_WAIT
 from dingwatch.texts import Log
 from dingwatch.watch import Hint, Observer, Overflow, RootLocks
+from tests.ledger import change, on_sqlite, open_ledger
 from tests.support import Heard
 
 
@@ -41,17 +42,18 @@ class Watcher:
     Kernel events are left out: what is noticed is told by the test, or found by a scan.
     """
 
-    def __init__(self, path: Path, blank: Path, **changes: object) -> None:
-        shutil.copy(blank, path / "ledger.db")
+    def __init__(self, path: Path, ledger: Path | str, **changes: object) -> None:
         self.share = path / "share"
         self.share.mkdir()
         self.path = path
         self.now = 1000.0
+        self.ahead = 1e9
+        """What the wall clock is ahead of the monotonic one."""
         self.heard = Heard()
         self.changes = changes
         self.keep = 1e12
         self.locks = RootLocks()
-        self.store = Store.open(sqlite_url(path / "ledger.db"))
+        self.store = open_ledger(ledger, path / "ledger.db")
         self.begin()
 
     def begin(self) -> None:
@@ -97,7 +99,7 @@ class Watcher:
         end = self.now + seconds
         while True:
             taken, self.inputs[:] = list(self.inputs), []
-            plan = self.loop.tick(Now(self.now + 1e9, self.now), taken)
+            plan = self.loop.tick(Now(self.now + self.ahead, self.now), taken)
             for job in plan.jobs:
                 self.jobs.append(job)
                 self.inputs.append(self.execute(job))
@@ -111,11 +113,11 @@ class Watcher:
     def step(self) -> list[Job]:
         """Tick once, and leave the jobs undone."""
         taken, self.inputs[:] = list(self.inputs), []
-        return self.loop.tick(Now(self.now + 1e9, self.now), taken).jobs
+        return self.loop.tick(Now(self.now + self.ahead, self.now), taken).jobs
 
     def next_at(self) -> float | None:
         """Return when the loop is next needed, with nothing coming in."""
-        return self.loop.tick(Now(self.now + 1e9, self.now), []).next_at
+        return self.loop.tick(Now(self.now + self.ahead, self.now), []).next_at
 
     def drop(self, name: str, content: bytes = b"content") -> Path:
         """Write a file and tell the loop."""
@@ -140,14 +142,13 @@ class Watcher:
 
     def set_states(self, state: str) -> None:
         """Give all deliveries a state, as delivery would have."""
-        with self.store.writing() as connection:
-            connection.exec_driver_sql("UPDATE deliveries SET state = ?", (state,))
+        change(self.store, "UPDATE deliveries SET state = :state", state=state)
 
 
 @pytest.fixture
-def watcher(tmp_path: Path, blank_ledger: Path) -> Iterator[Watcher]:
+def watcher(tmp_path: Path, ledger_url: str) -> Iterator[Watcher]:
     """A folder that has had its first look."""
-    made = Watcher(tmp_path, blank_ledger)
+    made = Watcher(tmp_path, ledger_url)
     made.go()
     yield made
     made.execute.close()
@@ -178,9 +179,9 @@ def test_a_file_that_is_still_written_waits(watcher: Watcher) -> None:
     assert len(watcher.rows()) == 1
 
 
-def test_what_was_there_at_the_first_look_is_baseline(tmp_path: Path, blank_ledger: Path) -> None:
+def test_what_was_there_at_the_first_look_is_baseline(tmp_path: Path, ledger_url: str) -> None:
     """It is known and not sent; what had an event meanwhile is no baseline."""
-    watcher = Watcher(tmp_path, blank_ledger)
+    watcher = Watcher(tmp_path, ledger_url)
     watcher.drop("old.pdf")
     watcher.inputs.clear()
     watcher.drop("during.pdf")
@@ -199,9 +200,9 @@ def test_a_scan_finds_what_no_event_told(watcher: Watcher) -> None:
     assert watcher.rows() == [("a.pdf", "pending", None)]
 
 
-def test_an_overflow_leads_to_a_scan(tmp_path: Path, blank_ledger: Path) -> None:
+def test_an_overflow_leads_to_a_scan(tmp_path: Path, ledger_url: str) -> None:
     """Lost events are found at once, not at the next rescan."""
-    watcher = Watcher(tmp_path, blank_ledger, poll_interval=3600.0)
+    watcher = Watcher(tmp_path, ledger_url, poll_interval=3600.0)
     watcher.go(1.0)
     (watcher.share / "a.pdf").write_bytes(b"a")
     watcher.go(60.0)
@@ -224,9 +225,9 @@ def test_a_known_file_is_not_read_again(watcher: Watcher) -> None:
     assert len(watcher.rows()) == 1
 
 
-def test_no_digest_is_taken_of_a_baseline_that_an_event_names(tmp_path: Path, blank_ledger: Path) -> None:
+def test_no_digest_is_taken_of_a_baseline_that_an_event_names(tmp_path: Path, ledger_url: str) -> None:
     """There is none to compare it with: size and mtime decide."""
-    watcher = Watcher(tmp_path, blank_ledger)
+    watcher = Watcher(tmp_path, ledger_url)
     watcher.drop("old.pdf")
     watcher.inputs.clear()
     watcher.go()
@@ -376,6 +377,7 @@ def test_a_rotated_log_is_not_sent_again(watcher: Watcher) -> None:
     assert watcher.rows() == [("day.log.1", "sent", None), ("day.log", "pending", None)]
 
 
+@on_sqlite
 def test_a_ledger_that_cannot_be_read_puts_off_a_decision(watcher: Watcher) -> None:
     """Whether a file that was read has moved is asked again when the ledger is back."""
     watcher.drop("a.pdf")
@@ -555,9 +557,9 @@ def test_what_delivery_found_changed_is_digested_anew(watcher: Watcher) -> None:
     assert [state for _, state, _ in watcher.rows()][-1] == "pending"
 
 
-def test_a_missing_folder_is_reported_and_asked_after(tmp_path: Path, blank_ledger: Path) -> None:
+def test_a_missing_folder_is_reported_and_asked_after(tmp_path: Path, ledger_url: str) -> None:
     """It is down, said once, and the loop is ready all the same."""
-    watcher = Watcher(tmp_path, blank_ledger)
+    watcher = Watcher(tmp_path, ledger_url)
     watcher.share.rmdir()
     watcher.go(60.0)
     assert watcher.loop.ready
@@ -566,9 +568,9 @@ def test_a_missing_folder_is_reported_and_asked_after(tmp_path: Path, blank_ledg
     assert sum(isinstance(job, Arm) for job in watcher.jobs) > 5
 
 
-def test_a_suspended_machine_is_followed_by_a_scan(tmp_path: Path, blank_ledger: Path) -> None:
+def test_a_suspended_machine_is_followed_by_a_scan(tmp_path: Path, ledger_url: str) -> None:
     """A wall clock that jumped tells that events may have been missed."""
-    watcher = Watcher(tmp_path, blank_ledger, poll_interval=3600.0)
+    watcher = Watcher(tmp_path, ledger_url, poll_interval=3600.0)
     watcher.go(1.0)
     (watcher.share / "a.pdf").write_bytes(b"a")
     plan = watcher.loop.tick(Now(watcher.now + 1e9 + 7200, watcher.now), [])
@@ -615,9 +617,9 @@ def test_a_file_that_cannot_be_read_is_told_once(watcher: Watcher) -> None:
     assert watcher.rows() == [("a.pdf", "pending", None)]
 
 
-def test_the_loop_sleeps_while_a_first_look_lasts(tmp_path: Path, blank_ledger: Path) -> None:
+def test_the_loop_sleeps_while_a_first_look_lasts(tmp_path: Path, ledger_url: str) -> None:
     """A listing that takes longer than `poll_interval` leaves the loop little to do."""
-    watcher = Watcher(tmp_path, blank_ledger)
+    watcher = Watcher(tmp_path, ledger_url)
     (arm,) = watcher.step()
     watcher.inputs.append(watcher.execute(arm))
     assert [type(job).__name__ for job in watcher.step()] == ["TakeBaseline"]
@@ -646,9 +648,9 @@ DAY = 86400.0
 
 
 @pytest.fixture
-def forgetful(tmp_path: Path, blank_ledger: Path) -> Iterator[Watcher]:
+def forgetful(tmp_path: Path, ledger_url: str) -> Iterator[Watcher]:
     """A folder whose gone files are remembered for ten days."""
-    made = Watcher(tmp_path, blank_ledger, poll_interval=3600.0)
+    made = Watcher(tmp_path, ledger_url, poll_interval=3600.0)
     made.keep = 10 * DAY
     made.begin()
     made.go()
@@ -732,6 +734,7 @@ def test_a_lock_of_yesterday_holds_nothing(watcher: Watcher) -> None:
     assert len(watcher.rows()) == 1
 
 
+@on_sqlite
 def test_a_file_that_never_rests_is_told_once_and_waited_for(forgetful: Watcher) -> None:
     """After a day it is shown with its age; it is sent when it rests at last."""
     watcher = forgetful
@@ -745,6 +748,7 @@ def test_a_file_that_never_rests_is_told_once_and_waited_for(forgetful: Watcher)
     assert watcher.loop.past_ceiling == ()
 
 
+@on_sqlite
 def test_a_file_that_never_rests_once_more_is_told_once_more(forgetful: Watcher) -> None:
     """What was told is kept in mind only as long as it goes on."""
     for told in (1, 2):
@@ -758,6 +762,7 @@ def test_a_file_that_never_rests_once_more_is_told_once_more(forgetful: Watcher)
 # --- The ledger is left alone --------------------------------------------------------------------
 
 
+@on_sqlite
 def test_a_tick_that_writes_nothing_takes_no_write_lock(watcher: Watcher) -> None:
     """Another holds the ledger's lock: what is new, known or was never known still gets as far as it can."""
     watcher.drop("known.pdf")
@@ -776,6 +781,7 @@ def test_a_tick_that_writes_nothing_takes_no_write_lock(watcher: Watcher) -> Non
     assert [row[:2] for row in watcher.rows()] == [("known.pdf", "pending"), ("new.pdf", "pending")]
 
 
+@on_sqlite
 def test_a_file_that_is_read_once_more_in_vain_takes_no_write_lock(watcher: Watcher) -> None:
     """Delivery asked for its digest, which is what it was."""
     watcher.drop("a.pdf")
@@ -848,9 +854,9 @@ def test_a_link_that_is_gone_is_not_kept_in_mind(watcher: Watcher) -> None:
 # --- Floods --------------------------------------------------------------------------------------
 
 
-def test_a_flood_is_held_from_the_first_file_too_many(tmp_path: Path, blank_ledger: Path) -> None:
+def test_a_flood_is_held_from_the_first_file_too_many(tmp_path: Path, ledger_url: str) -> None:
     """What is pending waits too; it is said once, and the next hour begins anew."""
-    watcher = Watcher(tmp_path, blank_ledger, hold_over=6)
+    watcher = Watcher(tmp_path, ledger_url, hold_over=6)
     watcher.go()
     for number in range(3):
         watcher.drop(f"{number}.pdf", b"%d" % number)
@@ -1016,6 +1022,7 @@ def test_a_share_that_is_not_mounted_is_no_empty_folder(watcher: Watcher) -> Non
     assert watcher.rows() == [("a.pdf", "pending", None)]
 
 
+@on_sqlite
 def test_a_ledger_that_cannot_be_read_is_waited_for(watcher: Watcher) -> None:
     """A scan that meets it is carried out again; nothing ends."""
     ledger = watcher.path / "ledger.db"
@@ -1029,9 +1036,9 @@ def test_a_ledger_that_cannot_be_read_is_waited_for(watcher: Watcher) -> None:
     assert watcher.heard.count(Log.LEDGER_BACK) == 1
 
 
-def test_a_flood_that_leaves_and_comes_back_is_still_held(tmp_path: Path, blank_ledger: Path) -> None:
+def test_a_flood_that_leaves_and_comes_back_is_still_held(tmp_path: Path, ledger_url: str) -> None:
     """To move it out and in is no word of a person's."""
-    watcher = Watcher(tmp_path, blank_ledger, hold_over=3)
+    watcher = Watcher(tmp_path, ledger_url, hold_over=3)
     watcher.go()
     for number in range(4):
         watcher.drop(f"{number}.pdf", b"%d" % number)
@@ -1049,9 +1056,9 @@ def test_a_flood_that_leaves_and_comes_back_is_still_held(tmp_path: Path, blank_
     watcher.store.close()
 
 
-def test_after_a_discarded_flood_the_next_file_goes(tmp_path: Path, blank_ledger: Path) -> None:
+def test_after_a_discarded_flood_the_next_file_goes(tmp_path: Path, ledger_url: str) -> None:
     """What a person has given up does not count against what comes after it."""
-    watcher = Watcher(tmp_path, blank_ledger, hold_over=3)
+    watcher = Watcher(tmp_path, ledger_url, hold_over=3)
     watcher.go()
     for number in range(4):
         watcher.drop(f"{number}.pdf", b"%d" % number)
@@ -1206,9 +1213,9 @@ def including(*patterns: str, recursive: bool = True) -> filters.Filter:
 
 
 @pytest.fixture
-def filtered(tmp_path: Path, blank_ledger: Path) -> Iterator[Watcher]:
+def filtered(tmp_path: Path, ledger_url: str) -> Iterator[Watcher]:
     """A folder whose filter lets text files in, with its first look behind it."""
-    made = Watcher(tmp_path, blank_ledger, filter=including("*.txt"))
+    made = Watcher(tmp_path, ledger_url, filter=including("*.txt"))
     made.go()
     yield made
     made.execute.close()
@@ -1223,8 +1230,7 @@ def scan_between(watcher: Watcher, old: str, new: str) -> None:
     while (after := watcher.drop(new, b"new").stat().st_ctime_ns) == before:
         pass  # the kernel's clock for files ticks every few milliseconds
     watcher.inputs.clear()
-    with watcher.store.writing() as connection:
-        connection.exec_driver_sql("UPDATE folders SET scanned_at = ?", ((before + after) / 2e9,))
+    change(watcher.store, "UPDATE folders SET scanned_at = :at", at=(before + after) / 2e9)
 
 
 def widen(watcher: Watcher, chosen: filters.Filter) -> None:
@@ -1264,9 +1270,9 @@ def test_a_filter_that_widens_makes_no_old_file_new(
     assert filtered.heard.count(Log.WIDENED) == 1
 
 
-def test_a_folder_that_becomes_recursive_sends_no_old_file(tmp_path: Path, blank_ledger: Path) -> None:
+def test_a_folder_that_becomes_recursive_sends_no_old_file(tmp_path: Path, ledger_url: str) -> None:
     """`recursive` is part of the filter."""
-    watcher = Watcher(tmp_path, blank_ledger, filter=including(recursive=False))
+    watcher = Watcher(tmp_path, ledger_url, filter=including(recursive=False))
     watcher.go()
     scan_between(watcher, "sub/old.pdf", "sub/new.pdf")
     widen(watcher, including())

@@ -3,6 +3,7 @@
 import os
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,8 @@ import pytest
 from dingwatch import files
 from dingwatch.config.values import Config
 from dingwatch.dingtalk import API_UPLOAD
+from dingwatch.ledger import Store, links, sqlite_url
+from dingwatch.ledger.folders import LookMark, MappedFolder, RootMark, bind, save_looks
 from dingwatch.model import Failure
 from dingwatch.sandbox import Fault, FaultKind, Sandbox
 from dingwatch.texts import Log
@@ -256,3 +259,21 @@ def test_a_target_that_was_made_anew(months: Path, linked: Config, sandbox: Sand
         eventually(sent(sandbox, 1))
     assert names(sandbox) == ["a.txt"]
     assert ("prepared.txt", True) in rows(months)
+
+
+@pytest.mark.parametrize("live", [True, False], ids=["live", "stopped"])
+def test_no_last_look_is_in_the_future(tmp_path: Path, *, live: bool) -> None:
+    """The clock was set back, and a directory put in the link's place: what comes there is new."""
+    former = MappedFolder(b"/10", "now", ("cidA",), path=b"/now", linked_at=50.0)
+    present = replace(former, root=b"/now", linked_at=None)
+    ledger = sqlite_url(tmp_path / "ledger.db")
+    with closing(Store.open(ledger)) as store, store.writing() as connection:
+        marks = bind(connection, [former])
+        links.note_paths(connection, [former], marks, 100.0)
+        root = RootMark(1, 2, seen_at=90_000.0)
+        save_looks(connection, {marks[0].id: LookMark(root=root)})
+        if live:
+            mark = links.switch(connection, marks[0].id, present.root, None, 1000.0)
+        else:
+            ((mark, _),) = links.note_paths(connection, [present], bind(connection, [present]), 1000.0)
+    assert mark.look.began == 1000.0 - links.MISSED

@@ -1,6 +1,7 @@
 """What people decide: doubts, floods, and the story of one path."""
 
 import os
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -149,9 +150,15 @@ def test_why_tells_every_decision_in_order(machine: Machine, share: Path) -> Non
     eventually(lambda: states(machine)["sent"])
     done = machine.do("why", str(share / "a.pdf"))
     assert done.returncode == 0
-    found = [done.stdout.find(word) for word in ("settled", "uploading", "uploaded", "sending", "sent")]
-    assert -1 not in found
-    assert found == sorted(found)
+    raw = machine.do("why", "--verbose", str(share / "a.pdf"))
+    for said in (done.stdout, raw.stdout):
+        found = [said.find(word) for word in ("settled", "uploading", "uploaded", "sending", "sent")]
+        assert -1 not in found
+        assert found == sorted(found)
+    assert "send_ok → sent" in raw.stdout
+    assert re.search(r"uploading took [0-9.]+ s: uploaded", done.stdout)
+    assert re.search(r"sending took [0-9.]+ s: sent to cid\S+, [0-9.]+ s after", done.stdout)
+    assert "send_ok" not in done.stdout
     assert machine.do("why", "a.pdf").stdout == done.stdout
 
 
@@ -174,6 +181,14 @@ def test_why_says_why_not(machine: Machine, share: Path) -> None:
     elsewhere = machine.do("why", "/etc/hostname")
     assert (elsewhere.returncode, str(share) in elsewhere.stderr) == (1, True)
     machine.stop(process)
+
+
+def test_why_tells_one_reason_for_an_empty_file_that_is_excluded(machine: Machine, share: Path) -> None:
+    """That it is empty is no matter: with content it would not be sent either."""
+    (share / "a.tmp").touch()
+    (share / "a.txt").touch()
+    assert "empty" not in machine.call("why", str(share / "a.tmp")).stdout
+    assert "empty" in machine.call("why", str(share / "a.txt")).stdout
 
 
 def test_why_follows_a_file_that_was_moved_or_taken_away(machine: Machine, share: Path) -> None:
@@ -223,7 +238,7 @@ def test_a_folder_that_the_service_does_not_watch_yet_ends_nothing(machine: Mach
     (later / "x.pdf").write_bytes(b"x")
     machine.settings["folders"].append({"path": str(later), "conversation_id": "cidLater=="})
     machine.write()
-    assert "restart" in machine.do("why", str(later / "x.pdf")).stdout
+    assert "reload" in machine.do("why", str(later / "x.pdf")).stdout
     assert machine.status()["folders"][0]["watch"] == "inotify"
 
 

@@ -13,9 +13,12 @@ from tests.integration.questions import (
     Explained,
     analyze,
     explain,
+    explain_on_postgresql,
     reverse_indexes,
     write,
+    write_on_postgresql,
 )
+from tests.postgres import PostgresServer
 
 
 @pytest.fixture(scope="module")
@@ -55,3 +58,26 @@ def test_a_question_is_answered_by_an_index(crowded: Store, name: str) -> None:
     question, found = QUESTIONS[name], cost(crowded, name)
     scans = [line for line in found.scans() if not line.endswith(question.walks)]
     assert (scans, found.steps <= question.steps) == ([], True), (found.steps, found.plans)
+
+
+@pytest.fixture(scope="module")
+def crowded_on_postgresql(postgres: PostgresServer) -> Iterator[Store]:
+    """A ledger in PostgreSQL with most of these rows, counted as autovacuum counts them."""
+    with postgres.ledger() as url:
+        store = Store.open(url)
+        with store.writing() as connection:
+            bind(connection, FOLDERS)
+        write_on_postgresql(store)
+        yield store
+        store.close()
+
+
+@pytest.mark.parametrize("name", QUESTIONS)
+def test_a_question_is_answered_by_an_index_on_postgresql(crowded_on_postgresql: Store, name: str) -> None:
+    """No table is read from end to end, and hardly more rows than the answer takes."""
+    question = QUESTIONS[name]
+    with crowded_on_postgresql.writing() as connection:
+        found = explain_on_postgresql(connection, question.ask)
+        connection.rollback()
+    assert found.plans
+    assert (found.scans, found.rows <= question.steps / 10) == ((), True), (found.rows, found.plans)

@@ -127,6 +127,18 @@ def test_its_messages_can_be_recalled_if_they_have_a_key(stage: Stage) -> None:
         assert stage.kind.recall.call(stage.client, stage.id, receipt.key).done == (receipt.key,)
 
 
+def test_it_is_known_who_has_read_its_messages_if_they_have_a_key(stage: Stage) -> None:
+    """Who has read a message can be asked exactly where the robot's messages have a key."""
+    receipt = stage.sender.send([stage.recipient], Message("title", "text"), "uuid")
+    assert (receipt.key is None) == (stage.kind.receipts is None)
+    if stage.kind.receipts is not None and receipt.key is not None:
+        chat = stage.recipient
+        before = stage.kind.receipts.ask(stage.client, stage.id, receipt.key, "", True)  # noqa: FBT003
+        stage.sandbox.read(chat, "manager1234")
+        after = stage.kind.receipts.ask(stage.client, stage.id, receipt.key, "", True)  # noqa: FBT003
+        assert (before.status, before.read_by, after.read_by) == ("SUCCESS", (), ("manager1234",))
+
+
 def test_check_asks_about_it_where_dingtalk_answers(stage: Stage) -> None:
     """DingTalk knows the robots and the space of what is inspectable, and of nothing else."""
     try:
@@ -140,12 +152,12 @@ def test_check_asks_about_it_where_dingtalk_answers(stage: Stage) -> None:
         assert space
 
 
-def test_the_loop_fills_a_call(kind: Kind, tmp_path: Path, blank_ledger: Path) -> None:
+def test_the_loop_fills_a_call(kind: Kind, tmp_path: Path, ledger_url: str) -> None:
     """Recipients of a version share a call as far as the kind allows; one more has a call of its own."""
     everybody = [
         str(Recipient(kind.kind, f"{kind.id_prefix}{number:02}")) for number in range(kind.batch + 1)
     ]
-    desk = desk_of(tmp_path, blank_ledger, *everybody)
+    desk = desk_of(tmp_path, ledger_url, *everybody)
     send_as = "file" if kind.takes_files else "notice"
     policy = FolderPolicy(PayloadPolicy(APP, MEDIA_LIMIT, send_as=send_as))
     desk.settings = Settings(APP, folders={desk.mark.id: policy})

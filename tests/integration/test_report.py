@@ -1,6 +1,5 @@
-import shutil
 from collections.abc import Iterator
-from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import Connection, text
@@ -9,15 +8,17 @@ from dingwatch.ledger import (
     Store,
     calls,
     commands,
+    counters,
     pruning,
     report,
-    sqlite_url,
     transitions,
+    unresolved,
     uploads,
     versions,
 )
 from dingwatch.ledger.commands import BaselineToSend, NotApplicableError
 from dingwatch.ledger.delivery import find_deliveries
+from dingwatch.ledger.delivery_counts import DeliveryCounts
 from dingwatch.ledger.folders import MappedFolder, bind
 from dingwatch.ledger.report import HistoryQuery, Scope
 from dingwatch.ledger.transitions import Change
@@ -25,6 +26,7 @@ from dingwatch.ledger.uploads import UploadSession
 from dingwatch.ledger.versions import NewVersion
 from dingwatch.lifecycle import Event, State
 from dingwatch.model import Cause, Fingerprint
+from dingwatch.names import readable
 from tests.support import plain_payload
 
 CAUSE = Cause("40038", "refused", "CONTENT")
@@ -32,10 +34,9 @@ A, B = MappedFolder(b"/a", "a", ("cid1", "cid2")), MappedFolder(b"/b", "b", ("ci
 
 
 @pytest.fixture
-def store(tmp_path: Path, blank_ledger: Path) -> Iterator[Store]:
+def store(ledger_url: str) -> Iterator[Store]:
     """A ledger that knows two folders, of which one is mapped to two conversations."""
-    shutil.copy(blank_ledger, tmp_path / "ledger.db")
-    opened = Store.open(sqlite_url(tmp_path / "ledger.db"))
+    opened = Store.open(ledger_url)
     with opened.writing() as connection:
         bind(connection, [A, B])
     yield opened
@@ -43,16 +44,21 @@ def store(tmp_path: Path, blank_ledger: Path) -> Iterator[Store]:
 
 
 def new(folder: int | None, path: bytes, at: float, *conversations: str) -> NewVersion:
-    """Return a version; without conversations it is baseline."""
-    payload = plain_payload(path, path.hex(), "app", ()) if conversations else None
-    digest = path.hex() if conversations else None
-    return NewVersion(folder, path, Fingerprint(5, int(at), 0, 1, 1), digest, at, at, payload, conversations)
+    """Return a version."""
+    payload, seen = plain_payload(path, path.hex(), "app", ()), Fingerprint(5, int(at), 0, 1, 1)
+    return NewVersion(folder, path, seen, path.hex(), at, at, payload, conversations)
 
 
 def add(store: Store, *made: NewVersion) -> list[int]:
     """Write versions; return the ids of their deliveries."""
     with store.writing() as connection:
         return versions.add(store, connection, made, 100.0)
+
+
+def add_old(store: Store, folder: int, path: bytes, at: float) -> None:
+    """Write a baseline version."""
+    with store.writing() as connection:
+        versions.add_baseline(store, connection, folder, [(path, Fingerprint(5, int(at), 0, 1, 1))], at)
 
 
 def fail(store: Store, *ids: int) -> None:
@@ -79,7 +85,8 @@ def scope(connection: Connection, *mapped: MappedFolder) -> Scope:
 def test_deliveries_are_counted_by_folder_and_state(store: Store) -> None:
     """Baselines count versions; what `send` was given has no folder."""
     one = add(store, new(1, b"x.txt", 1.0, "cid1", "cid2"), new(2, b"y.txt", 2.0, "cid1"))
-    add(store, new(1, b"old.txt", 0.0), new(None, b"/tmp/z.txt", 3.0, "cid9"))
+    add_old(store, 1, b"old.txt", 0.0)
+    add(store, new(None, b"/tmp/z.txt", 3.0, "cid9"))
     fail(store, one[0])
     with store.reading() as connection:
         found = report.counts(connection, scope(connection))
@@ -89,7 +96,7 @@ def test_deliveries_are_counted_by_folder_and_state(store: Store) -> None:
 def test_history_is_newest_first_without_baselines(store: Store) -> None:
     """Lines are ordered by the time noticed, then by id."""
     ids = add(store, new(1, b"d/late.txt", 9.0, "cid1", "cid2"), new(2, b"early.txt", 2.0, "cid1"))
-    add(store, new(1, b"old.txt", 20.0))
+    add_old(store, 1, b"old.txt", 20.0)
     with store.reading() as connection:
         lines = report.lines(connection, scope(connection), HistoryQuery())
     assert [line.id for line in lines] == [ids[1], ids[0], ids[2]]
@@ -110,9 +117,95 @@ def test_history_filters_by_folder_state_and_number(store: Store) -> None:
     assert sent == []
 
 
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("报告", ["2026/季度报告.pdf"]),
+        ("PDF", ["2026/季度报告.pdf", "a_b.PDF"]),
+        ("a_b", ["a_b.PDF"]),
+        ("0%", ["100%.txt"]),
+        ("\\", ["back\\slash.txt"]),
+        ("2026/季", ["2026/季度报告.pdf"]),
+        ("2026", ["2026/季度报告.pdf"]),
+        ("ÉCOLE", ["école.txt", "e\u0301cole.md"]),
+        ("e\u0301", ["école.txt", "e\u0301cole.md"]),
+        ("Ж", ["жук.txt"]),
+        ("报表", ["\\xb1\\xa8\\xb1\\xed.doc"]),
+        ("\\xb1\\xa8", ["\\xb1\\xa8\\xb1\\xed.doc"]),
+        (b"\xb1\xa8".decode("utf-8", "surrogateescape"), ["\\xb1\\xa8\\xb1\\xed.doc"]),
+        ("x" * 70_000, []),
+        ("", None),
+    ],
+)
+def test_a_name_is_found_by_any_part_in_any_case(store: Store, text: str, found: list[str] | None) -> None:
+    """What stands for something else in LIKE stands for itself; so it is whether a name is UTF-8 or not."""
+    paths = [
+        *("2026/季度报告.pdf", "a_b.PDF", "axb.bin", "100%.txt", "1000.txt", "back\\slash.txt"),
+        *("école.txt", "e\u0301cole.md", "жук.txt"),
+    ]
+    stored_paths = [*(path.encode() for path in paths), "报表".encode("gbk") + b".doc"]
+    add(store, *(new(1, path, 100.0 - n, "cid1") for n, path in enumerate(stored_paths)))
+    with store.reading() as connection:
+        here = scope(connection)
+    pages = list(report.pages(store, here, HistoryQuery(search=text)))
+    shown = [readable(line.path) for page in pages for line in page]
+    assert shown == ([readable(path) for path in stored_paths] if found is None else found)
+    for n, path in enumerate(stored_paths):
+        add_old(store, 2, path, 100.0 - n)
+    old = report.pages(store, here, HistoryQuery(state="baseline", search=text))
+    assert [readable(line.path) for page in old for line in page] == shown
+
+
+def test_a_search_goes_on_where_sql_finds_only_what_looks_alike(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A page of names that differ in a letter that SQLite does not know does not end it."""
+    monkeypatch.setattr(report, "PAGE", 2)
+    names = [f"B{letter}r {n}.txt" for letter in "öü" for n in range(3)]
+    add(store, *(new(1, name.encode(), 100.0 - n, "cid1") for n, name in enumerate(names)))
+    with store.reading() as connection:
+        here = scope(connection)
+    pages = list(report.pages(store, here, HistoryQuery(search="BÜR", limit=2)))
+    assert [readable(line.path) for page in pages for line in page] == ["Bür 0.txt", "Bür 1.txt"]
+
+
+def test_history_is_cut_by_time_and_recipient(store: Store) -> None:
+    """`since` is in the time that is meant, `until` is not; all filters combine."""
+    ids = add(store, *(new(1 + n % 2, b"%d.txt" % n, float(n), "cid1") for n in range(6)))
+    other = add(store, new(1, b"6.txt", 6.0, "cid2"))
+    fail(store, ids[2])
+
+    def found(**filters: Any) -> list[int]:  # noqa: ANN401
+        with store.reading() as connection:
+            return [line.id for line in report.lines(connection, scope(connection), HistoryQuery(**filters))]
+
+    assert found(since=4.0) == [*other, ids[5], ids[4]]
+    assert found(until=2.0) == [ids[1], ids[0]]
+    assert found(since=1.0, until=3.0, recipient="cid1") == [ids[2], ids[1]]
+    assert found(recipient="cid2") == other
+    assert found(recipient="cid1", folder="a", limit=2) == [ids[4], ids[2]]
+    assert found(recipient="cid3") == []
+    assert found(state="failed", search="2", since=2.0, until=3.0, folder="a") == [ids[2]]
+    assert found(state="failed", until=2.0) == []
+    assert found(state="baseline", recipient="cid1") == []
+
+
+def test_what_failed_and_what_is_no_longer_mapped_is_one_list(store: Store) -> None:
+    """Both are found by indexes of their own, and listed by time."""
+    ids = add(store, *(new(1, b"%d.txt" % n, float(n), "cid1", "cid2") for n in range(4)))
+    fail(store, ids[0], ids[3])
+    with store.reading() as connection:
+        left = scope(connection, MappedFolder(b"/a", "a", ("cid1",)), B)
+        lines = report.lines(connection, left, HistoryQuery(state="failed"))
+        page = report.lines(connection, left, HistoryQuery(state="failed", before=(3.0, ids[7]), limit=2))
+    assert [line.id for line in lines] == [ids[7], ids[5], ids[3], ids[1], ids[0]]
+    assert [line.id for line in page] == [ids[5], ids[3]]
+
+
 def test_a_baseline_line_has_no_conversation_and_no_digest(store: Store) -> None:
     """It is shown where it is asked for, by the version's own id."""
-    add(store, new(1, b"old.txt", 1.0), new(2, b"older.txt", 0.0))
+    add_old(store, 1, b"old.txt", 1.0)
+    add_old(store, 2, b"older.txt", 0.0)
     with store.reading() as connection:
         first, _ = report.lines(connection, scope(connection), HistoryQuery(state="baseline"))
         (only,) = report.lines(connection, scope(connection), HistoryQuery("b", "baseline"))
@@ -198,7 +291,8 @@ def test_a_long_history_is_read_in_pages(
     monkeypatch.setattr(report, "PAGE", 3)
     monkeypatch.setattr(report, "BASELINE_PAGE", 3)
     add(store, *(new(1, b"%d.txt" % number, float(number // 5), "cid1") for number in range(20)))
-    add(store, *(new(1, b"%d.old" % number, float(number // 5)) for number in range(20)))
+    for number in range(20):
+        add_old(store, 1, b"%d.old" % number, float(number // 5))
     with store.reading() as connection:
         here = scope(connection)
         whole = report.lines(connection, here, HistoryQuery(state=state, limit=17))
@@ -225,7 +319,7 @@ def test_a_retried_delivery_begins_afresh(store: Store) -> None:
 def test_one_wrong_id_leaves_all_as_it_was(store: Store) -> None:
     """A mixture of failed, waiting, unknown, enormous and baseline ids is refused as a whole."""
     failed, waiting = add(store, new(1, b"x.txt", 1.0, "cid1"), new(1, b"y.txt", 1.0, "cid1"))
-    add(store, new(2, b"old.txt", 1.0))
+    add_old(store, 2, b"old.txt", 1.0)
     fail(store, failed)
     with store.reading() as connection:
         (old,) = commands.list_baseline(connection, None, 2)
@@ -241,7 +335,7 @@ def test_one_wrong_id_leaves_all_as_it_was(store: Store) -> None:
 
 def test_a_baseline_is_sent_once_however_often_it_is_asked_for(store: Store) -> None:
     """Two commands at the same time make its deliveries once; the second is refused."""
-    add(store, new(1, b"old.txt", 1.0))
+    add_old(store, 1, b"old.txt", 1.0)
     with store.reading() as connection:
         (old,) = commands.list_baseline(connection, None, 1)
     chosen = BaselineToSend(old, "0" * 64, plain_payload(b"old.txt", "0" * 64, "app", ()), ("cid1", "cid2"))
@@ -272,10 +366,76 @@ def test_a_version_whose_upload_was_abandoned_is_pruned(store: Store) -> None:
     with store.writing() as connection:
         delivery = find_deliveries(connection, [row])[row]
         session = UploadSession("space", "key")
-        uploads.begin_session(connection, delivery.upload_key, session)
-        uploads.finish_part(connection, delivery.upload_key, session, 1)
+        uploads.claim_upload(connection, delivery.upload_key, 1, "")
+        uploads.begin_session(connection, delivery.upload_key, session, 1)
+        uploads.finish_part(connection, delivery.upload_key, session, 1, 1)
+        uploads.release_upload(connection, delivery.upload_key, 1)
         versions.withdraw(connection, [delivery.version], CAUSE, 20.0)
         versions.mark_missing(connection, {delivery.version: 20.0})
         pruning.prune(connection, 1, 30.0, [delivery.version])
         assert connection.scalar(text("SELECT count(*) FROM uploads")) == 0
         assert connection.scalar(text("SELECT count(*) FROM parts")) == 0
+
+
+# --- What the status page counts -----------------------------------------------------------------
+
+
+def test_counts_are_kept_up_to_date(store: Store) -> None:
+    """After whatever happens to deliveries, what is added to the counts makes what counting anew finds."""
+    kept = DeliveryCounts()
+
+    def both() -> tuple[dict[int | None, Any], dict[int | None, Any]]:
+        with store.reading() as connection:
+            here = scope(connection)
+            return report.counts(connection, here, kept), report.counts(connection, here)
+
+    ids = add(store, *(new(1 + n % 2, b"%d.txt" % n, float(n), "cid1") for n in range(6)))
+    assert (found := both())[0] == found[1]
+    fail(store, *ids[:3])
+    assert (found := both())[0] == found[1]
+    commands.retry_all(store, 500.0)
+    add(store, new(None, b"/tmp/z.txt", 3.0, "cid9"))
+    assert (found := both())[0] == found[1]
+    with store.writing() as connection:
+        deliveries = find_deliveries(connection, ids).values()
+        gone = [one.version for one in deliveries if one.folder == 1]
+        versions.withdraw(connection, gone, CAUSE, 20.0)
+        versions.mark_missing(connection, dict.fromkeys(gone, 20.0))
+    assert (found := both())[0] == found[1]
+    with store.writing() as connection:
+        pruning.prune(connection, 1, 30.0, gone)
+    assert (found := both())[0] == found[1]
+    assert found[1] == {2: {"pending": 3}, None: {"pending": 1}}
+
+
+def test_outcomes_are_counted_by_the_quarter_of_an_hour(store: Store) -> None:
+    """Those of some days ago are forgotten."""
+    ids = add(store, *(new(1, b"%d.txt" % n, float(n), "cid1") for n in range(3)))
+    day = 86400.0
+    for at, number in zip((10 * day, 10 * day + 899.0, 14 * day), ids, strict=True):
+        with store.writing() as connection:
+            transitions.apply(connection, at, [Change(number, Event.REJECT, None, CAUSE)])
+            found = counters.list_outcomes(connection, 0.0)
+        if number == ids[1]:
+            assert found == [(1, 10 * 96, 0, 2)]
+    assert found == [(1, 14 * 96, 0, 1)]
+
+
+def test_causes_are_grouped(store: Store) -> None:
+    """A doubt that is sent once more by itself is in no group; the first delivery stands for its group."""
+    ids = add(store, *(new(1, b"%d.txt" % n, float(n), "cid1") for n in range(5)))
+    fail(store, *ids[:3])
+    with store.writing() as connection:
+        for event in (Event.CLAIM, Event.UPLOAD_OK, Event.CLAIM):
+            transitions.apply(connection, 102.0, [Change(ids[3], event)])
+        doubt = Change(ids[3], Event.DOUBT, None, Cause("no_answer", "", "NO_ANSWER"), {"doubts": 1})
+        transitions.apply(connection, 103.0, [doubt])
+        waiting = unresolved.list_groups(connection, resends=False)
+        alone = unresolved.list_groups(connection, resends=True)
+        example = unresolved.find_examples(connection, [ids[0]])[ids[0]]
+    assert {(one.state, one.code, one.count, one.first) for one in waiting} == {
+        (State.FAILED, "40038", 3, ids[0]),
+        (State.UNCERTAIN, "no_answer", 1, ids[3]),
+    }
+    assert [one.state for one in alone] == [State.FAILED]
+    assert (example.path, example.cause, example.at) == (b"0.txt", CAUSE, 101.0)

@@ -12,6 +12,7 @@ from dingwatch.intake.jobs import Compare, Listed, Look
 from dingwatch.texts import Log
 from dingwatch.watch import Hint, scan
 from tests.integration.test_intake import Watcher
+from tests.ledger import change, query
 
 WALL = 1e9
 """What a watcher's wall clock is ahead of its monotonic one."""
@@ -49,9 +50,9 @@ def replaced(watcher: Watcher) -> list[dict[str, object]]:
 
 
 @pytest.fixture
-def old(tmp_path: Path, blank_ledger: Path) -> Watcher:
+def old(tmp_path: Path, ledger_url: str) -> Watcher:
     """A folder with four old files, whose clock is ahead of their times by less than counts as new."""
-    watcher = Watcher(tmp_path, blank_ledger)
+    watcher = Watcher(tmp_path, ledger_url)
     write(watcher.share, "1.pdf", "2.pdf", "3.pdf", "4.pdf")
     watcher.now = (watcher.share / "4.pdf").stat().st_ctime - WALL + 1.0
     watcher.go(10.0)
@@ -89,9 +90,9 @@ def test_recent_files_of_a_directory_in_the_roots_place_are_sent(old: Watcher) -
     assert (line["old"], line["new"]) == (0, 2)
 
 
-def test_old_files_in_the_roots_place_follow_existing(tmp_path: Path, blank_ledger: Path) -> None:
+def test_old_files_in_the_roots_place_follow_existing(tmp_path: Path, ledger_url: str) -> None:
     """With `existing: send` they are sent, and counted as old."""
-    watcher = Watcher(tmp_path, blank_ledger, existing="send")
+    watcher = Watcher(tmp_path, ledger_url, existing="send")
     watcher.go(10.0)
     write(watcher.path / "other", "a.pdf")
     watcher.now = (watcher.path / "other" / "a.pdf").stat().st_ctime - WALL + MISSED + 20.0
@@ -142,9 +143,9 @@ def test_a_root_that_was_replaced_while_the_service_was_stopped(old: Watcher) ->
 # --- First looks -----------------------------------------------------------------------------------
 
 
-def begin(path: Path, blank: Path, count: int) -> Watcher:
+def begin(path: Path, ledger: Path | str, count: int) -> Watcher:
     """Return a watcher whose first look has listed its first old files, and has written nothing."""
-    watcher = Watcher(path, blank)
+    watcher = Watcher(path, ledger)
     write(watcher.share, *(f"{i}.pdf" for i in range(count)))
     watcher.now = (watcher.share / "0.pdf").stat().st_ctime - WALL + 5.0
     while not any(isinstance(one, Listed) for one in watcher.inputs):
@@ -159,18 +160,18 @@ def go_on(watcher: Watcher) -> None:
 
 def looked(watcher: Watcher, name: str = "share") -> tuple[bool, bool]:
     """Return whether the ledger says that a folder's first look began, and that it is complete."""
-    query = "SELECT look_began, looked_at FROM folders WHERE name = ?"
-    with watcher.store.reading() as connection:
-        row = connection.exec_driver_sql(query, (name,)).one()
-    return row[0] is not None, row[1] is not None
+    ((began, done),) = query(
+        watcher.store, "SELECT look_began, looked_at FROM folders WHERE name = :name", name=name
+    )
+    return began is not None, done is not None
 
 
 def test_a_first_look_is_written_in_steps(
-    tmp_path: Path, blank_ledger: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, ledger_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its beginning first, some rows in each transaction, and the folder's mark with the last of them."""
     monkeypatch.setattr(first_look, "ROWS_AT_ONCE", 4)
-    watcher = begin(tmp_path, blank_ledger, 10)
+    watcher = begin(tmp_path, ledger_url, 10)
     assert looked(watcher) == (True, False)
     steps = []
     while not looked(watcher)[1]:
@@ -184,9 +185,9 @@ def test_a_first_look_is_written_in_steps(
 
 
 @pytest.mark.parametrize("ahead", [0.0, 3600.0])
-def test_a_file_may_be_listed_before_its_event(tmp_path: Path, blank_ledger: Path, ahead: float) -> None:
+def test_a_file_may_be_listed_before_its_event(tmp_path: Path, ledger_url: str, ahead: float) -> None:
     """It came after the look began and is new; a time in the future proves no such thing."""
-    watcher = Watcher(tmp_path, blank_ledger)
+    watcher = Watcher(tmp_path, ledger_url)
     write(watcher.share, "old.pdf")
     watcher.now = (watcher.share / "old.pdf").stat().st_ctime - WALL + 0.001 - ahead
     watcher.inputs += [watcher.execute(job) for job in watcher.step()]
@@ -201,20 +202,54 @@ def test_a_file_may_be_listed_before_its_event(tmp_path: Path, blank_ledger: Pat
     assert baseline(watcher) == {"old.pdf", "new.pdf"} - sent(watcher)
 
 
+@pytest.mark.parametrize(("ahead", "old"), [(0.0, set()), (3600.0, {"old.pdf"})], ids=["before", "after"])
+def test_a_clock_set_back_during_a_first_look_makes_no_new_file_old(
+    tmp_path: Path, ledger_url: str, ahead: float, old: set[str]
+) -> None:
+    """A file came during the look, before the clock was set back by an hour or after; its event is late.
+
+    By its time alone, what was changed within the hour before the look may have come after the step.
+    """
+    watcher = Watcher(tmp_path, ledger_url)
+    write(watcher.share, "old.pdf")
+    watcher.now = (watcher.share / "old.pdf").stat().st_ctime - WALL + 0.001
+    watcher.ahead = WALL + ahead
+    watcher.inputs += [watcher.execute(job) for job in watcher.step()]
+    jobs = watcher.step()
+    new = watcher.share / "new.pdf"
+    while not new.exists() or new.stat().st_ctime <= watcher.now + WALL:
+        write(watcher.share, "new.pdf")
+    watcher.inputs += [watcher.execute(job) for job in jobs]
+    watcher.ahead -= 3600.0
+    watcher.now += 60.0
+    watcher.go(60.0)
+    assert (sent(watcher), baseline(watcher)) == ({"old.pdf", "new.pdf"} - old, old)
+
+
+def test_a_first_look_that_began_in_the_future(tmp_path: Path, ledger_url: str) -> None:
+    """It was cut off, and the clock set back while nothing ran: what is ten minutes old may be new."""
+    watcher = begin(tmp_path, ledger_url, 2)
+    with watcher.store.writing() as connection:
+        connection.exec_driver_sql("UPDATE folders SET look_began = look_began + 86400")
+    watcher.begin()
+    watcher.go(60.0)
+    assert sent(watcher) == {"0.pdf", "1.pdf"}
+
+
 def test_a_first_look_that_was_cut_off_starts_over(
-    tmp_path: Path, blank_ledger: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, ledger_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A crash in its midst, and a week later: what came after its beginning is new, the rest is old."""
     monkeypatch.setattr(first_look, "ROWS_AT_ONCE", 4)
-    watcher = begin(tmp_path, blank_ledger, 8)
+    watcher = begin(tmp_path, ledger_url, 8)
     began = (watcher.share / "7.pdf").stat().st_ctime + 0.001
     for name in ("8.pdf", "9.pdf"):
         path = watcher.share / name
         # The kernel's clock for files ticks every few milliseconds.
         while not path.exists() or path.stat().st_ctime <= began:
             path.write_text(name)
-    with watcher.store.writing() as connection:  # as if it had begun before those two were written
-        connection.exec_driver_sql("UPDATE folders SET look_began = ?", (began,))
+    # As if it had begun before those two were written.
+    change(watcher.store, "UPDATE folders SET look_began = :began", began=began)
     watcher.step()
     watcher.begin()
     watcher.go(60.0)
@@ -227,11 +262,11 @@ def test_a_first_look_that_was_cut_off_starts_over(
 
 
 def test_an_event_may_come_after_its_file_was_written_down(
-    tmp_path: Path, blank_ledger: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, ledger_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The file was written during the first look, and is new; one that was only removed is not sought."""
     monkeypatch.setattr(first_look, "ROWS_AT_ONCE", 2)
-    watcher = begin(tmp_path, blank_ledger, 5)
+    watcher = begin(tmp_path, ledger_url, 5)
     while len(baseline(watcher)) < 2:
         go_on(watcher)
     written, removed = sorted(baseline(watcher))
@@ -245,12 +280,12 @@ def test_an_event_may_come_after_its_file_was_written_down(
 
 
 def test_first_looks_are_written_by_turns(
-    tmp_path: Path, blank_ledger: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, ledger_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A share with a million old files does not keep the small folder after it from being watched."""
     monkeypatch.setattr(first_look, "ROWS_AT_ONCE", 2)
     monkeypatch.setattr(intake_loop, "ROWS_AT_ONCE", 2)
-    watcher = Watcher(tmp_path, blank_ledger)
+    watcher = Watcher(tmp_path, ledger_url)
     big, small = tmp_path / "big", tmp_path / "small"
     write(big, *(f"{i}.pdf" for i in range(40)))
     write(small, "1.pdf", "2.pdf", "3.pdf")
@@ -263,11 +298,11 @@ def test_first_looks_are_written_by_turns(
 
 
 def test_a_directory_of_many_files_is_compared_in_parts(
-    tmp_path: Path, blank_ledger: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, ledger_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """At the beginning, in the middle and at the end, what is missing or new is found, and nothing else."""
     monkeypatch.setattr(scan, "FILES_AT_ONCE", 2)
-    watcher = Watcher(tmp_path, blank_ledger)
+    watcher = Watcher(tmp_path, ledger_url)
     write(watcher.share, *(f"{i}.pdf" for i in range(1, 8)))
     watcher.now = (watcher.share / "7.pdf").stat().st_ctime - WALL + 1.0
     watcher.go(10.0)

@@ -95,7 +95,14 @@ def test_the_service_imports_what_it_needs(machine: Machine, tmp_path: Path) -> 
         assert process.wait(PATIENCE) == 0
     modules = imported(report.read_text(encoding="utf-8"))
     assert modules & ALL_COMMANDS == {"dingwatch.cli.run"}
-    foreign = {"aiohttp", "dingwatch.sandbox", "prometheus_client", "rich"}
+    foreign = {
+        "dingwatch.sandbox",
+        "prometheus_client",
+        "rich",
+        "sqlalchemy.dialects.postgresql",
+        "psycopg",
+        "alembic",
+    }
     assert modules & foreign == set()
     assert "sqlalchemy" in modules
     # The config file was checked in a child process, whose imports are reported like the service's own.
@@ -146,9 +153,16 @@ def test_the_service_answers_as_its_ledger_does(
         eventually(lambda words=words: len(set(both(words))) == 1)  # type: ignore[misc]
 
 
-def test_a_broken_config_is_reported_while_the_service_runs(machine: Machine) -> None:
-    """Only the file that the service has read needs no check."""
+def test_a_reload_imports_no_ledger(machine: Machine) -> None:
+    """The service does it; the command checks the file, asks, and prints what came of it."""
     machine.start()
-    machine.set_folder(settle="soon")
-    done = machine.do("status")
-    assert (done.returncode, "folders[0].settle" in done.stderr) == (78, True)
+    printed, modules = run(machine.command("reload"))
+    assert printed == "nothing has changed\n"
+    assert modules & {"sqlalchemy", "watchdog", "requests", "rich"} == set()
+
+
+def test_the_list_of_commands_cuts_no_sentence() -> None:
+    """A newcomer reads it first."""
+    for words in (["--help"], ["ledger", "--help"]):
+        printed, _ = run([*DINGWATCH, *words])
+        assert "..." not in printed.partition("Commands:")[2], printed

@@ -23,10 +23,10 @@ ASKED_AT_EVERY_TICK: dict[str, Callable[[Connection, float], object]] = {
     "which folders": lambda connection, _: queues.folders_to_upload(connection, Route.ROBOT, "cidG=="),
     "which contents": lambda connection, now: [*queues.first_contents(connection, Paused(), now, QUEUE, 8)],
     "how many are ahead": lambda connection, now: queues.uploaded_ahead(
-        connection, now, Route.ROBOT, "cidG==", 40
+        connection, Paused(), now, Route.ROBOT, "cidG==", 40
     ),
     "which message": lambda connection, now: queues.next_to_send(connection, Paused(), now, "cidG=="),
-    "which doubts": lambda connection, _: queues.list_doubted_once(connection),
+    "which doubts": queues.list_doubted_once,
     "what is superseded": lambda connection, now: queues.find_superseded(connection, [int(now)]),
     "one delivery": lambda connection, now: delivery.find_deliveries(connection, [int(now)]),
 }

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 UNIT = Path(__file__).parents[2] / "systemd" / "dingwatch.service"
+TEMPLATE = UNIT.with_name("dingwatch@.service")
 SYSUSERS = UNIT.parent / "sysusers.d" / "dingwatch.conf"
 
 
@@ -17,16 +18,20 @@ def complaints(unit: Path) -> str:
     return "\n".join(line for line in lines if "dingwatch" in line)
 
 
-def directives() -> list[tuple[str, str]]:
-    """Return the unit's directives."""
-    return re.findall(r"^(\w+)=(.*)$", UNIT.read_text("utf-8"), re.MULTILINE)
+def directives(unit: Path = UNIT) -> list[tuple[str, str]]:
+    """Return a unit's directives."""
+    return re.findall(r"^(\w+)=(.*)$", unit.read_text("utf-8"), re.MULTILINE)
 
 
-@pytest.fixture
-def copy(tmp_path: Path) -> Path:
-    """Return a copy whose program exists: verify looks for it."""
-    unit = tmp_path / UNIT.name
-    unit.write_text(re.sub(r"(?m)^ExecStart=\S+", "ExecStart=/bin/true", UNIT.read_text("utf-8")), "utf-8")
+@pytest.fixture(params=[UNIT, TEMPLATE], ids=["unit", "template"])
+def copy(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
+    """Return a copy whose program exists: verify looks for it. A template is verified as an instance."""
+    original: Path = request.param
+    unit = tmp_path / original.name.replace("@", "@acme")
+    unit.write_text(
+        re.sub(r"(?m)^(Exec\w+)=\S+", r"\1=/bin/true", original.read_text("utf-8")),
+        "utf-8",
+    )
     return unit
 
 
@@ -51,14 +56,34 @@ def test_unit_keeps_its_promises() -> None:
     said = dict(directives())
     assert (said["Type"], said["Restart"], said["RestartPreventExitStatus"]) == ("notify", "on-failure", "78")
     assert said["StartLimitIntervalSec"] == "0"
+    assert said["ExecReload"] == said["ExecStart"].replace(" run ", " reload ")
     assert int(said["TimeoutStopSec"].removesuffix("s")) > 10
     assert said["StateDirectoryMode"] == "0700"
     assert said["LoadCredential"].startswith("client_secret:/")
 
 
+IN_A_TEMPLATE = {
+    "Description": ("dingwatch:", "dingwatch for %i:"),
+    "ExecStart": ("config.yaml", "%i.yaml"),
+    "ExecReload": ("config.yaml", "%i.yaml"),
+    "StateDirectory": ("dingwatch", "dingwatch/%i"),
+    "LoadCredential": ("/client_secret", "/%i.client_secret"),
+}
+"""By directive, what a template has in the place of what the unit has."""
+
+
+def test_the_template_is_the_unit() -> None:
+    """`dingwatch@.service` is `dingwatch.service` but for its paths: a change to one belongs into both."""
+    expected = [
+        (key, value.replace(*IN_A_TEMPLATE[key]) if key in IN_A_TEMPLATE else value)
+        for key, value in directives()
+    ]
+    assert directives(TEMPLATE) == expected
+
+
 def test_no_directive_twice() -> None:
     """No directive takes back another."""
-    keys = [key for key, _ in directives()]
+    keys = [key for key, _ in directives() if key != "SystemCallFilter"]  # its lines add up
     assert len(keys) == len(set(keys))
 
 

@@ -17,9 +17,9 @@ HOUR = 3600.0
 QUIET = 2.0
 
 
-def with_old_files(path: Path, blank: Path, names: Iterable[str], **changes: object) -> Watcher:
+def with_old_files(path: Path, ledger: Path | str, names: Iterable[str], **changes: object) -> Watcher:
     """Return a watcher whose first look has found these files."""
-    watcher = Watcher(path, blank, **changes)
+    watcher = Watcher(path, ledger, **changes)
     for name in names:
         watcher.drop(name, name.encode() * 3)
     watcher.inputs.clear()
@@ -47,10 +47,10 @@ def states(watcher: Watcher) -> list[tuple[str, str | None]]:
     return [(state, code) for _, state, code in watcher.rows()]
 
 
-def test_a_directory_whose_times_shift_is_not_sent(tmp_path: Path, blank_ledger: Path) -> None:
+def test_a_directory_whose_times_shift_is_not_sent(tmp_path: Path, ledger_url: str) -> None:
     """All old files of a directory take the new time, without being read."""
     names = [f"{directory}/{i}.pdf" for directory in "ab" for i in range(20)]
-    watcher = with_old_files(tmp_path, blank_ledger, names)
+    watcher = with_old_files(tmp_path, ledger_url, names)
     watcher.drop("a/new.pdf")
     watcher.go(10.0)
     read = len([job for job in watcher.jobs if isinstance(job, Examine)])
@@ -65,10 +65,10 @@ def test_a_directory_whose_times_shift_is_not_sent(tmp_path: Path, blank_ledger:
     assert (touched(watcher), len(watcher.rows())) == (80, 1)
 
 
-def test_a_file_with_an_event_is_no_part_of_a_shift(tmp_path: Path, blank_ledger: Path) -> None:
+def test_a_file_with_an_event_is_no_part_of_a_shift(tmp_path: Path, ledger_url: str) -> None:
     """Somebody may have written to it: it waits for a minute, and is sent."""
     names = [f"{i}.pdf" for i in range(5)]
-    watcher = with_old_files(tmp_path, blank_ledger, names)
+    watcher = with_old_files(tmp_path, ledger_url, names)
     shift(watcher, names, HOUR)
     watcher.hint("3.pdf")
     watcher.go(QUIET + TOUCHED_WAIT - 1.0)
@@ -77,10 +77,10 @@ def test_a_file_with_an_event_is_no_part_of_a_shift(tmp_path: Path, blank_ledger
     assert watcher.rows() == [("3.pdf", "pending", None)]
 
 
-def test_a_few_touched_files_are_sent_after_a_minute(tmp_path: Path, blank_ledger: Path) -> None:
+def test_a_few_touched_files_are_sent_after_a_minute(tmp_path: Path, ledger_url: str) -> None:
     """Not all of a directory, or by no quarter of an hour: each may be new content."""
     names = [f"{i}.pdf" for i in range(12)]
-    watcher = with_old_files(tmp_path, blank_ledger, names)
+    watcher = with_old_files(tmp_path, ledger_url, names)
     shift(watcher, names[:MOST_TOUCHED], 50.0)
     watcher.go(QUIET + TOUCHED_WAIT - 1.0)
     assert watcher.rows() == []
@@ -90,11 +90,11 @@ def test_a_few_touched_files_are_sent_after_a_minute(tmp_path: Path, blank_ledge
 
 
 def test_many_touched_files_are_held(
-    tmp_path: Path, blank_ledger: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, ledger_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A restore without times is held whole, later files join it, and a person decides."""
     names = [f"{i:02}.pdf" for i in range(40)]
-    watcher = with_old_files(tmp_path, blank_ledger, names, hold_over=None)
+    watcher = with_old_files(tmp_path, ledger_url, names, hold_over=None)
     shift(watcher, names[:10], 77.0)
     watcher.go(120.0)
     assert states(watcher) == [("pending", None)] * 10
@@ -115,10 +115,10 @@ def test_many_touched_files_are_held(
     assert states(watcher) == [("pending", None)] * 33
 
 
-def test_a_slow_restore_is_held_from_its_first_file_on(tmp_path: Path, blank_ledger: Path) -> None:
+def test_a_slow_restore_is_held_from_its_first_file_on(tmp_path: Path, ledger_url: str) -> None:
     """One file after the other is written: while the first one waits, it is seen how many follow."""
     names = [f"{i:02}.pdf" for i in range(20)]
-    watcher = with_old_files(tmp_path, blank_ledger, names)
+    watcher = with_old_files(tmp_path, ledger_url, names)
     free = []
     for name in (*names, *[""] * 20):
         if name:
@@ -131,10 +131,10 @@ def test_a_slow_restore_is_held_from_its_first_file_on(tmp_path: Path, blank_led
     assert watcher.heard.count(Log.TOUCHED) == 1
 
 
-def test_touched_files_that_are_discarded_are_skipped(tmp_path: Path, blank_ledger: Path) -> None:
+def test_touched_files_that_are_discarded_are_skipped(tmp_path: Path, ledger_url: str) -> None:
     """They stay known with their new times."""
     names = [f"{i:02}.pdf" for i in range(20)]
-    watcher = with_old_files(tmp_path, blank_ledger, names)
+    watcher = with_old_files(tmp_path, ledger_url, names)
     shift(watcher, names, 77.0)
     watcher.go(120.0)
     assert discard_flood(watcher.store, watcher.id, watcher.now + 1e9) == 40

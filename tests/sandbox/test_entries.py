@@ -51,3 +51,34 @@ def test_the_root_stays(drive: Drive) -> None:
     """The root of a space cannot be deleted."""
     answer = drive.peer.call("DELETE", drive.path("dentries/0"), unionId=drive.union_id)
     assert answer.json()["code"] == "paramError.dentryId"
+
+
+def test_an_address_for_people(drive: Drive) -> None:
+    """What can be shown has an address; what cannot, and strangers, get DingTalk's codes."""
+    dentry = drive.store("a.pdf", b"x")
+    path = drive.path(f"dentries/{dentry['id']}/openInfos/query")
+    answer = drive.post(path, {"option": {"type": "PREVIEW", "checkLogin": True}}).json()
+    assert answer["hasWaterMark"] is False
+    assert answer["url"].startswith("http")
+    assert drive.post(path, {"option": {"type": "EDIT"}}).json()["code"] == "dentryEditNotSupport"
+    assert drive.post(path, {"option": {"type": "SHOW"}}).json()["code"] == "paramError.type"
+    archive = drive.store("a.zip", b"x")
+    other = drive.path(f"dentries/{archive['id']}/openInfos/query")
+    assert drive.post(other, {}).json()["code"] == "dentryPreviewNotSupport"
+    missing = drive.post(drive.path("dentries/77/openInfos/query"), {})
+    assert (missing.status_code, missing.json()["code"]) == (404, "dentryNotExist")
+    stranger = drive.post(path, {}, unionId="sandboxUnionColleaguiE")
+    assert (stranger.status_code, stranger.json()["code"]) == (403, "permissionDenied")
+
+
+def test_what_is_deleted_is_gone(drive: Drive) -> None:
+    """There is no recycle bin; a second time there is nothing to delete."""
+    dentry = drive.store("a.txt", b"x")
+    path = drive.path(f"dentries/{dentry['id']}")
+    binned = drive.peer.call("DELETE", path, unionId=drive.union_id, toRecycleBin="true")
+    assert (binned.status_code, binned.json()["code"]) == (400, "recycleBinNotSupportForSpace")
+    assert drive.peer.call("DELETE", path, unionId=drive.union_id, toRecycleBin="false").json() == {
+        "async": False
+    }
+    again = drive.peer.call("DELETE", path, unionId=drive.union_id)
+    assert (again.status_code, again.json()["code"]) == (404, "dentryNotExist")

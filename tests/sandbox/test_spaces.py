@@ -90,3 +90,16 @@ def test_faults_by_name(peer: Peer, sandbox: Sandbox) -> None:
     query = {"unionId": sandbox.settings.operator_union_id}
     answer = peer.call("POST", SPACES, {}, **query).json()
     assert answer["accessdenieddetail"] == {"requiredScopes": ["Storage.Space.Write"]}
+
+
+def test_the_organisations_room(drive: Drive, sandbox: Sandbox) -> None:
+    """The organisation's storage: what all spaces use, and 100 GB where nothing else is set."""
+    drive.store("a.txt", b"12345")
+    path = f"/v1.0/storage/orgs/{sandbox.settings.corp_id}"
+    org = drive.peer.call("GET", path, unionId=drive.union_id).json()["org"]
+    (partition,) = org["partitions"]
+    assert org["corpId"] == sandbox.settings.corp_id
+    assert (partition["quota"]["used"], partition["quota"]["max"]) == (5, 100 * 10**9)
+    other = drive.peer.call("GET", "/v1.0/storage/orgs/dingother", unionId=drive.union_id)
+    assert (other.status_code, other.json()["code"]) == (400, "paramError.corpId")
+    assert drive.peer.call("GET", path).json()["code"] == "MissingunionId"

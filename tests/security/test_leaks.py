@@ -62,7 +62,7 @@ LEAKS = {
     ),
     "in_a_command": "CliRunner().invoke(cli, ['status', token])",
     "in_an_exception": "pytest.raises(ValueError, int, token)",
-    "in_a_sentence": "Heard()(Log.QUEUED, path=token)",
+    "in_a_sentence": "Heard()(Log.QUEUED, path=token, size=1)",
     "in_a_file": "(tmp_path / 'ledger.db').write_text('x'); (tmp_path / 'ledger.db-wal').write_text(token)",
 }
 HARMLESS = {

@@ -94,7 +94,8 @@ class Chat:
         self._rng = rng
         self._monotonic = monotonic
         self._refused = refused
-        self._media: dict[str, tuple[str, str]] = {}
+        self._media: dict[str, tuple[list[str], str]] = {}
+        """By media id: the digests of the files in it, and the upload's key."""
 
     # --- What a client does ----------------------------------------------------------------------
 
@@ -132,7 +133,8 @@ class Chat:
         if answer is None or (isinstance(answer, NoAnswer) and self._rng.random() < 0.5):
             self.uploads[job.payload.key.id] += 1
             media = f"@{len(self._media)}"
-            self._media[media] = (digest_of(_unpacked(bytes(content))), job.payload.key.id)
+            digests = [digest_of(one) for one in _unpacked(bytes(content))]
+            self._media[media] = (digests, job.payload.key.id)
         if answer is not None:
             raise Failure(answer)
         return media
@@ -154,8 +156,9 @@ class Chat:
         if media_id in self.lost:
             raise Failure(MediaLost(_cause("miss.param.file")))
         if answer is None or (isinstance(answer, NoAnswer) and self._rng.random() < 0.5):
-            digest, _ = self._media[media_id]
-            self.received.append(Receipt(self._monotonic(), job.row, digest))
+            digests, _ = self._media[media_id]
+            for row, digest in zip(job.rows, digests, strict=True):
+                self.received.append(Receipt(self._monotonic(), row, digest))
         if answer is not None:
             raise Failure(answer)
         return f"key{len(self.received)}"
@@ -216,9 +219,9 @@ class Chat:
             self.faults[row.id].append(name)
 
 
-def _unpacked(content: bytes) -> bytes:
-    """Return the file that an archive was made of."""
+def _unpacked(content: bytes) -> list[bytes]:
+    """Return the files that an archive was made of, in its order."""
     if not content.startswith(b"PK"):
-        return content
+        return [content]
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        return archive.read(archive.namelist()[0])
+        return [archive.read(name) for name in archive.namelist()]

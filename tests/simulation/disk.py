@@ -108,6 +108,7 @@ class Disk:
     """All folders of a life. What changes a file returns the places of which the kernel would tell."""
 
     wait_for = staticmethod(files.wait_for)
+    ArchiveWriter = files.ArchiveWriter
 
     def __init__(self, wall: Callable[[], float], monotonic: Callable[[], float]) -> None:
         self.trees: dict[bytes, Tree] = {}

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
-from sqlalchemy import Connection, event, update
+from sqlalchemy import Connection, event, text, update
 
 from dingwatch.ledger import LedgerError, Store
 from dingwatch.ledger.schema import metadata, numbers
@@ -57,8 +57,11 @@ class Ledger(Store):
 
     def hasten(self) -> None:
         """Let the disk's cache be enough: a simulated crash is none of the machine."""
-        event.listen(self._engine, "connect", lambda raw, _: raw.execute("PRAGMA synchronous=OFF"))
-        self._engine.dispose()
+        if not self.shared:  # the server of tests leaves it to the cache by itself
+            event.listen(
+                self._database.engine, "connect", lambda raw, _: raw.execute("PRAGMA synchronous=OFF")
+            )
+            self._database.engine.dispose()
 
     def wipe(self) -> None:
         """Make it blank."""
@@ -67,7 +70,11 @@ class Ledger(Store):
             for table in reversed(metadata.sorted_tables):
                 if table is not numbers:
                     connection.execute(table.delete())
-            connection.execute(update(numbers).where(numbers.c.name == "id").values(value=0))
+            connection.execute(update(numbers).where(numbers.c.name.in_(("id", "claim"))).values(value=0))
+            if self.shared:  # SQLite numbers the rows of an empty table from 1 by itself
+                connection.execute(
+                    text("SELECT setval(seqrelid::regclass, seqstart, false) FROM pg_sequence")
+                )
 
 
 class Watching(Observer):

@@ -91,7 +91,10 @@ class Judge:
                 raise self._wrong("did not begin pending", row)
             state = State.PENDING
             for line in lines:
-                if line.event in {"held", "released"} and line.before == line.after == state == State.PENDING:
+                if (
+                    line.event in {"held", "released", "bundled"}
+                    and line.before == line.after == state == State.PENDING
+                ):
                     continue
                 if line.before != state or TABLE[state].get(Event(line.event)) != line.after:
                     raise self._wrong(f"from {state} by {line}", row)

@@ -16,11 +16,14 @@ from itertools import count
 from random import Random
 from typing import Any, Final, cast
 
+from sqlalchemy import text
+
 from dingwatch import delivery, filters, intake
 from dingwatch.delivery import (
     DeliveryLoop,
     FetchToken,
     FolderPolicy,
+    MembersLost,
     Outcome,
     Send,
     SendCaption,
@@ -54,6 +57,13 @@ LONGEST: Final = 6000
 """Ticks of one life, after which it is said never to come to rest."""
 STOP_SECONDS: Final = 9.0
 FILTER: Final = filters.path_filter((), (), recursive=True)
+
+
+_WAITING: Final = text(
+    "SELECT d.id, d.state FROM deliveries d JOIN routes r ON r.folder_id = d.folder_id"
+    " AND r.conversation_id = d.conversation_id"
+    " WHERE d.state IN ('pending', 'uploading', 'uploaded', 'sending') AND d.due < :held"
+)
 
 
 class Wrong(Exception):  # noqa: N818 (what a life shows to be wrong)
@@ -288,12 +298,7 @@ class Life:
 
     def _nothing_waits(self) -> None:
         with self.store.reading() as connection:
-            rows = connection.exec_driver_sql(
-                "SELECT d.id, d.state FROM deliveries d JOIN routes r ON r.folder_id = d.folder_id"
-                " AND r.conversation_id = d.conversation_id"
-                " WHERE d.state IN ('pending', 'uploading', 'uploaded', 'sending') AND d.due < ?",
-                (HELD,),
-            ).all()
+            rows = connection.execute(_WAITING, {"held": HELD}).all()
         if rows:
             raise Wrong(f"delivery sleeps for ever over {rows}")
 
@@ -317,10 +322,12 @@ class Life:
     def _do_delivery(self, job: delivery.Job, back: float) -> None:
         outcome = self._execute_delivery(job)
         changed = isinstance(outcome.result, Vanished) and outcome.result.cause.code == "changed"
-        if changed and isinstance(job, Upload) and self.intake is not None:
-            self.intake_in += [
-                Hint(r.folder, r.path, must_read=True) for r in job.rows if r.folder is not None
-            ]
+        rows = job.rows if changed and isinstance(job, Upload) else ()
+        if isinstance(outcome.result, MembersLost) and isinstance(job, Upload):
+            lost = {version for version, one in outcome.result.failed if one.cause.code == "changed"}
+            rows = tuple(row for row in job.rows if row.version in lost)
+        if self.intake is not None:
+            self.intake_in += [Hint(r.folder, r.path, must_read=True) for r in rows if r.folder is not None]
         self.after(back, partial(self._delivery_out, outcome), job, done=True)
 
     def _execute_delivery(self, job: delivery.Job) -> Outcome:
@@ -367,6 +374,7 @@ class Life:
                 rescan=1e7 if self.shape.strict else 300.0,
                 hold_over=self.shape.hold_over,
                 exclusive=False,  # the disk of a life is not a real one
+                bundle_wait=None if self.shape.bundle is None else self.shape.bundle.wait,
             )
             for mark, one in zip(marks, mapped, strict=True)
         ]
@@ -384,7 +392,8 @@ class Life:
             self.store, self.observer, {one.id: one for one in settings}, self.intake_in_put
         )
         wording = Wording(caption="{name}") if self.shape.lines else Wording()
-        policy = FolderPolicy(PayloadPolicy(APP, MEDIA_LIMIT), wording, self.shape.unsupported)
+        payload = PayloadPolicy(APP, MEDIA_LIMIT)
+        policy = FolderPolicy(payload, wording, self.shape.unsupported, bundle=self.shape.bundle)
         self.delivery = DeliveryLoop(
             self.store,
             Settings(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from random import Random
 
 from dingwatch.dingtalk import REFUSED_EXTENSIONS
+from dingwatch.model import BundleRule
 from dingwatch.pace import Limit
 
 
@@ -32,6 +33,7 @@ class Shape:
     """How often it is tried whether a tick left work behind."""
     lines: bool
     """Whether a line goes before each file."""
+    bundle: BundleRule | None
 
     @classmethod
     def drawn(cls, seed: int, rng: Random) -> Shape:
@@ -57,4 +59,5 @@ class Shape:
             hold_over=rng.choice((None, None, 3)),
             poked=rng.choice((0.0, 0.3)),
             lines=rng.random() < 0.3,
+            bundle=rng.choice((None, None, BundleRule(5.0, 2), BundleRule(60.0, 3))),
         )

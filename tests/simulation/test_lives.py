@@ -25,6 +25,18 @@ SHOWN: Final = 80
 """Last steps of a story that are shown when its life goes wrong."""
 
 
+FEW_ON_BOTH: Final = 4
+MANY_ON_BOTH: Final = 100
+
+
+@pytest.fixture
+def on_postgresql(postgres_url: str) -> Iterator[Ledger]:
+    """A real ledger in PostgreSQL."""
+    store = Ledger.open(postgres_url)
+    yield store
+    store.close()
+
+
 @pytest.fixture
 def ledger(blank_ledger: Path) -> Iterator[Ledger]:
     """A real ledger in memory-backed storage, where there is any."""
@@ -77,6 +89,25 @@ def test_thousands_of_lives_keep_every_promise(ledger: Ledger, monkeypatch: pyte
     """The same for many more."""
     for seed in _seeds(MANY):
         live(seed, ledger, monkeypatch)
+
+
+def test_some_lives_are_the_same_on_postgresql(
+    ledger: Ledger, on_postgresql: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whichever database has the ledger, every decision of a life is the same."""
+    for seed in _seeds(FEW_ON_BOTH):
+        told = list(live(seed, ledger, monkeypatch).told)
+        assert list(live(seed, on_postgresql, monkeypatch).told) == told, f"DINGWATCH_SEED={seed}"
+
+
+@pytest.mark.sweep
+def test_many_lives_are_the_same_on_postgresql(
+    ledger: Ledger, on_postgresql: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same for more of them."""
+    for seed in _seeds(MANY_ON_BOTH):
+        told = list(live(seed, ledger, monkeypatch).told)
+        assert list(live(seed, on_postgresql, monkeypatch).told) == told, f"DINGWATCH_SEED={seed}"
 
 
 _TOLD: Final = """

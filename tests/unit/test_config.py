@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import make_url
 
 from dingwatch.config import document
 from dingwatch.config.assembly import load
@@ -19,7 +20,18 @@ from dingwatch.config.document import LARGEST
 from dingwatch.config.glance import take_glance
 from dingwatch.config.paths import find
 from dingwatch.config.schema import SECTIONS
-from dingwatch.config.values import Config, ConfigError, Glance, Problem
+from dingwatch.config.values import (
+    Alerts,
+    Config,
+    ConfigError,
+    Glance,
+    Http,
+    LogOptions,
+    Problem,
+    TcpAddress,
+    UnixAddress,
+)
+from dingwatch.model import BundleRule
 from dingwatch.pace import Limit
 from dingwatch.texts import Language, Problems
 
@@ -103,7 +115,7 @@ def test_defaults(write: Writer) -> None:
     assert only.root == os.fsencode(os.path.realpath(write.here / "in"))
     assert dataclasses.astuple(only)[3:] == (
         *(("cidA==",), True, (), (), 2.0, "skip", "send", "zip", "drive", 1000, "auto", 5.0, 600.0),
-        *((), (), None, "file", None, None, None, True, None),
+        *((), (), None, "file", None, None, None, None, 60.0, None, True, None, None, "none", "keep", None),
     )
 
 
@@ -209,43 +221,28 @@ def test_example_is_whole(tmp_path: Path) -> None:
     copy.chmod(0o600)
     load(copy, environ={"STATE_DIRECTORY": str(tmp_path)})
     text = example.read_text("utf-8")
-    known = {key for shape in SECTIONS.values() for key in shape.model_fields}
+    known = {key for name, shape in SECTIONS.items() if name != "bundle" for key in shape.model_fields}
     assert known == set(re.findall(r"^ *(?:# |- )?(\w+):(?: |$)", text, re.MULTILINE)) & known
     assert not [key for key in known if not re.search(rf"^ *(# |- )?{key}:", text, re.MULTILINE)]
 
 
-LATER = """\
-node: east
-log: {level: debug, format: json}
-http: {listen: "127.0.0.1:8777", token_file: /etc/token, hosts: [files.example]}
-alerts: {to: [user:1, cidA==], after: 5m, heartbeat_url: "https://up.example/ping?x=1", daily: "18:00"}
-aliases: {财务群: cidA==}
-folder_defaults: {after_send: move}
-"""
-"""Keys of later versions, each with a value that asks for something."""
+def test_a_bundle_has_its_defaults(write: Writer) -> None:
+    """`bundle: {}` bundles, by the defaults; without the key, or with null, nothing is bundled."""
+    for said, rule in (
+        ("{}", BundleRule(30.0, 5)),
+        ("{wait: 2m, from: 3}", BundleRule(120.0, 3)),
+        ("null", None),
+    ):
+        assert values(write(folder(f"bundle: {said}"))).folders[0].bundle == rule
 
 
-def test_keys_of_later_versions_are_taken_and_named(write: Writer) -> None:
-    """A file that is written for a later version loads; what this one does not do is listed, once each."""
-    theirs = (
-        "feedback: sidecar",
-        "bundle: {wait: 30s, from: 5}",
-        "before_send: [/usr/bin/scan, --quick]",
-        "before_send_timeout: 2m",
-        "drive_keep: 90d",
-    )
-    later = values(write(folder(*theirs) + LATER)).later
-    assert sorted(later) == sorted(
-        ["node", "log", "http", "alerts", "aliases", "folder_defaults.after_send"]
-        + [f"folders[0].{line.partition(':')[0]}" for line in theirs]
-    )
-
-
-def test_keys_of_later_versions_with_their_defaults_ask_for_nothing(write: Writer) -> None:
-    """Who writes down what is so anyway is told nothing."""
-    theirs = ("feedback: none", "after_send: keep", "bundle: null", "before_send: null", "drive_keep: null")
-    text = folder(*theirs) + "log: {level: info}\naliases: {}\nalerts: {after: 5m, daily: null}\n"
-    assert values(write(text)).later == ()
+def test_a_share_is_one_folder_on_each_node(write: Writer, tmp_path: Path) -> None:
+    """Two folders under one name would be one folder in the ledger, with the files of both."""
+    other = f"  - {{path: {tmp_path}/other, conversation_id: cidB==, shared: north}}\n"
+    assert values(write(folder("shared: north"))).folders[0].shared == "north"
+    with pytest.raises(ConfigError) as caught:
+        values(write(folder("shared: north") + other))
+    assert [one.key for one in caught.value.problems] == ["folders[1].shared"]
 
 
 @pytest.mark.parametrize(
@@ -255,44 +252,256 @@ def test_keys_of_later_versions_with_their_defaults_ask_for_nothing(write: Write
         ("log: {levl: info}", "log.levl"),
         ("http: 8777", "http"),
         ("http: {listen: 8777}", "http.listen"),
-        ("alerts: {daily: 18:00}", "alerts.daily"),
-        ("alerts: {daily: '25:00'}", "alerts.daily"),
-        ("alerts: {after: 5}", "alerts.after"),
-        ("alerts: {heartbeat_url: ping}", "alerts.heartbeat_url"),
+        ("http: {listen: '8777'}", "http.listen"),
+        ("http: {listen: ':8777'}", "http.listen"),
+        ("http: {listen: '*:8777'}", "http.listen"),
+        ("http: {listen: '127.0.0.1:65536'}", "http.listen"),
+        ("http: {listen: '127.0.0.256:1'}", "http.listen"),
+        ("http: {listen: '::1:8777'}", "http.listen"),
+        ("http: {listen: '[::x]:8777'}", "http.listen"),
+        ("http: {listen: 'http://127.0.0.1:8777'}", "http.listen"),
+        ("http: {listen: 'unix:http.sock', token_file: /x}", "http.listen"),
+        ("http: {listen: 'unix:/run/', token_file: /x}", "http.listen"),
+        (f"http: {{listen: 'unix:/{'x' * 107}', token_file: /x}}", "http.listen"),
+        ("http: {listen: 'a:1', token_file: token}", "http.token_file"),
+        ("http: {listen: 'a:1'}", "http.token_file"),
+        ("http: {listen: '0.0.0.0:1'}", "http.token_file"),
+        ("http: {listen: '[::]:1'}", "http.token_file"),
+        ("http: {listen: 'unix:/run/x'}", "http.token_file"),
+        ("http: {listen: 'localhost:1', token_file: /no/such}", "http.token_file"),
+        ("http: {hosts: ['http://a']}", "http.hosts[0]"),
+        ("http: {hosts: ['a:1']}", "http.hosts[0]"),
+        ("http: {hosts: ['*.a']}", "http.hosts[0]"),
+        ("http: {hosts: [群]}", "http.hosts[0]"),
+        ("http: {hosts: a/b}", "http.hosts"),
         ("aliases: [a]", "aliases"),
         ("    bundle: {wait: 30s, form: 5}", "folders[0].bundle.form"),
         ("    bundle: {from: 0}", "folders[0].bundle.from"),
-        ("    before_send: /bin/true", "folders[0].before_send"),
-        ("    before_send: []", "folders[0].before_send"),
         ("    after_send: delete", "folders[0].after_send"),
-        ("folder_defaults: {drive_keep: 90}", "folder_defaults.drive_keep"),
+        ("folder_defaults: {feedback: 90}", "folder_defaults.feedback"),
     ],
 )
-def test_keys_of_later_versions_have_their_shapes(write: Writer, line: str, key: str) -> None:
-    """A mistake in them is found today, not when they begin to work."""
+def test_a_mistake_in_a_section_is_named(write: Writer, line: str, key: str) -> None:
+    """The key and its line are reported."""
     assert keys_and_lines(write(f"{GOOD}{line}\n")) == [(key, GOOD.count("\n") + 1)]
 
 
-def test_an_unknown_key_names_a_key_of_a_later_version(write: Writer) -> None:
+def test_an_unknown_key_names_the_nearest_of_all(write: Writer) -> None:
     """The nearest key is sought among all."""
     assert "from" in problems(write(folder("bundle: {form: 5}")))[0].text
     assert "alerts" in problems(write(f"{GOOD}alert: {{}}\n"))[0].text
 
 
+# --- Alerts --------------------------------------------------------------------------------------
+
+ROBOT = "https://oapi.dingtalk.com/robot/send?access_token=t0k3n-of-a-robot"
+
+
+def test_alerts_go_to_recipients_of_every_kind(write: Writer) -> None:
+    """A name and its ID are one recipient; a robot is known by a hash of its address."""
+    found = values(
+        write(
+            f"{GOOD}aliases: {{值班: user:boss, 群: cidA==}}\n"
+            f"alerts: {{to: [值班, 群, cidA==, chat:c1, '{ROBOT}'], after: 90s, daily: '18:00',"
+            " heartbeat_url: 'http://kuma.lan:3001/api/push/x?status=up'}\n"
+        )
+    ).alerts
+    (robot,) = found.robots
+    assert found.to == ("user:boss", "cidA==", "chat:c1", f"webhook:{robot.id}")
+    assert (robot.address, found.after, found.daily) == (ROBOT, 90.0, "18:00")
+    assert "t0k3n" not in repr(found)
+    assert "api/push" not in repr(found)
+
+
+def test_a_single_recipient_needs_no_list(write: Writer) -> None:
+    """As everywhere in the file."""
+    text = f"{GOOD}aliases: {{值班: user:boss}}\nalerts: {{to: 值班}}\n"
+    assert values(write(text)).alerts.to == ("user:boss",)
+    assert values(write(GOOD)).alerts == Alerts()
+
+
+@pytest.mark.parametrize(
+    ("line", "key"),
+    [
+        ("alerts: {daily: 18:00}", "alerts.daily"),
+        ("alerts: {daily: '25:00'}", "alerts.daily"),
+        ("alerts: {after: 5}", "alerts.after"),
+        ("alerts: {heartbeat_url: ping}", "alerts.heartbeat_url"),
+        ("alerts: {heartbeat_url: 'https://me:pass@up.example/x'}", "alerts.heartbeat_url"),
+        ("alerts: {heartbeat_url: 'https://up.example:99999/x'}", "alerts.heartbeat_url"),
+        ("alerts: {to: [boss]}", "alerts.to[0]"),
+        ("alerts: {to: boss}", "alerts.to"),
+        ("alerts: {to: ['webhook:0123456789ab']}", "alerts.to[0]"),
+        ("alerts: {to: ['user:a', 'https://oapi.dingtalk.com/robot/send']}", "alerts.to[1]"),
+        ("alerts: {to: 'http://oapi.dingtalk.com/robot/send?access_token=t0k3n'}", "alerts.to"),
+        ("alerts: {to: ['https://evil.example/robot/send?access_token=t0k3n']}", "alerts.to[0]"),
+        ("aliases: {值班: user:x}\nalerts: {to: [值斑]}", "alerts.to[0]"),
+        ("aliases: {值班: 'webhook:0123456789ab'}\nalerts: {to: 值班}", "alerts.to"),
+        ("alerts: {too: [user:x]}", "alerts.too"),
+    ],
+)
+def test_what_is_wrong_with_alerts_is_told(write: Writer, line: str, key: str) -> None:
+    """By its key, and without quoting what may be a secret."""
+    found = problems(write(f"{GOOD}{line}\n"))
+    assert [one.key for one in found] == [key]
+    assert "t0k3n" not in found[0].text
+    assert "pass" not in found[0].text
+
+
+# --- Folders with a * ------------------------------------------------------------------------------
+
+STARS = GOOD.replace("HERE/in", "HERE/share/*/发送").replace("conversation_id: cidA==", "recipients: t.csv")
+
+
+def departments(write: Writer, *names: str, table: str | bytes = "") -> Path:
+    """Make these directories with a 发送 in each, and a table; return the configuration."""
+    for name in names:
+        (write.here / "share" / name / "发送").mkdir(parents=True)
+    (write.here / "t.csv").write_bytes(table.encode() if isinstance(table, str) else table)
+    return write(STARS)
+
+
+def test_each_directory_is_a_folder(write: Writer) -> None:
+    """The table says whom each is for; what it does not have, or has no inner directory, is left out."""
+    table = '# 部门,群\n\n财务 , cidA==\n"a ""b""",user:x, 值班,,\n人事,chat:c1\n\n不在,cidX\n'
+    path = departments(write, "财务", 'a "b"', "人事", "新来的", table=table)
+    (write.here / "share" / "空").mkdir()
+    (write.here / "share" / ".hidden" / "发送").mkdir(parents=True)
+    (write.here / "share" / "link").symlink_to("财务")
+    path.write_text(path.read_text("utf-8") + "    settle: 7s\naliases: {值班: cidZ}\n", "utf-8")
+    config = values(path)
+    assert {one.name: one.recipients for one in config.folders} == {
+        'a "b"': ("cidZ", "user:x"),
+        "人事": ("chat:c1",),
+        "财务": ("cidA==",),
+    }
+    share = write.here / "share"
+    assert {one.path for one in config.folders} == {share / n / "发送" for n in ('a "b"', "人事", "财务")}
+    assert {one.root for one in config.folders} == {os.fsencode(one.path) for one in config.folders}
+    assert {one.settle for one in config.folders} == {7.0}
+    assert config.unlisted == (share / "新来的",)
+    assert config.absent == ((write.here / "t.csv", "不在"),)
+
+
+@pytest.mark.parametrize("raw", ["财务,cidA".encode("gbk"), "财务,cidA\r\n".encode("utf-8-sig")])
+def test_a_table_is_read_as_excel_saves_it(write: Writer, raw: bytes) -> None:
+    """Excel in Chinese saves GBK, or UTF-8 with a byte order mark."""
+    (only,) = values(departments(write, "财务", table=raw)).folders
+    assert (only.name, only.conversation_ids) == ("财务", ("cidA",))
+
+
+def test_a_name_is_the_same_however_it_is_composed(write: Writer) -> None:
+    """A Mac writes é in two characters, and the table in one."""
+    (only,) = values(departments(write, "e\u0301", table="\u00e9,cidA\n")).folders
+    assert only.root.endswith("e\u0301/发送".encode())
+
+
+@pytest.mark.parametrize("mounted", [True, False])
+def test_a_share_that_is_not_there_keeps_its_folders(write: Writer, *, mounted: bool) -> None:
+    """Before it is mounted, its folders are those of the table: what waits in them is not given up."""
+    path = departments(write, table="财务,cidA\n人事,cidB\n")
+    if mounted:
+        (write.here / "share").mkdir()  # the empty mount point
+    assert [one.name for one in values(path).folders] == ["财务", "人事"]
+
+
+def test_a_star_takes_a_table_or_recipients_of_the_defaults(write: Writer) -> None:
+    """Of the defaults, a table is for folders with a star, and recipients for those without."""
+    text = GOOD.replace("conversation_id: cidA==", "name: first")
+    text += "  - {path: HERE/share/*/发送}\n  - {path: HERE/last, user_ids: x}\n"
+    text += "  - {path: HERE/share/*/发送, name: all, user_ids: u, exclusive: false}\n"
+    departments(write, "财务", "人事", table="财务,cidT\n")
+    config = values(write(text + "folder_defaults: {recipients: t.csv, conversation_id: cidA==}\n"))
+    assert [(one.name, one.recipients) for one in config.folders] == [
+        ("first", ("cidA==",)),
+        ("财务", ("cidT",)),
+        ("last", ("cidA==", "user:x")),
+        ("all/人事", ("cidA==", "user:u")),
+        ("all/财务", ("cidA==", "user:u")),
+    ]
+
+
+def test_names_of_a_star_are_unique_and_stay(write: Writer) -> None:
+    """Only one star goes without a name; a name that a folder of the config has is not taken."""
+    for name in ("x", "y"):
+        (write.here / "one" / name).mkdir(parents=True)
+        (write.here / "two" / name).mkdir(parents=True)
+        (write.here / "three" / name).mkdir(parents=True)
+    text = GOOD.replace("HERE/in", "HERE/one/*")
+    text += "  - {path: HERE/two/*, conversation_id: cidA==}\n"
+    text += "  - {path: HERE/three/*, conversation_id: cidA==, name: 三}\n"
+    text += "  - {path: HERE/in, conversation_id: cidA==, name: y}\n"
+    here = str(write.here)
+    assert [one.name for one in values(write(text)).folders] == [
+        *("x", f"{here}/one/y", f"{here}/two/x", f"{here}/two/y", "三/x", "三/y", "y")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("table", "sentence"),
+    [
+        ("财务,cidA\n\n财务,cidB\n", "line 3: the directory 财务 stands in line 1"),
+        ("财务\n", "line 1: nobody gets the files of 财务"),
+        ("财务,,\n", "line 1: nobody gets"),
+        ("财务，cidA\n", "line 1: separate the directory and its recipients by commas"),
+        ("财务;cidA\n", "line 1: separate"),
+        ("财务,cidA,cidA\n", "line 1: cidA is listed twice"),
+        ("财务,A\n", "line 1: A is no recipient"),
+        ("财务,webhook:0123456789ab\n", "line 1: webhook:0123456789ab is no recipient"),
+        ("财务,https://oapi.dingtalk.com/robot/send?access_token=t0k3n\n", "line 1: http… is no"),
+        ("a/b,cidA\n", "line 1: “a/b” is no directory's name"),
+        (",cidA\n", "line 1: “” is no directory's name"),
+        ('# x\n"财务,cidA\n', "line 2: a quote is not closed"),
+        ("财务,cidA".encode("utf-16"), "is no CSV text"),
+        (b"\xff\xff,cidA", "is no CSV text"),
+        (b"x" * (1 << 20) + b"x", "is no CSV text"),
+    ],
+)
+def test_a_strange_table_is_told(write: Writer, table: str | bytes, sentence: str) -> None:
+    """Every mistake is told with the table's own line, at the key that names the table."""
+    (found,) = problems(departments(write, "财务", table=table))
+    assert (found.key, found.line) == ("folders[0].recipients", 7)
+    assert sentence in found.text
+    assert str(write.here / "t.csv") in found.text
+
+
+def test_every_mistake_of_a_table_is_told_at_once(write: Writer) -> None:
+    """So is what is wrong elsewhere; an unknown name is told with the nearest one."""
+    path = departments(write, table="a,b\nb\n")
+    path.write_text(path.read_text("utf-8") + "aliases: {值班: cidZ}\nkeep: 5\n", "utf-8")
+    assert ["keep" in one.key for one in problems(path)] == [False, False, True]
+    assert "Did you mean 值班?" in problems(path)[0].text
+
+
 @pytest.mark.parametrize(
     ("old", "new", "key"),
     [
-        ("HERE/in", "HERE/*/in", "folders[0].path"),
-        ("conversation_id: cidA==", "recipients: people.csv", "folders[0].recipients"),
-        ("conversation_id: cidA==", "conversation_id: 财务群", "folders[0].conversation_id"),
-        ("conversation_id: cidA==", "conversation_id: [cidB==, 财务群]", "folders[0].conversation_id[1]"),
-        ("conversation_id: cidA==", "user_ids: 财务群", "folders[0].user_ids"),
+        ("share/*/发送", "share/*/*", "folders[0].path"),
+        ("share/*/发送", "share/a*", "folders[0].path"),
+        ("share/*/发送", "share/**", "folders[0].path"),
+        ("share/*/发送", "share/*/../x", "folders[0].path"),
+        ("share/*/发送", "in", "folders[0].recipients"),
+        ("t.csv", "t.csv\n    conversation_id: cidA", "folders[0].recipients"),
+        ("t.csv", "nowhere.csv", "folders[0].recipients"),
+        ("t.csv", "[t.csv]", "folders[0].recipients"),
+        ("/state", "/share/b/发送/state", "folders[0].path"),
     ],
 )
-def test_what_says_where_files_go_cannot_be_left_out(write: Writer, old: str, new: str, key: str) -> None:
-    """Without these, the service would watch or send to something else: one problem says "not yet"."""
-    found = problems(write(GOOD.replace(old, new) + "aliases: {财务群: cidA==}\n"))
-    assert [(one.key, "not yet" in one.text) for one in found] == [(key, True)]
+def test_a_star_in_a_wrong_place_is_told(write: Writer, old: str, new: str, key: str) -> None:
+    """One level may be a star, and a table goes with it."""
+    path = departments(write, "财务", table="财务,cidA\n")
+    path.write_text(path.read_text("utf-8").replace(old, new), "utf-8")
+    assert [one.key for one in problems(path)] == [key]
+
+
+def test_a_directory_that_another_folder_watches_is_told(write: Writer) -> None:
+    """A file would be sent twice to one conversation."""
+    path = departments(write, "财务", table="财务,cidA\n")
+    path.write_text(
+        path.read_text("utf-8") + f"  - {{path: {write.here}/share/财务, conversation_id: cidA, name: b}}\n",
+        "utf-8",
+    )
+    assert [(one.key, one.line) for one in problems(path)] == [("folders[1].path", 8)]
 
 
 # --- What is bad -------------------------------------------------------------------------------
@@ -376,6 +585,14 @@ folders:
         ("notice_text: '{who}'", "notice_text", "name, size, folder, path, change"),
         ("notice_text: ' '", "notice_text", "blank"),
         ("name: “财务”", "name", "straight quotes"),
+        ("before_send: /bin/true", "before_send", "list"),
+        ("before_send: []", "before_send", "blank"),
+        ("before_send: ['']", "before_send", "blank"),
+        ("before_send: [bin/scan]", "before_send", "absolute path"),
+        ("before_send: [scan, '{file}']", "before_send[1]", "fd, name, size"),
+        ("before_send: [scan, 5]", "before_send[1]", '"5"'),
+        ("before_send_timeout: 0s", "before_send_timeout", "1ms"),
+        ("drive_keep: 90", "drive_keep", "500ms"),
     ],
 )
 def test_wrong_folder_key(write: Writer, line: str, key: str, text: str | None) -> None:
@@ -402,6 +619,9 @@ def test_wrong_folder_key(write: Writer, line: str, key: str, text: str | None) 
         ("delivery: [4]", "delivery"),
         ("ledger: sqlite:///x", "ledger"),
         ("ledger: 5", "ledger"),
+        ("ledger: postgresql://h/d", "ledger"),
+        ("ledger: postgresql+psycopg://u:p@ss@h/d", "ledger"),
+        ("ledger: postgresql+psycopg://h:port/d", "ledger"),
         ("keep: forever", "keep"),
         ("keep: 99999d", "keep"),
         ("language: fr", "language"),
@@ -482,6 +702,210 @@ def test_state_dir_in_a_folder(write: Writer, state: str) -> None:
     assert keys_and_lines(write(GOOD.replace("STATE", state))) == [("folders[0].path", 6)]
 
 
+# --- The HTTP API and the log ----------------------------------------------------------------------
+
+
+def test_the_api_listens_only_where_it_is_told(write: Writer) -> None:
+    """Without an address there is no API, and loopback alone needs no token."""
+    assert values(write(GOOD + "http: {hosts: a}\n")).http is None
+    found = values(write(GOOD + "http: {listen: 'LOCALHOST:0', hosts: [NAS.local, '[FD00::5]', 10.0.0.1]}\n"))
+    assert found.http == Http(TcpAddress("localhost", 0), None, ("nas.local", "[fd00::5]", "10.0.0.1"))
+    for address in ("127.9.9.9:80", "[::1]:8777", "localhost:65535"):
+        http = values(write(f"{GOOD}http: {{listen: '{address}'}}\n")).http
+        assert http is not None
+        assert str(http.listen) == address
+
+
+def test_a_token_opens_the_api_beyond_loopback(write: Writer) -> None:
+    """The token is the file's line; commands that do not need it do not read it, and nothing shows it."""
+    secret_file(write, f"{SECRET}\n".encode())
+    text = GOOD + "http: {listen: 'unix:~/x.sock', token_file: HERE/secret}\n"
+    config = load(write(text), environ={"HOME": "/home/wang"})
+    assert config.http == Http(UnixAddress(Path("/home/wang/x.sock")), SECRET)
+    assert SECRET not in repr(config)
+    without = load(write(text), environ={"HOME": "/home/wang"}, secret_needed=False).http
+    assert without is not None
+    assert without.token == ""
+
+
+@pytest.mark.parametrize(
+    ("content", "mode", "problem"),
+    [
+        (b"", 0o600, Problems.TOKEN_STRANGE),
+        (b"\n \n", 0o600, Problems.TOKEN_STRANGE),
+        (b"one\ntwo\n", 0o600, Problems.TOKEN_STRANGE),
+        ("令牌".encode(), 0o600, Problems.TOKEN_STRANGE),
+        (b"x" * 5000, 0o600, Problems.TOKEN_STRANGE),
+        (b"token\n", 0o640, Problems.SECRET_OPEN),
+        (b"token\n", 0o604, Problems.SECRET_OPEN),
+    ],
+)
+def test_a_strange_token_file_is_told(write: Writer, content: bytes, mode: int, problem: Problems) -> None:
+    """An empty file would let everybody in; a file that others can read is no secret."""
+    secret_file(write, content, mode)
+    text = GOOD + "http:\n  listen: '0.0.0.0:8777'\n  token_file: HERE/secret\n"
+    (found,) = problems(write(text))
+    assert (found.key, found.line) == ("http.token_file", text.count("\n"))
+    path = write.here / "secret"
+    assert found.text == problem.render(Language.EN, path=path, command=f"chmod 600 {path}")
+
+
+def test_the_log_is_set_up_as_written(write: Writer) -> None:
+    """Level and format are values; what is not written has its default."""
+    assert values(write(GOOD + "log: {format: json}\n")).log == LogOptions("info", "json")
+
+
+# --- The password of the ledger's database --------------------------------------------------------
+
+DATABASE = GOOD + "ledger: postgresql+psycopg://me@db/dingwatch?sslmode=verify-full\n"
+PASSWORD = "p@ss/w:rd?&"
+WITH_PASSWORD = "postgresql+psycopg://me:p%40ss%2Fw%3Ard%3F%26@db/dingwatch?sslmode=verify-full"
+
+
+def credential(write: Writer, password: str) -> dict[str, str]:
+    """Return the environment of a service that systemd has given a password."""
+    (write.here / "ledger_password").write_text(f"{password}\n", encoding="utf-8")
+    return {"CREDENTIALS_DIRECTORY": str(write.here)}
+
+
+def test_the_database_password_comes_from_systemd_or_the_environment(write: Writer) -> None:
+    """It is put into the address as SQLAlchemy reads it, and is not shown with the configuration."""
+    for environ in (credential(write, PASSWORD), {"DINGWATCH_LEDGER_PASSWORD": PASSWORD}):
+        config = values(write(DATABASE), environ)
+        assert config.ledger == WITH_PASSWORD
+        assert make_url(config.ledger).password == PASSWORD
+        assert PASSWORD not in repr(config)
+    for address in ("postgresql+psycopg://db/d", "postgresql+psycopg:///d?host=/run/postgresql"):
+        config = values(write(f"{GOOD}ledger: {address}\n"), credential(write, PASSWORD))
+        assert make_url(config.ledger or "").password == PASSWORD
+    assert values(write(GOOD), credential(write, PASSWORD)).ledger is None
+
+
+def test_two_database_passwords_are_one_too_many(write: Writer) -> None:
+    """One of them may be an old one, whichever two they are."""
+    (write.here / "pass").touch(0o600)
+    written = DATABASE.replace("me@", "me:word@")
+    variable = {"DINGWATCH_LEDGER_PASSWORD": PASSWORD}
+    for text, environ in (
+        (written, variable),
+        (written, credential(write, PASSWORD)),
+        (DATABASE, variable | credential(write, PASSWORD)),
+        (DATABASE.replace("?", f"?passfile={write.here}/pass&"), variable),
+        (DATABASE.replace("?", "?password=abcdef&"), variable),
+    ):
+        (found,) = problems(write(text), environ)
+        assert (found.key, PASSWORD in found.text) == ("ledger", False)
+        assert found.text.startswith("The password of the database is set in more than one place: ")
+
+
+@pytest.mark.parametrize(("mode", "told"), [(0o640, "chmod 600"), (None, "No such file")])
+def test_a_password_file_that_libpq_ignores_is_told(write: Writer, mode: int | None, told: str) -> None:
+    """PostgreSQL's client would only say that it has no password."""
+    if mode is not None:
+        (write.here / "pass").touch()
+        (write.here / "pass").chmod(mode)
+    path = write(DATABASE.replace("?", f"?passfile={write.here}/pass&"))
+    (found,) = problems(path)
+    assert (found.key, told in found.text, str(write.here / "pass") in found.text) == ("ledger", True, True)
+    assert load(path, environ={}, secret_needed=False).ledger is not None
+
+
+def test_an_empty_database_password_is_told(write: Writer) -> None:
+    """A credential that is there but empty would be sent as no password at all."""
+    path = write(DATABASE)
+    assert keys_and_lines(path, credential(write, "")) == [("ledger", DATABASE.count("\n"))]
+    assert load(path, environ=credential(write, ""), secret_needed=False).ledger is not None
+
+
+def test_a_config_file_with_a_database_password_is_private(write: Writer) -> None:
+    """As one with the app's secret is; without a password in it, it may be read by all."""
+    text = DATABASE.replace(f"  client_secret: {SECRET}\n", "  client_secret_file: HERE/secret\n")
+    (write.here / "secret").touch(0o600)
+    (write.here / "secret").write_text(SECRET)
+    assert values(write(text, 0o644)).ledger is not None
+    (found,) = problems(write(text.replace("me@", "me:word@"), 0o644))
+    assert (found.key, "chmod 600" in found.text, "word@" in found.text) == ("ledger", True, False)
+
+
+# --- Names for recipients --------------------------------------------------------------------------
+
+NAMES = "aliases: {财务群: cidF==, 财务: cidF==, 值班: 'user:duty 1', old: chat:c1}\n"
+
+
+@pytest.mark.parametrize(
+    ("lines", "found"),
+    [
+        ("conversation_id: 财务群", ["cidF=="]),
+        ("conversation_id: [财务, cidB==]", ["cidF==", "cidB=="]),
+        ("conversation_id: [cidB==, 值班, old]", ["cidB==", "user:duty 1", "chat:c1"]),
+        ("conversation_id: 值班", ["user:duty 1"]),
+        ("conversation_id: [财务, 值班]\n    user_ids: boss", ["cidF==", "user:boss", "user:duty 1"]),
+        ("user_ids: [值班, boss]\n    chat_id: old", ["user:duty 1", "user:boss", "chat:c1"]),
+        ("user_ids: [财务群, boss]", ["cidF==", "user:boss"]),
+    ],
+)
+def test_a_name_stands_for_a_recipient_of_any_kind(write: Writer, lines: str, found: list[str]) -> None:
+    """Wherever an ID is expected a name may stand; whether it is a group's or a person's, the alias says."""
+    for text in (
+        GOOD.replace("conversation_id: cidA==", lines) + NAMES,
+        GOOD.replace("    conversation_id: cidA==", "")
+        + NAMES
+        + "folder_defaults:\n    "
+        + lines.replace("\n    ", "\n    "),
+    ):
+        config = values(write(text))
+        assert list(config.folders[0].recipients) == found
+        assert config.recipient_names["cidF=="] == "财务群"  # the first of two
+
+
+@pytest.mark.parametrize(
+    ("lines", "key", "sentence"),
+    [
+        ("conversation_id: 财务裙", "folders[0].conversation_id", "Did you mean 财务?"),
+        ("conversation_id: [财务群, 值斑]", "folders[0].conversation_id[1]", "Did you mean 值班?"),
+        ("conversation_id: [值班, 值斑]", "folders[0].conversation_id[1]", "Did you mean 值班?"),
+        ("user_ids: [值斑]", "folders[0].user_ids[0]", "Did you mean 值班?"),
+        ("conversation_id: 机器人", "folders[0].conversation_id", "names a custom robot"),
+        ("conversation_id: [财务, cidF==]", "folders[0].conversation_id", "财务群 is listed twice"),
+    ],
+)
+def test_a_name_that_stands_for_nothing_is_told(write: Writer, lines: str, key: str, sentence: str) -> None:
+    """A name that was mistyped is told with the nearest one, at its place, and only once."""
+    robot = NAMES.replace("}", ", 机器人: webhook:0123456789ab}")
+    (found,) = problems(write(GOOD.replace("conversation_id: cidA==", lines) + robot))
+    assert (found.key, found.line) == (key, 7)
+    assert sentence in found.text
+
+
+@pytest.mark.parametrize(
+    ("aliases", "key"),
+    [
+        ("{cider: cidA==}", "aliases.cider"),
+        ("{'user:a': cidA==}", "aliases.user…"),
+        ("{'': cidA==}", "aliases."),
+        ("{a: A}", "aliases.a"),
+        ("{a: manager01}", "aliases.a"),
+        ("{a: 'user:'}", "aliases.a"),
+        ("{a: 'https://oapi.dingtalk.com/robot/send?access_token=x'}", "aliases.a"),
+        ("{a: 5}", "aliases.a"),
+        ("{a: [cidA==]}", "aliases.a"),
+        ("{a: cidA==, a: cidB==}", "aliases.a"),
+        ("[a]", "aliases"),
+        ("5", "aliases"),
+    ],
+)
+def test_a_strange_alias_is_told(write: Writer, aliases: str, key: str) -> None:
+    """A name must not look like an ID, and stands for a whole one."""
+    assert keys_and_lines(write(f"{GOOD}aliases: {aliases}\n")) == [(key, GOOD.count("\n") + 1)]
+
+
+def test_two_folders_for_one_group_are_told_by_its_name(write: Writer) -> None:
+    """People are shown the alias, whichever way the ID was written."""
+    text = GOOD.replace("cidA==", "cidF==") + "  - {path: HERE/in, name: b, conversation_id: 财务}\n" + NAMES
+    (found,) = problems(write(text))
+    assert "conversation 财务群:" in found.text
+
+
 # --- What folders share --------------------------------------------------------------------------
 
 
@@ -493,6 +917,14 @@ def test_merge_keys_lend_what_a_folder_does_not_set(write: Writer) -> None:
     two = values(path).folders[1]
     assert (two.settle, two.rescan, two.watch, two.exclude) == (9.0, 3600.0, "poll", ("*.old",))
     assert (two.path, two.conversation_ids) == (write.here / "two", ("cidB",))
+
+
+def test_a_wrong_value_that_is_lent_is_one_problem(write: Writer) -> None:
+    """However many folders it reaches, by however many steps, it is told where it is written."""
+    text = "x-a: &a {settle: 5}\nx-b: &b\n  <<: *a\n  watch: polling\n"
+    text += f"folder_defaults: {{<<: *b, user_ids: a}}\n{GOOD}    <<: *b\n"
+    path = write(text + "  - {path: HERE/two}\n  - {path: HERE/3, <<: *a}\n")
+    assert keys_and_lines(path) == [("x-a.settle", 1), ("x-b.watch", 4)]
 
 
 def test_folder_defaults_hold_for_many_folders(write: Writer) -> None:

@@ -83,9 +83,9 @@ def test_a_file_whose_ctime_moves_is_read_where_that_proves_nothing(root: Root) 
     """Elsewhere it has changed; its size and mtime must be those that settled in either case."""
     path = put(root, "a.txt")
     seen = files.observe(root, path)
-    moved, odd = replace(seen, ctime_ns=seen.ctime_ns - 1, inode=1), replace(root, ask_steady=lambda: False)
+    moved, odd = seen._replace(ctime_ns=seen.ctime_ns - 1, inode=1), replace(root, ask_steady=lambda: False)
     assert files.digest(odd, path, moved) == SHA_OF_HELLO
-    for where, expected in ((root, moved), (odd, replace(moved, mtime_ns=1)), (odd, replace(moved, size=4))):
+    for where, expected in ((root, moved), (odd, moved._replace(mtime_ns=1)), (odd, moved._replace(size=4))):
         with pytest.raises(Failure) as caught:
             files.digest(where, path, expected)
         assert caught.value.verdict == files.changed().verdict

@@ -17,7 +17,7 @@ from dingwatch.lifecycle import (
 DESIGN = """
 pending    claim:uploading reject:failed skip:skipped vanish:gone
 uploading  upload_ok:uploaded retry:pending doubt:pending reject:failed skip:skipped vanish:gone crash:pending
-uploaded   claim:sending media_lost:pending reject:failed skip:skipped vanish:gone
+uploaded   claim:sending confirm:sent media_lost:pending reject:failed skip:skipped vanish:gone
 sending    send_ok:sent retry:uploaded doubt:uncertain media_lost:pending reject:failed skip:skipped crash:uncertain
 uncertain  requeue:uploaded confirm:sent
 failed     vanish:gone requeue:pending

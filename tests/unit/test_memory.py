@@ -1,4 +1,6 @@
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import closing, suppress
 from pathlib import Path
@@ -69,3 +71,42 @@ def test_a_question_leaves_no_connection(store: Store, blank_ledger: Path) -> No
     with pytest.raises(ZeroDivisionError), store.reading_apart():
         raise ZeroDivisionError
     assert connections(blank_ledger) == 0
+
+
+_THREADS = """
+import ctypes, sys, threading
+from dingwatch.service.memory import share_heap
+if sys.argv[1] == "shared":
+    share_heap()
+together = threading.Barrier(4)
+
+def allocate():
+    kept = bytes(4000)
+    together.wait()
+
+threads = [threading.Thread(target=allocate) for _ in range(4)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+libc = ctypes.CDLL(None)
+libc.fdopen.restype = ctypes.c_void_p
+stream = ctypes.c_void_p(libc.fdopen(1, b"w"))
+libc.malloc_info(0, stream)
+libc.fflush(stream)
+"""
+"""Let four threads allocate memory at a time, and print what glibc says of its heaps."""
+
+
+def heaps(how: str) -> int:
+    """Count the heaps of a process with four threads."""
+    done = subprocess.run(
+        [sys.executable, "-c", _THREADS, how], stdout=subprocess.PIPE, text=True, check=True
+    )
+    return done.stdout.count("<heap nr=")
+
+
+def test_threads_share_a_heap() -> None:
+    """Of as many heaps as threads, each would keep what it has freed."""
+    assert heaps("apart") > 1
+    assert heaps("shared") == 1

@@ -1,3 +1,5 @@
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -5,16 +7,19 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from dingwatch.notice_text import (
+    LONGEST_CAPTION,
     LONGEST_NAME,
     LONGEST_NOTICE,
     Message,
     Wording,
     caption,
+    caption_of_several,
     escape,
     fill,
     human_size,
     join_location,
     notice,
+    notice_of_several,
 )
 from dingwatch.texts import Language
 
@@ -191,3 +196,48 @@ def test_no_name_is_so_long_that_the_keyword_is_cut(name: bytes) -> None:
     made = notice(Wording(Language.ZH, "f", notice="{name} {path} 通知"), b"/".join([name] * 4), 5)
     assert made.text.endswith("通知")
     assert len(made.text.encode()) <= LONGEST_NOTICE
+
+
+# --- Several files -------------------------------------------------------------------------------
+
+
+def _size_of(text: str) -> int:
+    return len(json.dumps(text, ensure_ascii=False).encode())
+
+
+@pytest.mark.parametrize("language", list(Language))
+def test_a_caption_of_several_files(language: Language) -> None:
+    """It says how many there are, and names the first twenty, whatever they are called."""
+    names = [f"sub/[{number}](x) *{'长' * 80}*.pdf".encode() for number in range(30)]
+    made = caption_of_several(Wording(language, "share", caption="{name}"), names)
+    assert "30" in made.text
+    assert "30" in made.title
+    assert sum(line.startswith("- ") for line in made.text.splitlines()) == 21
+    assert "10" in made.text.splitlines()[-1]
+    assert _size_of(made.text) <= LONGEST_CAPTION
+    assert "](x)" not in made.text
+
+
+def test_a_notice_of_several_files_lists_names_and_sizes() -> None:
+    """And says where they lie."""
+    wording = Wording(Language.EN, "share", location=r"\\nas\share")
+    made = notice_of_several(wording, [(b"a.pdf", 1500), (b"sub/b.pdf", 20)])
+    assert made.text.splitlines() == [
+        *("2 new files:", "", "- a.pdf (1.5 KB)", "- sub/b.pdf (20 B)", "", r"Location: `\\nas\share`"),
+    ]
+
+
+def test_a_folders_own_words_stand_for_each_of_several_files() -> None:
+    """A custom robot's keyword is in them; so many lines are left out as do not fit."""
+    wording = Wording(Language.EN, "share", notice="通知：{name}，{size} {change}")
+    made = notice_of_several(wording, [(f"{'n' * 90}{number}.pdf".encode(), 5) for number in range(40)])
+    lines = [line for line in made.text.splitlines() if line.startswith("- 通知：")]
+    assert 1 <= len(lines) <= 20
+    assert f"{40 - len(lines)} more" in made.text
+    assert _size_of(made.text) <= LONGEST_NOTICE
+
+
+def test_one_long_line_is_kept() -> None:
+    """A message without any name would tell nothing."""
+    wording = Wording(Language.EN, "share", notice="x" * 5000 + "{name}")
+    assert "- x" in notice_of_several(wording, [(b"a", 1), (b"b", 2)]).text

@@ -137,13 +137,13 @@ def test_a_file_that_was_touched_and_moved_is_the_same() -> None:
 
 def test_whether_a_version_lies_where_it_did_is_told_by_its_inode() -> None:
     """Size and mtime tell where neither file has its inode, as after a remount, or inodes prove nothing."""
-    one, other = known({State.SENT}), replace(NOW, inode=8, mtime_ns=60)
-    assert one.is_in_place(replace(NOW, mtime_ns=60), other, steady=True)
+    one, other = known({State.SENT}), NOW._replace(inode=8, mtime_ns=60)
+    assert one.is_in_place(NOW._replace(mtime_ns=60), other, steady=True)
     assert one.is_in_place(NOW, NOW, steady=True)
-    assert not one.is_in_place(replace(NOW, inode=8), NOW, steady=True)
-    assert one.is_in_place(replace(NOW, inode=9), other, steady=True)
-    assert one.is_in_place(replace(NOW, inode=9), NOW, steady=False)
-    assert not one.is_in_place(replace(NOW, mtime_ns=60), NOW, steady=False)
+    assert not one.is_in_place(NOW._replace(inode=8), NOW, steady=True)
+    assert one.is_in_place(NOW._replace(inode=9), other, steady=True)
+    assert one.is_in_place(NOW._replace(inode=9), NOW, steady=False)
+    assert not one.is_in_place(NOW._replace(mtime_ns=60), NOW, steady=False)
 
 
 def test_what_was_gone_before_a_path_was_seen_has_not_moved_there() -> None:

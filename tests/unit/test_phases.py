@@ -24,18 +24,18 @@ from dingwatch.lifecycle import IllegalTransitionError
 DESIGN = {
     "PATHS": """
 idle        hint:settling miss:absent
-settling    hint:settling miss:settling look:looking
-looking     hint:looking miss:looking unsettle:settling settle:settled vanish:absent suspend:settling
-settled     hint:settling miss:settling unsettle:settling read:reading finish:idle
-reading     hint:reading miss:reading unsettle:settling finish:idle
-absent      hint:settling miss:absent look:confirming
-confirming  hint:looking miss:confirming unsettle:settling vanish:gone suspend:absent finish:idle
-gone        hint:settling miss:gone finish:idle
+settling    hint:settling miss:settling look:looking leave:idle
+looking   hint:looking miss:looking unsettle:settling leave:idle settle:settled vanish:absent suspend:settling
+settled     hint:settling miss:settling unsettle:settling read:reading finish:idle leave:idle
+reading     hint:reading miss:reading unsettle:settling finish:idle leave:idle
+absent      hint:settling miss:absent look:confirming leave:idle
+confirming  hint:looking miss:confirming unsettle:settling vanish:gone suspend:absent finish:idle leave:idle
+gone        hint:settling miss:gone finish:idle leave:idle
 """,
     "WATCHES": """
 down        watch:up watch_new:first_look fail:down arm:arming answer:down
 arming      watch:up watch_new:first_look fail:down answer:arming hang:hung
-first_look  watch:up watch_new:first_look fail:down baseline:up answer:first_look hang:hung
+first_look  watch:up watch_new:first_look fail:down baseline:up answer:first_look hang:hung rearm:down
 up          watch:up watch_new:first_look fail:down answer:up hang:hung rearm:down
 hung        watch:up watch_new:first_look fail:down answer:down
 """,

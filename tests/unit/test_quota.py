@@ -124,3 +124,9 @@ def test_what_no_longer_holds_states_nothing(pause: Pause) -> None:
     """After `resume` the organisation may have bought more; a webhook's quota is another one."""
     use = quota.use_of_all(12, 5000, [pause], 50.0)
     assert (use.used, use.limit) == (12, 5000)
+
+
+def test_the_forecast_is_for_the_whole_month() -> None:
+    """At the rate of the days so far, of which today counts whole."""
+    assert quota.forecast(100, noon(10)) == 300
+    assert (len(quota.days_of_month(noon(10))), quota.days_of_month(noon(10))[-1]) == (30, "2026-11-30")

@@ -1,5 +1,3 @@
-from dataclasses import replace
-
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -85,7 +83,7 @@ def test_a_look_older_than_the_last_event_is_dropped() -> None:
 
 def test_a_changed_fingerprint_starts_the_quiet_period_again() -> None:
     """A writer that makes no events is caught by the second look."""
-    grown = replace(FULL, size=6)
+    grown = FULL._replace(size=6)
     changed = look(seen(10.0), grown, asked=12.0, now=12.0)
     assert due(changed) == 14.0
     assert not is_settled(seen(10.0), grown, asked=12.0)
@@ -93,40 +91,40 @@ def test_a_changed_fingerprint_starts_the_quiet_period_again() -> None:
 
 def test_any_field_of_the_fingerprint_counts() -> None:
     """A file replaced by one of the same size and mtime has not settled."""
-    assert not is_settled(seen(10.0), replace(FULL, inode=8), asked=12.0)
-    assert not is_settled(seen(10.0), replace(FULL, ctime_ns=2), asked=12.0)
+    assert not is_settled(seen(10.0), FULL._replace(inode=8), asked=12.0)
+    assert not is_settled(seen(10.0), FULL._replace(ctime_ns=2), asked=12.0)
 
 
 def test_where_inodes_and_ctimes_prove_nothing_size_and_mtime_decide() -> None:
     """A FUSE server that numbers its files at every look does not keep a file from settling."""
-    renumbered = replace(FULL, inode=8, ctime_ns=2, device=3)
+    renumbered = FULL._replace(inode=8, ctime_ns=2, device=3)
     assert is_settled(seen(10.0), renumbered, asked=12.0, steady=False)
     assert due(look(seen(10.0), renumbered, asked=11.0, now=11.0, steady=False)) == 12.0
-    assert not is_settled(seen(10.0), replace(renumbered, mtime_ns=2), asked=12.0, steady=False)
-    assert not is_settled(seen(10.0), replace(renumbered, size=6), asked=12.0, steady=False)
+    assert not is_settled(seen(10.0), renumbered._replace(mtime_ns=2), asked=12.0, steady=False)
+    assert not is_settled(seen(10.0), renumbered._replace(size=6), asked=12.0, steady=False)
 
 
 def test_changes_that_leave_size_and_mtime_are_named() -> None:
     """They keep a file from settling, and people would look for them in vain."""
-    assert odd_changes(FULL, replace(FULL, inode=8, ctime_ns=2)) == ("inode", "ctime")
-    assert odd_changes(FULL, replace(FULL, device=2)) == ("device",)
+    assert odd_changes(FULL, FULL._replace(inode=8, ctime_ns=2)) == ("inode", "ctime")
+    assert odd_changes(FULL, FULL._replace(device=2)) == ("device",)
     assert odd_changes(FULL, FULL) == ()
-    assert odd_changes(FULL, replace(FULL, ctime_ns=2, mtime_ns=2)) == ()
-    assert odd_changes(FULL, replace(FULL, ctime_ns=2, size=6)) == ()
+    assert odd_changes(FULL, FULL._replace(ctime_ns=2, mtime_ns=2)) == ()
+    assert odd_changes(FULL, FULL._replace(ctime_ns=2, size=6)) == ()
     assert not is_restless(seen(10.0), 10.0 + RESTLESS - 0.1)
     assert is_restless(hint(seen(10.0), 60.0, QUIET), 10.0 + RESTLESS)
 
 
 def test_an_empty_file_waits_ten_minutes() -> None:
     """A file of no size is most likely about to be filled."""
-    empty = replace(FULL, size=0)
+    empty = FULL._replace(size=0)
     assert not is_settled(seen(10.0, empty), empty, asked=300.0)
     assert is_settled(seen(10.0, empty), empty, asked=10.0 + EMPTY_WAIT)
 
 
 def test_an_empty_file_is_looked_at_meanwhile() -> None:
     """No event may tell that it was filled: looks come ever more seldom, the last after ten minutes."""
-    empty = replace(FULL, size=0)
+    empty = FULL._replace(size=0)
     candidate, looks = seen(10.0, empty), []
     while not is_settled(candidate, empty, asked=(now := due(candidate))):
         looks.append(now - 10.0)
@@ -196,7 +194,7 @@ def test_nothing_settles_within_the_quiet_period_of_a_change(history: list[tuple
     seen_at: list[tuple[float, int]] = []
     for pause, size in history:
         now += pause
-        fingerprint = replace(FULL, size=size + 1)
+        fingerprint = FULL._replace(size=size + 1)
         if is_settled(candidate, fingerprint, asked=now):
             recent = {s for at, s in seen_at if at >= now - QUIET}
             before = [s for at, s in seen_at if at < now - QUIET]

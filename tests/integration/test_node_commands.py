@@ -1,0 +1,209 @@
+"""What the commands and pages of a host show of a ledger that it shares with others."""
+
+import json
+import re
+import signal
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.request import urlopen
+
+import pytest
+from sqlalchemy import make_url
+
+from dingwatch.dingtalk import API_UPLOAD
+from dingwatch.sandbox import Fault, FaultKind, Sandbox
+from tests.integration.conftest import Machine, settings_for
+from tests.postgres import PostgresServer
+from tests.support import eventually, sent
+
+
+@pytest.fixture
+def pair(tmp_path: Path, sandbox: Sandbox, postgres_url: str) -> Iterator[tuple[Machine, Machine]]:
+    """Two hosts with a folder each, which is called `share` on both."""
+    found = []
+    for name in ("east", "west"):
+        share = tmp_path / name / "share"
+        share.mkdir(parents=True)
+        settings = settings_for(tmp_path / name, share, sandbox)
+        settings |= {"ledger": postgres_url, "node": name}
+        made = Machine(tmp_path / name / "config.yaml", settings)
+        made.write()
+        found.append(made)
+    yield found[0], found[1]
+    for one in found:
+        one.kill_left_over()
+
+
+def share_of(machine: Machine) -> Path:
+    """Return the folder of a host."""
+    return Path(machine.settings["folders"][0]["path"])
+
+
+def lose(machine: Machine, postgres: PostgresServer) -> None:
+    """Have a host whose power has failed lose its lease, which would take a minute."""
+    name = make_url(machine.settings["ledger"]).database or ""
+    postgres.execute(
+        "UPDATE nodes SET lease_until = 1 WHERE name = %s", machine.settings["node"], database=name
+    )
+
+
+def test_each_host_shows_all_nodes_and_folders(
+    pair: tuple[Machine, Machine], sandbox: Sandbox, postgres: PostgresServer
+) -> None:
+    """Folders of others are listed with their node, and counted; those of a lost node are down."""
+    east, west = pair
+    east.start()
+    process = west.start()
+    for one in pair:
+        (share_of(one) / f"{one.settings['node']}.txt").write_text("x" + one.settings["node"])
+    eventually(sent(sandbox, 2))
+    eventually(lambda: east.status()["totals"]["sent"] == 2)
+    for one, other in (pair, pair[::-1]):
+        status = one.status()
+        assert [(each["name"], each["state"]) for each in status["nodes"]] == [("east", "up"), ("west", "up")]
+        assert all(each["lease_until"].endswith("Z") for each in status["nodes"])
+        own, theirs = status["folders"]
+        assert (own["node"], own["watch"], own["path"]) == (
+            one.settings["node"],
+            "inotify",
+            str(share_of(one)),
+        )
+        assert (theirs["node"], theirs["watch"]) == (other.settings["node"], "unknown")
+        assert theirs["conversation_ids"] == [sandbox.conversations[0].id]
+        assert (own["counts"]["sent"], theirs["counts"]["sent"], status["totals"]["sent"]) == (1, 1, 2)
+        assert one.call("status", "--check").exit_code == 0
+    lines = east.history()
+    assert {line["path"] for line in lines} == {"east.txt", "west.txt"}
+    assert {line["node"] for line in lines} <= {"east", "west"}  # either may send what is uploaded
+    assert "nodes that are up: east, west" in east.call("status").stdout
+    assert "share @ west" in east.call("status").stdout
+    assert west.stop(process, signal.SIGKILL) == -signal.SIGKILL
+    lose(west, postgres)
+    status = east.status()
+    assert [(each["name"], each["state"]) for each in status["nodes"]] == [("east", "up"), ("west", "lost")]
+    assert status["folders"][1]["watch"] == "down"
+    done = east.call("status", "--check")
+    assert done.exit_code == 2
+    assert "nodes that are lost: west" in done.stdout
+    assert "node west is lost since" in east.call("status").stdout
+    metrics = east.call("status", "--metrics").stdout
+    assert 'dingwatch_node_up{node="east"} 1.0' in metrics
+    assert 'dingwatch_node_up{node="west"} 0.0' in metrics
+    # Each node has metrics of its own folders: Prometheus refuses two series with the same labels.
+    assert metrics.count('dingwatch_folder_watched{folder="share"}') == 1
+
+
+def test_a_lost_node_is_told_once_and_when_it_is_back(
+    pair: tuple[Machine, Machine], sandbox: Sandbox, postgres: PostgresServer
+) -> None:
+    """By one of the others; one that was drained and stopped is no news."""
+    east, west = pair
+    group = sandbox.conversations[1].id
+    for one in pair:
+        one.settings["alerts"] = {"to": [group], "after": "200ms"}
+        one.write()
+    east.start()
+    process = west.start()
+    west.stop(process, signal.SIGKILL)
+    lose(west, postgres)
+    eventually(lambda: len(sandbox.messages(group)) == 1)
+    assert "Node west has been lost" in str(sandbox.messages(group)[0])
+    west.start()
+    eventually(lambda: len(sandbox.messages(group)) == 2)
+    assert "Node west works again" in str(sandbox.messages(group)[1])
+
+
+def test_drain_returns_when_nothing_is_in_flight(pair: tuple[Machine, Machine], sandbox: Sandbox) -> None:
+    """Then nothing is sent until `undrain`, not even after a restart; nobody is alarmed meanwhile."""
+    east, _ = pair
+    process = east.start()
+    sandbox.inject(Fault(API_UPLOAD, FaultKind.SLOW, seconds=8.0))
+    (share_of(east) / "a.txt").write_text("a")
+    eventually(lambda: east.status()["totals"]["uploading"] == 1)
+    slow = east.call("drain", "--timeout", "100ms")
+    assert (slow.exit_code, "still in flight" in slow.stderr) == (1, True), slow.output
+    done = east.call("drain")
+    assert (done.exit_code, "nothing is in flight" in done.stdout) == (0, True), done.output
+    assert east.status()["totals"]["uploading"] == 0
+    (share_of(east) / "b.txt").write_text("b")
+    eventually(lambda: sum(east.status()["totals"][one] for one in ("pending", "uploaded")) == 2)
+    assert [one["state"] for one in east.status()["nodes"]] == ["draining"]
+    assert "node east is drained" in east.call("status").stdout
+    assert east.stop(process) == 0
+    assert [one["state"] for one in east.status()["nodes"]] == ["draining"]
+    assert "nothing is in flight" in east.call("drain").stdout
+    east.start()
+    assert [one["state"] for one in east.status()["nodes"]] == ["draining"]
+    assert not sandbox.messages(sandbox.conversations[0].id)
+    assert east.call("undrain").exit_code == 0
+    eventually(sent(sandbox, 2))
+
+
+def test_a_ledger_in_a_file_has_no_nodes(machine: Machine, sandbox: Sandbox) -> None:
+    """The keys are there, and the commands say what to do instead."""
+    process = machine.start()
+    (share_of(machine) / "a.txt").write_text("a")
+    eventually(sent(sandbox, 1))
+    status = machine.status()
+    assert (status["nodes"], status["folders"][0]["node"]) == ([], None)
+    eventually(lambda: machine.history()[0]["state"] == "sent")
+    assert machine.history()[0]["node"] is None
+    for word in ("drain", "undrain"):
+        done = machine.call(word)
+        assert (done.exit_code, "only a node of a ledger in PostgreSQL" in done.stderr) == (1, True), (
+            done.output
+        )
+    assert machine.stop(process) == 0
+    assert (machine.status()["nodes"], machine.status()["folders"][0]["node"]) == ([], None)
+
+
+def test_commands_work_beside_the_services(pair: tuple[Machine, Machine], sandbox: Sandbox) -> None:
+    """With the password that the service alone has been given."""
+    east, west = pair
+    east.start()
+    west.start()
+    file = east.path.with_name("given.txt")
+    file.write_text("given")
+    done = east.call("send", str(file), "--to", "share")
+    assert done.exit_code == 0, done.output
+    (share_of(west) / "w.txt").write_text("w")
+    eventually(sent(sandbox, 2))
+    eventually(lambda: west.status()["totals"]["sent"] == 2)
+    why = west.call("why", str(share_of(west) / "w.txt"))
+    assert why.exit_code == 0, why.output
+    assert "sent" in why.stdout
+    for one in pair:
+        assert one.call("pause", "share", "--for", "1h").exit_code == 0
+        assert one.status()["folders"][0]["paused"] is not None
+        assert one.status()["folders"][1]["paused"] is None
+        assert one.call("resume", "share").exit_code == 0
+    assert east.call("history", "--csv").stdout.splitlines()[0].endswith(",bundle,node")
+
+
+def test_the_page_shows_the_nodes(
+    pair: tuple[Machine, Machine], sandbox: Sandbox, postgres: PostgresServer
+) -> None:
+    """With their state in words, and the folders of others."""
+    east, west = pair
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        address = "{}:{}".format(*free.getsockname())
+    east.settings["http"] = {"listen": address}
+    east.write()
+    east.start()
+    process = west.start()
+    (share_of(west) / "w.txt").write_text("w")
+    eventually(sent(sandbox, 1))
+    west.stop(process, signal.SIGKILL)
+    lose(west, postgres)
+    with urlopen(f"http://{address}/") as answer:
+        page = answer.read().decode()
+    part = page[page.index('id="nodes"') :]
+    assert re.search(r"<b>east</b> <span class=.tag.>up</span>", part)
+    assert re.search(r"<b>west</b> <span class=.tag.>lost</span>", part)
+    with urlopen(f"http://{address}/api/v1/status") as answer:
+        status = json.load(answer)
+    assert [one["state"] for one in status["nodes"]] == ["up", "lost"]
+    assert [one["node"] for one in status["folders"]] == ["east", "west"]
+    with urlopen(f"http://{address}/metrics") as answer:
+        assert 'dingwatch_node_up{node="west"} 0.0' in answer.read().decode()

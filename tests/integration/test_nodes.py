@@ -1,0 +1,286 @@
+"""Several services work on one ledger in PostgreSQL, each as a node with a lease."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import subprocess
+import tempfile
+from collections import Counter
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import replace
+from functools import partial
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any, Final
+
+import psycopg
+import pytest
+
+from dingwatch import policy
+from dingwatch.config.values import Config
+from dingwatch.host.control_socket import ask, call
+from dingwatch.sandbox import Fault, FaultKind, Sandbox
+from dingwatch.service.daemon import Service
+from dingwatch.service.node import NameTakenError
+from dingwatch.texts import Log
+from tests import support
+from tests.integration.commit_proxy import CommitProxy
+from tests.integration.conftest import Machine
+from tests.postgres import PostgresServer, as_user, find_program
+from tests.support import PATIENCE, Heard, eventually, folder, names, running, sent
+
+Setting = Callable[..., Config]
+
+
+@pytest.fixture
+def node(tmp_path: Path, sandbox: Sandbox, postgres_url: str) -> Setting:
+    """Make the configuration of a host with one folder, on a ledger that all share."""
+
+    def make(name: str) -> Config:
+        share = tmp_path / name / "share"
+        share.mkdir(parents=True)
+        made = support.config(
+            tmp_path / name / "state", sandbox, folder(share, sandbox.conversations[0].id, name=name)
+        )
+        return replace(made, ledger=postgres_url, node=name)
+
+    return make
+
+
+SEND: Final = "robot/groupMessages/send"
+LEASE: Final = 3.0
+"""Seconds; a whole minute would have to be sat out."""
+COMMITS: Final = 12
+
+
+def execute(setting: Config, statement: str) -> list[tuple[Any, ...]]:
+    """Run one SQL statement in a ledger and return its rows."""
+    with closing(psycopg.connect(str(setting.ledger).replace("+psycopg", ""))) as connection:
+        return connection.execute(statement).fetchall()
+
+
+def totals(setting: Config) -> Counter[str]:
+    """Count the deliveries by their state."""
+    return Counter(state for (state,) in execute(setting, "SELECT state FROM deliveries"))
+
+
+def has_sent(setting: Config, count: int) -> bool:
+    """Return whether so many deliveries are sent."""
+    return totals(setting)["sent"] == count
+
+
+def act(setting: Config, action: str) -> None:
+    """Have a node drain, or work again."""
+    status, _ = call(setting.state_dir, "POST", f"/api/v1/node/{action}", b"", timeout=PATIENCE)
+    assert status == HTTPStatus.NO_CONTENT
+
+
+def brief(setting: Config) -> tuple[Service, Heard]:
+    """Return a service whose lease is short, and its log."""
+    heard = Heard()
+    service = Service(setting, log=heard)
+    service.lease = LEASE
+    return service, heard
+
+
+def share_of(setting: Config) -> Path:
+    """Return the folder of a node."""
+    return setting.folders[0].path
+
+
+# --- A name and a lease --------------------------------------------------------------------------
+
+
+def test_two_nodes_share_a_ledger(node: Setting, sandbox: Sandbox) -> None:
+    """Each sends what its own folder gets."""
+    east, west = node("east"), node("west")
+    with running(east), running(west):
+        (share_of(east) / "e.txt").write_text("e")
+        (share_of(west) / "w.txt").write_text("w")
+        eventually(sent(sandbox, 2))
+    assert sorted(names(sandbox)) == ["e.txt", "w.txt"]
+
+
+def test_one_name_is_one_process(node: Setting) -> None:
+    """The second one says so, and leaves the first alone."""
+    east = node("east")
+    second = replace(east, state_dir=east.state_dir.with_name("second"))
+    with running(east) as service:
+        with pytest.raises(NameTakenError):
+            Service(second, log=Heard()).start()
+        assert service.failed is None
+    with running(second):
+        pass
+
+
+def test_a_second_process_of_a_name_exits_with_78(machine: Machine, postgres_url: str) -> None:
+    """So systemd does not start it again and again, and a person reads which name it is about."""
+    machine.settings |= {"ledger": postgres_url, "node": "east"}
+    machine.write()
+    first = machine.start()
+    elsewhere = str(machine.state_dir.with_name("other"))
+    other = Machine(machine.path.with_name("other.yaml"), {**machine.settings, "state_dir": elsewhere})
+    for language, text in (("en_GB.UTF-8", "as node east"), ("zh_CN.UTF-8", "节点名 east")):
+        other.settings["language"] = "auto"
+        other.write()
+        done = other.do("run", language=language)
+        assert (done.returncode, text in done.stderr, "Traceback" in done.stderr) == (78, True, False), done
+    assert machine.stop(first) == 0
+
+
+def test_a_killed_node_starts_again_at_once(
+    machine: Machine, postgres: PostgresServer, postgres_url: str, share: Path, sandbox: Sandbox
+) -> None:
+    """Its lease has a minute to go, but the server knows that its process is gone."""
+    machine.settings |= {"ledger": postgres_url, "node": "east"}
+    machine.write()
+    machine.stop(machine.start(), signal.SIGKILL)
+    database = postgres_url.partition("?")[0].rpartition("/")[2]
+    ((before,),) = postgres.execute("SELECT lease_until FROM nodes", database=database)
+    process = machine.start()
+    (share / "a.txt").write_text("a")
+    eventually(sent(sandbox, 1))
+    ((started,),) = postgres.execute("SELECT started_at FROM nodes", database=database)
+    assert started < before
+    assert machine.stop(process) == 0
+
+
+# --- Leases that end -----------------------------------------------------------------------------
+
+
+def test_a_frozen_node_repeats_nothing_unmarked(
+    machine: Machine, node: Setting, share: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is frozen while a message of its own is out, past its lease: others take over, and it finds out."""
+    monkeypatch.setattr(policy, "DOUBT_WAIT", 0.1)
+    west = node("west")
+    machine.settings |= {"ledger": west.ledger, "node": "east"}
+    machine.constants = {"dingwatch.service.daemon.LEASE": LEASE}
+    machine.write()
+    process = machine.start()
+    service, heard = brief(west)
+    with service:
+        sandbox.inject(Fault(SEND, FaultKind.SLOW_ANSWER, seconds=LEASE, times=1))
+        (share / "a.txt").write_text("a")
+        eventually(sent(sandbox, 1))
+        process.send_signal(signal.SIGSTOP)
+        eventually(lambda: heard.count(Log.NODE_LOST))
+        process.send_signal(signal.SIGCONT)
+        eventually(lambda: totals(west)["sent"] == 1)
+        (share / "b.txt").write_text("b")
+        eventually(lambda: totals(west)["sent"] == 2)
+    assert service.failed is None
+    assert machine.stop(process) == 0
+    marked = execute(west, "SELECT uncertain_resent FROM deliveries ORDER BY id")
+    assert names(sandbox) == ["a.txt"] * (1 + marked[0][0]) + ["b.txt"]
+    assert not marked[1][0]
+
+
+def test_a_node_that_drains_finishes_and_claims_nothing(node: Setting, sandbox: Sandbox) -> None:
+    """What comes meanwhile waits, until it works again."""
+    east = node("east")
+    with running(east):
+        act(east, "drain")
+        eventually(lambda: ask(east.state_dir, "drain", {}, PATIENCE)["in_flight"] == 0)
+        (share_of(east) / "a.txt").write_text("a")
+        eventually(lambda: totals(east)["pending"] == 1)
+        act(east, "undrain")
+        eventually(sent(sandbox, 1))
+    assert names(sandbox) == ["a.txt"]
+
+
+def test_a_ledger_of_one_host_has_no_node_to_drain(tmp_path: Path, sandbox: Sandbox) -> None:
+    """The answer says why."""
+    with running(support.config(tmp_path, sandbox)) as service:
+        status, body = call(service.config.state_dir, "POST", "/api/v1/node/drain", b"", timeout=PATIENCE)
+    assert (status, b"not_shared" in body) == (409, True)
+
+
+# --- Failover ------------------------------------------------------------------------------------
+
+
+def copy_to(primary: PostgresServer, standby: PostgresServer) -> None:
+    """Have a server that is stopped begin as an asynchronous standby of another, once it is started."""
+    shutil.rmtree(standby.data)
+    command = (find_program("pg_basebackup"), "-h", primary.directory, "-U", "postgres")
+    subprocess.run((*command, "-c", "fast", "-D", standby.data, "-R"), check=True, **as_user())
+
+
+def test_a_promoted_standby_is_told_what_it_lacks(node: Setting, sandbox: Sandbox) -> None:
+    """It knows nothing of a file that was sent: that is written again, and the file is not sent again."""
+    heard = Heard()
+    with PostgresServer() as primary, primary.ledger() as url, PostgresServer() as standby:
+        standby.stop()
+        east = replace(node("east"), ledger=f"{url},{standby.directory}")
+        with running(east, heard):
+            copy_to(primary, standby)
+            (share_of(east) / "a.txt").write_text("a")
+            eventually(sent(sandbox, 1))
+            eventually(lambda: execute(east, "SELECT 1 FROM deliveries WHERE state = 'sent'"))
+            primary.kill()
+            standby.start()
+            standby.execute("SELECT pg_promote()")
+            eventually(lambda: heard.count(Log.FAILED_OVER))
+            assert execute(east, "SELECT state FROM deliveries") == [("sent",)]
+            (share_of(east) / "b.txt").write_text("b")
+            eventually(sent(sandbox, 2))
+        with running(replace(east, folders=(replace(east.folders[0], rescan=0.1),))):
+            (share_of(east) / "c.txt").write_text("c")
+            eventually(sent(sandbox, 3))
+    assert names(sandbox) == ["a.txt", "b.txt", "c.txt"]
+
+
+# --- Outages of the database ---------------------------------------------------------------------
+
+
+def test_a_database_that_is_away_keeps_only_the_work_waiting(node: Setting, sandbox: Sandbox) -> None:
+    """The folder is watched on; each outage is said once; what came meanwhile is sent once it is back."""
+    heard = Heard()
+    with PostgresServer() as server, server.ledger() as url:
+        east = replace(node("east"), ledger=url)
+        with running(east, heard) as service:
+            (share_of(east) / "a.txt").write_text("a")
+            eventually(sent(sandbox, 1))
+            server.stop()
+            (share_of(east) / "b.txt").write_text("b")
+            eventually(lambda: service.health().ledger_error)
+            alive = service.health().passed_at
+            eventually(lambda: (service.health().passed_at or 0.0) > (alive or 0.0))
+            server.start()
+            (share_of(east) / "c.txt").write_text("c")
+            eventually(sent(sandbox, 3))
+            eventually(lambda: heard.count(Log.LEDGER_BACK))
+        assert (heard.count(Log.LEDGER_DOWN), heard.count(Log.LEDGER_BACK)) == (1, 1)
+    assert sorted(names(sandbox)) == ["a.txt", "b.txt", "c.txt"]
+
+
+@pytest.mark.parametrize("reaches", [True, False])
+def test_a_commit_whose_answer_is_lost_is_found_out(
+    node: Setting, postgres: PostgresServer, sandbox: Sandbox, *, reaches: bool
+) -> None:
+    """Nothing is recorded, uploaded or sent a second time, and nothing is left in hand without a job."""
+    direct = node("east")
+    with tempfile.TemporaryDirectory() as directory:
+        proxy = CommitProxy(Path(directory), postgres.directory)
+        east = replace(direct, ledger=str(direct.ledger).replace(str(postgres.directory), directory))
+        with running(east):
+            for number in range(COMMITS):
+                (share_of(east) / f"{number}.txt").write_text(str(number))
+                # At every second one, what is found out is itself followed by a transaction that breaks.
+                proxy.cut(1 + number % 3, reaches=reaches, each=1 + number % 2)
+                eventually(partial(has_sent, direct, number + 1))
+        proxy.close()
+    assert proxy.cuts >= COMMITS
+    assert names(sandbox) == [f"{number}.txt" for number in range(COMMITS)]
+    assert sandbox.calls()["media/upload"] == COMMITS
+    assert execute(direct, "SELECT count(*) FROM versions") == [(COMMITS,)]
+
+
+def test_a_node_names_the_folder_of_another(node: Setting) -> None:
+    """It logs what it sends, also when another node has uploaded that from a folder of its own."""
+    with running(node("east")) as east:
+        (number,) = east._delivery._roots
+    with running(node("west")) as west:
+        assert west._name_folder(number) == "east"

@@ -1,0 +1,91 @@
+"""Services on several hosts watch the same share: whatever they do together, each file is sent once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dingwatch.config.values import Config
+from dingwatch.model import WatchKind
+from dingwatch.sandbox import Sandbox
+from dingwatch.service.daemon import Service
+from tests import support
+from tests.support import eventually, folder, names, running, sent
+
+Setting = Callable[..., Config]
+
+
+@pytest.fixture
+def node(tmp_path: Path, share: Path, sandbox: Sandbox, postgres_url: str) -> Setting:
+    """Make the configuration of a host that has the share, with changes to its folder."""
+
+    def make(name: str, **changes: Any) -> Config:  # noqa: ANN401
+        one = folder(share, sandbox.conversations[0].id, name="office", shared="office", **changes)
+        return replace(support.config(tmp_path / name, sandbox, one), ledger=postgres_url, node=name)
+
+    return make
+
+
+def kind(service: Service) -> WatchKind:
+    """Return how a service watches its only folder."""
+    ((found, _),) = service.watching().values()
+    return found
+
+
+def test_two_services_send_each_file_once(node: Setting, share: Path, sandbox: Sandbox) -> None:
+    """Both watch, upload and send; when one has ended, the other goes on, and so does who comes back."""
+    (share / "old.pdf").write_text("old")
+    with running(node("east")):
+        with running(node("west")):
+            for number in range(10):
+                (share / f"{number}.pdf").write_text(str(number))
+            eventually(sent(sandbox, 10))
+            (share / "0.pdf").rename(share / "renamed.pdf")
+            (share / "new.pdf").write_text("new")
+            eventually(sent(sandbox, 11))
+        (share / "alone.pdf").write_text("alone")
+        eventually(sent(sandbox, 12))
+    (share / "meanwhile.pdf").write_text("meanwhile")
+    with running(node("west")):
+        eventually(sent(sandbox, 13))
+    expected = [*(f"{number}.pdf" for number in range(10)), "alone.pdf", "meanwhile.pdf", "new.pdf"]
+    assert sorted(names(sandbox)) == sorted(expected)
+
+
+def test_feedback_in_a_share_comes_from_one_node(node: Setting, share: Path, sandbox: Sandbox) -> None:
+    """A note is written once and taken away again, and a file that was sent is moved away once."""
+    changes = {"feedback": "sidecar", "after_send": "move", "unsupported": "skip"}
+
+    def lie_there() -> list[str]:
+        return sorted(path.name for path in share.rglob("*") if path.is_file())
+
+    with running(node("west", **changes)), running(node("east", **changes)):
+        (share / "report").write_text("a name without extension")
+        (share / "a.pdf").write_text("content")
+        eventually(sent(sandbox, 1))
+        eventually(lambda: lie_there() == ["a.pdf", "report", "report.not-sent.txt"])
+        eventually(lambda: not (share / "a.pdf").exists())
+        (share / "report").unlink()
+        eventually(lambda: lie_there() == ["a.pdf"])
+        (share / "a.pdf").write_text("content")  # a new file, for it was dingwatch that took the other away
+        eventually(sent(sandbox, 2))
+    assert names(sandbox) == ["a.pdf", "a.pdf"]
+
+
+def test_other_settings_keep_a_service_from_a_share(node: Setting, share: Path, sandbox: Sandbox) -> None:
+    """It reports the folder down and sends nothing of it; with the same settings, it comes up."""
+    with running(node("east")) as east:
+        with running(node("west", include=("*.doc",))) as west:
+            assert (kind(east), kind(west)) == (WatchKind.INOTIFY, WatchKind.DOWN)
+            ((reason, message),) = [
+                (one.cause.code, one.cause.message) for one in west._intake.loop.list_down()
+            ]
+            assert (reason, message) == ("differs", "east: include")
+            (share / "a.pdf").write_text("content")
+            eventually(sent(sandbox, 1))
+        with running(node("west")) as west:
+            assert kind(west) is WatchKind.INOTIFY

@@ -1,0 +1,168 @@
+BEGIN TRANSACTION;
+CREATE TABLE calls (
+	day VARCHAR NOT NULL, 
+	api VARCHAR NOT NULL, 
+	count INTEGER NOT NULL, 
+	PRIMARY KEY (day, api)
+);
+INSERT INTO "calls" VALUES('2026-11-30','gettoken',7);
+INSERT INTO "calls" VALUES('2026-11-30','media/upload',3);
+INSERT INTO "calls" VALUES('2026-11-30','oauth2/accessToken',7);
+INSERT INTO "calls" VALUES('2026-11-30','robot/groupMessages/send',1);
+CREATE TABLE deliveries (
+	id INTEGER NOT NULL, 
+	version_id INTEGER NOT NULL, 
+	folder_id INTEGER, 
+	conversation_id VARCHAR NOT NULL, 
+	route VARCHAR NOT NULL, 
+	state VARCHAR NOT NULL, 
+	form VARCHAR NOT NULL, 
+	upload_key VARCHAR NOT NULL, 
+	due DOUBLE NOT NULL, 
+	noticed_at DOUBLE NOT NULL, 
+	settled_at DOUBLE NOT NULL, 
+	claimed_at DOUBLE, 
+	uploaded_at DOUBLE, 
+	doubted_at DOUBLE, 
+	sent_at DOUBLE, 
+	attempts INTEGER NOT NULL, 
+	failures INTEGER NOT NULL, 
+	waited DOUBLE NOT NULL, 
+	doubts INTEGER NOT NULL, 
+	media_losses INTEGER NOT NULL, 
+	crashes INTEGER NOT NULL, 
+	uncertain_resent BOOLEAN NOT NULL, 
+	code VARCHAR, 
+	message VARCHAR, 
+	advice VARCHAR, 
+	request_id VARCHAR, 
+	process_query_key VARCHAR, 
+	PRIMARY KEY (id), 
+	UNIQUE (version_id, conversation_id), 
+	CONSTRAINT state_known CHECK (state IN ('pending', 'uploading', 'uploaded', 'sending', 'sent', 'uncertain', 'failed', 'skipped', 'gone')), 
+	CONSTRAINT form_known CHECK (form IN ('plain', 'zip')), 
+	CONSTRAINT route_known CHECK (route IN ('robot', 'drive')), 
+	FOREIGN KEY(version_id) REFERENCES versions (id), 
+	FOREIGN KEY(folder_id) REFERENCES folders (id)
+);
+INSERT INTO "deliveries" VALUES(4,2,1,'cid6KeBBLoveMJOGXoYKF5x7Q==','robot','skipped','zip','78ac229e15ba95b53b055272acf7cf8610d1d0ee',1.79601895504124832152e+09,1.79601895504124832152e+09,1.79601895504124832152e+09,NULL,NULL,NULL,NULL,0,0,0.0,0,0,0,0,'unsupported','','UNSUPPORTED',NULL,NULL);
+INSERT INTO "deliveries" VALUES(5,3,1,'cid6KeBBLoveMJOGXoYKF5x7Q==','robot','sent','plain','e15bf5e89130a44ab619e034b56d654234809bb9',1.79601895518101334573e+09,1.79601895504124832152e+09,1.79601895504124832152e+09,1.79601895521593475342e+09,1.79601895518101334573e+09,NULL,1.79601895527979087824e+09,2,0,0.0,0,0,0,0,NULL,NULL,NULL,NULL,'28ICPzSdgfGCTe-SZcT837GAaQkaEJDJ');
+INSERT INTO "deliveries" VALUES(7,6,1,'cid6KeBBLoveMJOGXoYKF5x7Q==','robot','pending','plain','143cd7627c4fbd3275408aa3d6034845d6b6faf8',1.79601895794541668895e+09,1.79601895792921161651e+09,1.79601895792921161651e+09,1.79601895793386387824e+09,NULL,NULL,NULL,0,1,0.0,0,0,0,0,'unreachable','ConnectionRefusedError: Connection refused','UNREACHABLE',NULL,NULL);
+CREATE TABLE folders (
+	id INTEGER NOT NULL, 
+	root BLOB NOT NULL, 
+	name VARCHAR NOT NULL, 
+	looked_at DOUBLE, 
+	blank_device VARCHAR, 
+	PRIMARY KEY (id), 
+	UNIQUE (root, name)
+);
+INSERT INTO "folders" VALUES(1,X'2F7372762F73686172652F7265636F72646564','share',1.79601895480175518986e+09,NULL);
+CREATE TABLE history (
+	id INTEGER NOT NULL, 
+	version_id INTEGER NOT NULL, 
+	delivery_id INTEGER, 
+	at DOUBLE NOT NULL, 
+	event VARCHAR NOT NULL, 
+	"before" VARCHAR, 
+	"after" VARCHAR, 
+	code VARCHAR, 
+	message VARCHAR, 
+	PRIMARY KEY (id), 
+	FOREIGN KEY(version_id) REFERENCES versions (id), 
+	FOREIGN KEY(delivery_id) REFERENCES deliveries (id)
+);
+INSERT INTO "history" VALUES(1,2,4,1.79601895504124832152e+09,'settled',NULL,'pending',NULL,NULL);
+INSERT INTO "history" VALUES(2,3,5,1.79601895504124832152e+09,'settled',NULL,'pending',NULL,NULL);
+INSERT INTO "history" VALUES(3,2,4,1.79601895504826235771e+09,'skip','pending','skipped','unsupported','');
+INSERT INTO "history" VALUES(4,3,5,1.79601895506382489204e+09,'claim','pending','uploading',NULL,NULL);
+INSERT INTO "history" VALUES(5,3,5,1.79601895518101334573e+09,'upload_ok','uploading','uploaded',NULL,NULL);
+INSERT INTO "history" VALUES(6,3,5,1.79601895521593475342e+09,'claim','uploaded','sending',NULL,NULL);
+INSERT INTO "history" VALUES(7,3,5,1.79601895527979087824e+09,'send_ok','sending','sent',NULL,NULL);
+INSERT INTO "history" VALUES(8,6,7,1.79601895792921161651e+09,'settled',NULL,'pending',NULL,NULL);
+INSERT INTO "history" VALUES(9,6,7,1.79601895793386387824e+09,'claim','pending','uploading',NULL,NULL);
+INSERT INTO "history" VALUES(10,6,7,1.79601895794541668895e+09,'retry','uploading','pending','unreachable','ConnectionRefusedError: Connection refused');
+CREATE TABLE numbers (
+	name VARCHAR NOT NULL, 
+	value BIGINT NOT NULL, 
+	PRIMARY KEY (name)
+);
+INSERT INTO "numbers" VALUES('schema',1);
+INSERT INTO "numbers" VALUES('id',7);
+CREATE TABLE pauses (
+	scope VARCHAR NOT NULL, 
+	"key" VARCHAR NOT NULL, 
+	until DOUBLE NOT NULL, 
+	since DOUBLE NOT NULL, 
+	failures INTEGER NOT NULL, 
+	by_token BOOLEAN NOT NULL, 
+	code VARCHAR NOT NULL, 
+	message VARCHAR NOT NULL, 
+	advice VARCHAR NOT NULL, 
+	request_id VARCHAR, 
+	PRIMARY KEY (scope, "key"), 
+	CONSTRAINT scope_known CHECK (scope IN ('row', 'conversation', 'api', 'app', 'folder'))
+);
+INSERT INTO "pauses" VALUES('app','app',1.79601896118497037892e+09,1.79601895794541668895e+09,3,1,'unreachable','ConnectionRefusedError: Connection refused','UNREACHABLE',NULL);
+CREATE TABLE refused_extensions (
+	app VARCHAR NOT NULL, 
+	extension VARCHAR NOT NULL, 
+	since DOUBLE NOT NULL, 
+	PRIMARY KEY (app, extension)
+);
+CREATE TABLE routes (
+	folder_id INTEGER NOT NULL, 
+	conversation_id VARCHAR NOT NULL, 
+	PRIMARY KEY (folder_id, conversation_id), 
+	FOREIGN KEY(folder_id) REFERENCES folders (id)
+);
+INSERT INTO "routes" VALUES(1,'cid6KeBBLoveMJOGXoYKF5x7Q==');
+CREATE TABLE uploads (
+	"key" VARCHAR NOT NULL, 
+	app VARCHAR NOT NULL, 
+	type VARCHAR NOT NULL, 
+	content VARCHAR NOT NULL, 
+	extension VARCHAR NOT NULL, 
+	name VARCHAR NOT NULL, 
+	state VARCHAR NOT NULL, 
+	media_id VARCHAR, 
+	uploaded_at DOUBLE, 
+	PRIMARY KEY ("key"), 
+	CONSTRAINT state_known CHECK (state IN ('none', 'busy', 'have')), 
+	CONSTRAINT have_means_media_id CHECK ((state = 'have') = (media_id IS NOT NULL))
+);
+INSERT INTO "uploads" VALUES('78ac229e15ba95b53b055272acf7cf8610d1d0ee','dingsandboxq7m2kfzdx','file','2447b130a15dc3350107817824e15665fe17179e1bd17b403ec16c66c697fc0d','zip','','none',NULL,NULL);
+INSERT INTO "uploads" VALUES('e15bf5e89130a44ab619e034b56d654234809bb9','dingsandboxq7m2kfzdx','file','1e6a15bc75f7c9277027948ea186fc00998ab2189a1082505b08295a94800efa','txt','','have','@lAzPDURrXYT2Mdcs34LWQIgOq020',1.79601895518101334573e+09);
+INSERT INTO "uploads" VALUES('143cd7627c4fbd3275408aa3d6034845d6b6faf8','dingsandboxq7m2kfzdx','file','09c6ab436a96f7b4d95881ac524ebb844ad865f29709ccc4ef2d88186a94942c','txt','','none',NULL,NULL);
+CREATE TABLE versions (
+	id INTEGER NOT NULL, 
+	folder_id INTEGER, 
+	directory BLOB NOT NULL, 
+	name BLOB NOT NULL, 
+	size BIGINT NOT NULL, 
+	mtime_ns BIGINT NOT NULL, 
+	ctime_ns BIGINT NOT NULL, 
+	inode VARCHAR NOT NULL, 
+	device VARCHAR NOT NULL, 
+	sha256 VARCHAR, 
+	baseline BOOLEAN NOT NULL, 
+	noticed_at DOUBLE NOT NULL, 
+	missing_since DOUBLE, 
+	PRIMARY KEY (id), 
+	FOREIGN KEY(folder_id) REFERENCES folders (id)
+);
+INSERT INTO "versions" VALUES(1,1,X'',X'626173656C696E652E747874',12,1796018950687239468,1796018950687239468,'2277573','65024',NULL,1,1.79601895480175518986e+09,NULL);
+INSERT INTO "versions" VALUES(2,1,X'',X'736B6970706564',7,1796018954811735551,1796018954811735551,'2277591','65024','389595a44dc9dce7dee673f243e805244bae603d6a65a536ad493340ec99ced3',0,1.79601895504124832152e+09,NULL);
+INSERT INTO "versions" VALUES(3,1,X'',X'73656E742E747874',8,1796018954811679107,1796018954811679107,'2277590','65024','1e6a15bc75f7c9277027948ea186fc00998ab2189a1082505b08295a94800efa',0,1.79601895504124832152e+09,NULL);
+INSERT INTO "versions" VALUES(6,1,X'',X'77616974696E672E747874',11,1796018957724418397,1796018957724418397,'2277594','65024','09c6ab436a96f7b4d95881ac524ebb844ad865f29709ccc4ef2d88186a94942c',0,1.79601895792921161651e+09,NULL);
+CREATE INDEX versions_by_path ON versions (folder_id, directory, name);
+CREATE INDEX versions_baseline ON versions (folder_id, noticed_at) WHERE baseline IS 1;
+CREATE INDEX versions_by_state_of_file ON versions (folder_id, size, mtime_ns);
+CREATE INDEX deliveries_of_upload ON deliveries (upload_key, state);
+CREATE INDEX deliveries_counted ON deliveries (folder_id, conversation_id, state);
+CREATE INDEX deliveries_to_send ON deliveries (state, conversation_id, settled_at, id);
+CREATE INDEX deliveries_by_time ON deliveries (noticed_at, id);
+CREATE INDEX deliveries_to_upload ON deliveries (state, settled_at, id);
+CREATE INDEX history_of_version ON history (version_id);
+CREATE INDEX history_of_claims ON history ("after", at);
+COMMIT;
