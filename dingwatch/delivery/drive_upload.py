@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from dingwatch.delivery.jobs import AskRoom, Begin, Commit, DeleteEntry, DriveJob, Put, PutDone
 from dingwatch.delivery.reading import Pieces, Reader
 from dingwatch.dingtalk import (
+    MOST_ADDRESSES,
     Client,
     Conflict,
     Content,
@@ -137,12 +138,18 @@ class DriveUploader:
         raise Failure(replace(verdict, billed=True))  # the address was
 
     def _address(self, job: Put, session: UploadSession) -> SignedAddress:
-        """Return where a part goes; one billed call fetches the addresses of the next parts as well."""
+        """Return where a part goes; one billed call fetches the addresses of the next parts as well.
+
+        A part that has to be put once more finds its address again; those of finished parts are dropped.
+        """
         with self._lock:
-            known = self._addresses.setdefault(session.key, {})
+            known = self._addresses.get(session.key, {})
             if job.part.number not in known:
-                known |= self._storage.part_addresses(session.key, job.ahead)
-            return known.pop(job.part.number)
+                known = {number: known[number] for number in job.addresses if number in known}
+                missing = [number for number in job.addresses if number not in known][:MOST_ADDRESSES]
+                known |= self._storage.part_addresses(session.key, missing)
+                self._addresses[session.key] = known
+            return known[job.part.number]
 
     def _commit(self, job: Commit) -> UploadDone:
         """Make an entry, if the file is still what settled.

@@ -70,12 +70,18 @@ def next_steps(
     left = [part for part in parts if part.number not in finished and part.number not in under_way]
     if not left:
         return [] if out else [Commit(rows, payload, Target(API_COMMIT, folder=folder), session)]
-    # DingTalk gives up to 30 addresses in one billed call, so each part names those that come after it.
-    ahead = tuple(part.number for part in left[: MOST_ADDRESSES + PARTS_AT_ONCE])
+    # DingTalk gives up to 30 addresses in one billed call. Each part names those that are out as well, whose
+    # threads may come to that call later than its own.
+    wanted = [part.number for part in parts if part.number not in finished][: MOST_ADDRESSES + PARTS_AT_ONCE]
     return [
-        Put(rows, payload, Target(API_PUT, folder=folder), part, session, ahead[i : i + MOST_ADDRESSES])
-        for i, part in enumerate(left[: PARTS_AT_ONCE - len(under_way)])
+        Put(rows, payload, Target(API_PUT, folder=folder), part, session, _first(part.number, wanted))
+        for part in left[: PARTS_AT_ONCE - len(under_way)]
     ]
+
+
+def _first(number: int, numbers: Sequence[int]) -> tuple[int, ...]:
+    """Return the numbers with one of them moved to the front."""
+    return number, *(other for other in numbers if other != number)
 
 
 # --- Claims --------------------------------------------------------------------------------------

@@ -69,8 +69,8 @@ class Put(ClaimedContent):
     target: Target
     part: Part
     session: UploadSession | None
-    ahead: tuple[int, ...] = ()
-    """Numbers of the parts whose addresses will be needed next, this one's first."""
+    addresses: tuple[int, ...] = ()
+    """Numbers of the parts whose addresses are needed now or next, this one's first."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,12 +58,14 @@ def test_in_parts_that_make_up_the_file(size: int) -> None:
 
 
 def test_several_parts_at_a_time() -> None:
-    """Those that are out count; each knows which addresses to ask for, its own first, at most 30."""
+    """Those that are out count; each knows which addresses are needed, its own first, those out included."""
     upload = drive(2 << 30)
     first = next_steps(upload, BEGUN, {1, 3}, [])
     assert [job.part.number for job in first if isinstance(job, Put)] == [2, 4, 5]
-    assert all(isinstance(job, Put) and job.ahead[0] == job.part.number for job in first)
-    assert all(isinstance(job, Put) and len(job.ahead) == MOST_ADDRESSES for job in first)
+    assert all(isinstance(job, Put) and job.addresses[0] == job.part.number for job in first)
+    assert all(isinstance(job, Put) and {2, 4, 5}.issubset(job.addresses) for job in first)
+    assert all(isinstance(job, Put) and not {1, 3}.intersection(job.addresses) for job in first)
+    assert all(isinstance(job, Put) and len(job.addresses) > MOST_ADDRESSES for job in first)
     more = next_steps(upload, BEGUN, {1, 3, 4}, [first[0], first[2]])
     assert [job.part.number for job in more if isinstance(job, Put)] == [6]
     assert len(first) == PARTS_AT_ONCE
