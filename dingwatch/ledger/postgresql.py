@@ -120,8 +120,12 @@ def connect(url: URL, application: str) -> psycopg.Connection[Any]:
     _, parameters = dialect.create_connect_args(url)
     with errors():
         connection = psycopg.connect(**{**_parameters(url, application), **parameters, "autocommit": True})
-        _require_recent(connection)
-        connection.execute(_SESSION)
+        try:
+            _require_recent(connection)
+            connection.execute(_SESSION)
+        except BaseException:
+            connection.close()
+            raise
     return connection
 
 
@@ -132,11 +136,10 @@ def _parameters(url: URL, application: str) -> dict[str, object]:
 
 
 def _require_recent(connection: psycopg.Connection[Any]) -> None:
-    """Raise LedgerError, and close the connection, if the server is too old: it gets no security fixes."""
+    """Raise LedgerError if the server is too old: it gets no security fixes."""
     number = connection.info.server_version
     if number < OLDEST * 10_000:
         version = connection.info.parameter_status("server_version") or str(number // 10_000)
-        connection.close()
         raise LedgerError(Cause("too_old", f"PostgreSQL {version} < {OLDEST}", "LEDGER_TOO_OLD"))
 
 
@@ -144,7 +147,11 @@ def _connect(
     dialect: Dialect, _record: object, arguments: Sequence[Any], parameters: dict[str, Any]
 ) -> psycopg.Connection[Any]:
     connection: psycopg.Connection[Any] = dialect.connect(*arguments, **parameters)  # type: ignore[assignment]
-    _require_recent(connection)
+    try:
+        _require_recent(connection)
+    except LedgerError:
+        connection.close()
+        raise
     return connection
 
 
