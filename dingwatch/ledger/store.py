@@ -26,6 +26,7 @@ from sqlalchemy import (
     Table,
     bindparam,
     delete,
+    event,
     insert,
     inspect,
     literal_column,
@@ -35,6 +36,7 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.dialects import sqlite
+from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.sql import visitors
 from sqlalchemy.sql.dml import UpdateBase
 from sqlalchemy.types import NullType
@@ -176,7 +178,8 @@ class Store:
         self._database.release_memory()
 
     def close(self) -> None:
-        """Close all connections."""
+        """Close all connections; one that a thread still reads with is closed when it is given back."""
+        event.listen(self._database.engine, "checkin", _close_given_back)
         self._database.engine.dispose()
 
     @contextmanager
@@ -304,6 +307,10 @@ class Store:
         """Reserve consecutive ids for versions or deliveries."""
         ((last,),) = _TAKE_IDS.rows(connection, {"count": count})  # the row is made when the ledger is
         return range(last - count + 1, last + 1)
+
+
+def _close_given_back(_connection: object, record: ConnectionPoolEntry) -> None:
+    record.close()
 
 
 def _schema(connection: Connection) -> int:

@@ -11,6 +11,7 @@ from dingwatch.ledger import LedgerError, Store
 from dingwatch.ledger.schema import numbers
 from dingwatch.model import Cause
 from tests.postgres import PostgresServer
+from tests.support import eventually
 
 SECRET = "pass-and-word"
 LAST_ID = select(numbers.c.value).where(numbers.c.name == "id")
@@ -43,6 +44,18 @@ def test_a_host_has_a_name_on_a_shared_ledger_alone(store: Store, ledger_url: st
     with closing(Store.open(ledger_url, "nas-1")) as other:
         assert (other.shared, other.node) in {(True, "nas-1"), (False, "")}
         assert other.shared is ledger_url.startswith("postgresql")
+
+
+def test_a_connection_that_outlasts_the_ledger_is_closed(postgres: PostgresServer, postgres_url: str) -> None:
+    """A thread may still read when the service has ended its waits."""
+    opened = Store.open(postgres_url, "nas-1")
+    number = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'dingwatch nas-1'"
+    with opened.reading() as connection:
+        pool = connection.engine.pool  # which would close its connections itself when nothing refers to it
+        opened.close()
+        assert connection.exec_driver_sql(number).scalar_one() == 1
+    eventually(lambda: postgres.execute(number) == [(0,)])
+    del pool
 
 
 def test_a_session_neither_hangs_nor_keeps_the_lock(store: Store) -> None:
