@@ -1,7 +1,7 @@
 import os
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -13,7 +13,7 @@ from tests import fork_server
 from tests.ledger import close_ledgers
 from tests.postgres import PostgresServer
 from tests.security.leaks import Leaks
-from tests.support import take_interrupts
+from tests.support import HAS_FAILED, take_interrupts
 
 # A test fails because of a change, and not by chance or because the machine is busy. To look for new cases:
 # pytest --hypothesis-profile=search
@@ -39,6 +39,17 @@ def keep_bytecode() -> None:
 def pytest_unconfigure() -> None:
     """Leave no process behind."""
     fork_server.end()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Let fixtures know whether their test has failed, for they may have more to say of it."""
+    report = yield
+    if call.when == "call":
+        item.stash[HAS_FAILED] = report.failed
+    return report
 
 
 def pytest_xdist_auto_num_workers() -> int:

@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import pytest
+
 from dingwatch.config.values import Config, Delivery, DingTalk, Folder, Pace
 from dingwatch.dingtalk import MEDIA_LIMIT
 from dingwatch.ledger import delivery
@@ -29,6 +31,8 @@ from dingwatch.service.log import ServiceLog
 from dingwatch.texts import Language, Text
 from dingwatch.web import WebServer, make_server
 
+HAS_FAILED = pytest.StashKey[bool]()
+"""In a test's stash: whether it has failed, for fixtures that may say more of it then."""
 PATIENCE = 60.0
 """Seconds after which a test gives up on what should have happened long before, on a busy machine too."""
 

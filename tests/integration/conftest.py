@@ -19,7 +19,7 @@ from click.testing import CliRunner, Result
 from dingwatch.cli.app import cli
 from dingwatch.sandbox import Sandbox
 from tests.fork_server import ForkedCommand
-from tests.support import PATIENCE
+from tests.support import HAS_FAILED, PATIENCE
 
 Settings = dict[str, Any]
 ENGLISH: Final = "en_GB.UTF-8"
@@ -108,6 +108,17 @@ class Machine:
                 process.kill()
             process.communicate()
 
+    def show_left_over(self) -> None:
+        """Print what the processes have logged, and where in the code a service is that still runs."""
+        for process in self.running:
+            if process.poll() is None:
+                process.send_signal(signal.SIGABRT)
+            try:
+                said = process.communicate(timeout=PATIENCE)
+            except subprocess.TimeoutExpired:
+                continue
+            print(process.args, process.returncode, *said, sep="\n")  # noqa: T201 (pytest shows it)
+
     def call(self, *words: str, **environ: str) -> Result:
         """Run a command to its end in this process, which saves the second in which Python starts."""
         language = {"LC_ALL": ENGLISH, **environ}
@@ -149,11 +160,15 @@ def settings_for(tmp_path: Path, share: Path, sandbox: Sandbox) -> Settings:
 
 
 @pytest.fixture
-def machine(tmp_path: Path, share: Path, sandbox: Sandbox) -> Iterator[Machine]:
+def machine(
+    request: pytest.FixtureRequest, tmp_path: Path, share: Path, sandbox: Sandbox
+) -> Iterator[Machine]:
     """A machine with one folder that is mapped to the sandbox's first conversation."""
     made = Machine(tmp_path / "config.yaml", settings_for(tmp_path, share, sandbox))
     made.write()
     yield made
+    if request.node.stash.get(HAS_FAILED, False):
+        made.show_left_over()
     made.kill_left_over()
 
 
