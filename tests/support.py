@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import json
 import os
 import signal
+import socket
 import subprocess
 import threading
 import time
 import urllib.request
+from collections import deque
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -33,8 +36,40 @@ from dingwatch.web import WebServer, make_server
 
 HAS_FAILED = pytest.StashKey[bool]()
 """In a test's stash: whether it has failed, for fixtures that may say more of it then."""
+MOST_IN_CROWD = 50
 PATIENCE = 60.0
 """Seconds after which a test gives up on what should have happened long before, on a busy machine too."""
+
+
+@contextmanager
+def crowding(address: str | tuple[str, int]) -> Iterator[None]:
+    """Connect again and again while the caller stops a server, which must close all that it has accepted."""
+    family = socket.AF_UNIX if isinstance(address, str) else socket.AF_INET
+    done, made = threading.Event(), deque[socket.socket]()
+
+    def crowd() -> None:
+        while not done.is_set():
+            one = socket.socket(family)
+            one.settimeout(1.0)
+            try:
+                one.connect(address)
+            except OSError:
+                one.close()
+            else:
+                made.append(one)
+                if len(made) > MOST_IN_CROWD:
+                    made.popleft().close()
+
+    thread = threading.Thread(target=crowd)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+        for one in made:
+            one.close()
+    gc.collect()  # what is open still, and forgotten, is a ResourceWarning now
 
 
 def eventually(condition: Callable[[], object], patience: float = PATIENCE) -> None:

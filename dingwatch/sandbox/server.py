@@ -25,6 +25,8 @@ from dingwatch.sandbox.settings import Settings
 from dingwatch.sandbox.stream import Ack
 from dingwatch.sandbox.world import World
 
+_LAST_TURNS = 0.01
+"""Seconds in which the loop makes the connections that it has accepted; it needs no more than a few turns."""
 _BACKLOG = 1024
 _GRACE = 0.2  # seconds that calls in flight have at the end; then they are cut
 _JOIN = 2.0
@@ -327,4 +329,7 @@ async def _run(world: World, listener: socket.socket, started: _Started) -> None
     await web.SockSite(runner, listener, backlog=_BACKLOG).start()
     started.set_result(lambda: loop.call_soon_threadsafe(stopped.set))
     await stopped.wait()
+    # asyncio leaves a socket open that it has accepted, if the listener is closed before it has a transport.
+    loop.remove_reader(listener)
+    await asyncio.sleep(_LAST_TURNS)
     await runner.cleanup()

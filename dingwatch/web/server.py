@@ -49,6 +49,8 @@ COMPRESS_FROM: Final = 4096
 THREADS: Final = 3
 """For what reads or writes the ledger; nothing that may block runs on the loop."""
 _STOP_SECONDS: Final = 0.5
+_LAST_TURNS: Final = 0.01
+"""Seconds in which the loop makes the connections that it has accepted; it needs no more than a few turns."""
 _SAFE: Final = {
     "Content-Security-Policy": (
         "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self' data:;"
@@ -213,6 +215,11 @@ class WebServer:
         try:
             yield
         finally:
+            # asyncio leaves a socket open that it has accepted, if the listener is closed before it has a
+            # transport. So nothing more is accepted first, and what was accepted gets one.
+            for listener in listeners:
+                loop.remove_reader(listener)
+            await asyncio.sleep(_LAST_TURNS)
             for one in listening:
                 one.close()
             crowd.close()

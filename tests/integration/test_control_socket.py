@@ -19,7 +19,7 @@ from dingwatch.sandbox import Sandbox
 from dingwatch.service.api import Api
 from dingwatch.texts import Log
 from dingwatch.web import WebServer
-from tests.support import PATIENCE, Heard, config, eventually, folder, running
+from tests.support import PATIENCE, Heard, config, crowding, eventually, folder, running
 
 NOBODY = 65534
 HELLO = b"GET /login HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -186,6 +186,14 @@ def test_crowd(one: Config) -> None:
         assert is_answered(one.state_dir)
         for connection in crowd:
             connection.close()
+
+
+def test_a_stop_closes_what_was_just_accepted(one: Config) -> None:
+    """Commands may come at any instant."""
+    heard = Heard()
+    with crowding(str(one.state_dir / SOCKET)), running(one, heard):
+        eventually((one.state_dir / SOCKET).exists)
+    assert heard.count(Log.BUG) == 0
 
 
 def test_stale_socket(one: Config) -> None:

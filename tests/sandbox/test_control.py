@@ -6,7 +6,7 @@ import threading
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
 import pytest
 
@@ -14,6 +14,7 @@ from dingwatch.sandbox import Fault, FaultKind, Limits, Sandbox, config_block, c
 from dingwatch.sandbox import control as control_module
 from dingwatch.sandbox.apis import APIS
 from tests.sandbox.drives import Drive
+from tests.support import crowding
 
 if TYPE_CHECKING:
     from tests.sandbox.conftest import Peer
@@ -262,3 +263,13 @@ def test_document_is_complete() -> None:
     with Sandbox() as sandbox:
         assert sandbox.client_id in text
         assert sandbox.conversations[0].id in text
+
+
+def test_a_stop_closes_what_was_just_accepted() -> None:
+    """A service may call at any instant."""
+    with Sandbox() as running:
+        address = urlsplit(running.url)
+        assert address.hostname is not None
+        assert address.port is not None
+        with crowding((address.hostname, address.port)):
+            running.stop()
