@@ -260,8 +260,7 @@ class DeliveryLoop:
         elif reload or self._store.shared:  # other nodes write without a poke
             _reload(tick)
         if self.member is not None:
-            members = read_members(tick.connection)
-            nodes.compare_with_timeline(tick, self.member, members, self._sent_lately)
+            tick.members = nodes.compare_with_timeline(tick, self.member, self._sent_lately)
         if self._store.shared:
             sharing.begin(tick)
 
@@ -288,12 +287,11 @@ class DeliveryLoop:
 
     def _stand(self, tick: TickContext) -> bool:
         """See to what a shared ledger asks of its nodes; return whether this one may claim anything."""
-        if self.member is None:
+        if self.member is None or tick.members is None:
             return True
-        members = read_members(tick.connection)
-        standing = nodes.stand(self.member, members)
+        standing = nodes.stand(self.member, tick.members)
         if standing.live:
-            nodes.take_over(tick, self.member, members)
+            nodes.take_over(tick, self.member, tick.members)
         if standing.draining:
             nodes.drain(tick)
         return standing.may_claim

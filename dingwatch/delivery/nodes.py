@@ -13,7 +13,7 @@ from dingwatch.delivery.jobs import ClaimedContent, DriveJob, Job, Send, SendCap
 from dingwatch.delivery.state import TickContext
 from dingwatch.ledger import fencing
 from dingwatch.ledger.delivery import find_deliveries, recover_lost, recover_unheld
-from dingwatch.ledger.nodes import Members, note_timeline, notify
+from dingwatch.ledger.nodes import Members, note_timeline, notify, read_members
 from dingwatch.ledger.replay import Sent, write_again
 from dingwatch.ledger.transitions import lasting_columns
 from dingwatch.lifecycle import IN_HAND, State
@@ -91,11 +91,15 @@ class SentLately:
         return [sent for _, sent in self._rows.values()]
 
 
-def compare_with_timeline(tick: TickContext, member: Member, members: Members, lately: SentLately) -> None:
-    """Write again what the ledger lacks of this node's work, if the database has failed over."""
+def compare_with_timeline(tick: TickContext, member: Member, lately: SentLately) -> Members:
+    """Write again what the ledger lacks of this node's work, if the database has failed over.
+
+    Return the nodes as they are then.
+    """
+    members = read_members(tick.connection)
     own = members.find(member.name)
     if own is None or own.instance != member.instance or own.timeline == members.timeline:
-        return
+        return members
     count = write_again(tick.state.store, tick.connection, tick.now, lately.list())
     held = {job.claim for job in tick.in_hand if isinstance(job, ClaimedContent | Send | SendCaption)}
     held |= {claimed.claim for claimed in tick.state.drives.values()}
@@ -103,6 +107,7 @@ def compare_with_timeline(tick: TickContext, member: Member, members: Members, l
     note_timeline(tick.connection, member.name, member.instance, members.timeline)
     notify(tick.connection, member.name)  # the others may wait for this node
     tick.log(Log.FAILED_OVER, count=count)
+    return read_members(tick.connection)
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,7 @@ from dingwatch.dingtalk import (
 from dingwatch.ledger import delivery, fencing, pauses, transitions, uploads
 from dingwatch.ledger.delivery import Delivery
 from dingwatch.ledger.folder_pauses import list_folder_pauses
+from dingwatch.ledger.nodes import Members
 from dingwatch.ledger.queues import Paused
 from dingwatch.ledger.store import Store
 from dingwatch.ledger.transitions import Applied, Change
@@ -217,6 +218,8 @@ class TickContext:
     """Targets with a job in flight, those of this tick included."""
     recipients: set[str] = field(default_factory=set)
     """To whom a message is on its way."""
+    members: Members | None = None
+    """All nodes of a shared ledger, for a service."""
     others: tuple[str, ...] = ()
     """The other nodes that work on a shared ledger now."""
     elsewhere: set[str] = field(default_factory=set)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from typing import Final, NamedTuple
 
-from sqlalchemy import Connection, bindparam, delete, exists, func, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, exists, func, insert, select, union_all, update
 
 from dingwatch.ledger.nodes import CHANNEL
 from dingwatch.ledger.queues import FOLDERS_ELSEWHERE
@@ -49,9 +49,10 @@ _SLOTS: Final = Prepared(
     .order_by(slots.c.id)
 )
 _TAKE: Final = Prepared(
-    insert(slots).values({name: bindparam(name) for name in ("node", "at", "scope", "key")})
+    insert(slots)
+    .values({name: bindparam(name) for name in ("node", "at", "scope", "key")})
+    .returning(slots.c.id)
 )
-_LATEST: Final = Prepared(select(func.max(slots.c.id)))
 _FORGET: Final = Prepared(delete(slots).where(slots.c.at < bindparam("before")))
 
 
@@ -63,10 +64,10 @@ def read_slots(connection: Connection, after: int, since: float, now: float) -> 
 
 def take_slots(connection: Connection, taken: Iterable[tuple[Scope, str]], now: float) -> int:
     """Write slots that this node takes now; return the id of the last one."""
-    node = node_of(connection)
-    _TAKE.many(connection, [{"node": node, "at": now, "scope": scope, "key": key} for scope, key in taken])
-    ((latest,),) = _LATEST.rows(connection, {})
-    return int(latest)
+    node, latest = node_of(connection), 0
+    for scope, key in taken:
+        ((latest,),) = _TAKE.rows(connection, {"node": node, "at": now, "scope": scope, "key": key})
+    return latest
 
 
 _OTHERS: Final = Prepared(
@@ -90,10 +91,12 @@ def forget_slots(connection: Connection, before: float) -> None:
 
 CAPTION_SECONDS: Final = 120.0
 """How long a caption keeps other nodes from its recipient: the file follows in some seconds, or not soon."""
-_SENT_TO: Final = Prepared(select(in_flight.c.recipient).where(in_flight.c.node != bindparam(NODE)))
-_CAPTIONED: Final = Prepared(
-    select(captioned.c.recipient).where(
-        captioned.c.node != bindparam(NODE), captioned.c.at > bindparam("since")
+_BUSY_ELSEWHERE: Final = Prepared(
+    union_all(
+        select(in_flight.c.recipient).where(in_flight.c.node != bindparam(NODE)),
+        select(captioned.c.recipient).where(
+            captioned.c.node != bindparam(NODE), captioned.c.at > bindparam("since")
+        ),
     )
 )
 
@@ -101,8 +104,7 @@ _CAPTIONED: Final = Prepared(
 def list_busy_elsewhere(connection: Connection, now: float) -> set[str]:
     """Return the recipients to whom other nodes are sending something, or a file after its caption."""
     values = {**own(connection), "since": now - CAPTION_SECONDS}
-    found = (*_SENT_TO.rows(connection, values), *_CAPTIONED.rows(connection, values))
-    return {recipient for (recipient,) in found}
+    return {recipient for (recipient,) in _BUSY_ELSEWHERE.rows(connection, values)}
 
 
 _CAPTIONS_OF: Final = Prepared(delete(captioned).where(captioned.c.node == bindparam(NODE)))

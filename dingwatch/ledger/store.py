@@ -19,6 +19,7 @@ from sqlalchemy import (
     URL,
     BindParameter,
     ColumnElement,
+    CompoundSelect,
     Connection,
     Dialect,
     Engine,
@@ -355,6 +356,7 @@ def chunks(values: Sequence[T]) -> Iterator[Sequence[T]]:
 
 
 FETCHED_AT_ONCE: Final = 1000
+_Statement = Select[Any] | CompoundSelect[Any] | UpdateBase
 
 
 class Prepared:
@@ -368,7 +370,7 @@ class Prepared:
     many rows there are, and may prefer an index by which it reads every row that waits.
     """
 
-    def __init__(self, statement: Select[Any] | UpdateBase, *, index: str | None = None) -> None:
+    def __init__(self, statement: _Statement, *, index: str | None = None) -> None:
         self._statement = statement
         self._index = index
         self._compiled: dict[str, tuple[str, _Order]] = {}
@@ -503,7 +505,7 @@ def _cursor(connection: Connection) -> Any:  # noqa: ANN401 (as above)
     return _driver(connection).cursor(name=f"stream_{next(_STREAMS)}")
 
 
-def _with_literals(statement: Select[Any] | UpdateBase, dialect: Dialect) -> Select[Any] | UpdateBase:
+def _with_literals(statement: _Statement, dialect: Dialect) -> _Statement:
     """Write the constants of a statement (a state in a WHERE) into its text.
 
     SQLite compiles a query anew at each run, if a parameter decides whether one of the partial indexes
@@ -521,7 +523,7 @@ def _with_literals(statement: Select[Any] | UpdateBase, dialect: Dialect) -> Sel
             return literal_column(compiler.render_literal_value(element.value, element.type))
         return None
 
-    return cast("Select[Any] | UpdateBase", visitors.replacement_traverse(statement, {}, replace))
+    return cast("_Statement", visitors.replacement_traverse(statement, {}, replace))
 
 
 # --- Outages -------------------------------------------------------------------------------------
