@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from dingwatch.config.values import Problem
 from dingwatch.texts import Language, Problems, system_words
@@ -89,12 +90,20 @@ def _name_recipient(finding: Finding, names: Mapping[str, str]) -> Finding:
 def _problem(
     finding: Finding, lines: Mapping[KeyPath, int], language: Language, secrets: tuple[str, ...]
 ) -> Problem:
-    shown = {
-        name: system_words(value, language) if isinstance(value, str) else value
-        for name, value in finding.values.items()
-    }
-    key, text = key_of(finding.key_path), finding.text.render(language, **shown)
     # A secret pasted under a wrong key would otherwise be quoted in the problem about that key.
-    for secret in secrets:
-        key, text = key.replace(secret, "***"), text.replace(secret, "***")
+    shown = {name: _shown(value, language, secrets) for name, value in finding.values.items()}
+    key, text = _hide(key_of(finding.key_path), secrets), finding.text.render(language, **shown)
     return Problem(key, finding.line or line_of(finding.key_path, lines), text)
+
+
+def _shown(value: object, language: Language, secrets: tuple[str, ...]) -> object:
+    if isinstance(value, Path):
+        return _hide(str(value), secrets)
+    return _hide(system_words(value, language), secrets) if isinstance(value, str) else value
+
+
+def _hide(text: str, secrets: tuple[str, ...]) -> str:
+    """Replace secrets by stars; not in what dingwatch says itself, which may show how an address begins."""
+    for secret in secrets:
+        text = text.replace(secret, "***")
+    return text
