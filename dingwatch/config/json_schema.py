@@ -102,7 +102,13 @@ _BY_FUNCTION: Final[Mapping[object, Schema]] = {
     checks.check_time_of_day: {"pattern": f"^(?:{checks.TIME_OF_DAY.pattern})$"},
     checks.check_heartbeat: {"pattern": rf"^{_HTTP}[sS]?://{_HOST}{_PORT}(?:[/?#]\S*)?$"},
     checks.check_alert_recipient: {
-        "anyOf": [{"pattern": _WEBHOOK}, {"pattern": rf"^(?!webhook:|{_HTTP}[sS]?:).*\S"}]
+        "anyOf": [
+            {"pattern": _WEBHOOK},
+            {"pattern": r"^(?:cid.+|(?:user|chat):.+)$"},
+            {
+                "pattern": rf"^(?!cid|user:|chat:|webhook:|{_HTTP}[sS]?:)[^/=]*[^/=\s][^/=]*$"
+            },  # one of aliases
+        ]
     },
 }
 """The schema of each validator of a single value."""

@@ -236,6 +236,20 @@ def test_every_key_with_every_odd_value(path: Path) -> None:
     assert wrong == []
 
 
+@pytest.mark.parametrize("to", ["20/s", "/srv/x", "ftp://x", "user:", "chat:", "a=b", "webhook:x", " "])
+def test_nobody_is_told_by_what_is_no_recipient(path: Path, to: str) -> None:
+    """A name is looked up among the aliases; what looks like part of an address, or of an ID, is none."""
+    config = copy.deepcopy(WHOLE) | {"alerts": {"to": to}}
+    assert Problems.ALERT_RECIPIENT in find_problems(path, config)
+    assert not SCHEMA.is_valid(config)
+
+
+def test_a_hint_is_not_taken_for_a_secret(path: Path) -> None:
+    """Half an address that was pasted is hidden, but not where the sentence shows what a whole one is like."""
+    config = copy.deepcopy(WHOLE) | {"alerts": {"to": HOOK.replace("t0k3n", "")}}
+    assert find_problems(path, config) == {Problems.WEBHOOK}
+
+
 @pytest.mark.parametrize("key", ["folders", "dingtalk"])
 def test_a_key_that_must_be_there_is_missed(key: str) -> None:
     """The schema knows what is required."""
