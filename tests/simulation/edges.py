@@ -16,6 +16,13 @@ from dingwatch.watch import Observer
 T = TypeVar("T")
 
 
+_SEQUENCES = text(
+    "SELECT sequencename AS name, coalesce(last_value, start_value) AS value, last_value IS NOT NULL AS used"
+    " FROM pg_sequences WHERE schemaname = current_schema()"
+)
+_SET_BACK = text("SELECT setval(:name, :value, :used)")
+
+
 class Ledger(Store):
     """A real ledger that can be made to fail at the begin or at the commit of a transaction."""
 
@@ -30,7 +37,7 @@ class Ledger(Store):
         broken = LedgerError(Cause("SQLITE_FULL", "", "LEDGER_UNWRITABLE"))
         if where == "begin":
             raise broken
-        with super().writing() as connection:
+        with self._numbered_alike(fails=where == "commit"), super().writing() as connection:
             yield connection
             if where == "commit":
                 raise broken
@@ -38,10 +45,15 @@ class Ledger(Store):
     def transact(self, work: Callable[[Connection], T]) -> T:
         """Run one transaction, or fail to; or have it run once more, as after another process has written."""
         where = self.trouble()
-        code = "SQLITE_BUSY_SNAPSHOT" if where == "commit" and self.overtaken else "SQLITE_FULL"
+        overtaken = where == "commit" and self.overtaken
+        code = "SQLITE_BUSY_SNAPSHOT" if overtaken else "SQLITE_FULL"
         broken = LedgerError(Cause(code, "", "LEDGER_UNWRITABLE"))
         if where == "begin":
             raise broken
+        if overtaken and self.shared:  # nobody overtakes who has the lock; what comes next is the same
+            self.overtaken = False
+            with self.writing() as connection:
+                return work(connection)
         runs = 0
 
         def troubled(connection: Connection) -> T:
@@ -53,7 +65,23 @@ class Ledger(Store):
                 raise broken
             return result
 
-        return super().transact(troubled)
+        with self._numbered_alike(fails=where == "commit"):
+            return super().transact(troubled)
+
+    @contextmanager
+    def _numbered_alike(self, *, fails: bool) -> Iterator[None]:
+        """Give numbers out again after a rollback, as SQLite does; the sequences of PostgreSQL do not."""
+        if not (fails and self.shared):
+            yield
+            return
+        with self.reading() as connection:
+            before = connection.execute(_SEQUENCES).all()
+        try:
+            yield
+        finally:
+            with super().writing() as connection:
+                for sequence in before:
+                    connection.execute(_SET_BACK, sequence._asdict())
 
     def hasten(self) -> None:
         """Let the disk's cache be enough: a simulated crash is none of the machine."""
@@ -65,7 +93,7 @@ class Ledger(Store):
 
     def wipe(self) -> None:
         """Make it blank."""
-        self.trouble = lambda: ""
+        self.trouble, self.overtaken = lambda: "", False
         with self.writing() as connection:
             for table in reversed(metadata.sorted_tables):
                 if table is not numbers:
