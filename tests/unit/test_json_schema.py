@@ -245,7 +245,7 @@ def test_nobody_is_told_by_what_is_no_recipient(path: Path, to: str) -> None:
 
 
 def test_a_hint_is_not_taken_for_a_secret(path: Path) -> None:
-    """Half an address that was pasted is hidden, but not where the sentence shows what a whole one is like."""
+    """Half an address is hidden where it is quoted, not where the sentence shows what a whole one is like."""
     config = copy.deepcopy(WHOLE) | {"alerts": {"to": HOOK.replace("t0k3n", "")}}
     assert find_problems(path, config) == {Problems.WEBHOOK}
 
