@@ -56,6 +56,7 @@ def _word_condition(style: Style, one: Condition) -> str:
     quoted = shlex.quote(name)
     values: dict[str, object] = {
         "name": fit(name, LONGEST_NAME),
+        "node": fit(_node(one), LONGEST_NAME),
         "target": _target(style, one),
         "since": local_time(one.since),
         "count": one.count,
@@ -75,7 +76,7 @@ def _word_condition(style: Style, one: Condition) -> str:
     }
     if one.topic is Topic.FOLDER_DOWN and values["reason"]:
         values["reason"] = Alerts.REASON.render(style.language, reason=values["reason"])
-    text = Alerts[one.topic.upper()]
+    text = Alerts.NODE_FOLDER_DOWN if _node(one) else Alerts[one.topic.upper()]
     if one.topic is Topic.QUOTA and one.newest >= max(quota.WARNINGS):
         text = Alerts.QUOTA_FULL
     return text.render(style.language, **values).strip()
@@ -83,14 +84,20 @@ def _word_condition(style: Style, one: Condition) -> str:
 
 def _word_end(style: Style, one: Trouble) -> str:
     name = fit(_name(style, one), LONGEST_NAME)
-    text = Alerts[f"{one.topic.upper()}_OVER"]
+    node = fit(_node(one), LONGEST_NAME)
+    text = Alerts.NODE_FOLDER_DOWN_OVER if node else Alerts[f"{one.topic.upper()}_OVER"]
     target, since = _target(style, one), local_time(one.since)
-    return text.render(style.language, name=name, target=target, since=since)
+    return text.render(style.language, name=name, node=node, target=target, since=since)
 
 
 def _name(style: Style, one: Condition | Trouble) -> str:
     """Return what people call a folder; what `send` was given has none."""
     return one.name or Alerts.SENT_BY_HAND.render(style.language)
+
+
+def _node(one: Condition | Trouble) -> str:
+    """Return the node on which a folder is down; empty for anything else, and where there are no nodes."""
+    return one.key.partition("/")[2] if one.topic is Topic.FOLDER_DOWN else ""
 
 
 def _target(style: Style, one: Condition | Trouble) -> str:

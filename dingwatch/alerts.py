@@ -49,8 +49,9 @@ class Condition:
     """Something that needs a person now.
 
     `key` tells it from others of its topic: a folder's number in the ledger, empty for what `send` was given,
-    or the name of a node;
-    for what DingTalk refuses a scope and what is paused (`conversation/cid…`). `name` is what people call it.
+    or the name of a node; for what DingTalk refuses a scope and what is paused (`conversation/cid…`); for a
+    folder that is down on a shared ledger its number and the node (`7/files-01`), as several nodes may share
+    it. `name` is what people call it.
     """
 
     topic: Topic

@@ -142,14 +142,14 @@ def scope(connection: Connection, mapped: Sequence[MappedFolder]) -> Scope:
 
 
 def with_others(connection: Connection, known: Scope) -> Scope:
-    """Add the folders of other nodes, each under its node's name and its own."""
+    """Add the folders of other nodes, each under its node's name and its own; several may share one."""
     numbers = {folder for folder, _ in list_routes_of_others(connection)} - set(known.ids.values())
     if not numbers:
         return known
     rows = connection.execute(
         select(folders.c.id, folders.c.name, folders.c.node).where(folders.c.id.in_(numbers))
     )
-    names = {row.id: f"{row.node}: {row.name}" for row in rows}
+    names = {row.id: f"{row.node or 'shared'}: {row.name}" for row in rows}
     ids = {name: number for number, name in names.items()}
     return replace(known, ids={**known.ids, **ids}, names={**known.names, **names})
 

@@ -18,6 +18,7 @@ from dingwatch.ledger.schema import (
     IS_WAITING,
     captioned,
     deliveries,
+    folders,
     folders_down,
     in_flight,
     is_in,
@@ -137,15 +138,30 @@ def save_down(connection: Connection, down: Mapping[int, Cause | None]) -> None:
         connection.execute(insert(folders_down), rows)
 
 
-def list_down(connection: Connection, now: float) -> dict[int, Cause | None]:
+class DownElsewhere(NamedTuple):
+    """A folder that another node cannot watch, and why, where that is known."""
+
+    folder: int
+    name: str
+    node: str
+    cause: Cause | None
+
+
+def list_down(connection: Connection, now: float) -> list[DownElsewhere]:
     """Return the folders that other nodes cannot watch now, of those nodes that work at all."""
-    columns = (folders_down.c.folder_id, folders_down.c.code, folders_down.c.message, folders_down.c.advice)
-    live = (nodes.c.name == folders_down.c.node, nodes.c.lease_until > now)
-    found = select(*columns).where(folders_down.c.node != node_of(connection), exists().where(*live))
-    return {
-        folder: Cause(code, message, advice) if code else None
-        for folder, code, message, advice in connection.execute(found)
-    }
+    d = folders_down.c
+    live = (nodes.c.name == d.node, nodes.c.lease_until > now)
+    is_former = folders.c.left_at.is_not(None)  # nobody misses the former target of a link
+    found = (
+        select(d.folder_id, folders.c.name, d.node, d.code, d.message, d.advice)
+        .join(folders, folders.c.id == d.folder_id)
+        .where(d.node != node_of(connection), exists().where(*live), ~is_former)
+        .order_by(d.folder_id, d.node)
+    )
+    return [
+        DownElsewhere(folder, name, node, Cause(code, message, advice) if code else None)
+        for folder, name, node, code, message, advice in connection.execute(found)
+    ]
 
 
 # --- Probes --------------------------------------------------------------------------------------

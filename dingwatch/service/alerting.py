@@ -253,15 +253,13 @@ class Alerting:
             with self._sources.store.reading() as connection:
                 mapped = with_others(connection, scope_of(connection, InForce.of(config, by_service=True)))
                 found += self._read_ledger(connection, config, mapped, memory, now)
-                down = {**sharing.list_down(connection, now), **self._sources.down()}
+                found += _down(connection, mapped, self._sources.down(), now)
                 recipients = _recipients(connection, config)
+                silent = _silent_nodes(connection)
         except LedgerError as failure:
             found = found or [Condition(Topic.LEDGER, now, cause=failure.cause)]
             return found, set(_OF_LEDGER | {Topic.FOLDER_DOWN})
-        for number, cause in down.items():
-            if (name := _name_of(mapped, number)) is not None:
-                found.append(Condition(Topic.FOLDER_DOWN, now, str(number), name, cause=cause))
-        return found, set(_list_left(memory, mapped, recipients))
+        return found, set(_list_left(memory, mapped, recipients, silent))
 
     def _read_ledger(
         self, connection: Connection, config: Config, mapped: Mapped, memory: Record, now: float
@@ -356,7 +354,7 @@ class Alerting:
         with self._sources.store.reading_apart() as connection:
             status = read_status(connection, in_force, now, of_all=True)
             mapped = with_others(connection, scope_of(connection, in_force))
-            down = {**sharing.list_down(connection, now), **self._sources.down()}
+            down = {one.folder for one in sharing.list_down(connection, now)}.union(self._sources.down())
             sent = remembered.count_sent(connection, since.timestamp(), until.timestamp())
             paused = pauses.list_pauses(connection)
         days = [
@@ -487,6 +485,29 @@ def _lost_nodes(connection: Connection) -> Iterator[Condition]:
             yield Condition(Topic.NODE_LOST, one.lease_until, one.name, one.name)
 
 
+def _silent_nodes(connection: Connection) -> set[str]:
+    """Return the nodes of a shared ledger without a lease: what is down on them is not known."""
+    if not node_of(connection):
+        return set()
+    members = read_members(connection)
+    return {one.name for one in members.nodes if not one.is_live(members.now)}
+
+
+def _down(
+    connection: Connection, mapped: Mapped, own: Mapping[int, Cause | None], now: float
+) -> Iterator[Condition]:
+    """Yield the folders that are down here, and on the other nodes of a shared ledger.
+
+    A trouble must have the same key whichever node tells people: the former leader may have told of it.
+    """
+    node = node_of(connection)
+    here = [(number, _name_of(mapped, number), node, cause) for number, cause in own.items()]
+    for number, name, on, cause in (*here, *sharing.list_down(connection, now)):
+        if name is not None:
+            key = f"{number}/{on}" if on else str(number)
+            yield Condition(Topic.FOLDER_DOWN, now, key, name, cause=cause)
+
+
 def _refusals(paused: Sequence[Pause], config: Config, recipients: Collection[str]) -> Iterator[Condition]:
     """Yield the pauses that only a person can end: credentials, permissions, robots, recipients."""
     for one in paused:
@@ -502,15 +523,23 @@ def _refusals(paused: Sequence[Pause], config: Config, recipients: Collection[st
         yield Condition(Topic.REFUSED, one.since, f"{one.scope}/{one.key}", name, cause=one.cause)
 
 
-def _list_left(memory: Record, mapped: Mapped, recipients: Collection[str]) -> Iterator[Place]:
-    """Yield the troubles of folders and recipients that left the configuration: neither here nor over."""
+def _list_left(
+    memory: Record, mapped: Mapped, recipients: Collection[str], silent: Collection[str]
+) -> Iterator[Place]:
+    """Yield the troubles that are neither here nor over.
+
+    Their folders and recipients have left the configuration, or their nodes say nothing: a lost node has not
+    got its folder back.
+    """
     numbers = {str(number) for number in mapped.ids.values()}
     keys = {f"{Scope.CONVERSATION}/{one}" for one in recipients}
     of_folders = {Topic.FOLDER_DOWN, Topic.HELD, Topic.FAILED, Topic.UNCERTAIN, Topic.GATE}
     for place, one in memory.troubles.items():
         of_folder = one.topic in of_folders and one.key
         of_recipient = one.topic is Topic.REFUSED and one.key.startswith(f"{Scope.CONVERSATION}/")
-        if (of_folder and one.key not in numbers) or (of_recipient and one.key not in keys):
+        number, _, node = one.key.partition("/")
+        left = number not in numbers or node in silent
+        if (of_folder and left) or (of_recipient and one.key not in keys):
             yield place
 
 

@@ -143,9 +143,14 @@ class Service:
     def _start_telling(self, config: Config) -> None:
         """Start what tells people of trouble, and whoever waits for a sign of life, once it is wanted.
 
-        Once started they go on: without anybody to tell they only look whether there is somebody now.
+        Once started they go on: without anybody to tell they only look whether there is somebody now. A node
+        that tells nobody itself writes down which of its folders are down: another one may tell of them.
         """
-        wanted = {"alerts": bool(config.alerts.to), "heartbeat": config.alerts.heartbeat_url is not None}
+        shared = self._store is not None and self._store.shared
+        wanted = {
+            "alerts": shared or bool(config.alerts.to),
+            "heartbeat": config.alerts.heartbeat_url is not None,
+        }
         for name, run in self._telling.items():
             if wanted[name] and name not in self._told_by:
                 thread = threading.Thread(target=self._guard, args=(run,), name=name, daemon=True)

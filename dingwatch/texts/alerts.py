@@ -81,6 +81,17 @@ class Alerts(Text):
         "文件夹 {name} 已恢复监视（问题始于 {since}）。",
         "Folder {name} is watched again (it began {since}).",
     )
+    NODE_FOLDER_DOWN = (
+        "节点 {node} 上的文件夹 {name} 自 {since} 起无法监视{reason}，该节点不会发送其中的文件。{advice}",
+        (
+            "Folder {name} on node {node} has been down since {since}{reason}: that node sends none of its"
+            " files. {advice}"
+        ),
+    )
+    NODE_FOLDER_DOWN_OVER = (
+        "节点 {node} 上的文件夹 {name} 已恢复监视（问题始于 {since}）。",
+        "Folder {name} on node {node} is watched again (it began {since}).",
+    )
     HELD = (
         "文件夹 {name} 自 {since} 起有 {count} 项投递暂缓发送。执行 {release} 继续发送，或 {discard} 放弃。",
         (

@@ -114,6 +114,35 @@ def test_a_lost_node_is_told_once_and_when_it_is_back(
     assert "Node west works again" in str(sandbox.messages(group)[1])
 
 
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_a_folder_that_is_down_on_another_node_is_told(
+    pair: tuple[Machine, Machine], sandbox: Sandbox, postgres: PostgresServer, language: str
+) -> None:
+    """By the leader, with the node; a node that is lost meanwhile has not got its folder back."""
+    east, west = pair
+    group = sandbox.conversations[1].id
+    for one, to in ((east, [group]), (west, [])):
+        one.settings |= {"alerts": {"to": to, "after": "200ms"}, "language": language}
+        one.write()
+    east.start()
+    process = west.start()
+    share_of(west).rmdir()
+    eventually(lambda: len(sandbox.messages(group)) == 1)
+    down = {"en": "Folder share on node west has been down", "zh": "节点 west 上的文件夹 share 自"}
+    assert down[language] in sandbox.messages(group)[0].text
+    west.stop(process, signal.SIGKILL)
+    lose(west, postgres)
+    eventually(lambda: len(sandbox.messages(group)) == 2)
+    lost = {"en": "Node west has been lost", "zh": "节点 west 自"}
+    assert lost[language] in sandbox.messages(group)[1].text
+    share_of(west).mkdir()
+    west.start()
+    eventually(lambda: len(sandbox.messages(group)) >= 3)
+    back = {"en": "Folder share on node west is watched again", "zh": "节点 west 上的文件夹 share 已恢复监视"}
+    eventually(lambda: back[language] in "".join(one.text for one in sandbox.messages(group)[2:]))
+    assert len(sandbox.messages(group)) <= 4
+
+
 def test_drain_returns_when_nothing_is_in_flight(pair: tuple[Machine, Machine], sandbox: Sandbox) -> None:
     """Then nothing is sent until `undrain`, not even after a restart; nobody is alarmed meanwhile."""
     east, _ = pair

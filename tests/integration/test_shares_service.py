@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from dingwatch.config.values import Config
+from dingwatch.config.values import Alerts, Config
 from dingwatch.model import WatchKind
 from dingwatch.sandbox import Sandbox
 from dingwatch.service.daemon import Service
@@ -74,6 +74,22 @@ def test_feedback_in_a_share_comes_from_one_node(node: Setting, share: Path, san
         (share / "a.pdf").write_text("content")  # a new file, for it was dingwatch that took the other away
         eventually(sent(sandbox, 2))
     assert names(sandbox) == ["a.pdf", "a.pdf"]
+
+
+def test_a_share_that_one_node_does_not_watch_is_told_with_that_node(node: Setting, sandbox: Sandbox) -> None:
+    """The other one watches it all the same, and tells of it, also when it is watched by both."""
+    group = sandbox.conversations[1].id
+    leader = replace(node("east"), alerts=Alerts(to=(group,), after=0.2))
+    quiet = Alerts(after=0.2)
+    with running(leader):
+        with running(replace(node("west", include=("*.doc",)), alerts=quiet)):
+            eventually(lambda: len(sandbox.messages(group)) == 1)
+        with running(replace(node("west"), alerts=quiet)):
+            eventually(lambda: len(sandbox.messages(group)) == 2)
+    begun, over = (one.text for one in sandbox.messages(group))
+    assert "Folder office on node west has been down since" in begun
+    assert "(differs east: include)" in begun
+    assert "Folder office on node west is watched again" in over
 
 
 def test_other_settings_keep_a_service_from_a_share(node: Setting, share: Path, sandbox: Sandbox) -> None:
