@@ -13,7 +13,7 @@ from dingwatch.delivery.jobs import ClaimedContent, DriveJob, Job, Send, SendCap
 from dingwatch.delivery.state import TickContext
 from dingwatch.ledger import fencing
 from dingwatch.ledger.delivery import find_deliveries, recover_lost, recover_unheld
-from dingwatch.ledger.nodes import Members, note_timeline, notify, read_members
+from dingwatch.ledger.nodes import Members, note_timeline, read_members, wake_others
 from dingwatch.ledger.replay import Sent, write_again
 from dingwatch.ledger.transitions import lasting_columns
 from dingwatch.lifecycle import IN_HAND, State
@@ -105,7 +105,7 @@ def compare_with_timeline(tick: TickContext, member: Member, lately: SentLately)
     held |= {claimed.claim for claimed in tick.state.drives.values()}
     recover_unheld(tick.connection, tick.now, member.name, held or {0})
     note_timeline(tick.connection, member.name, member.instance, members.timeline)
-    notify(tick.connection, member.name)  # the others may wait for this node
+    wake_others(tick.connection)  # they may wait for this node
     tick.log(Log.FAILED_OVER, count=count)
     return read_members(tick.connection)
 

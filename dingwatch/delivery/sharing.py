@@ -16,6 +16,7 @@ from dingwatch.delivery.jobs import DriveJob, Outcome, ToPeople, Upload
 from dingwatch.delivery.limits import RateLimits, Target
 from dingwatch.delivery.state import WHEN_WOKEN, LoopState, TickContext
 from dingwatch.ledger import pauses, sharing
+from dingwatch.ledger.nodes import wake_others
 from dingwatch.model import Pause, Scope
 
 PROBE_SECONDS: Final = 60.0
@@ -77,7 +78,7 @@ def end(tick: TickContext, outcomes: Sequence[Outcome]) -> float:
     _note_captions(tick)
     again = _keep_probes(tick)
     if tick.wakes_others or _frees_others(tick, outcomes):
-        sharing.notify(tick.connection)
+        wake_others(tick.connection)
     return again
 
 

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Row, insert, select, update
 from dingwatch.ledger import pauses, transitions
 from dingwatch.ledger.bundles import with_others
 from dingwatch.ledger.delivery import find_deliveries
+from dingwatch.ledger.nodes import wake_nodes
 from dingwatch.ledger.report import EVERYTHING, Scope
 from dingwatch.ledger.schema import IS_BASELINE, deliveries, history, uploads, versions
 from dingwatch.ledger.store import Store, chunks
@@ -143,6 +144,7 @@ def resolve(store: Store, delivery: int, *, sent: bool, now: float) -> int:
         together = with_others(connection, [delivery], (State.UNCERTAIN,))
         changes = [Change(one, event, State.UNCERTAIN, None, columns) for one in together]
         transitions.apply(connection, now, changes)
+        wake_nodes(connection)
     return len(together) - 1
 
 
@@ -181,6 +183,7 @@ def _requeue(connection: Connection, ids: Sequence[int], now: float) -> None:
     columns = AFRESH | {"due": now, "settled_at": now}
     transitions.apply(connection, now, [Change(i, Event.REQUEUE, None, None, columns) for i in ids])
     pauses.probe_pauses(connection)
+    wake_nodes(connection)
 
 
 def _send(store: Store, connection: Connection, chosen: Sequence[BaselineToSend], now: float) -> None:

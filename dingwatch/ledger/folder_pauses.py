@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from sqlalchemy import Connection, delete, insert, select
 
 from dingwatch.ledger.folders import find_or_insert
+from dingwatch.ledger.nodes import wake_nodes
 from dingwatch.ledger.schema import folder_pauses
 from dingwatch.ledger.store import Store
 from dingwatch.model import FolderPause
@@ -46,5 +47,6 @@ def pause_folder(store: Store, root: bytes, name: str, targets: Sequence[int], p
 
 def resume_folder(connection: Connection, targets: Iterable[int]) -> bool:
     """End the pause of a folder with the former targets of its path; return whether there was one."""
+    wake_nodes(connection)
     these = folder_pauses.c.folder_id.in_(list(targets))
     return connection.execute(delete(folder_pauses).where(these)).rowcount > 0

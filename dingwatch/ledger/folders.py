@@ -33,6 +33,7 @@ from sqlalchemy import (
 from dingwatch.filters import FilterRules
 from dingwatch.ledger import transitions
 from dingwatch.ledger.fingerprints import database_time, is_live
+from dingwatch.ledger.nodes import wake_nodes
 from dingwatch.ledger.routing import add_routes, replace_routes
 from dingwatch.ledger.schema import (
     HELD,
@@ -601,6 +602,7 @@ def _decide_held(
             connection.execute(update(folders).where(folders.c.id == folder).values(released_at=now))
             ids = connection.scalars(some).all()
             decide(connection, ids)
+            wake_nodes(connection)
         total += len(ids)
         if not ids:
             return total

@@ -22,7 +22,7 @@ from sqlalchemy import (
 )
 
 from dingwatch.ledger.schema import nodes
-from dingwatch.ledger.store import Prepared, Store
+from dingwatch.ledger.store import Prepared, Store, node_of
 
 CHANNEL: Final = "dingwatch"
 """Where the nodes of a database notify each other: that there is something to do, and nothing else."""
@@ -172,7 +172,7 @@ def set_draining(store: Store, name: str, *, draining: bool) -> bool:
             update(nodes).where(nodes.c.name == name).values(draining=draining)
         ).rowcount
         if changed:
-            notify(connection)
+            wake_nodes(connection)
     return bool(changed)
 
 
@@ -203,6 +203,15 @@ def note_timeline(connection: Connection, name: str, instance: str, timeline: st
     _NOTE_TIMELINE.count(connection, {"node": name, "process": instance, "number": timeline})
 
 
-def notify(connection: Connection, payload: str = "") -> None:
-    """Wake all nodes once this transaction is committed."""
-    _NOTIFY.rows(connection, {"channel": CHANNEL, "payload": payload})
+def wake_nodes(connection: Connection) -> None:
+    """Wake all nodes once this transaction is committed, this host's too: a command has written it.
+
+    It only spares them the wait for their next look. A ledger that is not shared has no nodes.
+    """
+    if node_of(connection):
+        _NOTIFY.rows(connection, {"channel": CHANNEL, "payload": ""})
+
+
+def wake_others(connection: Connection) -> None:
+    """Wake the other nodes once this transaction is committed; they then look at the ledger."""
+    _NOTIFY.rows(connection, {"channel": CHANNEL, "payload": node_of(connection)})

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, bindparam, delete, literal_column, or_, select, update
 
+from dingwatch.ledger.nodes import wake_nodes
 from dingwatch.ledger.schema import learned_rates, pauses, refused_extensions
 from dingwatch.ledger.store import Prepared, Store, node_of
 from dingwatch.model import Cause, Pause, Scope
@@ -91,6 +92,7 @@ def probe_some(connection: Connection, chosen: Iterable[Pause]) -> None:
     for one in chosen:
         of_it = (pauses.c.scope == one.scope, pauses.c.key == one.key, ~pauses.c.fixed)
         connection.execute(update(pauses).where(*of_it).values(until=0.0))
+    wake_nodes(connection)
 
 
 def resume_some(connection: Connection, chosen: Iterable[Pause]) -> None:
@@ -98,12 +100,14 @@ def resume_some(connection: Connection, chosen: Iterable[Pause]) -> None:
     for one in chosen:
         of_it = (pauses.c.scope == one.scope, pauses.c.key == one.key)
         connection.execute(update(pauses).where(*of_it).values(until=0.0, failures=0))
+    wake_nodes(connection)
 
 
 def resume_pauses(connection: Connection) -> list[Pause]:
     """Let every pause be probed at once, for `resume`; return them as they were."""
     found = list_pauses(connection)
     connection.execute(update(pauses).values(until=0.0, failures=0))
+    wake_nodes(connection)
     return found
 
 

@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from typing import Final, NamedTuple
 
-from sqlalchemy import Connection, bindparam, delete, exists, func, insert, select, union_all, update
+from sqlalchemy import Connection, bindparam, delete, exists, insert, select, union_all, update
 
-from dingwatch.ledger.nodes import CHANNEL
 from dingwatch.ledger.queues import FOLDERS_ELSEWHERE
 from dingwatch.ledger.routing import IS_OWN, NODE, own
 from dingwatch.ledger.schema import (
@@ -213,8 +212,3 @@ def waits_elsewhere(connection: Connection, recipient: str) -> bool:
 def waits_for_upload(connection: Connection, upload: str) -> bool:
     """Return whether another node has deliveries that wait for this upload."""
     return bool(_SAME_CONTENT.rows(connection, {"upload": upload, **own(connection)}))
-
-
-def notify(connection: Connection) -> None:
-    """Wake the other nodes once this transaction is committed; they then look at the ledger."""
-    connection.execute(select(func.pg_notify(CHANNEL, node_of(connection))))

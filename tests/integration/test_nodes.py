@@ -22,6 +22,7 @@ from dingwatch import policy
 from dingwatch.config.values import Config
 from dingwatch.host.control_socket import ask, call
 from dingwatch.sandbox import Fault, FaultKind, Sandbox
+from dingwatch.service import canary, delivering
 from dingwatch.service.daemon import Service
 from dingwatch.service.node import NameTakenError
 from dingwatch.texts import Log
@@ -189,6 +190,26 @@ def test_a_node_that_drains_finishes_and_claims_nothing(node: Setting, sandbox: 
         act(east, "undrain")
         eventually(sent(sandbox, 1))
     assert names(sandbox) == ["a.txt"]
+
+
+def test_a_decision_reaches_the_node_that_it_is_for_at_once(
+    node: Setting, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A person retries on one host what has failed on another, which would not look again for an hour."""
+    monkeypatch.setattr(delivering, "POLL_SECONDS", 3600.0)
+    monkeypatch.setattr(canary, "SECONDS", 3600.0)  # it passes through all loops, too
+    east, west = node("east"), node("west")
+    with running(east), running(west):
+        sandbox.inject(Fault("media/upload", FaultKind.ERROR, code="40011", times=1))
+        (share_of(west) / "w.txt").write_text("w")
+        eventually(lambda: totals(west)["failed"] == 1)
+        # The last thing to do before the node sleeps is to count the call.
+        eventually(lambda: execute(west, "SELECT 1 FROM calls WHERE api = 'media/upload'"))
+        ((number,),) = execute(west, "SELECT id FROM deliveries")
+        path = f"/api/v1/deliveries/{number}/retry"
+        status, body = call(east.state_dir, "POST", path, b"", timeout=PATIENCE)
+        assert status == HTTPStatus.NO_CONTENT, body
+        eventually(sent(sandbox, 1))
 
 
 def test_a_ledger_of_one_host_has_no_node_to_drain(tmp_path: Path, sandbox: Sandbox) -> None:

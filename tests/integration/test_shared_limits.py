@@ -4,24 +4,29 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import psycopg
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Connection, text, update
 
 from dingwatch.delivery import Job, Send, SendDone, Settings, Upload, UploadDone
 from dingwatch.delivery.jobs import Done, FetchToken, Outcome
 from dingwatch.delivery.limits import message_target
 from dingwatch.dingtalk import API_UPLOAD
-from dingwatch.ledger import calls, pauses
-from dingwatch.ledger.folders import bind
+from dingwatch.ledger import calls, commands, pauses
+from dingwatch.ledger.folder_pauses import pause_folder, resume_folder
+from dingwatch.ledger.folders import bind, discard_flood, release_flood
+from dingwatch.ledger.nodes import set_draining
 from dingwatch.ledger.report import scope
+from dingwatch.ledger.schema import HELD, deliveries
 from dingwatch.model import (
     Cause,
     FolderDown,
+    FolderPause,
     Misconfigured,
     NotReached,
+    Pause,
     QuotaExhausted,
     Rejected,
     Scope,
@@ -390,6 +395,48 @@ def test_idle_nodes_stay_idle(hosts: World, listener: Listener) -> None:
         for node in hosts.nodes:
             node.tick()
     assert listener.take() == []
+
+
+def test_what_a_person_decides_wakes_all_nodes(hosts: World, listener: Listener) -> None:
+    """On whatever host the command runs, there may be something to do for another."""
+    one = hosts.nodes[0]
+    pause = Pause(Scope.APP, "", 2.0 * hosts.now, CAUSE, 1, hosts.now)
+    by_hand = FolderPause(one.mark.id, hosts.now, None, "boss", "")
+
+    def put(state: str) -> int:
+        (row,) = one.drop()
+        with one.store.writing() as connection:
+            changed = update(deliveries).where(deliveries.c.id == row).values(state=state)
+            connection.execute(changed.values(due=HELD if state == "pending" else hosts.now))
+        return row
+
+    def within(do: Callable[[Connection], object]) -> Callable[[], None]:
+        def run() -> None:
+            with one.store.writing() as connection:
+                do(connection)
+
+        return run
+
+    failed, held, doubtful = put("failed"), put("pending"), [put("uncertain"), put("uncertain")]
+    decisions: dict[str, Callable[[], object]] = {
+        "retry": lambda: commands.retry(one.store, [failed], [], hosts.now),
+        "retry --all": lambda: commands.retry_all(one.store, hosts.now),
+        "resolve --sent": lambda: commands.resolve(one.store, doubtful[0], sent=True, now=hosts.now),
+        "resolve --resend": lambda: commands.resolve(one.store, doubtful[1], sent=False, now=hosts.now),
+        "release": lambda: release_flood(one.store, one.mark.id, hosts.now),
+        "discard": lambda: discard_flood(one.store, one.mark.id, hosts.now),
+        "pause": lambda: pause_folder(one.store, b"/a", "a", [one.mark.id], by_hand),
+        "resume FOLDER": within(lambda connection: resume_folder(connection, [one.mark.id])),
+        "resume": within(pauses.resume_pauses),
+        "try": within(lambda connection: pauses.probe_some(connection, [pause])),
+        "end": within(lambda connection: pauses.resume_some(connection, [pause])),
+        "undrain": lambda: set_draining(one.store, "b", draining=False),
+    }
+    listener.take()
+    for name, decide in decisions.items():
+        decide()
+        assert set(listener.take()) == {""}, name
+    assert hosts.state(held) == "pending"
 
 
 # --- Who sends what ------------------------------------------------------------------------------
