@@ -67,6 +67,7 @@ def _word_condition(style: Style, one: Condition) -> str:
         "reason": _reason(style, cause),
         "advice": Advice[cause.advice].render(style.language) if cause.advice else "",
         "status": code("dingwatch status"),
+        "drain": code(f"dingwatch drain {quoted}"),
         "resume": code("dingwatch resume"),
         "release": code(f"dingwatch release {quoted}"),
         "discard": code(f"dingwatch discard {quoted}"),

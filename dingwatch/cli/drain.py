@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Any, Final
+from typing import Final
 
 import click
 
@@ -16,46 +16,70 @@ LOOK_SECONDS: Final = 0.2
 
 
 @command()
+@click.argument("node", required=False, metavar="[NODE]")
 @option(Cli.OPT_DRAIN_TIMEOUT, "--timeout", metavar="DURATION", type=DURATION)
-def drain(session: Session, *, timeout: float | None) -> int:
-    """Have the node of this host claim nothing more; return when nothing is in flight."""
-    _require_node(session)
+def drain(session: Session, *, node: str | None, timeout: float | None) -> int:
+    """Have a node claim nothing more; return when nothing of it is in flight."""
+    name = _require_node(session, node)
     until = None if timeout is None else time.monotonic() + timeout
-    answer = _ask(session, draining=True)
-    if answer is None:
-        click.echo(session.render(Cli.DRAIN_NOT_RUNNING))
-        return 0
-    while answer["in_flight"]:
+    in_flight = _tell(session, name, draining=True)
+    while in_flight:
         if until is not None and time.monotonic() >= until:
-            seconds = round(timeout or 0)
-            session.fail(Cli.DRAIN_SLOW, count=answer["in_flight"], seconds=seconds)
+            session.fail(Cli.DRAIN_SLOW, count=in_flight, seconds=round(timeout or 0))
         time.sleep(LOOK_SECONDS)
-        answer = _ask(session, draining=None)
-        if answer is None:
-            click.echo(session.render(Cli.DRAIN_NOT_RUNNING))
-            return 0
-    click.echo(session.render(Cli.DRAINED, node=session.node))
+        in_flight = _tell(session, name, draining=None)
+    click.echo(session.render(Cli.DRAIN_NOT_RUNNING if in_flight is None else Cli.DRAINED, node=name))
     return 0
 
 
 @command()
-def undrain(session: Session) -> int:
-    """Have the node of this host work again."""
-    _require_node(session)
-    if _ask(session, draining=False) is None:
-        session.fail(Cli.NOT_RUNNING)
-    click.echo(session.render(Cli.UNDRAINED, node=session.node))
+@click.argument("node", required=False, metavar="[NODE]")
+def undrain(session: Session, *, node: str | None) -> int:
+    """Have a node work again."""
+    name = _require_node(session, node)
+    in_flight = _tell(session, name, draining=False)
+    click.echo(session.render(Cli.UNDRAINED_LATER if in_flight is None else Cli.UNDRAINED, node=name))
     return 0
 
 
-def _require_node(session: Session) -> None:
+def _require_node(session: Session, node: str | None) -> str:
+    """Return the name of the node that is meant."""
     if session.ledger_in_file:
         session.fail(Cli.DRAIN_ALONE)
+    return node or session.node
 
 
-def _ask(session: Session, *, draining: bool | None) -> dict[str, Any] | None:
-    """Tell the running service to drain or not; return how much it has in flight, or None without one."""
-    answer = session.ask("drain", draining=draining)
-    if answer is not None and answer.get("error"):
-        session.fail(Cli.LEDGER_FAILED, Cause(**answer["error"]), path=session.ledger_place)
-    return answer if answer and "in_flight" in answer else None
+def _tell(session: Session, node: str, *, draining: bool | None) -> int | None:
+    """Have a node drain or not (None: neither); return how much it has in flight, None if it does not run.
+
+    The service of this host knows best what it has in flight. Of other nodes the ledger has to do, and of
+    this one while it is stopped.
+    """
+    if node == session.node:
+        answer = session.ask("drain", draining=draining)
+        if answer is not None and answer.get("error"):
+            session.fail(Cli.LEDGER_FAILED, Cause(**answer["error"]), path=session.ledger_place)
+        if answer and "in_flight" in answer:
+            return int(answer["in_flight"])
+    return _write(session, node, draining=draining)
+
+
+def _write(session: Session, node: str, *, draining: bool | None) -> int | None:
+    """Do it in the ledger."""
+    from dingwatch.cli.ledger_access import ledger_exists, open_store, write  # noqa: PLC0415 (slow to import)
+    from dingwatch.ledger.nodes import read_members, set_draining  # noqa: PLC0415 (as well)
+    from dingwatch.ledger.routing import count_claimed  # noqa: PLC0415 (as well)
+
+    if not ledger_exists(session):
+        return None
+    with open_store(session, writes=draining is not None) as store:
+        if draining is not None:
+            write(session, lambda: set_draining(store, node, draining=draining))
+        with store.reading() as connection:
+            members = read_members(connection)
+            found = members.find(node)
+            if found is None and node != session.node:  # this one may never have run yet
+                known = ", ".join(sorted(one.name for one in members.nodes))
+                session.fail(Cli.NO_NODE, node=node, nodes=known)
+            running = found is not None and found.is_live(members.now)
+            return count_claimed(connection, node) if running else None

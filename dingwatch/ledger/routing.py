@@ -153,9 +153,9 @@ def list_recipients(connection: Connection, folder: int) -> list[str]:
     return list(connection.scalars(_RECIPIENTS, {"folder": folder, **own(connection)}))
 
 
-def count_claimed(connection: Connection) -> int:
-    """Return how many deliveries this node has in hand."""
-    claimed = (is_in(deliveries, State.UPLOADING, State.SENDING), deliveries.c.node == node_of(connection))
+def count_claimed(connection: Connection, node: str) -> int:
+    """Return how many deliveries a node has in hand."""
+    claimed = (is_in(deliveries, State.UPLOADING, State.SENDING), deliveries.c.node == node)
     # What is in work is in an index of its own.
     return connection.scalar(select(func.count()).where(is_in_work(deliveries), *claimed)) or 0
 

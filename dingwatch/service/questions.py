@@ -90,7 +90,7 @@ class Questions:
                 set_draining(store, store.node, draining=draining)
                 self._wake()
             with store.reading() as connection:
-                claimed = count_claimed(connection)
+                claimed = count_claimed(connection, store.node)
         except LedgerError as error:
             return {"error": asdict(error.cause)}
         # What was claimed in the very last transaction may not have come to the loop's own list yet.

@@ -63,15 +63,15 @@ class Alerts(Text):
     )
     QUOTA_OVER = ("API 调用额度重新可用。", "There are API calls left again.")
     NODE_LOST = (
-        "节点 {name} 自 {since} 起失联，它的文件夹无人监视。请检查那台主机；详情见 {status}。",
+        "节点 {name} 自 {since} 起失联，它的文件夹无人监视。请检查那台主机；如果它不再使用，请执行 {drain}。",
         (
-            "Node {name} has been lost since {since}: nobody watches its folders. Look after that host;"
-            " {status} shows more."
+            "Node {name} has been lost since {since}: nobody watches its folders. Look after that host; if it"
+            " is gone for good, run {drain}."
         ),
     )
     NODE_LOST_OVER = (
-        "节点 {name} 已恢复（问题始于 {since}）。",
-        "Node {name} works again (it began {since}).",
+        "节点 {name} 已恢复，或已执行 drain（问题始于 {since}）。",
+        "Node {name} works again or was drained (it began {since}).",
     )
     FOLDER_DOWN = (
         "文件夹 {name} 自 {since} 起无法监视{reason}，其中的文件不会发送。{advice}",

@@ -133,35 +133,49 @@ class Cli(Text):
     NODE_LOST = (
         (
             "节点 {node} 自 {since} 起失联：它的文件夹无人监视。请检查那台主机；"
-            "计划停机前请先在那里执行 dingwatch drain"
+            "如果它不再使用，请执行 dingwatch drain {node}"
         ),
         (
-            "node {node} is lost since {since}: nobody watches its folders. Look after that host; before a"
-            " planned stop, run dingwatch drain there"
+            "node {node} is lost since {since}: nobody watches its folders. Look after that host; if it is"
+            " gone for good, run dingwatch drain {node}"
         ),
     )
     NODE_DRAINING = (
-        "节点 {node} 已执行 drain，不再发送；恢复请在那里执行 dingwatch undrain",
-        "node {node} is drained and sends nothing; run dingwatch undrain there to resume",
+        "节点 {node} 已执行 drain，不再发送；恢复请执行 dingwatch undrain {node}",
+        "node {node} is drained and sends nothing; run dingwatch undrain {node} to resume",
     )
     NODES_UP = ("正常的节点：{nodes}", "nodes that are up: {nodes}")
     DRAIN = (
-        "让本节点不再开始新的发送，并等待正在进行的发送完成（停机维护之前）。",
-        "Have this node send nothing new, and wait for what is in flight (before a planned stop).",
+        "让一个节点（默认本节点）不再开始新的发送，并等待正在进行的发送完成（停机维护之前，或主机不再使用）。",
+        (
+            "Have a node, by default this one, send nothing new, and wait for what is in flight (before a"
+            " planned stop, or for a host that is gone for good)."
+        ),
     )
-    UNDRAIN = ("让本节点恢复发送。", "Have this node send again.")
+    UNDRAIN = ("让一个节点（默认本节点）恢复发送。", "Have a node, by default this one, send again.")
     DRAINED = (
-        "节点 {node} 不再发送任何文件，没有正在进行的发送；恢复请执行 dingwatch undrain。",
-        "node {node} sends nothing any more, and nothing is in flight; dingwatch undrain resumes it.",
+        "节点 {node} 不再发送任何文件，没有正在进行的发送；恢复请执行 dingwatch undrain {node}。",
+        "node {node} sends nothing any more, and nothing is in flight; dingwatch undrain {node} resumes it.",
     )
     UNDRAINED = ("节点 {node} 恢复发送。", "node {node} sends again.")
+    UNDRAINED_LATER = ("节点 {node} 在启动后恢复发送。", "node {node} sends again once it is started.")
+    NO_NODE = (
+        "发送记录数据库没有名为 {node} 的节点；现有：{nodes}",
+        "no node named {node} works on the ledger; it knows: {nodes}",
+    )
     DRAIN_ALONE = (
         "只有共用 PostgreSQL 发送记录数据库的节点才能执行此命令；这里请直接停止服务。",
         "only a node of a ledger in PostgreSQL can be drained; here, stop the service.",
     )
     DRAIN_NOT_RUNNING = (
-        "服务没有运行，因此没有正在进行的发送。",
-        "the service is not running, so nothing is in flight.",
+        (
+            "节点 {node} 没有运行，因此没有正在进行的发送。它不再算作失联；"
+            "重新启动后，执行 dingwatch undrain {node} 才恢复发送。"
+        ),
+        (
+            "node {node} does not run, so nothing is in flight. It does not count as lost any more; should it"
+            " start again, it sends nothing until dingwatch undrain {node}."
+        ),
     )
     DRAIN_SLOW = (
         "等待 {seconds} 秒后仍有 {count} 项操作正在进行；它们会继续完成，不会开始新的发送。",

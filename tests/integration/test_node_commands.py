@@ -169,6 +169,67 @@ def test_drain_returns_when_nothing_is_in_flight(pair: tuple[Machine, Machine], 
     eventually(sent(sandbox, 2))
 
 
+def test_a_host_that_is_gone_for_good_is_drained_from_another(
+    pair: tuple[Machine, Machine], sandbox: Sandbox, postgres: PostgresServer
+) -> None:
+    """Nobody drained it before it was taken away: it is no trouble any more, and may come back later."""
+    east, west = pair
+    group = sandbox.conversations[1].id
+    east.settings["alerts"] = {"to": [group], "after": "200ms"}
+    east.write()
+    east.start()
+    west.stop(west.start(), signal.SIGKILL)
+    lose(west, postgres)
+    eventually(lambda: len(sandbox.messages(group)) == 1)
+    assert "`dingwatch drain west`" in sandbox.messages(group)[0].text
+    assert "dingwatch drain west" in east.call("status").stdout
+    done = east.call("drain", "west")
+    assert (done.exit_code, "node west does not run" in done.stdout) == (0, True), done.output
+    eventually(lambda: len(sandbox.messages(group)) == 2)
+    assert "was drained" in sandbox.messages(group)[1].text
+    assert [(one["name"], one["state"]) for one in east.status()["nodes"]] == [
+        ("east", "up"),
+        ("west", "draining"),
+    ]
+    done = east.call("status", "--check")
+    assert done.exit_code == 0, done.output
+    west.start()
+    (share_of(west) / "w.txt").write_text("w")
+    eventually(lambda: east.status()["totals"]["pending"] == 1)
+    done = east.call("undrain", "west")
+    assert (done.exit_code, "node west sends again" in done.stdout) == (0, True), done.output
+    eventually(sent(sandbox, 1))
+
+
+def test_a_node_that_works_is_drained_from_another(pair: tuple[Machine, Machine], sandbox: Sandbox) -> None:
+    """The command returns when nothing of that node is in flight."""
+    east, west = pair
+    east.start()
+    west.start()
+    sandbox.inject(Fault(API_UPLOAD, FaultKind.SLOW, seconds=8.0))
+    (share_of(west) / "a.txt").write_text("a")
+    eventually(lambda: east.status()["totals"]["uploading"] == 1)
+    slow = east.call("drain", "west", "--timeout", "100ms")
+    assert (slow.exit_code, "still in flight" in slow.stderr) == (1, True), slow.output
+    done = east.call("drain", "west")
+    assert (done.exit_code, "node west sends nothing any more" in done.stdout) == (0, True), done.output
+    assert east.status()["totals"]["uploading"] == 0
+    done = east.call("drain", "wset")
+    assert done.exit_code == 1
+    assert "no node named wset works on the ledger; it knows: east, west" in done.stderr
+
+
+def test_a_host_whose_service_is_stopped_can_be_drained(pair: tuple[Machine, Machine]) -> None:
+    """Who stops first and drains then has nobody told that the node is lost; `undrain` takes that back."""
+    east, _ = pair
+    assert east.call("drain").exit_code == 0  # it has never run, and so there is nothing to drain
+    assert east.stop(east.start()) == 0
+    for command, state in (("drain", "draining"), ("undrain", "lost")):
+        done = east.call(command)
+        assert done.exit_code == 0, done.output
+        assert [one["state"] for one in east.status()["nodes"]] == [state]
+
+
 def test_a_ledger_in_a_file_has_no_nodes(machine: Machine, sandbox: Sandbox) -> None:
     """The keys are there, and the commands say what to do instead."""
     process = machine.start()
