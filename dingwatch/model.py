@@ -381,3 +381,5 @@ class Decision:
     cause: Cause | None = None
     other: str | None = None
     """The path that it was moved from (event `moved`) or to (`moved away`); its archive (`bundled`)."""
+    node: str | None = None
+    """On a shared ledger the node that has found the file or done this, as far as that is known."""

@@ -147,7 +147,7 @@ def _print_rows(rows: list[Any]) -> None:
 
 _WHOLE: Final = (Cli.COL_ID, Cli.COL_NOTICED, Cli.COL_STATE, Cli.COL_SIZE)
 """Columns that never wrap: people copy an id to `retry`."""
-_FOLDED: Final = (Cli.COL_FOLDER, Cli.COL_PATH, Cli.COL_CONVERSATION, Cli.COL_WHY)
+_FOLDED: Final = (Cli.COL_FOLDER, Cli.COL_PATH, Cli.COL_CONVERSATION)
 
 
 def _print_table(session: Session, pages: Iterator[list[Line]]) -> None:
@@ -178,7 +178,8 @@ def _print_plain(session: Session, pages: Iterator[list[Line]]) -> None:
 
 def _headings(session: Session) -> list[str]:
     # Not before the first page is there: until then the language of the config is not known.
-    return [session.render(one) for one in (*_WHOLE, *_FOLDED)]
+    nodes = () if session.ledger_in_file else (Cli.COL_NODE,)
+    return [session.render(one) for one in (*_WHOLE, *_FOLDED, *nodes, Cli.COL_WHY)]
 
 
 def _words(session: Session, line: Line) -> list[str]:
@@ -190,6 +191,7 @@ def _words(session: Session, line: Line) -> list[str]:
         line.folder or "–",
         names.readable(line.path),
         "–" if line.recipient is None else session.name_of(line.recipient),
+        *(() if session.ledger_in_file else (line.node or "–",)),
         _why(session, line),
     ]
 

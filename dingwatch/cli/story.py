@@ -57,6 +57,8 @@ class _Teller:
         if one.cause is not None and (reason := self.session.reason(one.cause)):
             advice = self.session.advice(one.cause.advice)
             sentence = self.session.render(Story.BECAUSE, sentence=sentence, reason=reason, advice=advice)
+        if one.node is not None:
+            sentence = self.session.render(Story.BY_NODE, node=one.node, sentence=sentence)
         values = {"when": local_time(one.at), "id": one.id, "sentence": sentence}
         return printable(self.session.render(Story.LINE, **values)).rstrip()
 

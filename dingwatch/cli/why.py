@@ -24,7 +24,7 @@ from dingwatch.model import Decision, Failure
 from dingwatch.service.answers import RecordedPath, load_decision, load_folder_pause, load_pause
 from dingwatch.service.in_force import ShownFolder
 from dingwatch.settle import EMPTY_WAIT
-from dingwatch.texts import Cli
+from dingwatch.texts import Cli, Story
 
 _NEEDS_FILE = {*map(str, IN_WORK), str(State.GONE)}
 """States whose delivery would go on if the file were there."""
@@ -128,12 +128,14 @@ def _line(session: Session, one: Decision) -> str:
     if one.event == BASELINE:
         return session.render(Cli.WHY_BASELINE, when=when, id=one.id)
     recipient = None if one.recipient is None else session.name_of(one.recipient)
-    line = " ".join(part for part in (when, f"#{one.id}", recipient, session.word(one.event)) if part)
+    line = " ".join(part for part in (recipient, session.word(one.event)) if part)
     line += f" → {one.after or one.other}" if one.after or one.event in _TO_A_PATH else ""
     line += f" ← {one.other}" if one.event == "moved" else ""
     if one.cause is not None:
         line += f" ({session.reason(one.cause)}) {session.advice(one.cause.advice)}"
-    return printable(line.rstrip())
+    if one.node is not None:
+        line = session.render(Story.BY_NODE, node=one.node, sentence=line)
+    return printable(f"{when} #{one.id} {line}".rstrip())
 
 
 def _facts(session: Session, known: _Known, folder: ShownFolder) -> Iterator[str]:

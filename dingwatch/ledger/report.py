@@ -51,7 +51,7 @@ from dingwatch.ledger.schema import (
 )
 from dingwatch.ledger.store import Prepared, Store, chunks, node_of
 from dingwatch.ledger.versions import join, split
-from dingwatch.lifecycle import BASELINE, IN_WORK, NOTICED, State
+from dingwatch.lifecycle import BASELINE, IN_WORK, NOTICED, Event, State
 from dingwatch.model import Cause, Decision
 from dingwatch.names import contains, has_one_form, readable
 
@@ -746,9 +746,15 @@ def story(connection: Connection, folder: int | None, path: bytes) -> list[Decis
         if (there := connection.scalar(moved.order_by(versions.c.id.desc()).limit(1))) is not None:
             here = [versions.c.id == there]
     lines = (
-        select(history, deliveries.c.recipient)
+        select(
+            history,
+            deliveries.c.recipient,
+            deliveries.c.node.label("claimed_by"),
+            func.coalesce(deliveries.c.given_to, folders.c.node).label("found_by"),
+        )
         .join(versions, versions.c.id == history.c.version_id)
         .outerjoin(deliveries, deliveries.c.id == history.c.delivery_id)
+        .outerjoin(folders, folders.c.id == versions.c.folder_id)
         .where(*here)
         .order_by(history.c.id)
     )
@@ -761,12 +767,29 @@ def story(connection: Connection, folder: int | None, path: bytes) -> list[Decis
     )
     return [
         *(Decision(at, number, None, BASELINE) for at, number in connection.execute(old)),
-        *(_decision(row) for row in connection.execute(lines)),
+        *_with_nodes(connection.execute(lines).all()),
         *(
             Decision(at, number, None, "moved away", other=readable(join(*there)))
             for at, number, *there in connection.execute(away)
         ),
     ]
+
+
+def _with_nodes(rows: Sequence[Row[Any]]) -> Iterator[Decision]:
+    """Yield the decisions of history lines, with the nodes that the ledger knows.
+
+    Of several claims of a delivery it knows the node of the last: that claim and its outcome have a node.
+    """
+    last: dict[int, list[int]] = {}
+    for place, row in enumerate(rows):
+        if row.event == Event.CLAIM:
+            last[row.delivery_id] = [place]
+        elif len(known := last.get(row.delivery_id, [])) == 1:
+            known.append(place)
+    claimed = {place for places in last.values() for place in places}
+    for place, row in enumerate(rows):
+        found_by = row.found_by if row.event == "settled" else None
+        yield replace(_decision(row), node=(row.claimed_by if place in claimed else found_by) or None)
 
 
 _WITH_OTHER: Final = frozenset({"moved", "put_away", "put_back", "bundled"})

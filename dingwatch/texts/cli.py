@@ -387,6 +387,7 @@ class Cli(Text):
     COL_CONVERSATION = ("会话", "conversation")
     COL_SIZE = ("大小", "size")
     COL_STATE = ("状态", "state")
+    COL_NODE = ("节点", "node")
     COL_WHY = ("原因", "reason")
     NO_FOLDER = (
         "配置中没有名为 {name} 的文件夹；现有：{names}",

@@ -9,6 +9,7 @@ class Story(Text):
     """Sentences of `why` about a file."""
 
     LINE = ("{when} #{id} {sentence}", "{when} #{id} {sentence}")
+    BY_NODE = ("（节点 {node}）{sentence}", "(node {node}) {sentence}")
     BECAUSE = ("{sentence}（{reason}）。{advice}", "{sentence} ({reason}). {advice}")
     SETTLED = (
         "文件已稳定（settled），等待发送给 {recipient}",

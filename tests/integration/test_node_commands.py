@@ -11,7 +11,7 @@ from urllib.request import urlopen
 import pytest
 from sqlalchemy import make_url
 
-from dingwatch.dingtalk import API_UPLOAD
+from dingwatch.dingtalk import API_SEND, API_UPLOAD
 from dingwatch.sandbox import Fault, FaultKind, Sandbox
 from tests.integration.conftest import Machine, settings_for
 from tests.postgres import PostgresServer
@@ -269,6 +269,30 @@ def test_commands_work_beside_the_services(pair: tuple[Machine, Machine], sandbo
         assert one.status()["folders"][1]["paused"] is None
         assert one.call("resume", "share").exit_code == 0
     assert east.call("history", "--csv").stdout.splitlines()[0].endswith(",bundle,node")
+
+
+def test_why_and_history_name_the_nodes(pair: tuple[Machine, Machine], sandbox: Sandbox) -> None:
+    """One has found a file, another may have sent it; a ledger of one host has no such column."""
+    east, west = pair
+    process = west.start()
+    refusal = "Forbidden.AccessDenied.QpsLimitForApi"
+    sandbox.inject(Fault(API_SEND, FaultKind.ERROR, status=403, code=refusal, times=None))
+    (share_of(west) / "w.txt").write_text("w")
+    eventually(lambda: west.status()["totals"]["uploaded"] == 1 and west.status()["pauses"])
+    west.stop(process)
+    sandbox.clear_faults()
+    east.start()
+    assert east.call("resume").exit_code == 0
+    eventually(sent(sandbox, 1))
+    eventually(lambda: east.history()[0]["state"] == "sent")
+    why = west.call("why", str(share_of(west) / "w.txt"))
+    assert "(node west) settled: complete" in why.stdout, why.stdout
+    assert "(node east) sending took" in why.stdout
+    raw = west.call("why", "-v", str(share_of(west) / "w.txt"))
+    assert "(node east)" in raw.stdout.splitlines()[-1], raw.stdout
+    heading, line = east.call("history").stdout.splitlines()
+    assert heading.split()[-2:] == ["node", "reason"]
+    assert line.split()[-1] == "east"
 
 
 def test_the_page_shows_the_nodes(
