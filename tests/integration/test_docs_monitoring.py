@@ -119,6 +119,21 @@ def test_every_alert_says_what_and_what_next_in_both_languages() -> None:
         assert re.search(r"dingwatch|systemctl", rule["annotations"]["description"]), rule["alert"]
 
 
+def test_the_dashboard_names_every_state_of_a_node() -> None:
+    """One panel has them over time: lost, up, and drained, whether that node runs or not."""
+    asked = {"dingwatch_node_up", "dingwatch_node_draining"}
+    (panel,) = (one for one in DASHBOARD["panels"] if asked & set(re.findall(r"\w+", str(one["targets"]))))
+    (target,) = panel["targets"]
+    assert asked <= {name for name, _ in SELECTOR.findall(target["expr"])}
+    assert target["legendFormat"] == "{{node}}"
+    values = {up + 2 * draining for up in (0, 1) for draining in (0, 1)}
+    assert "+ 2 * max by (node) (dingwatch_node_draining" in target["expr"]
+    (mapping,) = panel["fieldConfig"]["defaults"]["mappings"]
+    assert {int(value) for value in mapping["options"]} == values
+    assert mapping["options"]["0"] == {"text": "lost · 失联", "color": "red", "index": 0}
+    assert all(" · " in one["text"] for one in mapping["options"].values())
+
+
 def test_the_dashboard_is_whole() -> None:
     """Panels have numbers and places of their own, titles in both languages, and the dashboard's source."""
     panels = DASHBOARD["panels"]
