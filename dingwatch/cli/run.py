@@ -28,6 +28,7 @@ _NEEDS_A_PERSON: Final = {
     "LEDGER_MISSING",
     "LEDGER_NETWORK",
     "LEDGER_NEWER",
+    "LEDGER_OTHER_APP",
     "LEDGER_TOO_OLD",
 }
 """Advice of failures that no restart cures: with exit code 78 systemd does not try one."""

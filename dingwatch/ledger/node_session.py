@@ -12,12 +12,14 @@ from typing import Any, Final
 
 from sqlalchemy import URL
 
-from dingwatch.ledger.nodes import ARE_YOU_THERE, CHANNEL
+from dingwatch.ledger.nodes import ARE_YOU_THERE, CHANNEL, app_of
 from dingwatch.ledger.postgresql import LOCK_CLASS, connect, errors
 from dingwatch.model import Cause, LedgerError
 
 NAMES_CLASS: Final = LOCK_CLASS + 1
 """The first number of the locks on names of nodes."""
+JOINING_CLASS: Final = LOCK_CLASS + 2
+"""The first number of the lock that nodes take one after the other to join."""
 RENEWAL_SECONDS: Final = 5
 """Seconds after which the server gives up a renewal: over another connection it may succeed in time."""
 _CLOCK: Final = "extract(epoch FROM clock_timestamp())::double precision"
@@ -35,6 +37,10 @@ SELECT set_config('statement_timeout', '{RENEWAL_SECONDS}s', false),
 """
 _LOCK: Final = f"SELECT pg_try_advisory_lock({NAMES_CLASS}, hashtext(current_schema() || '/' || %s))"
 _UNLOCK: Final = f"SELECT pg_advisory_unlock({NAMES_CLASS}, hashtext(current_schema() || '/' || %s))"
+_ONE_BY_ONE: Final = f"SELECT pg_advisory_xact_lock({JOINING_CLASS}, hashtext(current_schema()))"
+_LIVE: Final = f"""
+SELECT name, instance FROM nodes WHERE name <> %(name)s AND lease_until > {_CLOCK} ORDER BY name
+"""  # noqa: S608 (no input)
 _REGISTER: Final = f"""
 INSERT INTO nodes AS node (name, instance, started_at, lease_until, draining, tick, timeline)
 SELECT %(name)s, %(instance)s, {_CLOCK}, {_CLOCK} + %(lease)s, false, 0,
@@ -108,18 +114,40 @@ class NodeSession:
         return self._locked
 
     def register(self) -> Renewal:
-        """Begin a lease; what was known of an earlier process of the node is overwritten."""
+        """Begin a lease; what was known of an earlier process of the node is overwritten.
+
+        Raises:
+            LedgerError: also if another live node works for another app.
+        """
         return self._register(begins=True)
 
     def _register(self, *, begins: bool) -> Renewal:
         """Write the node's row; a process that does not begin has something to compare with the ledger."""
-        self._execute(_REGISTER, {**self._values, "begins": begins})
+        with errors(), self._connection.transaction():
+            self._execute(_ONE_BY_ONE)
+            self._require_one_app()
+            self._execute(_REGISTER, {**self._values, "begins": begins})
         return self.renew()
+
+    def _require_one_app(self) -> None:
+        """Raise LedgerError if another live node works for another app.
+
+        Uploads, pauses, the pace and the calls in the ledger are those of one app. An app knows nothing of
+        what another has uploaded.
+        """
+        own = app_of(self._values["instance"])
+        for name, instance in self._execute(_LIVE, self._values):
+            if (app := app_of(instance)) and app != own:
+                apps = f"{self._name}: {own}, {name}: {app}"
+                raise LedgerError(Cause("other_app", apps, "LEDGER_OTHER_APP"))
 
     def renew(self) -> Renewal:
         """Renew the lease."""
         if found := self._execute(_RENEW, self._values):
-            return Renewal(*found[0])
+            renewal = Renewal(*found[0])
+            if renewal.was_lost:  # others may have been started for another app meanwhile
+                self._require_one_app()
+            return renewal
         if moved := self._execute(_SUCCESSOR):
             raise LedgerError(Cause("moved", moved[0][0], "LEDGER_MOVED"))
         # Another process had the name while this one was cut off, and has ended. Or the server is a promoted

@@ -38,7 +38,7 @@ class Node:
 
     name: str
     instance: str
-    """Drawn by each of its processes."""
+    """Drawn by each of its processes, with the app that it works for (`4f3a…/dingxxxx`)."""
     started_at: float
     lease_until: float
     """When others take over what it has in hand, unless it renews its lease before."""
@@ -117,6 +117,11 @@ _MEMBERS: Final = Prepared(
 )
 _LIST: Final = select(*_COLUMNS).order_by(nodes.c.name)
 _CLOCK: Final = Prepared(select(CLOCK))
+
+
+def app_of(instance: str) -> str:
+    """Return the app that a process works for; empty for one of which that is not known."""
+    return instance.partition("/")[2]
 
 
 def read_members(connection: Connection) -> Members:

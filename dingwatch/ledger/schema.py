@@ -741,7 +741,8 @@ nodes = Table(
     "nodes",
     metadata,
     Column("name", String, primary_key=True),
-    # Drawn by each process: a node that finds another one here has lost its lease.
+    # Drawn by each process, with the app that it works for (`4f3a…/dingxxxx`): a node that finds another one
+    # here has lost its lease.
     Column("instance", String, nullable=False),
     Column("started_at", Double, nullable=False),
     # By the database's clock, as all instants of a shared ledger.

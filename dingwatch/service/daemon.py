@@ -38,7 +38,7 @@ from dingwatch.service.intaking import IntakeSide
 from dingwatch.service.ledgers import Backups, Checkpoints, open_ledger
 from dingwatch.service.log import EXIT_BUG, EXIT_CONFIG, ServiceLog, Shown, log_bug, log_to_stderr
 from dingwatch.service.memory import ScanMemory, share_heap
-from dingwatch.service.node import LEASE, LeaseKeeper, NameTakenError, OpenLedger, StoppedError
+from dingwatch.service.node import ENDS_SERVICE, LEASE, LeaseKeeper, NameTakenError, OpenLedger, StoppedError
 from dingwatch.service.questions import Questions
 from dingwatch.service.reload import Reloader, Reloads
 from dingwatch.service.reloaded import Reloaded, describe
@@ -162,7 +162,8 @@ class Service:
         outage = Outage(self._log)
         ledger = OpenLedger(store, outage)
         if store.shared:
-            node = self._node = ledger.node = LeaseKeeper(ledger, self._log, seconds=self.lease)
+            app = self._config.dingtalk.client_id
+            node = self._node = ledger.node = LeaseKeeper(ledger, self._log, app, seconds=self.lease)
             node.join(self.ended)
         self._backups = Backups(self._config, self._log)
         self._checkpoints = Checkpoints(self._config, store)
@@ -489,7 +490,7 @@ def serve(config: Config, environ: Mapping[str, str], source: Source, make_serve
     if isinstance(service.failed, NameTakenError):
         log(Log.NODE_TAKEN, node=service.failed.name)
         return EXIT_CONFIG
-    if isinstance(service.failed, LedgerError) and service.failed.cause.advice == "LEDGER_MOVED":
+    if isinstance(service.failed, LedgerError) and service.failed.cause.advice in ENDS_SERVICE:
         log(Log.LEDGER_DOWN, **service.failed.cause.log_values())
         return EXIT_CONFIG
     if service.failed is not None:

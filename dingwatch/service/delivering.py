@@ -415,13 +415,13 @@ def deliver(config: Config, look: Callable[[], float | None]) -> None:
 
 
 @contextmanager
-def _as_node(ledger: OpenLedger, log: Callable[..., None]) -> Iterator[None]:
+def _as_node(ledger: OpenLedger, app: str, log: Callable[..., None]) -> Iterator[None]:
     """Be a node meanwhile, where the ledger is shared: nothing is claimed without a lease."""
     if not ledger.store.shared:
         yield
         return
     # Its thread may meet an outage as well, but it is the loop that gives up.
-    node = LeaseKeeper(replace(ledger, outage=Outage(log)), log)
+    node = LeaseKeeper(replace(ledger, outage=Outage(log)), log, app)
     stop = threading.Event()
     node.join(stop)
     ledger.node = node
@@ -447,7 +447,7 @@ def _deliver(config: Config, store: Store, look: Callable[[], float | None]) -> 
     log = ServiceLog(config.language, shown)
     outage = _BriefOutage(log)
     ledger = OpenLedger(store, outage)
-    with _as_node(ledger, log):
+    with _as_node(ledger, config.dingtalk.client_id, log):
         side = DeliverySide(config, ledger, bind_folders(store, config), log)
         _run_alone(side, outage, look)
 

@@ -29,6 +29,8 @@ RENEWALS: Final = 4
 """How often a lease is renewed within its length."""
 TO_SEND: Final = 25 / 60
 """The part of a lease that must be left when a message leaves: its outcome is known before the lease ends."""
+ENDS_SERVICE: Final = frozenset({"LEDGER_MOVED", "LEDGER_OTHER_APP"})
+"""Advice of failures that end a service while it runs, because the ledger is not its own any more."""
 LOOK_SECONDS: Final = 0.5
 """How often a start looks whether the name of its node is free."""
 
@@ -93,12 +95,13 @@ class LeaseKeeper:
         self,
         ledger: OpenLedger,
         log: Callable[..., None],
+        app: str,
         *,
         seconds: float = LEASE,
     ) -> None:
         self.name = ledger.store.node
-        self.instance = uuid.uuid4().hex
-        """Distinguishes this process from others of the same name."""
+        self.instance = f"{uuid.uuid4().hex}/{app}"
+        """Distinguishes this process from others of the same name, and says for which app it works."""
         self.seconds = seconds
         self.wake: Callable[[], None] = lambda: None
         """Called when another node has written something, or the lease was lost."""
@@ -136,7 +139,7 @@ class LeaseKeeper:
         Raises:
             NameTakenError: another live process has the name.
             StoppedError: `stopped` was set meanwhile.
-            LedgerError: the database cannot be used.
+            LedgerError: the database cannot be used, or other nodes work for another app.
         """
         session = self._connect()
         try:
@@ -188,13 +191,13 @@ class LeaseKeeper:
 
         Raises:
             NameTakenError: another process has got the name while this one was cut off.
-            LedgerError: the ledger was copied elsewhere meanwhile.
+            LedgerError: the ledger was copied elsewhere meanwhile, or the others work for another app.
         """
         while not stop.is_set():
             try:
                 self._keep()
             except LedgerError as error:
-                if error.cause.advice == "LEDGER_MOVED":
+                if error.cause.advice in ENDS_SERVICE:
                     raise
                 self._outage.begin(self, error)
                 self._disconnect()

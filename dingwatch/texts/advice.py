@@ -286,6 +286,16 @@ class Advice(Text):
         "请查看 PostgreSQL 服务器的日志。",
         "Look into the log of the PostgreSQL server.",
     )
+    LEDGER_OTHER_APP = (
+        (
+            "共用一个发送记录数据库的所有节点必须使用相同的 client_id：请改正这个配置；"
+            "要换用另一个应用，先停止所有节点；其他应用请使用另外的数据库。"
+        ),
+        (
+            "All nodes of a ledger must have the same client_id: correct this config, or stop all nodes"
+            " before you change to another app. Several apps need a ledger each."
+        ),
+    )
     LEDGER_MOVED = (
         (
             "发送记录已用 dingwatch ledger copy 搬到那里，这个数据库不再使用：请在配置中把 ledger 设为该地址"

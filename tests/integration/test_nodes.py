@@ -21,6 +21,7 @@ import pytest
 from dingwatch import policy
 from dingwatch.config.values import Config
 from dingwatch.host.control_socket import ask, call
+from dingwatch.ledger import LedgerError
 from dingwatch.sandbox import Fault, FaultKind, Sandbox
 from dingwatch.service import canary, delivering
 from dingwatch.service.daemon import Service
@@ -56,9 +57,10 @@ LEASE: Final = 3.0
 COMMITS: Final = 12
 
 
-def execute(setting: Config, statement: str) -> list[tuple[Any, ...]]:
+def execute(setting: Config, statement: str, *, commit: bool = False) -> list[tuple[Any, ...]]:
     """Run one SQL statement in a ledger and return its rows."""
-    with closing(psycopg.connect(str(setting.ledger).replace("+psycopg", ""))) as connection:
+    url = str(setting.ledger).replace("+psycopg", "")
+    with closing(psycopg.connect(url, autocommit=commit)) as connection:
         return connection.execute(statement).fetchall()
 
 
@@ -129,6 +131,43 @@ def test_a_second_process_of_a_name_exits_with_78(machine: Machine, postgres_url
         done = other.do("run", language=language)
         assert (done.returncode, text in done.stderr, "Traceback" in done.stderr) == (78, True, False), done
     assert machine.stop(first) == 0
+
+
+def test_a_node_of_another_app_exits_with_78(machine: Machine, node: Setting) -> None:
+    """It would use what the first one has uploaded, by its own app; once the first is gone, it may start."""
+    east = node("east")
+    machine.settings |= {"ledger": east.ledger, "node": "west"}
+    machine.settings["dingtalk"]["client_id"] = "dingother"
+    with running(east) as service:
+        for language, advice in (("en_GB.UTF-8", "the same client_id"), ("zh_CN.UTF-8", "相同的 client_id")):
+            machine.settings["language"] = "auto"
+            machine.write()
+            done = machine.do("run", language=language)
+            assert done.returncode == 78, done
+            assert f"west: dingother, east: {east.dingtalk.client_id}" in done.stderr
+            assert advice in done.stderr
+            assert "Traceback" not in done.stderr
+        assert execute(east, "SELECT name FROM nodes") == [("east",)]
+        assert service.failed is None
+    assert machine.stop(machine.start()) == 0
+
+
+def test_a_node_of_another_app_that_was_away_stops(node: Setting) -> None:
+    """It was cut off for so long that the others were started with another app meanwhile."""
+    east = node("east")
+    service, _ = brief(east)
+    with service:
+        execute(
+            east,
+            "INSERT INTO nodes (name, instance, started_at, lease_until)"
+            " VALUES ('west', 'drawn/dingother', 1, 1e12) RETURNING 1",
+            commit=True,
+        )
+        assert service.failed is None
+        execute(east, "UPDATE nodes SET lease_until = 1 WHERE name = 'east' RETURNING 1", commit=True)
+        eventually(service.ended.is_set)
+    assert isinstance(service.failed, LedgerError)
+    assert service.failed.cause.code == "other_app"
 
 
 def test_a_killed_node_starts_again_at_once(
