@@ -54,8 +54,7 @@ def pytest_runtest_makereport(
 
 def pytest_xdist_auto_num_workers() -> int:
     """Run more workers than there are cores: the tests wait more than they compute."""
-    cores = len(os.sched_getaffinity(0))
-    return cores + cores // 2
+    return 2 * len(os.sched_getaffinity(0))
 
 
 @pytest.fixture
