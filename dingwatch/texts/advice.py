@@ -288,8 +288,8 @@ class Advice(Text):
     )
     LEDGER_OTHER_APP = (
         (
-            "共用一个数据库的所有节点必须使用相同的 client_id：请改正这个配置，或者先停止所有节点再换用另一个应用。"
-            "每个应用要有自己的数据库。"
+            "共用一个数据库的所有节点必须使用相同的 client_id：请改正这个配置，"
+            "或者先停止所有节点再换用另一个应用。每个应用要有自己的数据库。"
         ),
         (
             "All nodes of a ledger must have the same client_id: correct this config, or stop all nodes"
