@@ -91,12 +91,12 @@ def _problem(
     finding: Finding, lines: Mapping[KeyPath, int], language: Language, secrets: tuple[str, ...]
 ) -> Problem:
     # A secret pasted under a wrong key would otherwise be quoted in the problem about that key.
-    shown = {name: _shown(value, language, secrets) for name, value in finding.values.items()}
+    shown = {name: _render(value, language, secrets) for name, value in finding.values.items()}
     key, text = _hide(key_of(finding.key_path), secrets), finding.text.render(language, **shown)
     return Problem(key, finding.line or line_of(finding.key_path, lines), text)
 
 
-def _shown(value: object, language: Language, secrets: tuple[str, ...]) -> object:
+def _render(value: object, language: Language, secrets: tuple[str, ...]) -> object:
     if isinstance(value, Path):
         return _hide(str(value), secrets)
     return _hide(system_words(value, language), secrets) if isinstance(value, str) else value
