@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from math import inf
 from typing import Final
 
 from sqlalchemy import insert, text, update
 
-from dingwatch.delivery import DeliveryLoop, Job, Outcome, Settings
+from dingwatch.delivery import DeliveryLoop, FolderPolicy, Job, Outcome, Settings
 from dingwatch.delivery.loop import Plan
 from dingwatch.dingtalk import REFUSED_EXTENSIONS
 from dingwatch.ledger import Outage, Store, versions
-from dingwatch.ledger.folders import MappedFolder, bind
+from dingwatch.ledger.folders import MappedFolder, Share, bind
 from dingwatch.ledger.schema import nodes
 from dingwatch.ledger.versions import NewVersion
 from dingwatch.model import Fingerprint
@@ -29,12 +30,25 @@ class Node:
     """One host: a store, a folder `/NAME` to some recipients, and a delivery loop."""
 
     def __init__(
-        self, world: World, name: str, recipients: Sequence[str], settings: Settings, *, by_any_node: bool
+        self,
+        world: World,
+        name: str,
+        recipients: Sequence[str],
+        settings: Settings,
+        *,
+        by_any_node: bool,
+        shared: str | None = None,
     ) -> None:
         self.world, self.name, self.settings = world, name, settings
         self.store = Store.open(world.url, name)
         self.heard = Heard()
-        self.mapped = MappedFolder(f"/{name}".encode(), name, tuple(recipients), by_any_node=by_any_node)
+        self.mapped = MappedFolder(
+            f"/{name}".encode(),
+            shared or name,
+            tuple(recipients),
+            by_any_node=by_any_node,
+            share=None if shared is None else Share(shared, {}),
+        )
         with self.store.writing() as connection:
             (self.mark,) = bind(connection, [self.mapped])
             connection.execute(
@@ -75,6 +89,11 @@ class Node:
         self.world.now += 0.001
         return made
 
+    def set_policy(self, policy: FolderPolicy) -> None:
+        """Give the folder other settings, and begin anew with them."""
+        self.settings = replace(self.settings, folders={self.mark.id: policy})
+        self.restart()
+
     def plan(self, *outcomes: Outcome) -> Plan:
         """Tick once; return all that the tick says."""
         return self.loop.tick(self.world.now, outcomes)
@@ -94,10 +113,15 @@ class World:
         self.nodes: list[Node] = []
 
     def add(
-        self, name: str, *recipients: str, settings: Settings | None = None, by_any_node: bool = True
+        self,
+        name: str,
+        *recipients: str,
+        settings: Settings | None = None,
+        by_any_node: bool = True,
+        shared: str | None = None,
     ) -> Node:
-        """Add a node with a folder for these recipients."""
-        made = Node(self, name, recipients, settings or Settings(APP), by_any_node=by_any_node)
+        """Add a node with a folder for these recipients; it shares it with others under the name `shared`."""
+        made = Node(self, name, recipients, settings or Settings(APP), by_any_node=by_any_node, shared=shared)
         self.nodes.append(made)
         return made
 

@@ -136,6 +136,8 @@ class Screen:
 
     rows: tuple[Delivery, ...]
     screening: Screening
+    claim: int
+    """The number of the claim that the version is under."""
 
     @property
     def row(self) -> Delivery:

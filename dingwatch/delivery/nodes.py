@@ -9,9 +9,9 @@ from typing import Final, Protocol
 from sqlalchemy import Connection
 
 from dingwatch.delivery import drives
-from dingwatch.delivery.jobs import ClaimedContent, DriveJob, Job, Send, SendCaption
+from dingwatch.delivery.jobs import ClaimedContent, DriveJob, Job, Screen, Send, SendCaption
 from dingwatch.delivery.state import TickContext
-from dingwatch.ledger import fencing
+from dingwatch.ledger import fencing, screening
 from dingwatch.ledger.delivery import find_deliveries, recover_lost, recover_unheld
 from dingwatch.ledger.nodes import Members, note_timeline, read_members, wake_others
 from dingwatch.ledger.replay import Sent, write_again
@@ -101,7 +101,9 @@ def compare_with_timeline(tick: TickContext, member: Member, lately: SentLately)
     if own is None or own.instance != member.instance or own.timeline == members.timeline:
         return members
     count = write_again(tick.state.store, tick.connection, tick.now, lately.list())
-    held = {job.claim for job in tick.in_hand if isinstance(job, ClaimedContent | Send | SendCaption)}
+    held = {
+        job.claim for job in tick.in_hand if isinstance(job, ClaimedContent | Screen | Send | SendCaption)
+    }
     held |= {claimed.claim for claimed in tick.state.drives.values()}
     recover_unheld(tick.connection, tick.now, member.name, held or {0})
     note_timeline(tick.connection, member.name, member.instance, members.timeline)
@@ -159,6 +161,8 @@ def list_current(connection: Connection, jobs: Sequence[Job]) -> list[Job]:
                 return all((row.id, row.claim) in held for row in job.rows)
             case Send() | SendCaption():
                 return all(out.get(recipient) == job.claim for recipient in job.recipients)
+            case Screen():
+                return screening.find_claim(connection, job.row.version) == job.claim
             case _:
                 return True
 

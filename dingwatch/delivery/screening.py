@@ -2,7 +2,8 @@
 
 Whoever is about to make something of a file (an upload, a step of one to the drive, an archive of several
 files, a notice) gives its rows to `hold_unscreened` first, and goes on with those that come back. A version
-is screened once, whatever its deliveries, uploads and restarts are; a new version is screened anew.
+is screened once, whatever its deliveries, uploads and restarts are, and however many nodes have its folder; a
+new version is screened anew.
 """
 
 from __future__ import annotations
@@ -43,7 +44,8 @@ def _screening_of(tick: TickContext, row: Delivery) -> Screening | None:
 def hold_unscreened(tick: TickContext, rows: Sequence[Delivery]) -> list[Delivery]:
     """Return the rows whose versions need not be screened, or have passed; have the others screened.
 
-    What is held comes back with the outcome of its job, or when it is due: the caller waits for nothing.
+    What is held comes back with the outcome of its job, here or on another node, or when it is due. So the
+    caller waits for nothing.
     """
     ready = []
     for row in rows:
@@ -53,16 +55,19 @@ def hold_unscreened(tick: TickContext, rows: Sequence[Delivery]) -> list[Deliver
             program = _screening_of(tick, row)
             assert program is not None  # noqa: S101 (it is unscreened)
             same = tuple(one for one in rows if one.version == row.version)
-            tick.issue(Screen(same, program))
+            claim = tick.draw_claim()
+            if screening.claim_version(tick.state.store, tick.connection, row.version, claim):
+                tick.issue(Screen(same, program, claim))
     return ready
 
 
 def is_at_work(tick: TickContext, row: Delivery) -> bool:
-    """Return whether the program of a row's folder is at work, or only waits for its turn."""
+    """Return whether the program of a row's folder is at work, here or elsewhere, or waits for its turn."""
     out = [job for job in tick.in_hand if isinstance(job, Screen)]
     busy = [_target(tick, job.row) for job in out]
     here = any(job.row.folder == row.folder for job in out)
-    return here or not tick.state.pauses.blocks(_target(tick, row), tick.now, busy)
+    may_begin = not tick.state.pauses.blocks(_target(tick, row), tick.now, busy)
+    return here or may_begin or screening.find_claim(tick.connection, row.version) is not None
 
 
 def _may_screen(tick: TickContext, row: Delivery) -> bool:
@@ -75,7 +80,10 @@ def _may_screen(tick: TickContext, row: Delivery) -> bool:
     if len(out) >= max(workers - 1, 1) and any(job.row.folder == row.folder for job in out):
         return False
     busy = [_target(tick, job.row) for job in out]
-    return not tick.state.pauses.blocks(_target(tick, row), tick.now, busy)
+    if tick.state.pauses.blocks(_target(tick, row), tick.now, busy):
+        return False
+    # Another node that has the folder may be at it, and its verdict counts here as well.
+    return screening.find_claim(tick.connection, row.version) is None
 
 
 def _target(tick: TickContext, row: Delivery) -> Target:
@@ -90,7 +98,10 @@ def _pause_key(tick: TickContext, row: Delivery) -> str:
 
 
 def enter(tick: TickContext, job: Screen, result: object) -> None:
-    """Enter what came of a screening."""
+    """Enter what came of a screening, unless another node has taken it over meanwhile and asks itself."""
+    if not screening.end_claim(tick.connection, job.row.version, job.claim):
+        return
+    tick.wakes_others = True
     if isinstance(result, Verdict):
         _enter_failure(tick, job, result)
     else:

@@ -18,6 +18,7 @@ from dingwatch.ledger.schema import (
     in_flight,
     is_in,
     is_in_work,
+    screenings,
     uploads,
     versions,
 )
@@ -282,7 +283,7 @@ def _put_back(
 ) -> list[Delivery]:
     mine = {
         table: (() if not node else (table.c.node == node,)) + ((table.c.claim.not_in(held),) if held else ())
-        for table in (deliveries, uploads, in_flight)
+        for table in (deliveries, uploads, in_flight, screenings)
     }
     rows = [delivery_of(row) for row in connection.execute(_IN_HAND.where(*mine[deliveries]))]
     changes = [
@@ -305,6 +306,7 @@ def _put_back(
     transitions.apply(connection, now, changes)
     connection.execute(update(uploads).where(IS_BUSY, *mine[uploads]).values(state="none"))
     connection.execute(delete(in_flight).where(*mine[in_flight]))
+    connection.execute(delete(screenings).where(*mine[screenings]))
     return rows
 
 

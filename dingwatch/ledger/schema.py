@@ -39,7 +39,7 @@ from sqlalchemy.ext.compiler import compiles
 from dingwatch.lifecycle import IGNORED, NOTICED, State
 from dingwatch.model import Form, Route, Scope
 
-SCHEMA: Final = 15
+SCHEMA: Final = 16
 """The number of this schema; a ledger with a higher one was written by a newer dingwatch."""
 HELD: Final = 1e15
 """The due time (seconds since the epoch) of a delivery under a flood hold: it never comes by itself."""
@@ -767,6 +767,15 @@ in_flight = Table(
     sqlite_with_rowid=False,
 )
 """The message that is on its way to each recipient, a caption included: there is never a second one."""
+
+screenings = Table(
+    "screenings",
+    metadata,
+    Column("version_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("claim", BigInteger, nullable=False),
+    Column("node", String, nullable=False),
+)
+"""The versions that the program of `before_send` is asked about now, each on one node."""
 
 captioned = Table(
     "captioned",

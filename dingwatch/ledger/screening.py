@@ -1,7 +1,8 @@
 """Screening: which versions the program of `before_send` passed, and which wait because it has failed.
 
-A version is screened once, whatever its deliveries are. While it waits its deliveries stay `pending`, so
-that a process that dies meanwhile leaves nothing to repair: the program is asked again.
+A version is screened once, whatever its deliveries are, which stay `pending` meanwhile. Several nodes may
+have the folder: the row of `screenings` says which of them asks the program. That row goes when a process
+dies or its node is lost, and the program is asked again.
 """
 
 from __future__ import annotations
@@ -10,10 +11,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import Connection, bindparam, func, insert, or_, select, update
+from sqlalchemy import Connection, bindparam, delete, func, insert, or_, select, update
 
-from dingwatch.ledger.schema import NOT_HELD, SCREENING_FAILED, deliveries, history, is_in, versions
-from dingwatch.ledger.store import Prepared
+from dingwatch.ledger.schema import (
+    NOT_HELD,
+    SCREENING_FAILED,
+    deliveries,
+    history,
+    is_in,
+    screenings,
+    versions,
+)
+from dingwatch.ledger.store import Prepared, Store
 from dingwatch.ledger.transitions import NO_CAUSE
 from dingwatch.lifecycle import State
 from dingwatch.model import Cause
@@ -47,6 +56,36 @@ _FAILED: Final = Prepared(
     .where(versions.c.id == bindparam("version"), versions.c.screening_failed_at.is_(None))
     .values(screening_failed_at=bindparam("at"))
 )
+
+
+# --- Claims --------------------------------------------------------------------------------------
+
+_CLAIMED: Final = Prepared(select(screenings.c.claim).where(screenings.c.version_id == bindparam("version")))
+_END: Final = Prepared(
+    delete(screenings).where(
+        screenings.c.version_id == bindparam("version"), screenings.c.claim == bindparam("held_by")
+    )
+)
+
+
+def find_claim(connection: Connection, version: int) -> int | None:
+    """Return the claim under which a version is screened now; None if it is not."""
+    found = _CLAIMED.rows(connection, {"version": version})
+    return int(found[0][0]) if found else None
+
+
+def claim_version(store: Store, connection: Connection, version: int, claim: int) -> bool:
+    """Claim a version for its screening; return whether nobody else screens it."""
+    row = {"version_id": version, "claim": claim, "node": store.node}
+    return store.insert_new(connection, screenings, row)
+
+
+def end_claim(connection: Connection, version: int, claim: int) -> bool:
+    """End the screening of a claim; return whether the claim was still in force."""
+    return bool(_END.count(connection, {"version": version, "held_by": claim}))
+
+
+# --- Verdicts ------------------------------------------------------------------------------------
 
 
 def pass_version(connection: Connection, version: int, now: float, *, waited: bool) -> None:

@@ -105,3 +105,23 @@ def test_other_settings_keep_a_service_from_a_share(node: Setting, share: Path, 
             eventually(sent(sandbox, 1))
         with running(node("west")) as west:
             assert kind(west) is WatchKind.INOTIFY
+
+
+def test_the_program_is_asked_once_about_each_file(
+    node: Setting, share: Path, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    """Both services see each file, and both upload and send; one of them has it screened."""
+    record = tmp_path / "record"
+    script = f"echo {{name}} >> {record}; sleep 0.1; case {{name}} in bad*) exit 1; esac"
+    program = ("/bin/sh", "-c", script)
+    with running(node("east", before_send=program)), running(node("west", before_send=program)):
+        for number in range(10):
+            (share / f"{number}.pdf").write_text(str(number))
+        (share / "bad.pdf").write_text("virus")
+        eventually(sent(sandbox, 10))
+        eventually(lambda: len(record.read_text().split()) == 11)
+        (share / "last.pdf").write_text("last")
+        eventually(sent(sandbox, 11))
+    expected = [*(f"{number}.pdf" for number in range(10)), "last.pdf"]
+    assert sorted(names(sandbox)) == expected
+    assert sorted(record.read_text().split()) == sorted([*expected, "bad.pdf"])
