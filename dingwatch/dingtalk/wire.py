@@ -277,14 +277,13 @@ class _Connection(HTTPConnection):
 
     def send(self, data: Any) -> None:  # noqa: ANN401 (http.client's)
         """Write to the socket: http.client brings a request's head, then urllib3 each piece of its body."""
-        if self._head is None:
-            self._keep_time()
-            super().send(data)
-        elif not self._head:
+        if self._head == b"":
             self._head = data
-        else:
-            whole, self._head = b"".join((self._head, data)), None
-            super().send(whole)
+            return
+        whole, self._head = b"".join((self._head, data)) if self._head else data, None
+        # Of a connection that is used again, urllib3 has just set the timeout anew.
+        self._keep_time()
+        super().send(whole)
 
     def response_class(self, sock: socket.socket, **more: Any) -> http.client.HTTPResponse:  # type: ignore[override]  # noqa: ANN401 (http.client's)
         """Return the object that reads the answer; http.client expects a class by this name."""

@@ -20,6 +20,7 @@ import pytest
 
 from dingwatch import policy
 from dingwatch.config.values import Config
+from dingwatch.dingtalk import Hurry
 from dingwatch.host.control_socket import ask, call
 from dingwatch.ledger import LedgerError
 from dingwatch.sandbox import Fault, FaultKind, Sandbox
@@ -30,6 +31,7 @@ from dingwatch.texts import Log
 from tests import support
 from tests.integration.commit_proxy import CommitProxy
 from tests.integration.conftest import Machine
+from tests.ledger import states
 from tests.postgres import PostgresServer, as_user, find_program
 from tests.support import PATIENCE, Heard, eventually, folder, names, running, sent
 
@@ -216,6 +218,42 @@ def test_a_frozen_node_repeats_nothing_unmarked(
     marked = execute(west, "SELECT uncertain_resent FROM deliveries ORDER BY id")
     assert names(sandbox) == ["a.txt"] * (1 + marked[0][0]) + ["b.txt"]
     assert not marked[1][0]
+
+
+HURRIED: Final = "dingwatch.service.delivering.HURRY"
+
+
+def on_hold(setting: Config) -> Config:
+    """Leave what is uncertain to a person."""
+    return replace(setting, delivery=replace(setting.delivery, on_uncertain="hold"))
+
+
+@pytest.mark.parametrize("kind", [FaultKind.SLOW_ANSWER, FaultKind.ENDLESS])
+def test_a_send_is_given_up_while_the_lease_lasts(
+    node: Setting, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, kind: FaultKind
+) -> None:
+    """DingTalk is silent, or answers drop by drop: the message is uncertain before its answer is there."""
+    monkeypatch.setattr(HURRIED, Hurry(0.5, 0.5))
+    sandbox.inject(Fault(SEND, kind, seconds=PATIENCE / 6))
+    east = on_hold(node("east"))
+    with running(east):
+        (share_of(east) / "a.txt").write_text("a")
+        eventually(lambda: totals(east) == {"uncertain": 1})
+        (share_of(east) / "b.txt").write_text("b")
+        eventually(lambda: totals(east) == {"uncertain": 1, "sent": 1})
+    assert execute(east, "SELECT doubts FROM deliveries ORDER BY id") == [(1,), (0,)]
+
+
+def test_a_send_may_take_longer_where_no_lease_ends(
+    tmp_path: Path, share: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A host that has its ledger for itself waits for DingTalk as long as it ever does."""
+    monkeypatch.setattr(HURRIED, Hurry(0.1, 0.1))
+    sandbox.inject(Fault(SEND, FaultKind.SLOW_ANSWER, seconds=1.0))
+    setting = on_hold(support.config(tmp_path / "state", sandbox, folder(share, sandbox.conversations[0].id)))
+    with running(setting):
+        (share / "a.txt").write_text("a")
+        eventually(lambda: states(setting) == {"sent": 1})
 
 
 def test_a_node_that_drains_finishes_and_claims_nothing(node: Setting, sandbox: Sandbox) -> None:
