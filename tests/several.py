@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from math import inf
 from typing import Final
 
@@ -24,6 +24,28 @@ from tests.support import Heard
 APP: Final = "app1"
 FAR: Final = 1e9
 """Seconds that a lease lasts here: tests end leases themselves."""
+
+
+FOR_EVER: Final = 1e12
+"""The end of a lease by the database's clock."""
+
+
+@dataclass(frozen=True)
+class LongLease:
+    """A lease that has lasted for long, and goes on."""
+
+    number: int = 1
+    since: float = 0.0
+
+
+@dataclass(frozen=True)
+class Member:
+    """A node as its loop knows it."""
+
+    name: str
+    instance: str
+    seconds: float = 60.0
+    lease: LongLease = LongLease()
 
 
 class Node:
@@ -93,6 +115,13 @@ class Node:
         """Give the folder other settings, and begin anew with them."""
         self.settings = replace(self.settings, folders={self.mark.id: policy})
         self.restart()
+
+    def stand(self) -> None:
+        """Have a lease by the database's clock from now on, and take over from nodes that have none."""
+        self.loop.member = Member(self.name, self.name)
+        with self.store.writing() as connection:
+            mine = nodes.c.name == self.name
+            connection.execute(update(nodes).where(mine).values(lease_until=FOR_EVER))
 
     def plan(self, *outcomes: Outcome) -> Plan:
         """Tick once; return all that the tick says."""

@@ -11,8 +11,8 @@ from sqlalchemy import Connection
 from dingwatch.delivery import drives
 from dingwatch.delivery.jobs import ClaimedContent, DriveJob, Job, Screen, Send, SendCaption
 from dingwatch.delivery.state import TickContext
-from dingwatch.ledger import fencing, screening
-from dingwatch.ledger.delivery import find_deliveries, recover_lost, recover_unheld
+from dingwatch.ledger import fencing, screening, sharing
+from dingwatch.ledger.delivery import find_deliveries, last_captions, recover_lost, recover_unheld
 from dingwatch.ledger.nodes import Members, note_timeline, read_members, wake_others
 from dingwatch.ledger.replay import Sent, write_again
 from dingwatch.ledger.transitions import lasting_columns
@@ -145,6 +145,14 @@ def take_over(tick: TickContext, member: Member, members: Members) -> None:
     for one in lost:
         if rows := recover_lost(tick.connection, tick.now, one.name):
             tick.log(Log.NODE_LOST, node=one.name, count=len(rows))
+        _take_over_captions(tick, one.name)
+
+
+def _take_over_captions(tick: TickContext, lost: str) -> None:
+    """Send the files of a shared folder next whose captions a lost node has sent."""
+    recipients = sharing.list_captions(tick.connection, lost)
+    rows = last_captions(tick.connection) if recipients else {}
+    tick.state.captioned |= {to: row for to, row in rows.items() if to in recipients}
 
 
 def list_current(connection: Connection, jobs: Sequence[Job]) -> list[Job]:

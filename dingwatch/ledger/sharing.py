@@ -107,6 +107,14 @@ def list_busy_elsewhere(connection: Connection, now: float) -> set[str]:
     return {recipient for (recipient,) in _BUSY_ELSEWHERE.rows(connection, values)}
 
 
+_CAPTIONS_BY: Final = Prepared(select(captioned.c.recipient).where(captioned.c.node == bindparam("by")))
+
+
+def list_captions(connection: Connection, node: str) -> set[str]:
+    """Return the recipients whose last message is a caption of a node."""
+    return {recipient for (recipient,) in _CAPTIONS_BY.rows(connection, {"by": node})}
+
+
 _CAPTIONS_OF: Final = Prepared(delete(captioned).where(captioned.c.node == bindparam(NODE)))
 
 

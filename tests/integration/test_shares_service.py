@@ -125,3 +125,15 @@ def test_the_program_is_asked_once_about_each_file(
     expected = [*(f"{number}.pdf" for number in range(10)), "last.pdf"]
     assert sorted(names(sandbox)) == expected
     assert sorted(record.read_text().split()) == sorted([*expected, "bad.pdf"])
+
+
+def test_a_caption_stands_right_before_its_file(node: Setting, share: Path, sandbox: Sandbox) -> None:
+    """Whichever service sends the two, and whichever has uploaded the file."""
+    with running(node("east", message="{name}")), running(node("west", message="{name}")):
+        for number in range(10):
+            (share / f"{number}.pdf").write_text(str(number))
+        eventually(sent(sandbox, 20))
+    chat = sandbox.messages(sandbox.conversations[0].id)
+    files = [str(one.file_name) for one in chat[1::2]]
+    assert sorted(files) == [f"{number}.pdf" for number in range(10)]
+    assert [one.text.splitlines()[-1] for one in chat[::2]] == files
