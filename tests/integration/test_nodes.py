@@ -57,18 +57,28 @@ SEND: Final = "robot/groupMessages/send"
 LEASE: Final = 3.0
 """Seconds; a whole minute would have to be sat out."""
 COMMITS: Final = 12
+NAMES: Final = ("east", "south", "west")
 
 
-def execute(setting: Config, statement: str, *, commit: bool = False) -> list[tuple[Any, ...]]:
+def execute_in(url: str, statement: str, *, commit: bool = False) -> list[tuple[Any, ...]]:
     """Run one SQL statement in a ledger and return its rows."""
-    url = str(setting.ledger).replace("+psycopg", "")
-    with closing(psycopg.connect(url, autocommit=commit)) as connection:
+    with closing(psycopg.connect(url.replace("+psycopg", ""), autocommit=commit)) as connection:
         return connection.execute(statement).fetchall()
 
 
+def execute(setting: Config, statement: str, *, commit: bool = False) -> list[tuple[Any, ...]]:
+    """Do the same in the ledger of a node."""
+    return execute_in(str(setting.ledger), statement, commit=commit)
+
+
+def totals_in(url: str) -> Counter[str]:
+    """Count the deliveries of a ledger by their state."""
+    return Counter(state for (state,) in execute_in(url, "SELECT state FROM deliveries"))
+
+
 def totals(setting: Config) -> Counter[str]:
-    """Count the deliveries by their state."""
-    return Counter(state for (state,) in execute(setting, "SELECT state FROM deliveries"))
+    """Do the same for the ledger of a node."""
+    return totals_in(str(setting.ledger))
 
 
 def has_sent(setting: Config, count: int) -> bool:
@@ -382,3 +392,45 @@ def test_a_node_names_the_folder_of_another(node: Setting) -> None:
         (number,) = east._delivery._roots
     with running(node("west")) as west:
         assert west._name_folder(number) == "east"
+
+
+# --- The limits of one app -----------------------------------------------------------------------
+
+
+def test_services_together_are_never_refused(
+    tmp_path: Path, machine: Machine, sandbox: Sandbox, postgres_url: str
+) -> None:
+    """DingTalk counts their calls as one app's: all files arrive, each once, and nothing is left over."""
+    sandbox.limit(qps=20)
+    to = [one.id for one in sandbox.conversations[:3]]
+    machines: dict[Path, Machine] = {}
+    for number, name in enumerate(NAMES):
+        path = tmp_path / f"share-{name}"
+        path.mkdir()
+        both = [to[number], to[number - 1]]
+        own = machine.settings["folders"][0] | {"path": str(path), "conversation_id": both}
+        more = {"ledger": postgres_url, "node": name, "folders": [own], "state_dir": str(tmp_path / name)}
+        # A busy machine delays some calls: the limit is far enough, but not for two nodes apart.
+        pace = {"per_api": "15/s", "per_conversation": None}
+        made = machines[path] = Machine(tmp_path / f"{name}.yaml", {**machine.settings, **more, "pace": pace})
+        made.running = machine.running
+        made.write()
+    processes = [(one, one.start()) for one in machines.values()]
+    for number in range(15):
+        for path in machines:
+            (path / f"{path.name}{number}.txt").write_text(f"{path.name}{number}")
+    eventually(lambda: totals_in(postgres_url)["sent"] == 90)
+    assert [one.stop(process) for one, process in processes] == [0] * 3
+    assert sandbox.calls() == sandbox.granted()
+    assert sandbox.calls()["media/upload"] == 45
+    for number, senders in enumerate((("east", "south"), ("south", "west"), ("west", "east"))):
+        expected = [f"share-{name}{count}.txt" for name in senders for count in range(15)]
+        assert sorted(names(sandbox, number)) == sorted(expected)
+    assert totals_in(postgres_url) == {"sent": 90}
+    left = (
+        "SELECT count(*) FROM in_flight",
+        "SELECT count(*) FROM pauses",
+        "SELECT count(*) FROM uploads WHERE state = 'busy'",
+        "SELECT count(*) FROM deliveries WHERE doubts > 0",
+    )
+    assert [execute_in(postgres_url, one) for one in left] == [[(0,)]] * len(left)
