@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
 from dingwatch.config.values import Alerts, Config
 from dingwatch.model import WatchKind
 from dingwatch.sandbox import Sandbox
 from dingwatch.service.daemon import Service
+from dingwatch.texts import Log
 from tests import support
-from tests.support import eventually, folder, names, running, sent
+from tests.integration.commit_proxy import CommitProxy
+from tests.postgres import PostgresServer
+from tests.support import Heard, eventually, folder, names, running, sent
 
 Setting = Callable[..., Config]
 
@@ -137,3 +143,42 @@ def test_a_caption_stands_right_before_its_file(node: Setting, share: Path, sand
     files = [str(one.file_name) for one in chat[1::2]]
     assert sorted(files) == [f"{number}.pdf" for number in range(10)]
     assert [one.text.splitlines()[-1] for one in chat[::2]] == files
+
+
+@pytest.mark.parametrize("each", [1, 2])
+@pytest.mark.parametrize("reaches", [True, False])
+def test_a_commit_whose_answer_is_lost_repeats_no_feedback(
+    node: Setting, share: Path, sandbox: Sandbox, postgres: PostgresServer, *, reaches: bool, each: int
+) -> None:
+    """Each note is written once and taken away, each file moved once, and nothing is left to be done."""
+    direct = node("east", feedback="sidecar", after_send="move", unsupported="skip")
+    heard = Heard()
+    with tempfile.TemporaryDirectory() as directory:
+        proxy = CommitProxy(Path(directory), postgres.directory)
+        east = replace(direct, ledger=str(direct.ledger).replace(str(postgres.directory), directory))
+        with running(east, heard):
+            for number in range(3):
+                proxy.cut(2 * each, reaches=reaches, each=each)
+                (share / f"no extension {number}").write_text(f"no extension {number}")
+                (share / f"{number}.pdf").write_text(str(number))
+                note = share / f"no extension {number}.not-sent.txt"
+                eventually(note.exists)
+                eventually(lambda: not list(share.glob("*.pdf")))
+                proxy.cut(2 * each, reaches=reaches, each=each)
+                (share / f"no extension {number}").unlink()
+                eventually(lambda: not list(share.glob("no extension*")))
+            eventually(lambda: at_rest(direct))
+        proxy.close()
+    assert proxy.cuts >= 6
+    assert sorted(one.name for one in share.rglob("*") if one.is_file()) == [f"{n}.pdf" for n in range(3)]
+    assert sorted(names(sandbox)) == [f"{number}.pdf" for number in range(3)]
+    with closing(psycopg.connect(str(direct.ledger).replace("+psycopg", ""))) as connection:
+        done = "SELECT count(*), count(DISTINCT version_id) FROM history WHERE event = 'put_away'"
+        assert connection.execute(done).fetchall() == [(3, 3)]
+    assert heard.count(Log.NO_FEEDBACK) == 0
+
+
+def at_rest(setting: Config) -> bool:
+    """Return whether no file is on its way, and no note is to be made or removed."""
+    with closing(psycopg.connect(str(setting.ledger).replace("+psycopg", ""))) as connection:
+        return connection.execute("SELECT 1 FROM moves UNION ALL SELECT 1 FROM sidecars").fetchall() == []
