@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
+import signal
 import tempfile
+from collections import Counter
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, LiteralString
 
 import psycopg
 import pytest
 
 from dingwatch.config.values import Alerts, Config
 from dingwatch.model import WatchKind
-from dingwatch.sandbox import Sandbox
+from dingwatch.sandbox import Fault, FaultKind, Sandbox
 from dingwatch.service.daemon import Service
 from dingwatch.texts import Log
 from tests import support
 from tests.integration.commit_proxy import CommitProxy
+from tests.integration.conftest import Machine
 from tests.postgres import PostgresServer
-from tests.support import Heard, eventually, folder, names, running, sent
+from tests.support import PATIENCE, Heard, eventually, folder, names, running, sent
 
 Setting = Callable[..., Config]
 
@@ -182,3 +185,72 @@ def at_rest(setting: Config) -> bool:
     """Return whether no file is on its way, and no note is to be made or removed."""
     with closing(psycopg.connect(str(setting.ledger).replace("+psycopg", ""))) as connection:
         return connection.execute("SELECT 1 FROM moves UNION ALL SELECT 1 FROM sidecars").fetchall() == []
+
+
+# --- A node that is killed -----------------------------------------------------------------------
+
+
+@pytest.fixture
+def machines(machine: Machine, postgres_url: str, tmp_path: Path) -> dict[str, Machine]:
+    """Two hosts that have the share, each with a short lease."""
+    made = {}
+    for name in ("east", "west"):
+        own = machine.settings["folders"][0] | {"shared": "office"}
+        more = {"ledger": postgres_url, "node": name, "folders": [own], "state_dir": str(tmp_path / name)}
+        made[name] = Machine(tmp_path / f"{name}.yaml", machine.settings | more, machine.running)
+        made[name].constants = {
+            "dingwatch.service.daemon.LEASE": 3.0,
+            "dingwatch.policy.DOUBT_WAIT": 0.1,
+        }
+        made[name].write()
+    return made
+
+
+IN_HAND: Final = {
+    "upload": ("media/upload", FaultKind.SLOW, "uploading"),
+    "uploaded": ("media/upload", FaultKind.SLOW_ANSWER, "uploading"),
+    "sent": ("robot/groupMessages/send", FaultKind.SLOW_ANSWER, "sending"),
+}
+"""What a node is killed in: the API, what keeps it there, and the state of its row."""
+
+
+@pytest.mark.parametrize("case", IN_HAND)
+def test_the_other_finishes_what_a_killed_node_has_in_hand(
+    machines: dict[str, Machine], share: Path, sandbox: Sandbox, postgres_url: str, case: str
+) -> None:
+    """Nothing is lost, and a message that may have arrived is marked when it goes again."""
+    api, kind, state = IN_HAND[case]
+
+    def ask(query: LiteralString, *values: str) -> list[tuple[Any, ...]]:
+        with closing(psycopg.connect(postgres_url.replace("+psycopg", ""))) as connection:
+            return connection.execute(query, values or None).fetchall()
+
+    processes = {name: one.start() for name, one in machines.items()}
+    (share / "before.pdf").write_text("before")
+    eventually(sent(sandbox, 1))
+    eventually(lambda: ask("SELECT count(*) FROM deliveries WHERE state = 'sent'") == [(1,)])
+    sandbox.inject(Fault(api, kind, seconds=PATIENCE))
+    calls = sandbox.calls()[api]
+    for number in range(5):
+        (share / f"{number}.pdf").write_text(str(number))
+    eventually(lambda: sandbox.calls()[api] > calls)
+    in_hand: LiteralString = "SELECT node FROM deliveries WHERE state = %s ORDER BY claimed_at LIMIT 1"
+    eventually(lambda: ask(in_hand, state))
+    ((killed,),) = ask(in_hand, state)
+    machines[killed].stop(processes.pop(killed), signal.SIGKILL)
+    eventually(lambda: ask("SELECT count(*) FROM deliveries WHERE state = 'sent'") == [(6,)])
+    (share / "after.pdf").write_text("after")
+    eventually(lambda: ask("SELECT count(*) FROM deliveries WHERE state = 'sent'") == [(7,)])
+    ((left, process),) = processes.items()
+    assert machines[left].stop(process) == 0
+    marked = {
+        bytes(name).decode(): int(resent)
+        for name, resent in ask(
+            "SELECT v.name, d.uncertain_resent FROM deliveries d JOIN versions v ON v.id = d.version_id"
+        )
+    }
+    arrived = Counter(names(sandbox))
+    assert arrived.keys() == marked.keys() == {f"{one}.pdf" for one in ("before", *range(5), "after")}
+    assert all(arrived[name] <= 1 + resent for name, resent in marked.items()), (arrived, marked)
+    assert sum(marked.values()) == (state == "sending")
+    assert ask("SELECT count(*) FROM in_flight") == [(0,)]
