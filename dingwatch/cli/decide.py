@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -10,7 +9,7 @@ from functools import partial
 import click
 
 from dingwatch.cli.context import Session, command, option
-from dingwatch.cli.ledger_access import find_scope, ledger_exists, open_store, write
+from dingwatch.cli.ledger_access import find_scope, ledger_exists, open_store, read_clock, write
 from dingwatch.cli.options import DURATION, complete_folders
 from dingwatch.host.owner import calling_user
 from dingwatch.ledger import Store, clock, commands, folders, pauses
@@ -42,7 +41,7 @@ def _decide_hold(session: Session, name: str, do: Callable[[Store, int, float], 
         with open_store(session, writes=True) as store:
             scope = find_scope(session, store)
             targets = scope.targets(scope.ids[name]) if name in scope.ids else []
-            count = sum(write(session, partial(do, store, number, time.time())) for number in targets)
+            count = sum(write(session, partial(do, store, number, read_clock(store))) for number in targets)
     session.poke()
     click.echo(session.render(text, count=count, name=name))
     return 0
@@ -60,7 +59,9 @@ def resolve(session: Session, *, delivery: int, sent: bool, resend: bool) -> int
         session.fail(Cli.RESOLVE_NOT, id=delivery)
     with open_store(session, writes=True) as store:
         try:
-            others = write(session, lambda: commands.resolve(store, delivery, sent=sent, now=time.time()))
+            others = write(
+                session, lambda: commands.resolve(store, delivery, sent=sent, now=read_clock(store))
+            )
         except NotApplicableError:
             session.fail(Cli.RESOLVE_NOT, id=delivery)
     session.poke()
@@ -80,10 +81,10 @@ def pause(session: Session, *, folder: str, duration: float | None, reason: str)
     if duration is not None and duration <= 0.0:
         raise click.UsageError(session.render(Cli.PAUSE_TOO_SHORT))
     session.require_folder(folder)
-    now = time.time()
     root = next(one.root for one in session.folders if one.name == folder)
-    made = FolderPause(0, now, None if duration is None else now + duration, by, reason)
     with open_store(session, writes=True) as store:
+        now = read_clock(store)
+        made = FolderPause(0, now, None if duration is None else now + duration, by, reason)
         targets = _targets(session, store, folder)
         write(session, partial(pause_folder, store, root, folder, targets, made))
     session.poke()
@@ -145,10 +146,10 @@ def _resume_all(session: Session) -> int:
 def _names_paused(session: Session, store: Store) -> list[str]:
     """Return the names of the folders that a person has paused: they stay so."""
     with store.reading() as connection:
-        return list(recorded.read_folder_pauses(connection, session.in_force, time.time()))
+        return list(recorded.read_folder_pauses(connection, session.in_force, read_clock(store)))
 
 
 def _end_waits(store: Store) -> tuple[list[Pause], int]:
     """End all pauses and waits of single deliveries; return the pauses, and how many deliveries waited."""
     with store.writing() as connection:
-        return pauses.resume_pauses(connection), clock.free_waiting(connection, time.time())
+        return pauses.resume_pauses(connection), clock.free_waiting(connection, read_clock(store))

@@ -18,7 +18,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, Trans
 from dingwatch import names
 from dingwatch.cli import verified_download
 from dingwatch.cli.context import Session, command, option
-from dingwatch.cli.ledger_access import ledger_exists, open_store, write
+from dingwatch.cli.ledger_access import ledger_exists, open_store, read_clock, write
 from dingwatch.cli.online import advice, open_client
 from dingwatch.cli.output import iso_time, local_time, printable
 from dingwatch.cli.verified_download import ContentError, NotAFileError
@@ -333,7 +333,7 @@ def recall(session: Session, *, delivery: int) -> int:
 def _record_recall(store: Store, one: Sent) -> TakenBack:
     with store.writing() as connection:
         # The clock is read after the call and the ledger's lock, either of which may have waited long.
-        return commands.record_recall(connection, one, time.time())
+        return commands.record_recall(connection, one, read_clock(store))
 
 
 _RECALL_TEXTS: Final = MessageTexts(

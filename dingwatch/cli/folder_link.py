@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import secrets
 import socket
-import time
 from dataclasses import replace
 from functools import partial
 from typing import Final
@@ -12,7 +11,7 @@ from typing import Final
 import click
 
 from dingwatch.cli.context import Session, command, option
-from dingwatch.cli.ledger_access import find_scope, ledger_exists, open_store, write
+from dingwatch.cli.ledger_access import find_scope, ledger_exists, open_store, read_clock, write
 from dingwatch.cli.options import complete_folders
 from dingwatch.config.values import Http, TcpAddress
 from dingwatch.ledger import Store
@@ -40,7 +39,7 @@ def _make(session: Session, name: str) -> int:
     root = next(one.root for one in session.folders if one.name == name)
     with open_store(session, writes=True) as store:
         targets = _targets(session, store, name)
-        write(session, partial(add_link, store, root, name, targets, token, time.time()))
+        write(session, partial(add_link, store, root, name, targets, token, read_clock(store)))
     click.echo(address_of(http, token, session.config.node or socket.getfqdn()))
     click.echo(session.render(Cli.LINK_MADE, name=name), err=True)
     return 0

@@ -17,6 +17,7 @@ from typing import Final, NoReturn, TypeVar
 from dingwatch.cli.context import EXIT_CONFIG, Session
 from dingwatch.cli.full_disk import is_full, wait_for_room
 from dingwatch.ledger import LedgerError, Store, integrity, sqlite_url
+from dingwatch.ledger.nodes import ledger_time
 from dingwatch.ledger.report import Scope
 from dingwatch.service import recorded
 from dingwatch.service.answers import NEVER_WATCHED, NOTHING_RECORDED, RecordedPath, RecordedStatus
@@ -85,6 +86,17 @@ def write(session: Session, transaction: Callable[[], T]) -> T:
     return wait_for_room(transaction, session.ledger_path)
 
 
+def read_clock(store: Store) -> float:
+    """Return the time to write into the ledger: of one that is shared, the database's.
+
+    A file that a host retries whose clock is ten minutes ahead would else wait for ten minutes.
+
+    Raises:
+        LedgerError: the database cannot be asked.
+    """
+    return ledger_time(store, time.time())
+
+
 def find_scope(session: Session, store: Store, in_force: InForce | None = None) -> Scope:
     """Return what a configuration maps, in the ledger's numbers: the one in force, or another."""
     with store.reading() as connection:
@@ -96,7 +108,7 @@ def read_status(session: Session) -> RecordedStatus:
     if not ledger_exists(session):
         return NOTHING_RECORDED
     with open_store(session) as store, store.reading() as connection:
-        return recorded.read_status(connection, session.in_force, time.time())
+        return recorded.read_status(connection, session.in_force, read_clock(store))
 
 
 def read_paths(session: Session, asked: Sequence[tuple[str | None, bytes]]) -> list[RecordedPath]:
@@ -104,7 +116,7 @@ def read_paths(session: Session, asked: Sequence[tuple[str | None, bytes]]) -> l
     if not ledger_exists(session):
         return [NEVER_WATCHED for _ in asked]
     with open_store(session) as store, store.reading() as connection:
-        return recorded.read_paths(connection, session.in_force, asked, time.time())
+        return recorded.read_paths(connection, session.in_force, asked, read_clock(store))
 
 
 def fail_ledger(session: Session, error: LedgerError | OSError, exit_code: int = 1) -> NoReturn:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Sequence
 
 import click
 
 from dingwatch import names
 from dingwatch.cli.context import Session, command, option
-from dingwatch.cli.ledger_access import find_scope, ledger_exists, open_store, write
+from dingwatch.cli.ledger_access import find_scope, ledger_exists, open_store, read_clock, write
 from dingwatch.cli.options import complete_folders
 from dingwatch.ledger import Store, commands, report
 from dingwatch.ledger.commands import BaselineToSend, NotApplicableError, UnmappedError
@@ -61,7 +60,7 @@ def _retry_all(session: Session) -> int:
         return _finish(session, 0)
     with open_store(session, writes=True) as store:
         scope = find_scope(session, store)
-        count = write(session, lambda: commands.retry_all(store, time.time(), scope))
+        count = write(session, lambda: commands.retry_all(store, read_clock(store), scope))
         with store.reading() as connection:
             missing = report.missing_mappings(connection, scope)
     _finish(session, count)
@@ -97,7 +96,7 @@ def _finish(session: Session, count: int, others: int = 0) -> int:
 def _write(session: Session, store: Store, ids: Sequence[int], chosen: Sequence[BaselineToSend]) -> int:
     scope = find_scope(session, store)
     try:
-        return write(session, lambda: commands.retry(store, ids, chosen, time.time(), scope))
+        return write(session, lambda: commands.retry(store, ids, chosen, read_clock(store), scope))
     except NotApplicableError as error:
         session.fail(Cli.RETRY_NOT, ids=error)
     except UnmappedError as error:

@@ -22,7 +22,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from dingwatch import files, names
 from dingwatch.cli.context import Session, command, option
-from dingwatch.cli.ledger_access import open_store, write
+from dingwatch.cli.ledger_access import open_store, read_clock, write
 from dingwatch.cli.options import DURATION, complete_folders
 from dingwatch.cli.output import of_unwatched_file
 from dingwatch.delivery import list_blocking, needs_a_person
@@ -135,7 +135,7 @@ def _require_no_link(path: bytes) -> None:
 
 
 def _write(session: Session, store: Store, given: list[Given], recipients: tuple[str, ...]) -> list[int]:
-    now = time.time()
+    now = read_clock(store)
     policy = payload_policy(session.config, None, None)
     with store.writing() as connection:
         refused = pauses.list_refused_extensions(connection, policy.app) | REFUSED_EXTENSIONS
@@ -221,7 +221,7 @@ class Wait:
             causes = find_causes(connection, self.ids)
         rows = self.rows()
         self._report(rows, paused)
-        now = time.time()
+        now = read_clock(self.store)
         given_up = {
             row.id: cause
             for row in rows
