@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
+from typing import Final
 
-from dingwatch import files, settle
+from dingwatch import files, names, settle
 from dingwatch.files import Root, fingerprint_of
 from dingwatch.intake.folder import FolderSettings
 from dingwatch.intake.jobs import (
@@ -60,6 +63,7 @@ from dingwatch.model import (
 )
 from dingwatch.novelty import Known
 from dingwatch.watch import (
+    Directory,
     Mount,
     Observer,
     RootLocks,
@@ -69,6 +73,13 @@ from dingwatch.watch import (
     mounts,
     walk,
 )
+
+LONGEST_PATH: Final = 2600
+"""Bytes of a path that fit into an entry of PostgreSQL's indexes (2,704), beside what else is in it.
+
+One of them has paths as people are shown them, in which a byte that is not UTF-8 takes four.
+"""
+TOO_LONG: Final = NotReached(Cause("ENAMETOOLONG", os.strerror(errno.ENAMETOOLONG), "PATH_TOO_LONG"))
 
 
 @dataclass(slots=True)
@@ -345,7 +356,7 @@ class Executor:
 
     def _list_all(self, folder: int) -> Iterator[File]:
         chosen, root = self.folders[folder].filter, self._watched(folder).root
-        for directory in walk(root, chosen.prunes):
+        for directory in self._keepable(walk(root, chosen.prunes)):
             for name, status in directory.files.items():
                 path = versions.join(directory.path, name)
                 if chosen.accepts(path):
@@ -366,7 +377,7 @@ class Executor:
         watched, chosen = self._watched(job.folder), self.folders[job.folder].filter
         shared = self.folders[job.folder].shared
         scan = Reconciliation(job, chosen, self.emit, watched.root.steady, shared)
-        for portion in portions(walk(watched.root, chosen.prunes)):
+        for portion in portions(self._keepable(walk(watched.root, chosen.prunes))):
             with self.store.reading() as connection:
                 for directory in portion:
                     scan.enter(connection, directory)
@@ -383,7 +394,27 @@ class Executor:
 
     def _look(self, job: Look) -> Looked:
         watched = self._watched(job.folder)
-        return Looked(job, tuple((path, _observe(watched, path)) for path in job.paths))
+        found = (
+            (path, TOO_LONG if self._is_too_long(path) else _observe(watched, path)) for path in job.paths
+        )
+        return Looked(job, tuple(found))
+
+    def _is_too_long(self, path: bytes) -> bool:
+        """Return whether the ledger cannot keep a path; Linux allows 4,096 bytes."""
+        if not self.store.shared or len(path) * 4 <= LONGEST_PATH:
+            return False
+        return len(names.readable(path).encode()) > LONGEST_PATH
+
+    def _keepable(self, directories: Iterable[Directory]) -> Iterator[Directory]:
+        """Yield directories without the files whose paths the ledger cannot keep, and say where such are."""
+        for one in directories:
+            long = [name for name in one.files if self._is_too_long(versions.join(one.path, name))]
+            if long:
+                yield Directory(one.path, {}, unreadable=TOO_LONG)
+                files = {name: status for name, status in one.files.items() if name not in long}
+                yield replace(one, files=files)
+            else:
+                yield one
 
     def _examine(self, job: Examine) -> Examined:
         watched, seen = self._watched(job.folder), job.fingerprint

@@ -9,6 +9,10 @@ class Advice(Text):
     """Advice: the next step of a person for each cause."""
 
     FILE_UNREADABLE = ("稍后自动重试。", "dingwatch retries automatically.")
+    PATH_TOO_LONG = (
+        "PostgreSQL 中的发送记录最多保存 2,600 字节的路径，请缩短目录名或文件名。",
+        "A ledger in PostgreSQL keeps paths of up to 2,600 bytes: shorten a name in it.",
+    )
     FILE_FORBIDDEN = (
         "请让运行 dingwatch 的用户可以读取这个文件。",
         "Let the user that runs dingwatch read this file.",
