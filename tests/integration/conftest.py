@@ -35,6 +35,8 @@ class Machine:
     running: list[subprocess.Popen[str]] = field(default_factory=list)
     constants: dict[str, float] = field(default_factory=dict)
     """Values of dingwatch's constants, by their full names, for commands that are launched from now on."""
+    preload: dict[str, str] = field(default_factory=dict)
+    """Variables that only a program heeds which is executed, as LD_PRELOAD: with these, no command is forked."""
 
     @property
     def state_dir(self) -> Path:
@@ -53,7 +55,9 @@ class Machine:
 
     def command(self, *words: str) -> list[str]:
         """Return a command line."""
-        return [*DINGWATCH, words[0], "-c", str(self.path), *words[1:]]
+        variables = [f"{name}={value}" for name, value in self.preload.items()]
+        prefix = ["/usr/bin/env", *variables] if variables else []
+        return [*prefix, *DINGWATCH, words[0], "-c", str(self.path), *words[1:]]
 
     def do(self, *words: str, language: str = ENGLISH) -> subprocess.CompletedProcess[str]:
         """Run a command to its end; in a process of its own where it must have one.

@@ -11,7 +11,7 @@ import pytest
 
 from dingwatch.sandbox import Sandbox
 from tests.integration.conftest import Machine, settings_for
-from tests.integration.test_clock import LIBRARY
+from tests.integration.test_clock import LIBRARY, preload
 from tests.support import PATIENCE, eventually, names
 
 MINUTE: Final = 60.0
@@ -19,13 +19,6 @@ MINUTE: Final = 60.0
 
 class WrongMachine(Machine):
     """A host whose wall clock is ten minutes wrong; what it counts from its start is right."""
-
-    ahead: str
-
-    def command(self, *words: str) -> list[str]:
-        """Return a command line that begins with another program."""
-        changes = (f"LD_PRELOAD={LIBRARY}", f"FAKETIME={self.ahead}", "FAKETIME_DONT_FAKE_MONOTONIC=1")
-        return ["/usr/bin/env", *changes, *super().command(*words)]
 
     def type(self, *words: str) -> None:
         """Run a command, which succeeds."""
@@ -61,7 +54,7 @@ def hosts(
         made[-1].write()
     wrong, right = made
     assert isinstance(wrong, WrongMachine)
-    wrong.ahead = request.param
+    wrong.preload = preload(FAKETIME=request.param)
     yield wrong, right
     for one in made:
         one.kill_left_over()
