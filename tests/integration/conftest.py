@@ -36,7 +36,7 @@ class Machine:
     constants: dict[str, float] = field(default_factory=dict)
     """Values of dingwatch's constants, by their full names, for commands that are launched from now on."""
     preload: dict[str, str] = field(default_factory=dict)
-    """Variables that only a program heeds which is executed, as LD_PRELOAD: with these, no command is forked."""
+    """Variables that a forked command would not heed, as LD_PRELOAD: with them, commands are executed."""
 
     @property
     def state_dir(self) -> Path:
