@@ -100,6 +100,11 @@ class Pace:
         """Return how many fit into so many seconds at the present rate."""
         return int(self._most(now) * seconds / self.limit.period)
 
+    def is_tight(self, now: float) -> bool:
+        """Return whether the last window held more than half of what fits into one."""
+        recent = sum(now - self.limit.period < slot <= now for slot in self.slots)
+        return recent > self._most(now) / 2
+
     def _most(self, now: float) -> float:
         """Return how many fit into a window at the present rate."""
         # A hair more than the product: 20 / (20 / 9) are 9, not 8.999.

@@ -322,6 +322,10 @@ class RateLimits:
         soon = min(pace.most_within(AHEAD_SECONDS, now) for pace in rates)
         return min(max(soon, 1), MOST_AHEAD)
 
+    def is_tight(self, target: Target, now: float) -> bool:
+        """Return whether a limit of a request is used so much that its slots have to be kept to."""
+        return any(self._pace(key, limit).is_tight(now) for key, limit in self._limits(target).items())
+
     def take(self, target: Target, now: float) -> None:
         """Use one slot."""
         for key, limit in self._limits(target).items():

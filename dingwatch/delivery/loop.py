@@ -175,6 +175,10 @@ class DeliveryLoop:
         ]
         self.tick(now, given_up, claim=False)
 
+    def is_tight(self, target: Target, now: float) -> bool:
+        """Return whether the requests to a target come so close that each must leave at its slot."""
+        return self._state.rates.is_tight(target, now)
+
     # --- Messages that are no deliveries ---------------------------------------------------------
 
     def reserve(self, target: Target, now: float) -> Slot:

@@ -29,6 +29,7 @@ from dingwatch.ledger.folders import find_name
 from dingwatch.ledger.store import RETRY_SECONDS
 from dingwatch.lifecycle import IN_WORK, State
 from dingwatch.model import Now, Vanished
+from dingwatch.pace import LONG_AGO
 from dingwatch.recipients import Content, Receipt, Sender
 from dingwatch.service import looping
 from dingwatch.service.folders import Folders, account_of, addresses, bind_folders, folder_policies
@@ -56,6 +57,8 @@ RESERVE_SECONDS: Final = 30.0
 program keeps the ledger locked, both loops, the canary and alerts wait for it in turn, each for 5 s."""
 POLL_SECONDS: Final = 5.0
 """How often a node looks at what other nodes have written, should their notifications be lost."""
+ENTRY_SECONDS: Final = 0.06
+"""How long it may take until a claim is in a shared ledger: with several nodes, each waits for the others."""
 HURRY: Final = Hurry(seconds=20.0, connect=5.0)
 """The bounds of a send on a shared ledger."""
 OUTAGE_SECONDS: Final = 10.0
@@ -307,7 +310,7 @@ class DeliverySide:
                 self._take_over(config)
         lease = None if self._node is None else self._node.lease  # as it was before anything is claimed
         plan = self.loop.tick(now.ledger, outcomes, claim=claim)
-        self._submit(plan.jobs, lease)
+        self._submit(plan.jobs, lease, now)
         self._hint(plan.unread)
         self._ticked_at = time.monotonic()
         self.on_tick()
@@ -337,9 +340,21 @@ class DeliverySide:
         if missing:
             self.loop.withdraw(missing, self.clock.now())
 
-    def _submit(self, jobs: Sequence[delivery.Job], lease: Lease | None) -> None:
+    def _submit(self, jobs: Sequence[delivery.Job], lease: Lease | None, now: Now) -> None:
         for job in jobs:
-            self._pool_for(job).submit(self.inbox.fill, partial(self._carry_out, self._execute, job, lease))
+            leaves = self._leaves(job, now)
+            carry_out = partial(self._carry_out, self._execute, job, lease, leaves)
+            self._pool_for(job).submit(self.inbox.fill, carry_out)
+
+    def _leaves(self, job: delivery.Job, now: Now) -> float:
+        """Return when the first request of a job leaves at the earliest, by the monotonic clock.
+
+        Several nodes took their slots in turn, and each then waited for the ledger: one for 10 ms, another
+        for 40. If both left as soon as they could, the later one might come within a window that is full.
+        """
+        if self._node is None or job.target is None or not self.loop.is_tight(job.target, now.ledger):
+            return LONG_AGO
+        return now.monotonic + ENTRY_SECONDS
 
     def _pool_for(self, job: delivery.Job) -> ThreadPoolExecutor:
         if isinstance(job, delivery.Screen):
@@ -347,14 +362,17 @@ class DeliverySide:
         at_store = isinstance(job, delivery.DriveJob | delivery.Upkeep | delivery.ProbeStore)
         return self._drive_pool if at_store else self._pool
 
-    def _carry_out(self, execute: delivery.Executor, job: delivery.Job, lease: Lease | None) -> Outcome:
+    def _carry_out(
+        self, execute: delivery.Executor, job: delivery.Job, lease: Lease | None, leaves: float
+    ) -> Outcome:
         if self._node is not None and lease is not None and isinstance(job, delivery.ToPeople):
             # Once the lease is over, another node takes the message for uncertain and sends it again. So it
             # leaves only if its outcome will be known before.
             may_leave = partial(self._node.require, lease.number)
-            with self._gate.admitting(job.target, may_leave), hurrying(HURRY), self.progress.following(job):
+            admitting = self._gate.admitting(job.target, may_leave, leaves)
+            with admitting, hurrying(HURRY), self.progress.following(job):
                 return execute(job)
-        with self._gate.admitting(job.target), self.progress.following(job):
+        with self._gate.admitting(job.target, not_before=leaves), self.progress.following(job):
             outcome = execute(job)
         self._tell_intake(outcome)
         return outcome

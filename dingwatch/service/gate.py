@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from dingwatch.delivery import Target
 from dingwatch.model import Cause, Failure, NotReached
-from dingwatch.pace import Limit, Pace
+from dingwatch.pace import LONG_AGO, Limit, Pace
 
 
 class Gate:
@@ -45,14 +45,19 @@ class Gate:
 
     @contextmanager
     def admitting(
-        self, target: Target | None, may_leave: Callable[[], None] = lambda: None
+        self,
+        target: Target | None,
+        may_leave: Callable[[], None] = lambda: None,
+        not_before: float = LONG_AGO,
     ) -> Iterator[None]:
         """Let the first request to the target's API that this thread makes pass by the slot of its job.
 
-        `may_leave` is called when a request is about to leave, and raises Failure to keep it.
+        `may_leave` is called when a request is about to leave, and raises Failure to keep it. The first
+        request leaves at the monotonic time `not_before`, if it could earlier.
         """
         self._job.admitted = target.api if target else None
         self._job.may_leave = may_leave
+        self._job.not_before = not_before
         try:
             yield
         finally:
@@ -64,6 +69,8 @@ class Gate:
         admitted = getattr(self._job, "admitted", None) == api
         if admitted:
             self._job.admitted = None
+            if (early := self._job.not_before - self._monotonic()) > 0.0:
+                self._stopping.wait(early)
         # Every wait ends at a stop: a slot may be a minute away.
         while not self._stopping.is_set():
             wait = self._wait(api, spaced=not admitted)

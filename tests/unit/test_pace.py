@@ -64,6 +64,16 @@ def test_at_least_95_percent_of_what_is_allowed_is_used(delays: Sequence[float])
     assert (len(slots) - 1) / (slots[-1] - slots[0]) >= 0.95 * 20
 
 
+def test_a_pace_is_tight_when_half_of_a_window_is_used() -> None:
+    """From then on it matters whether a request leaves some milliseconds late; after a rest it does not."""
+    pace, tight = Pace(PER_SECOND), []
+    for number in range(12):
+        pace = pace.taken(1000.0 + number * 0.05)
+        tight.append(pace.is_tight(1000.0 + number * 0.05))
+    assert tight == [False] * 10 + [True] * 2
+    assert not pace.is_tight(1001.2)
+
+
 def test_a_rest_earns_no_burst() -> None:
     """Twenty a second means one each fiftieth of a second, also after hours without any."""
     pace = Pace(PER_SECOND)
