@@ -410,8 +410,8 @@ def test_services_together_are_never_refused(
         both = [to[number], to[number - 1]]
         own = machine.settings["folders"][0] | {"path": str(path), "conversation_id": both}
         more = {"ledger": postgres_url, "node": name, "folders": [own], "state_dir": str(tmp_path / name)}
-        # A busy machine delays some calls: the limit is far enough, but not for two nodes apart.
-        pace = {"per_api": "15/s", "per_conversation": None}
+        # A busy machine delays some calls: the limit is twice as high, but too low for three nodes apart.
+        pace = {"per_api": "10/s", "per_conversation": None}
         made = machines[path] = Machine(tmp_path / f"{name}.yaml", {**machine.settings, **more, "pace": pace})
         made.running = machine.running
         made.write()
