@@ -53,10 +53,10 @@ def word_alert(style: Style, begun: Sequence[Condition], over: Sequence[Trouble]
 def _word_condition(style: Style, one: Condition) -> str:
     cause = one.cause or Cause("", "", "")
     name = _name(style, one)
-    quoted = shlex.quote(name)
+    quoted, node = shlex.quote(name), _node(one)
     values: dict[str, object] = {
         "name": fit(name, LONGEST_NAME),
-        "node": fit(_node(one), LONGEST_NAME),
+        "node": fit(node, LONGEST_NAME),
         "target": _target(style, one),
         "since": local_time(one.since),
         "count": one.count,
@@ -77,7 +77,7 @@ def _word_condition(style: Style, one: Condition) -> str:
     }
     if one.topic is Topic.FOLDER_DOWN and values["reason"]:
         values["reason"] = Alerts.REASON.render(style.language, reason=values["reason"])
-    text = Alerts.NODE_FOLDER_DOWN if _node(one) else Alerts[one.topic.upper()]
+    text = Alerts.NODE_FOLDER_DOWN if node else Alerts[one.topic.upper()]
     if one.topic is Topic.QUOTA and one.newest >= max(quota.WARNINGS):
         text = Alerts.QUOTA_FULL
     return text.render(style.language, **values).strip()

@@ -61,11 +61,11 @@ def _tell(session: Session, node: str, *, draining: bool | None) -> int | None:
             session.fail(Cli.LEDGER_FAILED, Cause(**answer["error"]), path=session.ledger_place)
         if answer and "in_flight" in answer:
             return int(answer["in_flight"])
-    return _write(session, node, draining=draining)
+    return _tell_ledger(session, node, draining=draining)
 
 
-def _write(session: Session, node: str, *, draining: bool | None) -> int | None:
-    """Do it in the ledger."""
+def _tell_ledger(session: Session, node: str, *, draining: bool | None) -> int | None:
+    """Write in the ledger that a node is to drain or not; return what `_tell` does."""
     from dingwatch.cli.ledger_access import ledger_exists, open_store, write  # noqa: PLC0415 (slow to import)
     from dingwatch.ledger.nodes import read_members, set_draining  # noqa: PLC0415 (as well)
     from dingwatch.ledger.routing import count_claimed  # noqa: PLC0415 (as well)
