@@ -285,7 +285,9 @@ def _put_back(
         table: (() if not node else (table.c.node == node,)) + ((table.c.claim.not_in(held),) if held else ())
         for table in (deliveries, uploads, in_flight, screenings)
     }
-    rows = [delivery_of(row) for row in connection.execute(_IN_HAND.where(*mine[deliveries]))]
+    found = map(delivery_of, connection.execute(_IN_HAND.where(*mine[deliveries])))
+    # Sorted here: to sort, SQLite would walk all deliveries by their ids.
+    rows = sorted(found, key=lambda row: row.id)
     changes = [
         Change(
             row.id,

@@ -579,13 +579,15 @@ def was_noticed_before(connection: Connection, delivery: int) -> bool:
 
 _DOUBTED_ONCE: Final = Prepared(
     # Whether it is sent once more is for the node to say that has the folder, as long as that works.
-    WHOLE.where(IS_DOUBTED_ONCE, or_(IS_OWN, and_(IS_SENDABLE, ~IS_LIVE))),
+    WHOLE.where(IS_DOUBTED_ONCE, or_(IS_OWN, and_(IS_SENDABLE, ~IS_LIVE))).order_by(
+        deliveries.c.settled_at, deliveries.c.id
+    ),
     index="deliveries_doubted_once",
 )
 
 
 def list_doubted_once(connection: Connection, now: float) -> list[Delivery]:
-    """Return the uncertain rows that `on_uncertain: resend` lets this node send once more."""
+    """Return the uncertain rows that `on_uncertain: resend` lets this node send once more, oldest first."""
     return [delivery_of(row) for row in _DOUBTED_ONCE.rows(connection, {"now": now, **own(connection)})]
 
 

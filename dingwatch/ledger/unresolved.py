@@ -70,11 +70,12 @@ _GROUPS: Final = Prepared(
     select(*_BY_CAUSE, func.count(), func.min(deliveries.c.id))
     .where(is_in(deliveries, State.FAILED, State.UNCERTAIN))
     .group_by(*_BY_CAUSE)
+    .order_by(func.min(deliveries.c.id))
 )
 
 
 def list_groups(connection: Connection, *, resends: bool) -> list[Group]:
-    """Return all groups; with `resends`, what is sent once more by itself waits for nobody."""
+    """Return all groups, oldest first; with `resends`, what is sent once more by itself waits for nobody."""
     found: dict[tuple[object, ...], Group] = {}
     for folder, recipient, state, code, doubts, count, first in _GROUPS.rows(connection, {}):
         if resends and state == State.UNCERTAIN and doubts == 1:
@@ -96,12 +97,13 @@ def list_alike(connection: Connection, delivery: int) -> list[int]:
     """Return a failed or uncertain delivery, and the others of its group; nothing for any other delivery."""
     for folder, recipient, state, code in _OF_ONE.rows(connection, {"delivery": delivery}):
         if state in {State.FAILED, State.UNCERTAIN}:
-            query = select(deliveries.c.id).where(
+            alike = (
                 deliveries.c.state == state,
                 deliveries.c.recipient == recipient,
                 deliveries.c.folder_id.is_(None) if folder is None else deliveries.c.folder_id == folder,
                 deliveries.c.code.is_(None) if code is None else deliveries.c.code == code,
             )
+            query = select(deliveries.c.id).where(*alike).order_by(deliveries.c.id)
             return [number for (number,) in connection.execute(query)]
     return []
 
@@ -109,7 +111,8 @@ def list_alike(connection: Connection, delivery: int) -> list[int]:
 _HOLDS: Final = Prepared(
     select(deliveries.c.folder_id, deliveries.c.due, func.count(), func.min(deliveries.c.id))
     .where(IS_HELD)
-    .group_by(deliveries.c.folder_id, deliveries.c.due),
+    .group_by(deliveries.c.folder_id, deliveries.c.due)
+    .order_by(deliveries.c.folder_id, deliveries.c.due),
     index="deliveries_held",
 )
 _SIZE: Final = Prepared(

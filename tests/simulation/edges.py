@@ -86,10 +86,15 @@ class Ledger(Store):
     def hasten(self) -> None:
         """Let the disk's cache be enough: a simulated crash is none of the machine."""
         if not self.shared:  # the server of tests leaves it to the cache by itself
-            event.listen(
-                self._database.engine, "connect", lambda raw, _: raw.execute("PRAGMA synchronous=OFF")
-            )
-            self._database.engine.dispose()
+            self._configure("PRAGMA synchronous=OFF")
+
+    def reverse(self) -> None:
+        """Let SQLite return the rows of each query that names no order the other way round."""
+        self._configure("PRAGMA reverse_unordered_selects=ON")
+
+    def _configure(self, pragma: str) -> None:
+        event.listen(self._database.engine, "connect", lambda raw, _: raw.execute(pragma))
+        self._database.engine.dispose()
 
     def wipe(self) -> None:
         """Make it blank."""

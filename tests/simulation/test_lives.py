@@ -7,7 +7,8 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -37,9 +38,9 @@ def on_postgresql(postgres_url: str) -> Iterator[Ledger]:
     store.close()
 
 
-@pytest.fixture
-def ledger(blank_ledger: Path) -> Iterator[Ledger]:
-    """A real ledger in memory-backed storage, where there is any."""
+@contextmanager
+def _in_memory(blank_ledger: Path) -> Iterator[Ledger]:
+    """Open a copy of a ledger in memory-backed storage, where there is any."""
     shared = Path("/dev/shm")  # noqa: S108 (a directory of its own is made in it)
     with tempfile.TemporaryDirectory(dir=shared if shared.is_dir() else None) as path:
         shutil.copy(blank_ledger, path)
@@ -47,6 +48,21 @@ def ledger(blank_ledger: Path) -> Iterator[Ledger]:
         store.hasten()
         yield store
         store.close()
+
+
+@pytest.fixture
+def ledger(blank_ledger: Path) -> Iterator[Ledger]:
+    """A real ledger."""
+    with _in_memory(blank_ledger) as store:
+        yield store
+
+
+@pytest.fixture
+def reversed_ledger(blank_ledger: Path) -> Iterator[Ledger]:
+    """A real ledger whose rows come the other way round wherever a query does not say how."""
+    with _in_memory(blank_ledger) as store:
+        store.reverse()
+        yield store
 
 
 def live(seed: int, ledger: Ledger, patch: pytest.MonkeyPatch) -> Life:
@@ -91,13 +107,18 @@ def test_thousands_of_lives_keep_every_promise(ledger: Ledger, monkeypatch: pyte
         live(seed, ledger, monkeypatch)
 
 
+def _live_twice(seeds: Iterable[int], ledger: Ledger, other: Ledger, patch: pytest.MonkeyPatch) -> None:
+    """Live lives with either of two ledgers, and hold them to tell the same."""
+    for seed in seeds:
+        told = list(live(seed, ledger, patch).told)
+        assert list(live(seed, other, patch).told) == told, f"DINGWATCH_SEED={seed}"
+
+
 def test_some_lives_are_the_same_on_postgresql(
     ledger: Ledger, on_postgresql: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whichever database has the ledger, every decision of a life is the same."""
-    for seed in _seeds(FEW_ON_BOTH):
-        told = list(live(seed, ledger, monkeypatch).told)
-        assert list(live(seed, on_postgresql, monkeypatch).told) == told, f"DINGWATCH_SEED={seed}"
+    _live_twice(_seeds(FEW_ON_BOTH), ledger, on_postgresql, monkeypatch)
 
 
 @pytest.mark.sweep
@@ -105,9 +126,27 @@ def test_many_lives_are_the_same_on_postgresql(
     ledger: Ledger, on_postgresql: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The same for more of them."""
-    for seed in _seeds(MANY_ON_BOTH):
-        told = list(live(seed, ledger, monkeypatch).told)
-        assert list(live(seed, on_postgresql, monkeypatch).told) == told, f"DINGWATCH_SEED={seed}"
+    _live_twice(_seeds(MANY_ON_BOTH), ledger, on_postgresql, monkeypatch)
+
+
+# 14 is a life in which two messages are sent once more at the same instant.
+IN_EITHER_ORDER: Final = (*range(4), 14)
+MANY_IN_EITHER_ORDER: Final = 600
+
+
+def test_rows_have_an_order_where_it_matters(
+    ledger: Ledger, reversed_ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No decision depends on the order in which a database happens to return rows."""
+    _live_twice(IN_EITHER_ORDER, ledger, reversed_ledger, monkeypatch)
+
+
+@pytest.mark.sweep
+def test_rows_have_an_order_wherever_it_matters(
+    ledger: Ledger, reversed_ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same for more lives."""
+    _live_twice(_seeds(MANY_IN_EITHER_ORDER), ledger, reversed_ledger, monkeypatch)
 
 
 _TOLD: Final = """
