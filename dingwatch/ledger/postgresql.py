@@ -51,10 +51,17 @@ SELECT set_config('lock_timeout', '{LOCK_SECONDS}s', false),
   set_config('synchronous_commit', CASE current_setting('synchronous_commit')
     WHEN 'off' THEN 'on' ELSE current_setting('synchronous_commit') END, false)
 """
+KEPT_PREPARED: Final = 500
+"""Statements that a connection keeps prepared. The loops have a few hundred; a query with `IN` is another one
+for each number of values."""
 LOCK_CLASS: Final = 0x64696E67
 """The first number of all advisory locks of dingwatch in a database, which other programs may use, too."""
+# All other nodes wait while a writing transaction has the lock. To plan each statement anew would take the
+# server longer than to run it, and gain nothing: an index leads to its few rows, whatever its values are.
+# That is not so for a query of `history`, so what only reads is planned as the server thinks best.
 _LOCK: Final = f"""
 SELECT set_config('idle_in_transaction_session_timeout', '{IDLE_SECONDS}s', true),
+  set_config('plan_cache_mode', 'force_generic_plan', true),
   pg_advisory_xact_lock({LOCK_CLASS}, hashtext(current_schema()))
 """
 
@@ -156,6 +163,7 @@ def _connect(
 
 
 def _configure(connection: psycopg.Connection[Any], _record: object) -> None:
+    connection.prepared_max = KEPT_PREPARED
     connection.autocommit = True
     connection.execute(_SESSION)
     connection.autocommit = False
@@ -187,7 +195,9 @@ class PostgreSQL:
             url,
             isolation_level="READ COMMITTED",
             execution_options={"node": node},
-            connect_args=_parameters(url, application),
+            connect_args={**_parameters(url, application), "prepare_threshold": 1},
+            # The connection that was used last has the loops' statements prepared already.
+            pool_use_lifo=True,
         )
         self.reader: Engine = self.engine.execution_options(
             isolation_level="REPEATABLE READ", postgresql_readonly=True

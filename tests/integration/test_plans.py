@@ -75,8 +75,9 @@ def crowded_on_postgresql(postgres: PostgresServer) -> Iterator[Store]:
 @pytest.mark.parametrize("name", QUESTIONS)
 def test_a_question_is_answered_by_an_index_on_postgresql(crowded_on_postgresql: Store, name: str) -> None:
     """No table is read from end to end, and hardly more rows than the answer takes."""
-    question = QUESTIONS[name]
-    with crowded_on_postgresql.writing() as connection:
+    question, store = QUESTIONS[name], crowded_on_postgresql
+    # One that writes has its plans made for any values; what people look at is only read.
+    with store.reading() if name.startswith(("history", "page")) else store.writing() as connection:
         found = explain_on_postgresql(connection, question.ask)
         connection.rollback()
     assert found.plans
