@@ -28,7 +28,7 @@ from dingwatch.delivery.jobs import (
     UploadArchive,
 )
 from dingwatch.delivery.limits import Target
-from dingwatch.delivery.loop import DeliveryLoop
+from dingwatch.delivery.loop import DeliveryLoop, Plan
 from dingwatch.delivery.reading import Reader
 from dingwatch.delivery.state import FolderPolicy, Settings
 from dingwatch.ledger.uploads import UploadDone
@@ -49,6 +49,7 @@ __all__ = [
     "MembersLost",
     "Operator",
     "Outcome",
+    "Plan",
     "ProbeStore",
     "Put",
     "PutDone",

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from sqlalchemy import Connection
@@ -45,6 +45,8 @@ class Plan:
     jobs: list[Job]
     next_at: float | None
     unread: tuple[Delivery, ...] = ()
+    departures: Mapping[int, float] = field(default_factory=dict)
+    """When some of the jobs, by their `id`, make their first request; the others may at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,10 +177,6 @@ class DeliveryLoop:
         ]
         self.tick(now, given_up, claim=False)
 
-    def is_tight(self, target: Target, now: float) -> bool:
-        """Return whether the requests to a target come so close that each must leave at its slot."""
-        return self._state.rates.is_tight(target, now)
-
     # --- Messages that are no deliveries ---------------------------------------------------------
 
     def reserve(self, target: Target, now: float) -> Slot:
@@ -255,7 +253,8 @@ class DeliveryLoop:
             return replace(self._keep(error, outcomes, now), jobs=late)
         self._take_over(tick, counted)
         again = min(again, self._meter.next_at())
-        return Plan([*late, *tick.jobs], None if again == WHEN_WOKEN else again, tuple(tick.unread))
+        jobs, next_at = [*late, *tick.jobs], None if again == WHEN_WOKEN else again
+        return Plan(jobs, next_at, tuple(tick.unread), tick.departures)
 
     def _read(self, tick: TickContext, *, reload: bool) -> None:
         """Read what others have written, and see whether the ledger is on another server now."""

@@ -55,13 +55,14 @@ def _note_turn(state: LoopState, scope: Scope, key: str, node: str, number: int)
 
 
 def take_slots(
-    state: LoopState, connection: Connection, taken: Sequence[tuple[Scope, str]], now: float
+    state: LoopState, connection: Connection, taken: Iterable[tuple[Target, float]], now: float
 ) -> None:
     """Write the slots that this node has taken, so that no other takes them, too."""
-    if not taken:
+    slots = [(scope, key, at) for target, at in taken for scope, key in RateLimits.keys(target)]
+    if not slots:
         return
-    state.slots_read = sharing.take_slots(connection, taken, now)
-    for scope, key in taken:
+    state.slots_read = sharing.take_slots(connection, slots)
+    for scope, key, _ in slots:
         _note_turn(state, scope, key, state.store.node, state.slots_read)
     if not 0.0 <= now - state.slots_forgotten_at < FORGET_SECONDS:
         state.slots_forgotten_at = now
@@ -73,8 +74,7 @@ def end(tick: TickContext, outcomes: Sequence[Outcome]) -> float:
     """Write what other nodes must know, and wake those that may wait for it; return when to look again."""
     if not tick.state.store.shared:
         return WHEN_WOKEN
-    taken = [key for job in tick.jobs if job.target is not None for key in RateLimits.keys(job.target)]
-    take_slots(tick.state, tick.connection, taken, tick.now)
+    take_slots(tick.state, tick.connection, tick.slots, tick.now)
     _note_captions(tick)
     again = _keep_probes(tick)
     if tick.wakes_others or _frees_others(tick, outcomes):
@@ -149,5 +149,5 @@ def reserve(state: LoopState, connection: Connection, target: Target, now: float
     free = max(state.pauses.free_at(target), state.rates.next_slot(target, now))
     if free <= now:
         state.rates.take(target, now)
-        take_slots(state, connection, RateLimits.keys(target), now)
+        take_slots(state, connection, [(target, now)], now)
     return free

@@ -51,6 +51,15 @@ DRIVE_APIS: Final = frozenset({API_PARTS_BEGIN, API_PUT, API_UPLOAD_INFO, API_CO
 """The APIs of an upload to the drive, step by step."""
 YIELD_SECONDS: Final = 0.004
 """How long a node leaves a free slot to each other one that has waited for longer, should it want it."""
+LATE_SECONDS: Final = 0.04
+"""How much later than a slot became free a node may come to it, and take it as if it had come in time.
+
+Else each slot would begin the later by what the node before has waited for the ledger."""
+ENTRY_SECONDS: Final = 0.08
+"""From a slot to its request, where several nodes take their slots in turn: until then the claim is written.
+
+If each request left as soon as it could, one that waited long for the ledger and a later one that did not
+might come within a window that is full."""
 WHEN_WOKEN: Final = inf
 """The instant to look again at what waits for no instant: for an outcome, a command, a new file."""
 
@@ -214,6 +223,10 @@ class TickContext:
     """Transitions of this tick."""
     turns: list[tuple[object, ...]] = field(default_factory=list)
     """Turns that are taken once the transaction is on disk, as paths of names."""
+    slots: list[tuple[Target, float]] = field(default_factory=list)
+    """What the jobs of this tick may use of the pace, and from when on."""
+    departures: dict[int, float] = field(default_factory=dict)
+    """When jobs of this tick make their first request, by the `id` of each that has to wait for that."""
     targets: list[Target] = field(default_factory=list)
     """Targets with a job in flight, those of this tick included."""
     recipients: set[str] = field(default_factory=set)
@@ -304,7 +317,15 @@ class TickContext:
         self.in_hand.append(job)
         self._occupy(job)
         if job.target is not None:
-            self.state.rates.take(job.target, self.now)
+            self._take_slot(job, job.target)
+
+    def _take_slot(self, job: Job, target: Target) -> None:
+        slot = self.now
+        if self.others and self.state.rates.is_tight(target, slot):
+            slot = max(self.state.rates.free_since(target, slot), slot - LATE_SECONDS)
+            self.departures[id(job)] = slot + ENTRY_SECONDS
+        self.state.rates.take(target, slot)
+        self.slots.append((target, slot))
 
     def count_working(self) -> int:
         """Return how many jobs for deliveries are out."""

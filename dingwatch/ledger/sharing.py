@@ -62,11 +62,11 @@ def read_slots(connection: Connection, after: int, since: float, now: float) -> 
     return [TakenSlot(number, node, at, Scope(scope), key) for number, node, at, scope, key in found]
 
 
-def take_slots(connection: Connection, taken: Iterable[tuple[Scope, str]], now: float) -> int:
-    """Write slots that this node takes now; return the id of the last one."""
+def take_slots(connection: Connection, taken: Iterable[tuple[Scope, str, float]]) -> int:
+    """Write slots that this node takes, and from when on; return the id of the last one."""
     node, latest = node_of(connection), 0
-    for scope, key in taken:
-        ((latest,),) = _TAKE.rows(connection, {"node": node, "at": now, "scope": scope, "key": key})
+    for scope, key, at in taken:
+        ((latest,),) = _TAKE.rows(connection, {"node": node, "at": at, "scope": scope, "key": key})
     return latest
 
 

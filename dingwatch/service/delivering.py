@@ -57,8 +57,6 @@ RESERVE_SECONDS: Final = 30.0
 program keeps the ledger locked, both loops, the canary and alerts wait for it in turn, each for 5 s."""
 POLL_SECONDS: Final = 5.0
 """How often a node looks at what other nodes have written, should their notifications be lost."""
-ENTRY_SECONDS: Final = 0.06
-"""How long it may take until a claim is in a shared ledger: with several nodes, each waits for the others."""
 HURRY: Final = Hurry(seconds=20.0, connect=5.0)
 """The bounds of a send on a shared ledger."""
 OUTAGE_SECONDS: Final = 10.0
@@ -310,7 +308,7 @@ class DeliverySide:
                 self._take_over(config)
         lease = None if self._node is None else self._node.lease  # as it was before anything is claimed
         plan = self.loop.tick(now.ledger, outcomes, claim=claim)
-        self._submit(plan.jobs, lease, now)
+        self._submit(plan, lease, now)
         self._hint(plan.unread)
         self._ticked_at = time.monotonic()
         self.on_tick()
@@ -340,21 +338,11 @@ class DeliverySide:
         if missing:
             self.loop.withdraw(missing, self.clock.now())
 
-    def _submit(self, jobs: Sequence[delivery.Job], lease: Lease | None, now: Now) -> None:
-        for job in jobs:
-            leaves = self._leaves(job, now)
+    def _submit(self, plan: delivery.Plan, lease: Lease | None, now: Now) -> None:
+        for job in plan.jobs:
+            leaves = plan.departures.get(id(job), LONG_AGO) - now.ledger + now.monotonic
             carry_out = partial(self._carry_out, self._execute, job, lease, leaves)
             self._pool_for(job).submit(self.inbox.fill, carry_out)
-
-    def _leaves(self, job: delivery.Job, now: Now) -> float:
-        """Return when the first request of a job leaves at the earliest, by the monotonic clock.
-
-        Several nodes took their slots in turn, and each then waited for the ledger: one for 10 ms, another
-        for 40. If both left as soon as they could, the later one might come within a window that is full.
-        """
-        if self._node is None or job.target is None or not self.loop.is_tight(job.target, now.ledger):
-            return LONG_AGO
-        return now.monotonic + ENTRY_SECONDS
 
     def _pool_for(self, job: delivery.Job) -> ThreadPoolExecutor:
         if isinstance(job, delivery.Screen):
