@@ -51,11 +51,11 @@ DRIVE_APIS: Final = frozenset({API_PARTS_BEGIN, API_PUT, API_UPLOAD_INFO, API_CO
 """The APIs of an upload to the drive, step by step."""
 YIELD_SECONDS: Final = 0.004
 """How long a node leaves a free slot to each other one that has waited for longer, should it want it."""
-LATE_SECONDS: Final = 0.04
+LATE_SECONDS: Final = 0.08
 """How much later than a slot became free a node may come to it, and take it as if it had come in time.
 
-Else each slot would begin the later by what the node before has waited for the ledger."""
-ENTRY_SECONDS: Final = 0.08
+It waited for the ledger, or for its recipient's last answer, and its request leaves the sooner for that."""
+ENTRY_SECONDS: Final = 0.15
 """From a slot to its request, where several nodes take their slots in turn: until then the claim is written.
 
 If each request left as soon as it could, one that waited long for the ledger and a later one that did not

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import psycopg
 import pytest
@@ -13,6 +14,7 @@ from sqlalchemy import Connection, text, update
 from dingwatch.delivery import Job, Send, SendDone, Settings, Upload, UploadDone
 from dingwatch.delivery.jobs import Done, FetchToken, Outcome
 from dingwatch.delivery.limits import message_target
+from dingwatch.delivery.state import ENTRY_SECONDS
 from dingwatch.dingtalk import API_UPLOAD
 from dingwatch.ledger import calls, commands, pauses
 from dingwatch.ledger.folder_pauses import pause_folder, resume_folder
@@ -95,6 +97,20 @@ def test_three_nodes_share_one_pace(hosts: World) -> None:
     assert len(uploads) / 20.0 / (max(uploads) - began) >= 0.97
     by_node = Counter(node.name for _, node, job in days.log if isinstance(job, Upload))
     assert min(by_node.values()) >= 0.9 * len(uploads) / 3, by_node
+
+
+def test_requests_of_nodes_leave_evenly(hosts: World) -> None:
+    """A request leaves some time after its slot, however late the node came to it; the first at once."""
+    nodes = three(hosts, replace(PACED, workers=8))
+    departures, slot = [], hosts.now
+    for number in range(18):
+        node = nodes[number % 3]
+        node.drop()
+        hosts.now = slot + number % 2 * 0.04
+        plan = node.plan()
+        departures.append(plan.departures.get(id(only(plan.jobs)), hosts.now) - hosts.now)
+        slot += 1.028 / 20
+    assert departures == [0.0] * 11 + [pytest.approx(ENTRY_SECONDS - n % 2 * 0.04) for n in range(11, 18)]
 
 
 def test_a_slot_is_taken_for_all(hosts: World) -> None:
