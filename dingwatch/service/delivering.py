@@ -55,8 +55,11 @@ It waits only if it comes as soon after the last tick."""
 RESERVE_SECONDS: Final = 30.0
 """How long the loop may take until it comes to an errand. A tick lasts some milliseconds; but while another
 program keeps the ledger locked, both loops, the canary and alerts wait for it in turn, each for 5 s."""
-POLL_SECONDS: Final = 5.0
-"""How often a node looks at what other nodes have written, should their notifications be lost."""
+POLL_SECONDS: Final = 4.0
+"""How often a node looks at what other nodes have written, should their notifications be lost.
+
+They notify only what others wait for. That a file of a share was sent follows so, and its sidecar has to be
+gone within 5 s."""
 HURRY: Final = Hurry(seconds=20.0, connect=5.0)
 """The bounds of a send on a shared ledger."""
 OUTAGE_SECONDS: Final = 10.0
