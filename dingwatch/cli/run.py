@@ -22,7 +22,9 @@ from dingwatch.texts import Cli, Web
 from dingwatch.web import ListenError, make_server
 
 _NEEDS_A_PERSON: Final = {
+    "LEDGER_ADDRESS",
     "LEDGER_DAMAGED",
+    "LEDGER_DRIVER",
     "LEDGER_EMPTY",
     "LEDGER_FOREIGN",
     "LEDGER_MISSING",

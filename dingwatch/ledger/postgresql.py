@@ -83,6 +83,10 @@ _BY_STATE: Final = (
 _BY_TEXT: Final = (
     (r"too many clients|remaining connection slots|too many connections", "LEDGER_CROWDED"),
     (r"session is read-only|in recovery mode|hot standby", "LEDGER_READ_ONLY"),
+    # Of a connection that breaks, OpenSSL tells as of one that is refused.
+    (r"closed unexpectedly|unexpected eof|EOF detected|SSL SYSCALL", "LEDGER_UNREACHABLE"),
+    (r"invalid (?:connection option|port number|\S+ value|value for parameter)", "LEDGER_ADDRESS"),
+    (r"bad value for|definition of service|could not (?:match \d|parse network)|weak ssl", "LEDGER_ADDRESS"),
     (
         r"password|pg_hba|authentication|role .* does not exist|database .* does not exist|certificate|SSL",
         "LEDGER_REFUSED",

@@ -252,6 +252,14 @@ class Advice(Text):
             " continues once it can connect."
         ),
     )
+    LEDGER_ADDRESS = (
+        "请改正配置中 ledger 的地址，其中的参数无效。",
+        "Correct the address in ledger: a part of it is not valid.",
+    )
+    LEDGER_DRIVER = (
+        "请安装附加组件 postgresql（docs/zh/install.md），例如 pip install '.[stream,postgresql]'。",
+        "Install the extra postgresql (docs/install.md), for example by pip install '.[stream,postgresql]'.",
+    )
     LEDGER_REFUSED = (
         "请检查 ledger 中的用户、密码、数据库名和 TLS 设置，以及服务器的 pg_hba.conf。",
         ("Check the user, password, database and TLS settings in ledger, and pg_hba.conf on the server."),
@@ -275,8 +283,14 @@ class Advice(Text):
         ),
     )
     LEDGER_PRIVILEGES = (
-        "ledger 中的用户缺少权限；请检查它是否拥有这些数据表。",
-        "The user in ledger lacks a privilege: check that it owns the tables.",
+        (
+            "ledger 中的用户缺少权限；请由数据表的所有者授予，或者以所有者的用户执行 dingwatch ledger upgrade"
+            "（docs/zh/several-hosts.md）；之后自动继续。"
+        ),
+        (
+            "The user in ledger lacks a privilege: have the owner of the tables grant it, or run dingwatch"
+            " ledger upgrade as the owner (docs/several-hosts.md); dingwatch continues then."
+        ),
     )
     LEDGER_FOREIGN = (
         "这个数据库里有其他程序的同名数据表；请为 dingwatch 单独建一个数据库。",

@@ -4,10 +4,12 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
 
+import psycopg
 import pytest
 from sqlalchemy import Connection, make_url, select, text
 
 from dingwatch.ledger import LedgerError, Store
+from dingwatch.ledger.postgresql import errors
 from dingwatch.ledger.schema import numbers
 from dingwatch.model import Cause
 from tests.postgres import PostgresServer
@@ -202,6 +204,36 @@ def test_what_the_server_refuses_has_its_advice_and_no_password() -> None:
             server.stop()
             assert advice_of(refused(url)) == "LEDGER_UNREACHABLE"
             server.start()
+
+
+@pytest.mark.parametrize(
+    ("message", "advice"),
+    [
+        ("consuming input failed: SSL connection has been closed unexpectedly", "LEDGER_UNREACHABLE"),
+        ("consuming input failed: SSL SYSCALL error: EOF detected", "LEDGER_UNREACHABLE"),
+        ("connection failed: SSL error: certificate verify failed", "LEDGER_REFUSED"),
+        ("connection failed: server does not support SSL, but SSL was required", "LEDGER_REFUSED"),
+    ],
+)
+def test_a_tls_connection_that_broke_was_not_refused(message: str, advice: str) -> None:
+    """A server that restarts is no reason to look at the password; these are texts of libpq."""
+    with pytest.raises(LedgerError) as caught, errors():
+        raise psycopg.OperationalError(message)
+    assert caught.value.cause.advice == advice
+
+
+@pytest.mark.parametrize(
+    "parameter",
+    [
+        *("port=99999", "port=0", "sslmode=foo", "nonsense=1", "connect_timeout=abc", "service=nowhere"),
+        *("keepalives=x", "hostaddr=x", "ssl_min_protocol_version=TLSv9", "target_session_attrs=x"),
+        "sslmode=disable&sslrootcert=system",
+    ],
+)
+def test_an_address_that_libpq_does_not_understand_is_to_be_corrected(parameter: str) -> None:
+    """No server was asked, and to wait for one does not help."""
+    cause = refused(f"postgresql+psycopg://me@127.0.0.1/dingwatch?{parameter}")
+    assert cause.advice == "LEDGER_ADDRESS", cause
 
 
 def advice_of(cause: Cause) -> str:
