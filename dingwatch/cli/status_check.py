@@ -15,6 +15,7 @@ from dingwatch.cli.context import Session
 from dingwatch.cli.output import print_line
 from dingwatch.cli.status import read_status
 from dingwatch.lifecycle import IN_WORK, State
+from dingwatch.model import LedgerError
 from dingwatch.service.overview import Status
 from dingwatch.service.sentences import printable
 from dingwatch.texts import Log, Monitor, Text
@@ -54,6 +55,8 @@ def check(session: Session) -> int:
     except PermissionError:
         reason = session.render(Monitor.FORBIDDEN, path=str(session.state_dir))
         return _print(session, Level.UNKNOWN, [reason])
+    except LedgerError as error:  # the service has no answer either while its database is away
+        return _print(session, Level.CRITICAL, [session.render(Log.LEDGER_DOWN, error.cause)])
     findings = sorted([*_judge(status, time.time()), *_judge_config(session)], key=lambda one: -one.level)
     if not findings:
         return _print(session, Level.OK, [_describe(session, status)])
