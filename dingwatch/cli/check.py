@@ -31,6 +31,7 @@ from dingwatch.dingtalk import BILLED, Client, Host, proxy_of
 from dingwatch.feedback.moving import directory_for
 from dingwatch.host.lock import LOCK_FILE, lock_holder
 from dingwatch.ledger import LedgerError, Store, calls, pauses, report
+from dingwatch.ledger.driver import require_driver
 from dingwatch.model import Failure, Pause, Scope, Verdict
 from dingwatch.recipients import billed_calls, recipient_kind
 from dingwatch.service.ledgers import open_ledger
@@ -183,9 +184,19 @@ def _check_state_dir(session: Session) -> Iterator[Finding]:
     if session.ledger_in_file:
         yield from _check_ledger(session)
     else:
-        from dingwatch.cli.check_database import check_database  # noqa: PLC0415 (it needs the driver)
+        yield from _check_database(session)
 
-        yield from (Finding(Mark(mark), text) for mark, text in check_database(session))
+
+def _check_database(session: Session) -> Iterator[Finding]:
+    try:
+        require_driver()
+    except LedgerError as error:
+        place = session.ledger_place
+        yield Finding(Mark.FAIL, session.render(Checks.DATABASE_BAD, error.cause, place=place))
+        return
+    from dingwatch.cli.check_database import check_database  # noqa: PLC0415 (it needs the driver)
+
+    yield from (Finding(Mark(mark), text) for mark, text in check_database(session))
 
 
 def _check_ledger(session: Session) -> Iterator[Finding]:

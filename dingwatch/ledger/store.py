@@ -42,6 +42,7 @@ from sqlalchemy.sql import visitors
 from sqlalchemy.sql.dml import UpdateBase
 from sqlalchemy.types import NullType
 
+from dingwatch.ledger.driver import require_driver
 from dingwatch.ledger.schema import FIRST_NUMBERS, SCHEMA, metadata, numbers, revision
 from dingwatch.ledger.sqlite import SQLite
 from dingwatch.model import Cause, LedgerError
@@ -87,6 +88,7 @@ def _database(url: str, node: str) -> _Database:
     parsed = make_url(url)
     if parsed.get_backend_name() == "sqlite":
         return SQLite(parsed)
+    require_driver()
     from dingwatch.ledger.postgresql import PostgreSQL  # noqa: PLC0415 (5 MB, of no use with SQLite)
 
     return PostgreSQL(parsed, node)
@@ -111,7 +113,8 @@ class Store:
         Raises:
             LedgerError: it cannot be opened, was written by a newer dingwatch (`newer_schema`), is a
                 database without a ledger's tables (`no_tables`, `foreign_tables`), was copied elsewhere
-                (`moved`), or a copy into it is not complete (`unfinished`).
+                (`moved`), a copy into it is not complete (`unfinished`), or the driver of PostgreSQL is not
+                installed (`no_driver`).
         """
         database = _database(url, node)
         store = cls(database, node if database.shared else "")

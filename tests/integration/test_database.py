@@ -202,6 +202,41 @@ def test_the_archive_for_support_describes_the_server(
     assert ("b.pdf" in ledger, status["totals"]["failed"]) == (False, 1)
 
 
+# --- A program without the driver ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        *((("run",), 78), (("check", "--offline"), 1), (("status",), 1), (("history",), 1)),
+        *((("status", "--check"), 2), (("drain",), 1), (("ledger", "verify"), 1), (("ledger", "upgrade"), 1)),
+        (("ledger", "copy", "sqlite:////STATE/ledger.db", "postgresql+psycopg://me@localhost/dingwatch"), 1),
+    ],
+    ids=lambda one: " ".join(one) if isinstance(one, tuple) else "",
+)
+def test_a_missing_driver_is_told(
+    machine: Machine, tmp_path: Path, words: tuple[str, ...], code: int
+) -> None:
+    """The extra is easily forgotten, because nothing else needs it: no traceback, and how to install it."""
+    machine.settings["ledger"] = "postgresql+psycopg://me@localhost/dingwatch"
+    machine.write()
+    machine.state_dir.mkdir()
+    Store.open(f"sqlite:///{machine.state_dir / 'ledger.db'}").close()
+    (tmp_path / "psycopg.py").write_text("raise ImportError('no pq wrapper available.\\nAttempts made:\\n-')")
+    words = tuple(word.replace("/STATE", str(machine.state_dir)) for word in words)
+    done = subprocess.run(
+        machine.command(*words),
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "LC_ALL": "C.UTF-8", "PYTHONPATH": str(tmp_path)},
+    )
+    said = done.stdout + done.stderr
+    assert (done.returncode, "Traceback" in said) == (code, False), said
+    assert "no_driver no pq wrapper available. Attempts made: -" in said
+    assert ". Install the extra postgresql (docs/install.md)" in said
+
+
 # --- A server that refuses -------------------------------------------------------------------------
 
 COMMANDS = [
@@ -263,6 +298,22 @@ def with_role(remote: Remote, name: str, options: str = "") -> None:
     """Make a role unless an earlier test has."""
     if not remote.server.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", name):
         remote.add_role(name, options)
+
+
+@pytest.mark.parametrize("runs", [True, False])
+def test_a_monitor_is_told_that_the_server_is_away(machine: Machine, *, runs: bool) -> None:
+    """Nothing is sent meanwhile, so it is critical, and the line is where the monitor reads it."""
+    with PostgresServer() as server, server.ledger() as url:
+        machine.settings |= {"ledger": url, "node": "east"}
+        machine.write()
+        if runs:
+            machine.start()
+        server.stop()
+        done = machine.call("status", "--check")
+        (line,) = done.stdout.splitlines()
+        assert (done.exit_code, done.stderr) == (2, ""), done.output
+        assert line.startswith("CRITICAL: the ledger is unavailable (OperationalError")
+        assert "Check that the PostgreSQL server is running" in line
 
 
 @contextmanager
