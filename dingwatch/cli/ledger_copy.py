@@ -14,6 +14,7 @@ from typing import Final, NoReturn
 import click
 
 from dingwatch.cli.context import EXIT_CONFIG, Session, command, option
+from dingwatch.cli.options import NODE
 from dingwatch.cli.output import print_line, readable_path
 from dingwatch.cli.tables import PlainTable
 from dingwatch.config import database
@@ -30,14 +31,17 @@ _REFUSALS: Final[dict[Refusal, Text]] = {
     Refusal.SAME: Upkeep.COPY_SAME,
     Refusal.NOT_EMPTY: Upkeep.COPY_NOT_EMPTY,
     Refusal.LEFT: Upkeep.COPY_LEFT,
+    Refusal.UNKNOWN_NODE: Upkeep.COPY_UNKNOWN_NODE,
     Refusal.AMBIGUOUS: Upkeep.COPY_AMBIGUOUS,
     Refusal.DIFFERS: Upkeep.COPY_DIFFERS,
 }
+_OF_SOURCE: Final = frozenset({Refusal.IN_USE, Refusal.UNKNOWN_NODE})
+"""Refusals that are about the ledger that is copied."""
 _FILE_SCHEME: Final = "sqlite:///"
 
 
 @command()
-@option(Upkeep.OPT_NODE, "--node", metavar="NAME")
+@option(Upkeep.OPT_NODE, "--node", metavar="NAME", type=NODE)
 @click.argument("source", metavar="FROM-URL")
 @click.argument("target", metavar="TO-URL")
 def copy_ledger(session: Session, *, source: str, target: str, node: str | None) -> int:
@@ -121,7 +125,7 @@ def _copy(
     except LedgerError as error:
         _fail(session, error, read, about)
     except RefusedError as error:
-        about = read if error.refusal is Refusal.IN_USE else written
+        about = read if error.refusal in _OF_SOURCE else written
         values = {**error.values, "ledger": about.shown, "how": _how_to_empty(session, written)}
         _refuse(session, _REFUSALS[error.refusal], values)
 

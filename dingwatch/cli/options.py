@@ -78,6 +78,24 @@ class _Duration(click.ParamType):  # type: ignore[type-arg]  # generic in click 
 DURATION: Final = _Duration()
 
 
+class _Node(click.ParamType):  # type: ignore[type-arg]  # generic in click 8.5
+    """The name of a node, as the config may have it.
+
+    An empty one comes from a variable of a script that is not set. It must not mean this host.
+    """
+
+    name = "node"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:  # noqa: ANN401
+        """Return the name."""
+        if not value.strip():
+            self.fail(Cli.NO_NODE_NAME.render(environment_language(os.environ)), param, ctx)
+        return str(value)
+
+
+NODE: Final = _Node()
+
+
 class Span(NamedTuple):
     """The time that a person means by a day, a minute or a second: `start` is in it, `end` is not."""
 

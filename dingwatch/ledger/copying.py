@@ -37,6 +37,7 @@ from sqlalchemy import (
     or_,
     select,
     text,
+    union,
 )
 
 from dingwatch.ledger.schema import (
@@ -96,6 +97,8 @@ class Refusal(StrEnum):
     NOT_EMPTY = "not_empty"
     LEFT = "left"
     """The target has the rows of a copy that was broken off."""
+    UNKNOWN_NODE = "unknown_node"
+    """The node that is to go on alone has never worked on the source."""
     AMBIGUOUS = "ambiguous"
     """Two nodes have folders of one path and name, of which a single host could not tell which is which."""
     DIFFERS = "differs"
@@ -135,6 +138,7 @@ def copy(source: Store, target: Store, node: str, successor: str) -> list[TableP
             proofs = []
         else:
             reader = _Reader(read, node, _change(source, target))
+            reader.require_known_node()
             reader.require_unambiguous()
             with _on_target():
                 _fill(target, reader)
@@ -223,10 +227,10 @@ def _was_moved(read: Connection, target: Store, successor: str) -> bool:
     url = read.scalar(select(successors.c.url))
     if url is None:
         return False
-    counters = _counters(read)
     with _on_target(), target.reading() as connection:
-        if url != successor or _counters(connection) != {**counters, UNFINISHED: 1}:
-            raise LedgerError(Cause("moved", url, "LEDGER_MOVED"))
+        counters = _counters(connection)
+    if url != successor or counters != {**_counters(read), UNFINISHED: 1}:
+        raise LedgerError(Cause("moved", url, "LEDGER_MOVED"))
     return True
 
 
@@ -287,6 +291,19 @@ class _Reader:
         """Read a table in a block, row by row."""
         with closing(Prepared(self._query(table)).stream(self.connection, {})) as rows:
             yield map(_without_nul, rows) if self.change is _Change.JOINS else rows
+
+    def require_known_node(self) -> None:
+        """Raise RefusedError where a node is to go on alone that nobody has heard of.
+
+        Its name may be mistyped, or be forgotten where it is not the host name. All shared folders would then
+        be new to the host, and what has come into them since its last scan be taken for old files.
+        """
+        if self.change is not _Change.PARTS:
+            return
+        named = union(select(nodes.c.name), select(folders.c.node), select(folder_nodes.c.node))
+        known = set(self.connection.scalars(named)) - {NO_NODE}
+        if known and self.node not in known:
+            raise RefusedError(Refusal.UNKNOWN_NODE, node=self.node, nodes=", ".join(sorted(known)))
 
     def require_unambiguous(self) -> None:
         """Raise RefusedError where two nodes have a folder of one path and name."""

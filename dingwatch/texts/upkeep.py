@@ -114,6 +114,16 @@ versions.txt   versions of all parts
             " repeat the command."
         ),
     )
+    COPY_UNKNOWN_NODE = (
+        (
+            "{ledger} 中没有名为 {node} 的节点，没有复制任何内容；现有：{nodes}。"
+            "请用 --node 指定继续使用的那台主机的节点名。"
+        ),
+        (
+            "no node named {node} has worked on {ledger}, and nothing was copied; it knows: {nodes}. Name the"
+            " node of the host that goes on by --node."
+        ),
+    )
     COPY_AMBIGUOUS = (
         (
             "节点 {nodes} 各有一个路径相同、名称都是“{name}”的文件夹，单机无法区分；没有复制任何内容。"

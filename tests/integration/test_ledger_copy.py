@@ -31,7 +31,7 @@ from sqlalchemy import (
 )
 
 from dingwatch.ledger import LedgerError, Store, sqlite_url
-from dingwatch.ledger.copying import RefusedError, TableProof, copy
+from dingwatch.ledger.copying import Refusal, RefusedError, TableProof, copy
 from dingwatch.ledger.schema import alert_messages, folders, history, metadata, versions
 from dingwatch.ledger.store import Use
 from dingwatch.sandbox import Sandbox
@@ -343,6 +343,23 @@ def test_other_nodes_folders_come_along(
     assert {row[-2] for row in dump(tmp_path / "ledger.db")["folders"]} == {""}
 
 
+def test_a_node_that_nobody_knows_does_not_go_on_alone(
+    full: Path, tmp_path: Path, blank_postgres_url: str, postgres: PostgresServer
+) -> None:
+    """Its name was mistyped: shared folders would begin anew, and what came last would never be sent."""
+    open_both(sqlite_url(full), blank_postgres_url)
+    write(postgres, blank_postgres_url, "UPDATE folders SET node = 'files-02'")
+    with pytest.raises(RefusedError) as refused:
+        open_both(blank_postgres_url, sqlite_url(tmp_path / "ledger.db"))
+    assert (refused.value.refusal, refused.value.values) == (
+        Refusal.UNKNOWN_NODE,
+        {"node": NODE, "nodes": "files-02"},
+    )
+    lease = "INSERT INTO nodes (name, instance, started_at, lease_until) VALUES ('{}', 'i', 1, 2)"
+    write(postgres, blank_postgres_url, lease.format(NODE))
+    open_both(blank_postgres_url, sqlite_url(tmp_path / "ledger.db"))
+
+
 # --- The command -----------------------------------------------------------------------------------
 
 
@@ -577,6 +594,8 @@ def test_a_target_that_was_emptied_since_is_not_taken_for_the_copy(
     (tmp_path / "new" / "ledger.db").unlink()
     again = machine.call(*words)
     assert (again.exit_code, "moved" in again.stderr) == (78, True), again.output
+    # It is the source that cannot be used; nothing is wrong with the target.
+    assert f"cannot use {sqlite_url(recorded)}: moved" in again.stderr
 
 
 def check_after_kill(source: Path, url: str) -> bool:
