@@ -98,6 +98,17 @@ def check_text(text: str) -> str:
     return text
 
 
+LONGEST_NAME: Final = 200
+"""Characters of a name; PostgreSQL indexes those of nodes, shares and folders, in 2,700 bytes at most."""
+
+
+def check_name(name: str) -> str:
+    """Refuse a blank or very long name."""
+    if len(name) > LONGEST_NAME:
+        raise make_error(Problems.NAME_LONG, most=LONGEST_NAME)
+    return check_text(name)
+
+
 def check_path(path: str) -> str:
     """Refuse a relative path: it would depend on where the program was started."""
     if not path.startswith(("/", "~")):

@@ -80,6 +80,7 @@ _WEBHOOK: Final = (
 
 _BY_FUNCTION: Final[Mapping[object, Schema]] = {
     checks.check_text: {"pattern": r"\S"},
+    checks.check_name: {"pattern": r"\S", "maxLength": checks.LONGEST_NAME},
     checks.check_path: {"pattern": "^[/~]"},
     checks.check_star: {"pattern": r"^[^*]*$|^[^*]*/\*(?:/(?!\.\.(?:/|$))[^*/]*)*$"},
     checks.check_url: {"pattern": _URL},

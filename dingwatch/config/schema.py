@@ -29,6 +29,7 @@ AGES: Final = "36500d"
 
 
 Word = Annotated[str, AfterValidator(checks.check_text)]
+Name = Annotated[str, AfterValidator(checks.check_name)]
 Location = Annotated[str, AfterValidator(checks.check_text), AfterValidator(checks.check_path)]
 FolderPath = Annotated[Location, AfterValidator(checks.check_star)]
 Url = Annotated[str, AfterValidator(checks.check_url)]
@@ -130,7 +131,7 @@ class FolderShape(Shape):
     chat_id: Words = ()
     webhook: Annotated[str, AfterValidator(checks.check_webhook)] | None = None
     webhook_secret: Word | None = None
-    name: Word | None = None
+    name: Name | None = None
     recursive: bool = True
     include: Patterns = ()
     exclude: Patterns = ()
@@ -152,7 +153,7 @@ class FolderShape(Shape):
     before_send_timeout: Annotated[float, BeforeValidator(Span("1ms", "1d"))] = 60.0
     drive_keep: Annotated[float, BeforeValidator(Span("1ms", AGES))] | None = None
     exclusive: bool = True
-    shared: Word | None = None
+    shared: Name | None = None
     feedback: Literal["none", "sidecar"] = "none"
     after_send: Literal["keep", "move"] = "keep"
 
@@ -175,7 +176,7 @@ class ConfigShape(Shape):
     dingtalk: DingTalkShape = DingTalkShape()
     state_dir: Location | None = None
     ledger: Annotated[str, AfterValidator(checks.check_ledger)] | None = None
-    node: Word | None = None
+    node: Name | None = None
     keep: Annotated[float, BeforeValidator(Span("1ms", AGES))] = 400 * 86400.0
     delivery: DeliveryShape = DeliveryShape()
     pace: PaceShape = PaceShape()

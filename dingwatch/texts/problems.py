@@ -166,6 +166,10 @@ class Problems(Text):
         "值是空白。请填写，或删除这一行。",
         "The value is blank. Fill it in, or remove the line.",
     )
+    NAME_LONG = (
+        "名称最多 {most} 个字符。请缩短。",
+        "A name has at most {most} characters. Shorten it.",
+    )
     NOT_TEXT = (
         "这里要写一段文字，不能是列表或下级键；以 {{ 或 [ 开头的值要加引号。",
         (

@@ -49,7 +49,7 @@ FOLDER: Final[dict[str, list[Any]]] = {
     "notice_location": [r"\\nas\x"],
     "poll_interval": ["10ms", "59.999999m"],
     "rescan": ["100ms", "7d"],
-    "shared": [None, "share"],
+    "shared": [None, "share", "共" * 200],
     "feedback": ["none"],
     "bundle": [None, {"wait": "30s", "from": 5}, {}],
     "before_send": [
@@ -83,7 +83,7 @@ TOP: Final[dict[str, list[Any]]] = {
         {"hosts": ["1.2.3.4"]},
     ],
     "aliases": [{}, {"财务群": "cidA", "值班": "user:x"}],
-    "node": [None, "east"],
+    "node": [None, "east", "节" * 200],
     "alerts": [
         {},
         {"to": ["user:a", HOOK], "after": "5m", "daily": "18:00", "heartbeat_url": "http://u/p?x"},
@@ -112,7 +112,15 @@ ODD: Final[list[Any]] = [
         "postgresql+psycopg://h:x/d",
         "postgresql://h/d",
     ),
-    *("postgresql+psycopg://h/d#x", ["*.pdf"], ["*.pdf;"], ["cidA", "cidB"], [[]], ["a.b", "1.2.3"]),
+    *(
+        "x" * 201,
+        "postgresql+psycopg://h/d#x",
+        ["*.pdf"],
+        ["*.pdf;"],
+        ["cidA", "cidB"],
+        [[]],
+        ["a.b", "1.2.3"],
+    ),
     *({"wait": "1s"}, {"from": 0}, {"a": "cidA"}, {"path": "/srv/x"}),
 ]
 """Values of all kinds; most of them suit some key and are wrong under the others."""
