@@ -8,7 +8,6 @@ bytes of one to a chat (KB:1488).
 from __future__ import annotations
 
 import json
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,6 +16,7 @@ from typing import Final
 from dingwatch import quota
 from dingwatch.alerts import Condition, Topic, Trouble
 from dingwatch.model import Cause
+from dingwatch.names import shell_word
 from dingwatch.notice_text import Message, code, fit
 from dingwatch.texts import Advice, Alerts, Language, describe_word, system_words
 
@@ -53,7 +53,7 @@ def word_alert(style: Style, begun: Sequence[Condition], over: Sequence[Trouble]
 def _word_condition(style: Style, one: Condition) -> str:
     cause = one.cause or Cause("", "", "")
     name = _name(style, one)
-    quoted, node = shlex.quote(name), _node(one)
+    quoted, node = shell_word(name), _node(one)
     values: dict[str, object] = {
         "name": fit(name, LONGEST_NAME),
         "node": fit(node, LONGEST_NAME),

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 import unicodedata
 from pathlib import PurePath
 from typing import Final
 
 _BIDI: Final = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+_SAFE: Final = re.compile(r"[\w@%+=:,./-]+")
 _LONGEST_EXTENSION: Final = 16
 
 
 def readable(path: bytes | PurePath) -> str:
     r"""Return a path for people and JSON; bytes that are not UTF-8 are shown as `\xNN`."""
     return bytes(path).decode("utf-8", "backslashreplace")
+
+
+def shell_word(name: str) -> str:
+    """Return a name as the argument of a command that people copy into a shell."""
+    # Letters of any script are safe, and easier to read without quotes.
+    quoted = name if _SAFE.fullmatch(name) else shlex.quote(name)
+    return f"-- {quoted}" if name.startswith("-") else quoted
 
 
 def displayed_name(name: bytes) -> str:

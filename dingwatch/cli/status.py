@@ -22,6 +22,7 @@ from dingwatch.cli.tables import STYLES, PlainTable, cell, console
 from dingwatch.host.lock import LOCK_FILE, lock_holder
 from dingwatch.lifecycle import NOTICED, State
 from dingwatch.model import Cause
+from dingwatch.names import shell_word
 from dingwatch.notice_text import human_size
 from dingwatch.service.answers import RecordedStatus
 from dingwatch.service.overview import COUNTED, Process, Status, make_status, status_json
@@ -251,12 +252,16 @@ def _node_notes(session: Session, status: Status) -> Iterator[Markup]:
     for one in status.nodes:
         if one.state == "lost":
             since = local_time(one.lease_until)
-            yield cell(session.render(Cli.NODE_LOST, node=one.name, since=since), "bold red")
+            yield cell(session.render(Cli.NODE_LOST, **_name(one.name), since=since), "bold red")
         elif one.state == "draining":
-            yield cell(session.render(Cli.NODE_DRAINING, node=one.name), "yellow")
+            yield cell(session.render(Cli.NODE_DRAINING, **_name(one.name)), "yellow")
     up = [one.name for one in status.nodes if one.state == "up"]
     if up:
         yield cell(session.render(Cli.NODES_UP, nodes=", ".join(up)))
+
+
+def _name(node: str) -> dict[str, str]:
+    return {"node": node, "word": shell_word(node)}
 
 
 def _describe_unlisted(session: Session, paths: Sequence[str]) -> Iterator[Markup]:

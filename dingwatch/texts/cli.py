@@ -133,18 +133,22 @@ class Cli(Text):
     NODE_LOST = (
         (
             "节点 {node} 自 {since} 起失联：它的文件夹无人监视。请检查那台主机；"
-            "如果它不再使用，请执行 dingwatch drain {node}"
+            "如果它不再使用，请执行 dingwatch drain {word}"
         ),
         (
             "node {node} is lost since {since}: nobody watches its folders. Look after that host; if it is"
-            " gone for good, run dingwatch drain {node}"
+            " gone for good, run dingwatch drain {word}"
         ),
     )
     NODE_DRAINING = (
-        "节点 {node} 已执行 drain，不再发送；恢复请执行 dingwatch undrain {node}",
-        "node {node} is drained and sends nothing; run dingwatch undrain {node} to resume",
+        "节点 {node} 已执行 drain，不再发送；恢复请执行 dingwatch undrain {word}",
+        "node {node} is drained and sends nothing; run dingwatch undrain {word} to resume",
     )
     NODES_UP = ("正常的节点：{nodes}", "nodes that are up: {nodes}")
+    NO_NODE_NAME = (
+        "节点名是空的；请写出节点名，或去掉这个参数。",
+        "the name of the node is empty; name one, or leave it out.",
+    )
     DRAIN = (
         "让一个节点（默认本节点）不再开始新的发送，并等待正在进行的发送完成（停机维护之前，或主机不再使用）。",
         (
@@ -154,8 +158,8 @@ class Cli(Text):
     )
     UNDRAIN = ("让一个节点（默认本节点）恢复发送。", "Have a node, by default this one, send again.")
     DRAINED = (
-        "节点 {node} 不再发送任何文件，没有正在进行的发送；恢复请执行 dingwatch undrain {node}。",
-        "node {node} sends nothing any more, and nothing is in flight; dingwatch undrain {node} resumes it.",
+        "节点 {node} 不再发送任何文件，没有正在进行的发送；恢复请执行 dingwatch undrain {word}。",
+        "node {node} sends nothing any more, and nothing is in flight; dingwatch undrain {word} resumes it.",
     )
     UNDRAINED = ("节点 {node} 恢复发送。", "node {node} sends again.")
     UNDRAINED_LATER = ("节点 {node} 在启动后恢复发送。", "node {node} sends again once it is started.")
@@ -170,11 +174,18 @@ class Cli(Text):
     DRAIN_NOT_RUNNING = (
         (
             "节点 {node} 没有运行，因此没有正在进行的发送。它不再算作失联；"
-            "重新启动后，执行 dingwatch undrain {node} 才恢复发送。"
+            "重新启动后，执行 dingwatch undrain {word} 才恢复发送。"
         ),
         (
             "node {node} does not run, so nothing is in flight. It does not count as lost any more; should it"
-            " start again, it sends nothing until dingwatch undrain {node}."
+            " start again, it sends nothing until dingwatch undrain {word}."
+        ),
+    )
+    DRAIN_NEW = (
+        "节点 {node} 还没有使用过这个发送记录数据库，没有什么可停；它启动后就会发送，如需停止请届时再执行。",
+        (
+            "node {node} has never worked on this ledger, so there is nothing to drain; once it is started,"
+            " it sends. To stop that, run this again then."
         ),
     )
     DRAIN_SLOW = (

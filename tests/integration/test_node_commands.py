@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import signal
 import socket
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from urllib.request import urlopen
 import pytest
 from sqlalchemy import make_url
 
+from dingwatch import names
 from dingwatch.dingtalk import API_SEND, API_UPLOAD
 from dingwatch.sandbox import Fault, FaultKind, Sandbox
 from tests.integration.conftest import Machine, settings_for
@@ -228,6 +230,47 @@ def test_a_host_whose_service_is_stopped_can_be_drained(pair: tuple[Machine, Mac
         done = east.call(command)
         assert done.exit_code == 0, done.output
         assert [one["state"] for one in east.status()["nodes"]] == [state]
+
+
+def test_a_node_that_has_never_run_cannot_be_drained(pair: tuple[Machine, Machine], sandbox: Sandbox) -> None:
+    """The command does not say that it was, because the service sends once it is started."""
+    east, west = pair
+    west.stop(west.start())
+    done = east.call("drain")
+    assert "node east has never worked on this ledger, so there is nothing to drain" in done.stdout
+    east.start()
+    (share_of(east) / "a.txt").write_text("a")
+    eventually(sent(sandbox, 1))
+
+
+@pytest.mark.parametrize(
+    "words", [("drain", ""), ("undrain", " "), ("ledger", "copy", "--node", "", "a", "b")]
+)
+def test_an_empty_name_is_not_this_host(pair: tuple[Machine, Machine], words: tuple[str, ...]) -> None:
+    """A script has it from a variable that is not set, and meant another node."""
+    east, _ = pair
+    process = east.start()
+    done = east.call(*words)
+    assert (done.exit_code, "the name of the node is empty" in done.stderr) == (2, True), done.output
+    assert [one["state"] for one in east.status()["nodes"]] == ["up"]
+    assert east.stop(process) == 0
+
+
+@pytest.mark.parametrize("name", ["-x", "财务 服务器's"])
+def test_the_command_that_is_shown_works_for_any_name(pair: tuple[Machine, Machine], name: str) -> None:
+    """A name may have blanks, or look like an option."""
+    east, west = pair
+    west.settings["node"] = name
+    west.write()
+    west.stop(west.start())
+    for verb in ("drain", "undrain"):
+        lines = east.call("status").stdout.splitlines()
+        (line,) = (one for one in lines if f"run dingwatch {verb} " in one)
+        words = shlex.split(line.partition("run dingwatch ")[2].removesuffix(" to resume"))
+        done = east.call(*words)
+        assert (done.exit_code, f"node {name} " in done.stdout) == (0, True), done.output
+    done = east.call("drain", "--", name)
+    assert f"sends nothing until dingwatch undrain {names.shell_word(name)}." in done.stdout
 
 
 def test_a_ledger_in_a_file_has_no_nodes(machine: Machine, sandbox: Sandbox) -> None:

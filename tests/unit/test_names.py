@@ -1,3 +1,5 @@
+import subprocess
+
 import pytest
 
 from dingwatch import names
@@ -14,6 +16,16 @@ def test_only_control_and_bidi_characters_are_replaced() -> None:
     assert names.displayed_name("合同 终稿.pdf".encode("gbk")) == "合同 终稿.pdf"
     assert names.displayed_name(b"\xff\xff.pdf") == "\ufffd\ufffd.pdf"
     assert names.displayed_name('报告 "终" ①.pdf'.encode()) == '报告 "终" ①.pdf'
+
+
+@pytest.mark.parametrize("name", ["files-01", "节点一", "a b", "-x", "--all", "it's", "`a`;$b", "a　b", "*"])
+def test_a_name_is_one_word_to_a_shell(name: str) -> None:
+    """People copy the command that a message names, and an option it must not become."""
+    word = names.shell_word(name)
+    command = f'set -- {word}; [ "$1" != -- ] || shift; printf %s "$1"'
+    assert subprocess.run(["/bin/sh", "-c", command], capture_output=True, check=True).stdout == name.encode()
+    assert word.startswith("-- ") == name.startswith("-")
+    assert names.shell_word("节点一") == "节点一"
 
 
 @pytest.mark.parametrize(
