@@ -226,8 +226,8 @@ class Log(Text):
         ("folder {folder}: inotify cannot cover the whole tree ({code}); polling instead: {path}. {advice}"),
     )
     FOLDER_DOWN = (
-        "文件夹 {folder} 无法监视：{path}（{code}）。{advice}",
-        "folder {folder} cannot be watched: {path} ({code}). {advice}",
+        "文件夹 {folder} 无法监视：{path}（{reason}）。{advice}",
+        "folder {folder} cannot be watched: {path} ({reason}). {advice}",
     )
     FOLDER_BACK = ("文件夹 {folder} 已恢复监视：{path}", "folder {folder} is watched again: {path}")
     BASELINE = (

@@ -153,6 +153,13 @@ def test_the_log_ends_with_what_is(written: Written) -> None:
     assert "finance cannot be watched" in written.lines[-1]
 
 
+def test_a_folder_that_is_down_has_its_reason(written: Written) -> None:
+    """Which node has set up a share otherwise, and by which keys, is nowhere else on this host's terminal."""
+    why = {"code": "differs", "message": "east: include", "advice": "SHARE_DIFFERS"}
+    written.log(Log.FOLDER_DOWN, folder="office", path="/srv", **why)
+    assert "folder office cannot be watched: /srv (differs east: include). Another node" in written.lines[-1]
+
+
 def test_each_failed_file_has_its_line(written: Written) -> None:
     """What happens to a file once is never left out."""
     for number in range(20):
