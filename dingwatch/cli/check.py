@@ -7,7 +7,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
@@ -79,6 +79,8 @@ class EarlierRuns:
     looked_at: frozenset[str]
     used: int
     pauses: tuple[Pause, ...] = ()
+    readable: bool = True
+    """Whether the ledger could be read: else nobody knows what the next run does."""
 
 
 @command(secret_needed=True)
@@ -115,7 +117,9 @@ def _check(session: Session, *, offline: bool) -> Iterator[Finding]:
             yield Finding(Mark.FAIL, session.render(Checks.FOLDER_BAD, cause, name=name, path=path))
             continue
         trees.append((folder, tree))
-        yield from _describe_folder(session, folder, tree, looked=folder.name in earlier.looked_at)
+        yield from _describe_folder(session, folder, tree)
+        if earlier.readable:
+            yield _describe_first_run(session, folder, tree, looked=folder.name in earlier.looked_at)
         yield from _check_lock(session, folder)
         yield from _check_program(session, folder)
         yield from _check_drive_keep(session, folder)
@@ -123,12 +127,13 @@ def _check(session: Session, *, offline: bool) -> Iterator[Finding]:
     for text in describe_read_only(session, units):
         yield Finding(Mark.WARN, text)
     yield _check_watches(session, sum(tree.directories for folder, tree in trees if not _polls(folder)))
-    calls = sum(
-        _calls(folder, tree)
-        for folder, tree in trees
-        if folder.existing == "send" and folder.name not in earlier.looked_at
-    )
-    yield _check_quota(session, calls, earlier)
+    if earlier.readable:
+        calls = sum(
+            _calls(folder, tree)
+            for folder, tree in trees
+            if folder.existing == "send" and folder.name not in earlier.looked_at
+        )
+        yield _check_quota(session, calls, earlier)
     if not offline:
         yield from _check_online(session)
 
@@ -225,7 +230,7 @@ def _read_earlier_runs(session: Session) -> EarlierRuns:
             paused = tuple(pauses.list_pauses(connection))
             ids = find_scope(session, store, session.in_file).ids
     except LedgerError:
-        return nothing
+        return replace(nothing, readable=False)
     return EarlierRuns(frozenset(name for name, number in ids.items() if number in looked), used, paused)
 
 
@@ -262,7 +267,7 @@ def _calls(folder: Folder, tree: Tree) -> int:
     return tree.files * (1 + messages * (2 if folder.message else 1))
 
 
-def _describe_folder(session: Session, folder: Folder, tree: Tree, *, looked: bool) -> Iterator[Finding]:
+def _describe_folder(session: Session, folder: Folder, tree: Tree) -> Iterator[Finding]:
     kind, name = kind_of(folder.root), folder.name
     how = session.render(Checks.POLLED if _polls(folder) else Checks.EVENTS)
     text = session.render(Checks.FOLDER, name=name, path=folder.path, kind=kind.name, how=how)
@@ -276,15 +281,19 @@ def _describe_folder(session: Session, folder: Folder, tree: Tree, *, looked: bo
     for path, verdict in tree.unlisted:
         text = session.render(Checks.UNLISTED, verdict.cause, name=name, path=names.readable(path) or ".")
         yield Finding(Mark.FAIL, text)
+
+
+def _describe_first_run(session: Session, folder: Folder, tree: Tree, *, looked: bool) -> Finding:
+    """Return what becomes of the files that are there already."""
+    name = folder.name
     if looked:
-        yield Finding(Mark.OK, session.render(Checks.KNOWN, name=name))
-    elif not tree.files:
-        yield Finding(Mark.OK, session.render(Checks.EMPTY, name=name))
-    elif folder.existing == "skip":
-        yield Finding(Mark.OK, session.render(Checks.BASELINE, name=name, count=tree.files))
-    else:
-        count, needed = tree.files * len(folder.recipients), _calls(folder, tree)
-        yield Finding(Mark.OK, session.render(Checks.BACKLOG, name=name, count=count, calls=needed))
+        return Finding(Mark.OK, session.render(Checks.KNOWN, name=name))
+    if not tree.files:
+        return Finding(Mark.OK, session.render(Checks.EMPTY, name=name))
+    if folder.existing == "skip":
+        return Finding(Mark.OK, session.render(Checks.BASELINE, name=name, count=tree.files))
+    count, needed = tree.files * len(folder.recipients), _calls(folder, tree)
+    return Finding(Mark.OK, session.render(Checks.BACKLOG, name=name, count=count, calls=needed))
 
 
 def _check_lock(session: Session, folder: Folder) -> Iterator[Finding]:

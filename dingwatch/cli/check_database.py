@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Final
 
 from dingwatch import quota
 from dingwatch.cli.context import Session
-from dingwatch.cli.ledger_access import open_store
 from dingwatch.config.database import is_local, is_verified
 from dingwatch.dingtalk import BILLED
 from dingwatch.host.lock import LOCK_FILE, lock_holder
-from dingwatch.ledger import LedgerError, calls
+from dingwatch.ledger import LedgerError, Store, calls
+from dingwatch.ledger.folders import Share, find_other_settings
 from dingwatch.ledger.server import ServerFacts, read_server
+from dingwatch.service.folders import share_settings
 from dingwatch.texts import Checks
 
 MOST_DIFFERENCE: Final = 10.0
@@ -39,7 +41,10 @@ def check_database(session: Session) -> Iterator[Line]:
     yield from _check_clock(session, facts)
     yield from _check_nodes(session, facts)
     if facts.schema is not None and not facts.missing and not facts.needs_migration:
-        yield _describe_use(session)
+        try:
+            yield from _check_ledger(session)
+        except LedgerError as error:
+            yield FAIL, session.render(Checks.DATABASE_BAD, error.cause, place=place)
 
 
 def _check_encryption(session: Session, url: str, facts: ServerFacts) -> Iterator[Line]:
@@ -94,10 +99,28 @@ def _check_nodes(session: Session, facts: ServerFacts) -> Iterator[Line]:
     ]
     if others:
         yield OK, session.render(Checks.NODES, nodes=", ".join(others))
+    app = session.config.dingtalk.client_id
+    for one in facts.nodes:
+        if one.name != own and one.live and one.app not in {"", app}:
+            yield FAIL, session.render(Checks.NODE_OTHER_APP, node=one.name, app=one.app)
 
 
-def _describe_use(session: Session) -> Line:
-    month = quota.month(time.time())
-    with open_store(session) as store, store.reading() as connection:
+def _check_ledger(session: Session) -> Iterator[Line]:
+    """Yield what the ledger itself has to say.
+
+    Raises:
+        LedgerError: it cannot be used: it is of a newer version, or was copied elsewhere.
+    """
+    config, month = session.config, quota.month(time.time())
+    shared = [(one, one.shared) for one in config.folders if one.shared is not None]
+    with closing(Store.open(session.ledger_address, session.node)) as store, store.reading() as connection:
         used = calls.total(connection, month, BILLED)
-    return OK, session.render(Checks.LEDGER, month=month, used=used)
+        found = [
+            (one.name, find_other_settings(connection, Share(share, share_settings(config, one))))
+            for one, share in shared
+        ]
+    yield OK, session.render(Checks.LEDGER, month=month, used=used)
+    for name, other in found:
+        if other is not None:
+            keys = ", ".join(other.keys)
+            yield FAIL, session.render(Checks.SHARE_DIFFERS, name=name, node=other.node, keys=keys)

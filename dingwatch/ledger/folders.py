@@ -349,11 +349,28 @@ def find_differing(connection: Connection, numbers: Sequence[int]) -> dict[int, 
             if mine is None or other.settings == mine.settings:
                 continue
             if (other.since, other.node) < (mine.since, node):
-                one, two = json.loads(mine.settings or "{}"), json.loads(other.settings or "{}")
-                keys = tuple(sorted(k for k in one.keys() | two.keys() if one.get(k) != two.get(k)))
-                found[number] = Difference(other.node, keys)
+                found[number] = _compare(other, json.loads(mine.settings or "{}"))
                 break
     return found
+
+
+def find_other_settings(connection: Connection, share: Share) -> Difference | None:
+    """Return a live node that has set up a share otherwise than it is set up here; None if there is none."""
+    query = (
+        select(folder_nodes)
+        .join(folders, folders.c.id == folder_nodes.c.folder_id)
+        .where(folders.c.shared == share.name, folder_nodes.c.node != node_of(connection))
+        .where(is_live(folder_nodes.c.node))
+        .order_by(folder_nodes.c.since, folder_nodes.c.node)
+    )
+    found = (_compare(row, share.settings) for row in connection.execute(query))
+    return next((one for one in found if one.keys), None)
+
+
+def _compare(other: Row[Any], settings: Mapping[str, str]) -> Difference:
+    theirs = json.loads(other.settings or "{}")
+    keys = settings.keys() | theirs.keys()
+    return Difference(other.node, tuple(sorted(k for k in keys if settings.get(k) != theirs.get(k))))
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from typing import Any, Final
 import psycopg
 from sqlalchemy import make_url
 
+from dingwatch.ledger.nodes import app_of
 from dingwatch.ledger.postgresql import connect, errors
 from dingwatch.ledger.schema import SCHEMA, metadata
 
@@ -19,6 +20,8 @@ class NodeSeen:
     name: str
     live: bool
     draining: bool
+    app: str
+    """The app that its latest process works for; empty where that is not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +82,8 @@ WHERE relnamespace = current_schema()::regnamespace
   AND CASE relkind WHEN 'S' THEN NOT has_sequence_privilege(oid, 'USAGE') ELSE false END ORDER BY 1
 """
 _NODES: Final = """
-SELECT name, lease_until > extract(epoch FROM clock_timestamp()), draining FROM nodes ORDER BY name
+SELECT name, lease_until > extract(epoch FROM clock_timestamp()), draining, instance
+FROM nodes ORDER BY name
 """
 
 
@@ -132,4 +136,7 @@ def _schema(connection: psycopg.Connection[Any]) -> int | None:
 
 
 def _nodes(connection: psycopg.Connection[Any]) -> list[NodeSeen]:
-    return [NodeSeen(*row) for row in connection.execute(_NODES)]
+    return [
+        NodeSeen(name, live, draining, app_of(instance))
+        for name, live, draining, instance in connection.execute(_NODES)
+    ]

@@ -258,6 +258,23 @@ class Checks(Text):
         "另一台主机正在以节点名 {node} 工作；请在这个配置里用 node: 设置另一个名称",
         "another host works as node {node}; set another name by node: in this config",
     )
+    NODE_OTHER_APP = (
+        (
+            "节点 {node} 正在使用另一个应用（client_id 为 {app}）：请改正这个配置中的 client_id，"
+            "或者先停止所有节点再换用另一个应用"
+        ),
+        (
+            "node {node} works for another app (client_id {app}): correct client_id in this config, or stop"
+            " all nodes before you change to another app"
+        ),
+    )
+    SHARE_DIFFERS = (
+        ("{name}：节点 {node} 用别的设置监视这个共享（{keys}）；请改成一致，否则设置较晚的节点不监视它"),
+        (
+            "{name}: node {node} watches this share with other settings ({keys}); make them alike, else the"
+            " node that got its own later does not watch it"
+        ),
+    )
     NODES = ("其他节点：{nodes}", "other nodes: {nodes}")
     NODE_LIVE = ("{node}（正常）", "{node} (up)")
     NODE_LOST = ("{node}（失联或已停止）", "{node} (lost or stopped)")

@@ -525,6 +525,48 @@ def test_a_name_that_another_node_has_is_told(
     assert "ok    other nodes: north (lost or stopped), west (up)" in lines
 
 
+def test_nodes_of_another_app_are_told(machine: Machine, postgres: PostgresServer, postgres_url: str) -> None:
+    """The service would not start beside them; one that has ended does not matter."""
+    name = make_url(postgres_url).database or ""
+    rows = "INSERT INTO nodes (name, instance, started_at, lease_until) VALUES ('{}', 'x/{}', 0, {})"
+    soon = "extract(epoch FROM clock_timestamp()) + 60"
+    own = machine.settings["dingtalk"]["client_id"]
+    for node, app, until in (("north", "dingnorth", "0"), ("south", own, soon), ("west", "dingwest", soon)):
+        postgres.execute(rows.format(node, app, until), database=name)
+    code, lines = check(machine, postgres_url)
+    (line,) = (one for one in lines if one.startswith("FAIL"))
+    assert (code, "node west works for another app (client_id dingwest)" in line) == (1, True), lines
+
+
+def test_a_share_with_other_settings_is_told(machine: Machine, postgres_url: str) -> None:
+    """Before the service starts; by its name, the other node and the keys."""
+    machine.settings |= {"ledger": postgres_url, "node": "west"}
+    machine.set_folder(shared="team")
+    process = machine.start()
+    machine.settings["state_dir"] += "-of-another-host"
+    code, lines = check(machine, postgres_url)  # of the node east
+    assert not any("other settings" in one for one in lines), lines
+    machine.set_folder(shared="team", on_change="ignore", exclude=["*.bak"], settle="9s")
+    code, lines = check(machine, postgres_url)
+    told = "share: node west watches this share with other settings (exclude, on_change); make them alike"
+    assert (code, any(one.startswith(f"FAIL  {told}") for one in lines)) == (1, True), lines
+    assert machine.stop(process) == 0
+    assert not any("other settings" in one for one in check(machine, postgres_url)[1])
+
+
+def test_a_ledger_of_a_newer_version_does_not_end_the_check(
+    machine: Machine, postgres: PostgresServer, postgres_url: str
+) -> None:
+    """It is one finding among others, and what the first run would do is not known then."""
+    name = make_url(postgres_url).database or ""
+    postgres.execute("UPDATE numbers SET value = 99 WHERE name = 'schema'", database=name)
+    code, lines = check(machine, postgres_url)
+    assert code == 1
+    assert any(one.startswith("FAIL") and "newer_schema 99. A newer version" in one for one in lines), lines
+    assert any("inotify watch" in one for one in lines), lines
+    assert not any("the first run" in one for one in lines), lines
+
+
 def test_a_clock_that_differs_is_told(
     machine: Machine, postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
