@@ -207,5 +207,7 @@ def _describe_waiting(session: Session, name: str, recorded: RecordedPath) -> It
         yield printable(session.describe_pause(pause, time.time()))
     if recorded["waits"] and recorded["by_hand"] is not None:
         yield session.describe_folder_pause(name, load_folder_pause(recorded["by_hand"]))
+    if node := recorded.get("drained"):  # a service of an earlier version does not tell
+        yield session.render(Cli.NODE_DRAINING, node=node, word=names.shell_word(node))
     if recorded["in_turn"]:
         yield session.render(Cli.WHY_TURN)

@@ -124,6 +124,12 @@ def list_routed(connection: Connection, folders: Sequence[int]) -> set[int]:
     return set(connection.scalars(select(routes.c.folder_id).where(*mine).distinct()))
 
 
+def list_live(connection: Connection, numbers: Sequence[int], now: float) -> set[int]:
+    """Return those of these deliveries that a live node maps."""
+    query = select(deliveries.c.id).where(deliveries.c.id.in_(numbers), IS_LIVE)
+    return set(connection.scalars(query, {"now": now}))
+
+
 def remove_routes(connection: Connection, folder: int) -> None:
     """Have the deliveries of a folder claimed by this node no more."""
     mine = (routes.c.folder_id == folder, routes.c.node == node_of(connection))

@@ -81,6 +81,8 @@ class RecordedPath(TypedDict):
     """The pause of its folder, where a person has paused it."""
     in_turn: bool
     """Whether none of them is paused, and one has not been refused: it waits for its turn."""
+    drained: str | None
+    """This node, if one of them waits because it was drained and no other node can upload the file."""
 
 
 NEVER_WATCHED: RecordedPath = {
@@ -92,6 +94,7 @@ NEVER_WATCHED: RecordedPath = {
     "pauses": [],
     "by_hand": None,
     "in_turn": False,
+    "drained": None,
 }
 """The answer for a folder that is not in the ledger."""
 

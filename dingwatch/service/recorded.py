@@ -20,11 +20,11 @@ from dingwatch.ledger.folder_pauses import list_folder_pauses
 from dingwatch.ledger.folders import MappedFolder, Share, count_held
 from dingwatch.ledger.nodes import read_members
 from dingwatch.ledger.report import Scope
-from dingwatch.ledger.routing import list_folders_of_others, list_routes_of_others
+from dingwatch.ledger.routing import list_folders_of_others, list_live, list_routes_of_others
 from dingwatch.ledger.store import node_of
 from dingwatch.lifecycle import State
 from dingwatch.model import Decision, FolderPause, Pause
-from dingwatch.service.answers import NEVER_WATCHED, RecordedPath, RecordedStatus
+from dingwatch.service.answers import NEVER_WATCHED, RecordedPath, RecordedStatus, load_decision
 from dingwatch.service.in_force import InForce
 
 _WAITING: Final = {str(State.PENDING): True, str(State.UPLOADED): False}
@@ -133,10 +133,27 @@ def read_paths(
     """Return what the ledger knows of paths, each in a folder by its name (None: given to `send`)."""
     scope = scope_of(connection, in_force)
     paused, by_hand = pauses.list_pauses(connection), _by_hand(connection, scope, now)
-    return [
+    found = [
         _read_path(connection, scope, paused, by_hand.get(folder or ""), folder, path)
         for folder, path in asked
     ]
+    return [_of_drained(connection, one, now) for one in found] if _is_drained(connection) else found
+
+
+def _is_drained(connection: Connection) -> bool:
+    own = node_of(connection)
+    found = read_members(connection).find(own) if own else None
+    return found is not None and found.draining
+
+
+def _of_drained(connection: Connection, recorded: RecordedPath, now: float) -> RecordedPath:
+    """Return what is known of a path on a node that was drained: what only it can upload has no turn."""
+    story = map(load_decision, recorded["story"])
+    last = {one.id: one.after for one in story if one.after is not None}
+    pending = [number for number, state in last.items() if state == State.PENDING]
+    if not recorded["waits"] or len(list_live(connection, pending, now)) == len(pending):
+        return recorded
+    return {**recorded, "drained": node_of(connection), "in_turn": False}
 
 
 def _read_path(
@@ -165,6 +182,7 @@ def _read_path(
         "pauses": [asdict(pause) for pause in holding],
         "by_hand": None if by_hand is None else asdict(by_hand),
         "in_turn": not holding and by_hand is None and any(one.cause is None for one in mapped),
+        "drained": None,
     }
 
 

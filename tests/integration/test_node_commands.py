@@ -232,6 +232,29 @@ def test_a_host_whose_service_is_stopped_can_be_drained(pair: tuple[Machine, Mac
         assert [one["state"] for one in east.status()["nodes"]] == [state]
 
 
+def test_why_tells_that_the_node_is_drained(pair: tuple[Machine, Machine], sandbox: Sandbox) -> None:
+    """Also from the ledger alone; where another node has the share as well, the file does not wait."""
+    east, west = pair
+    process = east.start()
+    assert east.call("drain").exit_code == 0
+    (share_of(east) / "a.txt").write_text("a")
+    eventually(lambda: east.status()["totals"]["pending"] == 1)
+    for _ in range(2):
+        done = east.call("why", str(share_of(east) / "a.txt"))
+        assert "node east is drained and sends nothing; run dingwatch undrain east to resume" in done.stdout
+        assert "waits for its turn" not in done.stdout
+        east.stop(process)
+    for one in pair:
+        one.set_folder(path=str(share_of(east)), shared="team")
+    sandbox.inject(Fault(API_UPLOAD, FaultKind.SLOW, seconds=8.0))
+    east.start()
+    west.start()
+    (share_of(east) / "b.txt").write_text("b")
+    eventually(lambda: east.status()["totals"]["uploading"] == 1)
+    assert "is drained" not in east.call("why", str(share_of(east) / "b.txt")).stdout
+    eventually(sent(sandbox, 2))
+
+
 def test_a_node_that_has_never_run_cannot_be_drained(pair: tuple[Machine, Machine], sandbox: Sandbox) -> None:
     """The command does not say that it was, because the service sends once it is started."""
     east, west = pair
