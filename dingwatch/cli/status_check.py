@@ -99,9 +99,13 @@ def _judge_config(session: Session) -> Iterator[Finding]:
 
 
 def _judge_folders(status: Status) -> Iterator[Finding]:
-    down = [one.folder.name for one in status.folders if one.watch == "down"]
-    if down:
-        yield Finding(Level.CRITICAL, Monitor.DOWN, {"names": _list(down)})
+    down = [one for one in status.folders if one.watch == "down"]
+    own = [one.folder.name for one in down if one.other is None]
+    if own:
+        yield Finding(Level.CRITICAL, Monitor.DOWN, {"names": _list(own)})
+    others = [f"{one.folder.name} @ {one.node}" for one in down if one.other is not None]
+    if others:  # their nodes are lost, and a check on this host does not show why
+        yield Finding(Level.CRITICAL, Monitor.UNWATCHED, {"names": _list(others)})
     polled = [
         one.folder.name for one in status.folders if (one.folder.watch, one.watch) == ("inotify", "poll")
     ]

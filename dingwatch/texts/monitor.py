@@ -50,6 +50,10 @@ class Monitor(Text):
         "无法监视的文件夹：{names}，原因见 dingwatch check --offline",
         "folders that cannot be watched: {names}; dingwatch check --offline shows why",
     )
+    UNWATCHED = (
+        "因节点失联而无人监视的文件夹：{names}",
+        "folders that nobody watches, because their node is lost: {names}",
+    )
     NODES_LOST = (
         "失联的节点：{names}，请检查那台主机上的服务",
         "nodes that are lost: {names}; look after the service on that host",

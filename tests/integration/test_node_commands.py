@@ -88,6 +88,9 @@ def test_each_host_shows_all_nodes_and_folders(
     done = east.call("status", "--check")
     assert done.exit_code == 2
     assert "nodes that are lost: west" in done.stdout
+    # What a check on this host says of its own folder does not help there.
+    assert "folders that nobody watches, because their node is lost: share @ west" in done.stdout
+    assert "check --offline" not in done.stdout
     assert "node west is lost since" in east.call("status").stdout
     metrics = east.call("status", "--metrics").stdout
     assert 'dingwatch_node_up{node="east"} 1.0' in metrics
