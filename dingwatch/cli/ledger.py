@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import socket
 from pathlib import Path
 from shlex import quote
 from typing import NoReturn
@@ -157,9 +158,10 @@ def upgrade(session: Session, *, url: str | None) -> int:
         session.fail(Upkeep.URL_ODD, argument="URL")
     if url is None and session.ledger_in_file:
         session.fail(Upkeep.UPGRADE_ALONE)
-    address = url or session.ledger_address
+    # The owner of the tables may make them before there is a config, and on a host that never has one.
+    address, node = (session.ledger_address, session.node) if url is None else (url, socket.gethostname())
     try:
-        Store.open(address, session.node).close()
+        Store.open(address, node).close()
     except LedgerError as error:
         session.fail(Cli.LEDGER_FAILED, error.cause, path=describe_address(address))
     print_line(session.render(Upkeep.UPGRADED, path=describe_address(address), schema=SCHEMA))

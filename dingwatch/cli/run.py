@@ -45,11 +45,14 @@ def _with_form(config: Config, form: LogFormat | None) -> Config:
 @option(Cli.OPT_LOG_FORMAT, "--log-format", "form", type=click.Choice(get_args(LogFormat)))
 def run(session: Session, *, form: LogFormat | None) -> None:
     """Run until a signal, then end the process."""
+    environ = dict(
+        os.environ
+    )  # root becomes the owner of `state_dir`, and `~` must not mean another home then
     config = _with_form(session.config, form)
     file = session.file
 
     def load() -> Config:
-        return _with_form(load_apart(file, os.environ), form)
+        return _with_form(load_apart(file, environ), form)
 
     source = Source(Path(os.path.realpath(file)), load)
     try:

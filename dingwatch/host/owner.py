@@ -31,9 +31,13 @@ def become_owner_of(state_dir: Path) -> None:
     try:
         user = pwd.getpwuid(owner.st_uid)
     except KeyError:  # a container's user, or the directory service is down
+        home = "/"
         os.setgroups([])
         os.setgid(owner.st_gid)
     else:
+        home = user.pw_dir
         os.initgroups(user.pw_name, user.pw_gid)
         os.setgid(user.pw_gid)
     os.setuid(owner.st_uid)
+    # libpq looks there for certificates, and takes it for a failure that it may not look into /root.
+    os.environ["HOME"] = home

@@ -8,6 +8,7 @@ import socket
 import socketserver
 import struct
 import subprocess
+import tempfile
 import threading
 import time
 import zipfile
@@ -21,7 +22,7 @@ from sqlalchemy import make_url
 from dingwatch.ledger import Store
 from tests.integration.conftest import Machine
 from tests.postgres import USER, PostgresServer, as_user, find_program
-from tests.support import eventually
+from tests.support import PATIENCE, eventually
 
 CERTIFICATE = Path(__file__).parents[1] / "dingtalk" / "localhost.pem"
 PASSWORD = "pa55-w0rd-of-the-role"
@@ -407,6 +408,36 @@ def test_the_documented_privileges_are_enough(machine: Machine, share: Path, rem
     eventually(lambda: machine.status()["totals"]["sent"] == 1)
     assert machine.call("ledger", "verify").exit_code == 0
     assert machine.stop(process) == 0
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes somebody else")
+def test_root_asks_as_the_owner_of_the_ledger(
+    machine: Machine, remote: Remote, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Over TLS libpq looks for certificates in the home directory, and gives up where it may not look."""
+    with_role(remote, "owned")
+    Store.open(remote.url("owned")).close()
+    with tempfile.TemporaryDirectory() as made:  # pytest's own directories are closed to others
+        Path(made).chmod(0o711)
+        home, state = Path(made) / "root", Path(made) / "state"
+        for one in (home, state):
+            one.mkdir(mode=0o700)
+        shutil.chown(state, "nobody")
+        monkeypatch.setenv("HOME", str(home))
+        machine.settings |= {"ledger": remote.url("owned", sslmode="require"), "state_dir": str(state)}
+        machine.write()
+        for words in (("history",), ("ledger", "verify"), ("retry", "--all")):
+            process = machine.launch(*words)
+            said = process.communicate(timeout=PATIENCE)
+            assert process.returncode == 0, said
+
+
+def test_the_owner_upgrades_without_a_config(machine: Machine, remote: Remote) -> None:
+    """The tables are made before anything else; nor is the password in the owner's home out of reach then."""
+    with_role(remote, "early")
+    machine.path.unlink()
+    done = machine.call("ledger", "upgrade", remote.url("early"))
+    assert (done.exit_code, "those of this version" in done.stdout) == (0, True), done.output
 
 
 # --- The passwords ---------------------------------------------------------------------------------
