@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import dingwatch
 from dingwatch import names, quota
+from dingwatch.config.database import describe_address
 from dingwatch.config.values import Config
 from dingwatch.dingtalk import BILLED
 from dingwatch.host.zone import zone_name
@@ -152,7 +153,8 @@ def _ledger(config: Config, status: Status, *, readable: bool) -> dict[str, obje
         "rows": status.deliveries if readable else None,
         "backup_at": backup_at,
     }
-    return found | ({"code": error.code, "path": str(path)} if error is not None else {})
+    place = describe_address(config.ledger or "") if path is None else str(path)
+    return found | ({"code": error.code, "path": place} if error is not None else {})
 
 
 def _today(facts: Facts | None, now: float) -> dict[str, object]:

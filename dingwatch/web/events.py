@@ -114,7 +114,7 @@ class Events:
         if marks.by_hand != before[0].by_hand:
             parts |= {"folders", "hero", "pauses"}
         if marks.nodes != before[0].nodes:
-            parts |= {"folders", "nodes"}
+            parts |= {"folders", "hero", "nodes"}
         if logged != before[2]:
             parts |= {"log"}
         if marks.held != before[0].held:

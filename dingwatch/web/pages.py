@@ -94,6 +94,7 @@ def _status_values(
         "layout": _LAYOUTS[layout],
         "sections": views.parts_of(level, status),
         "needs": views.needs_of(status),
+        "lost_count": views.count_lost(status),
         "pauses": views.pauses_of(status),
         "folders": views.folders_of(status, choice.words, choice.state),
         "folder_words": choice.words,

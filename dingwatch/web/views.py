@@ -86,9 +86,14 @@ def level_of(status: Json) -> str:
     """Return what the first sentence says: `ledger`, `attention`, `fresh` or `ok`."""
     if not status["ledger"]["ok"]:
         return "ledger"
-    if status["needs"]:
+    if status["needs"] or count_lost(status):
         return "attention"
     return "fresh" if _is_fresh(status) else "ok"
+
+
+def count_lost(status: Json) -> int:
+    """Return how many nodes are lost; each needs somebody, as `status --check` says too."""
+    return sum(one["state"] == "lost" for one in status["nodes"])
 
 
 def _is_fresh(status: Json) -> bool:

@@ -15,6 +15,7 @@ import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
 from sqlalchemy import make_url
@@ -315,6 +316,28 @@ def test_a_monitor_is_told_that_the_server_is_away(machine: Machine, *, runs: bo
         assert (done.exit_code, done.stderr) == (2, ""), done.output
         assert line.startswith("CRITICAL: the ledger is unavailable (OperationalError")
         assert "Check that the PostgreSQL server is running" in line
+
+
+def test_the_page_names_the_server_that_is_away(machine: Machine) -> None:
+    """There is no file that could be named; and to stop the service would not help."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        address = "{}:{}".format(*free.getsockname())
+    with PostgresServer() as server, server.ledger() as url:
+        machine.settings |= {"ledger": url, "node": "east", "http": {"listen": address}}
+        machine.write()
+        machine.start()
+        server.stop()
+
+        def hero() -> str:
+            with urlopen(f"http://{address}/") as answer:
+                return str(answer.read().decode().partition('id="hero"')[2].partition("</div>")[0])
+
+        eventually(lambda: "The ledger cannot be used" in hero())
+        shown = hero()
+        database = make_url(url).database
+        assert f"postgresql://{server.directory}/{database} (" in shown, shown
+        assert "Check that the PostgreSQL server is running" in shown
+        assert "systemctl stop" not in shown
 
 
 @contextmanager
