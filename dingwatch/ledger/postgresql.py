@@ -85,6 +85,7 @@ _BY_TEXT: Final = (
     (r"session is read-only|in recovery mode|hot standby", "LEDGER_READ_ONLY"),
     # Of a connection that breaks, OpenSSL tells as of one that is refused.
     (r"closed unexpectedly|unexpected eof|EOF detected|SSL SYSCALL", "LEDGER_UNREACHABLE"),
+    (r"no password supplied", "LEDGER_PASSWORD"),
     (r"invalid (?:connection option|port number|\S+ value|value for parameter)", "LEDGER_ADDRESS"),
     (r"bad value for|definition of service|could not (?:match \d|parse network)|weak ssl", "LEDGER_ADDRESS"),
     (

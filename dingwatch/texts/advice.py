@@ -260,6 +260,16 @@ class Advice(Text):
         "请安装附加组件 postgresql（docs/zh/install.md），例如 pip install '.[stream,postgresql]'。",
         "Install the extra postgresql (docs/install.md), for example by pip install '.[stream,postgresql]'.",
     )
+    LEDGER_PASSWORD = (
+        (
+            "请提供数据库密码：在 ledger 中写 passfile，或设置 DINGWATCH_LEDGER_PASSWORD。"
+            "systemd 凭据只有服务能读，命令要等服务运行后才能使用它。"
+        ),
+        (
+            "Give the password of the database: name a passfile in ledger, or set DINGWATCH_LEDGER_PASSWORD."
+            " A credential of systemd is the service's alone; commands have it while the service runs."
+        ),
+    )
     LEDGER_REFUSED = (
         "请检查 ledger 中的用户、密码、数据库名和 TLS 设置，以及服务器的 pg_hba.conf。",
         ("Check the user, password, database and TLS settings in ledger, and pg_hba.conf on the server."),

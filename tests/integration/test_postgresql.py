@@ -194,6 +194,8 @@ def test_what_the_server_refuses_has_its_advice_and_no_password() -> None:
             server.restart()
             wrong = make_url(server.url(database, user="one")).set(password="not-" + SECRET)
             assert advice_of(refused(wrong.render_as_string(hide_password=False))) == "LEDGER_REFUSED"
+            none = server.url(database, user="one") + "&passfile=/dev/null"
+            assert advice_of(refused(none)) == "LEDGER_PASSWORD"
             right = wrong.set(password=SECRET).render_as_string(hide_password=False)
             assert advice_of(refused(right)) == "LEDGER_PRIVILEGES"
             assert advice_of(refused(server.url("nowhere"))) == "LEDGER_REFUSED"
