@@ -30,6 +30,7 @@ from dingwatch.dingtalk import REFUSED_EXTENSIONS
 from dingwatch.host.lock import LockedError
 from dingwatch.ledger import LedgerError, Store, commands, pauses, versions
 from dingwatch.ledger.delivery import Delivery, find_causes, find_deliveries
+from dingwatch.ledger.nodes import is_drained
 from dingwatch.ledger.versions import NewVersion
 from dingwatch.lifecycle import IN_WORK, State
 from dingwatch.model import Cause, Failure, Fingerprint, Pause, Rejected, Scope
@@ -69,6 +70,7 @@ def send(session: Session, *, files: tuple[Path, ...], target: str, timeout: flo
     recipients = _recipients(session, target)
     given = _read_all(session, files)
     with open_store(session, writes=True) as store:
+        _require_not_drained(session, store)
         ids = write(session, lambda: _write(session, store, given, recipients))
         try:
             session.poke()
@@ -76,6 +78,13 @@ def send(session: Session, *, files: tuple[Path, ...], target: str, timeout: flo
         except KeyboardInterrupt:
             session.fail(Cli.SEND_ENDED)
         return _report(session, store, rows)
+
+
+def _require_not_drained(session: Session, store: Store) -> None:
+    """End the command on a host that was drained: it would wait until a person thinks of that."""
+    with store.reading() as connection:
+        if is_drained(connection):
+            session.fail(Cli.NODE_DRAINING, node=store.node, word=names.shell_word(store.node))
 
 
 def _recipients(session: Session, target: str) -> tuple[str, ...]:

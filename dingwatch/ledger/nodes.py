@@ -131,6 +131,13 @@ def read_members(connection: Connection) -> Members:
     return Members(now, timeline, tuple(_node(row[2:]) for row in rows if row[2] is not None))
 
 
+def is_drained(connection: Connection) -> bool:
+    """Return whether this host was drained; one that does not share its ledger cannot be."""
+    own = node_of(connection)
+    found = read_members(connection).find(own) if own else None
+    return found is not None and found.draining
+
+
 def list_nodes(connection: Connection) -> list[Node]:
     """Return all nodes by name; a ledger that is not shared has none."""
     return [_node(row) for row in connection.execute(_LIST)]

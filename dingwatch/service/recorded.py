@@ -18,7 +18,7 @@ from dingwatch.ledger import calls, deletions, pauses, report
 from dingwatch.ledger.delivery_counts import DeliveryCounts
 from dingwatch.ledger.folder_pauses import list_folder_pauses
 from dingwatch.ledger.folders import MappedFolder, Share, count_held
-from dingwatch.ledger.nodes import read_members
+from dingwatch.ledger.nodes import is_drained, read_members
 from dingwatch.ledger.report import Scope
 from dingwatch.ledger.routing import list_folders_of_others, list_live, list_routes_of_others
 from dingwatch.ledger.store import node_of
@@ -137,13 +137,7 @@ def read_paths(
         _read_path(connection, scope, paused, by_hand.get(folder or ""), folder, path)
         for folder, path in asked
     ]
-    return [_of_drained(connection, one, now) for one in found] if _is_drained(connection) else found
-
-
-def _is_drained(connection: Connection) -> bool:
-    own = node_of(connection)
-    found = read_members(connection).find(own) if own else None
-    return found is not None and found.draining
+    return [_of_drained(connection, one, now) for one in found] if is_drained(connection) else found
 
 
 def _of_drained(connection: Connection, recorded: RecordedPath, now: float) -> RecordedPath:

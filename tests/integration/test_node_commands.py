@@ -258,6 +258,21 @@ def test_why_tells_that_the_node_is_drained(pair: tuple[Machine, Machine], sandb
     eventually(sent(sandbox, 2))
 
 
+@pytest.mark.parametrize("runs", [True, False])
+def test_nothing_is_given_to_a_drained_node(pair: tuple[Machine, Machine], *, runs: bool) -> None:
+    """The command would wait until somebody thinks of that; with a service, and without."""
+    east, _ = pair
+    process = east.start()
+    assert east.call("drain").exit_code == 0
+    if not runs:
+        east.stop(process)
+    file = east.path.with_name("given.txt")
+    file.write_text("given")
+    done = east.call("send", str(file), "--to", "share", "--timeout", "30s")
+    assert (done.exit_code, "node east is drained and sends nothing" in done.stderr) == (1, True), done.output
+    assert not east.history()
+
+
 def test_a_node_that_has_never_run_cannot_be_drained(pair: tuple[Machine, Machine], sandbox: Sandbox) -> None:
     """The command does not say that it was, because the service sends once it is started."""
     east, west = pair
