@@ -13,7 +13,7 @@ from dingwatch.config.database import is_local, is_verified
 from dingwatch.dingtalk import BILLED
 from dingwatch.host.lock import LOCK_FILE, lock_holder
 from dingwatch.ledger import LedgerError, Store, calls
-from dingwatch.ledger.folders import Share, find_other_settings
+from dingwatch.ledger.folders import Share, find_other_settings, list_former_names
 from dingwatch.ledger.server import ServerFacts, read_server
 from dingwatch.service.folders import share_settings
 from dingwatch.texts import Checks
@@ -119,7 +119,10 @@ def _check_ledger(session: Session) -> Iterator[Line]:
             (one.name, find_other_settings(connection, Share(share, share_settings(config, one))))
             for one, share in shared
         ]
+        former = list_former_names(connection, [one.root for one in config.folders])
     yield OK, session.render(Checks.LEDGER, month=month, used=used)
+    if former:
+        yield WARN, session.render(Checks.NODE_FORMER, node=session.node, names=", ".join(former))
     for name, other in found:
         if other is not None:
             keys = ", ".join(other.keys)

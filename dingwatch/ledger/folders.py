@@ -45,6 +45,7 @@ from dingwatch.ledger.schema import (
     folder_nodes,
     folders,
     history,
+    nodes,
     versions,
 )
 from dingwatch.ledger.store import Prepared, Store, chunks, node_of
@@ -365,6 +366,19 @@ def find_other_settings(connection: Connection, share: Share) -> Difference | No
     )
     found = (_compare(row, share.settings) for row in connection.execute(query))
     return next((one for one in found if one.keys), None)
+
+
+def list_former_names(connection: Connection, roots: Sequence[bytes]) -> list[str]:
+    """Return the names that this host may have had before: those of nodes with these folders that do not run.
+
+    A host that has worked under its present name was never called otherwise.
+    """
+    own = node_of(connection)
+    if connection.scalar(select(nodes.c.name).where(nodes.c.name == own)) is not None:
+        return []
+    named = folders.c.node
+    query = select(named).where(folders.c.root.in_(roots), named.not_in(["", own]), ~is_live(named))
+    return list(connection.scalars(query.distinct().order_by(named)))
 
 
 def _compare(other: Row[Any], settings: Mapping[str, str]) -> Difference:

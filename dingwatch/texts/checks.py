@@ -258,6 +258,18 @@ class Checks(Text):
         "另一台主机正在以节点名 {node} 工作；请在这个配置里用 node: 设置另一个名称",
         "another host works as node {node}; set another name by node: in this config",
     )
+    NODE_FORMER = (
+        (
+            "节点 {node} 还没有使用过这个数据库，而没有运行的节点 {names} 有路径相同的文件夹："
+            "如果这台主机以前用的是那个名称，请用 node: 设回原名，"
+            "否则这些文件夹重新开始，已有文件按 existing 处理"
+        ),
+        (
+            "node {node} has never worked on this ledger, but a node that does not run has had the same"
+            " folders: {names}. If this host was called that before, set that name by node:, else the folders"
+            " begin anew, and files in them follow existing"
+        ),
+    )
     NODE_OTHER_APP = (
         (
             "节点 {node} 正在使用另一个应用（client_id 为 {app}）：请改正这个配置中的 client_id，"

@@ -592,6 +592,23 @@ def test_nodes_of_another_app_are_told(machine: Machine, postgres: PostgresServe
     assert (code, "node west works for another app (client_id dingwest)" in line) == (1, True), lines
 
 
+def test_a_host_that_was_renamed_is_told_its_former_name(machine: Machine, postgres_url: str) -> None:
+    """Its folders would begin anew, and what has come into them while it was off would not be sent."""
+    machine.settings |= {"ledger": postgres_url, "node": "west"}
+    machine.write()
+    assert machine.stop(machine.start()) == 0
+    _, lines = check(machine, postgres_url)  # as the node east
+    assert any("does not run has had the same folders: west. If this host" in one for one in lines), lines
+    machine.settings["node"] = "west"
+    machine.write()
+    assert "had the same folders" not in machine.call("check", "--offline").stdout
+    process = machine.start()
+    machine.settings["state_dir"] += "-of-another-host"
+    _, lines = check(machine, postgres_url)  # another host may have the same paths
+    assert not any("had the same folders" in one for one in lines), lines
+    assert machine.stop(process) == 0
+
+
 def test_a_share_with_other_settings_is_told(machine: Machine, postgres_url: str) -> None:
     """Before the service starts; by its name, the other node and the keys."""
     machine.settings |= {"ledger": postgres_url, "node": "west"}
