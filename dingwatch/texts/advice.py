@@ -262,11 +262,12 @@ class Advice(Text):
     )
     LEDGER_PASSWORD = (
         (
-            "请提供数据库密码：在 ledger 中写 passfile，或设置 DINGWATCH_LEDGER_PASSWORD。"
-            "systemd 凭据只有服务能读，命令要等服务运行后才能使用它。"
+            "请检查 ledger 中的用户、密码、数据库名和 TLS 设置：写 passfile，"
+            "或设置 DINGWATCH_LEDGER_PASSWORD。systemd 凭据只有服务能读，命令要等服务运行后才能使用它。"
         ),
         (
-            "Give the password of the database: name a passfile in ledger, or set DINGWATCH_LEDGER_PASSWORD."
+            "Check the user, password, database and TLS settings in ledger: name a passfile there, or set"
+            " DINGWATCH_LEDGER_PASSWORD."
             " A credential of systemd is the service's alone; commands have it while the service runs."
         ),
     )
