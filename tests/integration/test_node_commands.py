@@ -397,6 +397,7 @@ def test_the_page_shows_the_nodes(
     with urlopen(f"http://{address}/") as answer:
         page = answer.read().decode()
     assert "1</b> thing needs you" in page
+    assert "Last backup" not in page  # a service makes none of a database
     part = page[page.index('id="nodes"') :]
     assert re.search(r"<b>east</b> <span class=.tag.>up</span>", part)
     assert re.search(r"<b>west</b> <span class=.tag.>lost</span>", part)
