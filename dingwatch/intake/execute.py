@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import cache, partial
 from itertools import islice
 from typing import Final
 
@@ -207,12 +208,13 @@ class Executor:
         """
         settings = self.folders[job.folder]
         self._close(job.folder)
-        # inotify sees only what this kernel writes. That holds for a share that is mounted beneath the root,
-        # too, so one network mount anywhere in the folder makes all of it polled.
-        table = mounts()
-        steady = is_steady(settings.root, table)
         share = self._read_share(settings)
-        root = files.open_root(settings.root, steady=lambda: steady)
+        read_mounts = cache(partial(_read_mounts, settings.root))
+        root = files.open_root(settings.root, steady=lambda: read_mounts()[1])
+        # inotify sees only what this kernel writes. That holds for a share that is mounted beneath the root,
+        # too, so one network mount anywhere in the folder makes all of it polled. Were the table read before
+        # the root is opened, a share that is mounted in between would pass for a local disk.
+        table, _ = read_mounts()
         within = mounted_beneath(settings.root, table)
         above = holding(settings.root, table)
         now = Home(above.point, str(root.identity[0]))
@@ -452,6 +454,12 @@ class Executor:
             watched = self._watched(job.folder)
             old = [one for one in old if one.moved or _is_absent(watched, one.path)]
         return FoundPrunable(tuple(one.id for one in old), job, last)
+
+
+def _read_mounts(root: bytes) -> tuple[tuple[Mount, ...], bool]:
+    """Return the table of mounts, and whether inodes and ctimes prove anything beneath a root."""
+    table = mounts()
+    return table, is_steady(root, table)
 
 
 def _observe(watched: _Watched, path: bytes) -> Fingerprint | Verdict:
