@@ -83,8 +83,9 @@ def _compare_shared(connection: Connection, folder: int, directory: Directory, m
                 missing[one.name] = None
         elif one.name in unknown and not one.gone and one.is_like(unknown[one.name]):
             seen = unknown.pop(one.name)
-            if not one.seen:
-                adopted.append(Adopted(one.version, versions.join(directory.path, one.name), seen))
+            if not one.seen or one.mtime_ns != seen.mtime_ns:
+                former = one.mtime_ns if one.seen else None
+                adopted.append(Adopted(one.version, versions.join(directory.path, one.name), seen, former))
     return Difference({name: unknown[name] for name in sorted(unknown)}, tuple(missing), adopted)
 
 
@@ -130,7 +131,8 @@ def is_replaced(
         with store.reading() as connection:
             for directory in portion:
                 difference = compare(connection, folder, directory, shared=shared)
-                there += len(directory.files) - len(difference.unknown) - len(difference.adopted)
+                new = [one for one in difference.adopted if one.former is None]
+                there += len(directory.files) - len(difference.unknown) - len(new)
         if known and 2 * there >= known:
             return False
     return True if known else None

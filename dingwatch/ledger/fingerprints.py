@@ -89,11 +89,15 @@ def note_seen(store: Store, connection: Connection, seen: Mapping[int, Fingerpri
 
 
 class Adopted(NamedTuple):
-    """A file in which a scan has recognised a version that this node had not seen yet."""
+    """A file in which a scan has recognised a version that this node had not seen yet.
+
+    Or that it had seen with the mtime `former`, rounded in another way: the share was mounted otherwise then.
+    """
 
     version: int
     path: bytes
     fingerprint: Fingerprint
+    former: int | None = None
 
 
 _COLUMNS: Final = ("version_id", "node", "mtime_ns", "ctime_ns", "inode", "device", "seen_at")
@@ -119,15 +123,38 @@ _ADOPT: Final = Prepared(
 )
 
 
+_ADOPT_AGAIN: Final = Prepared(
+    update(fingerprints)
+    .where(
+        fingerprints.c.version_id == bindparam("version"),
+        fingerprints.c.node == _NODE,
+        fingerprints.c.mtime_ns == bindparam("former"),
+    )
+    .values(
+        {
+            fingerprints.c.mtime_ns: bindparam("mtime"),
+            fingerprints.c.ctime_ns: bindparam("ctime"),
+            fingerprints.c.inode: bindparam("inode"),
+            fingerprints.c.device: bindparam("device"),
+            fingerprints.c.seen_at: bindparam("now"),
+        }
+    )
+)
+
+
 def adopt(connection: Connection, adopted: Iterable[Adopted], now: float) -> None:
     """Record versions that a scan has recognised, unless they were moved or recorded since."""
-    node, rows = node_of(connection), []
-    for version, path, (size, mtime, ctime, inode, device) in adopted:
+    node, rows, again = node_of(connection), [], []
+    for version, path, (size, mtime, ctime, inode, device), former in adopted:
         directory, _, name = path.rpartition(b"/")
         seen = {"mtime": mtime, "ctime": ctime, "inode": str(inode), "device": str(device), "now": now}
-        known = {"version": version, "directory": directory, "name": name, "size": size, NODE: node}
-        rows.append({**seen, **known})
+        seen |= {"version": version, NODE: node}
+        if former is None:
+            rows.append({**seen, "directory": directory, "name": name, "size": size})
+        else:
+            again.append({**seen, "former": former})
     _ADOPT.many(connection, rows)
+    _ADOPT_AGAIN.many(connection, again)
 
 
 _VIEW: Final = Prepared(

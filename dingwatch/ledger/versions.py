@@ -385,10 +385,16 @@ class SharedFile:
     """Whether its digest is known."""
 
     def is_like(self, seen: Fingerprint) -> bool:
-        """Compare by size and mtime; see `Known.same_as`."""
-        if self.seen or self.size != seen.size:
-            return seen.known_as(self.size, self.mtime_ns)
-        return self.baseline or is_same_time(self.mtime_ns, seen.mtime_ns, compared=self.read)
+        """Compare by size and mtime; see `Known.same_as`.
+
+        A share that is mounted here in another way than before shows other times of the same files: rounded,
+        or no longer so.
+        """
+        if self.size != seen.size:
+            return False
+        if not self.seen and self.baseline:
+            return True
+        return is_same_time(self.mtime_ns, seen.mtime_ns, compared=self.seen or self.read)
 
 
 def stream_shared_directory(
