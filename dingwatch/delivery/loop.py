@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -85,6 +85,8 @@ class DeliveryLoop:
         self._store = store
         self.member: nodes.Member | None = None
         """This host, where others share the ledger."""
+        self.list_shares_down: Callable[[], Collection[int]] = lambda: ()
+        """Returns the folders that several nodes share, and that this one cannot watch now."""
         self._number = 0
         """The number of the last tick that wrote anything to a shared ledger."""
         rates = RateLimits(settings.per_api, settings.per_conversation)
@@ -222,10 +224,11 @@ class DeliveryLoop:
         # A command that writes while this tick runs is for the next one.
         reload, self._must_reload = self._must_reload, False
         counted = self._meter.due(now)
+        down = frozenset(self.list_shares_down())
         decided: list[TickContext] = []
 
         def decide(connection: Connection) -> tuple[TickContext, float]:
-            tick = TickContext(connection, now, self._state.copy(), list(out))
+            tick = TickContext(connection, now, self._state.copy(), list(out), shares_down=down)
             self._read(tick, reload=reload)
             self._meter.write(tick, counted)
             enter(tick, outcomes)

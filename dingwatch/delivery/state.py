@@ -237,6 +237,8 @@ class TickContext:
     """The other nodes that work on a shared ledger now."""
     elsewhere: set[str] = field(default_factory=set)
     """To whom another node sends one, of all that share the ledger."""
+    shares_down: frozenset[int] = frozenset()
+    """The folders that several nodes share, and that this one cannot watch now."""
     wakes_others: bool = False
     """Whether other nodes may have waited for what is written now."""
 

@@ -130,6 +130,10 @@ def _claim_next(tick: TickContext, queue: UploadQueue, host: Host) -> Step:
     `host` is the one whose token the uploads need.
     """
     paused = tick.paused
+    # A share that is not mounted here may be mounted on another node, which has its files. Claimed here, each
+    # of them would fail, and wait the longer the more often this node comes first.
+    if queue.folder in tick.shares_down:
+        return Step(done=False)
     if queue.folder in paused.folders or not _may_upload_ahead(tick, queue):
         return Step(done=False)
     if queue.route is Route.ROBOT:

@@ -187,6 +187,11 @@ class IntakeLoop:
             if down is not None
         ]
 
+    def list_shares_down(self) -> list[int]:
+        """Return the folders that several nodes share, and that this one cannot watch; any thread may ask."""
+        folders = list(self._folders.values())
+        return [one.id for one in folders if one.settings.shared and one.down is not None]
+
     @property
     def past_ceiling(self) -> tuple[PastCeiling, ...]:
         """The files that have been settling for a day or longer."""

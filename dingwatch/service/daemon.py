@@ -175,12 +175,14 @@ class Service:
             self._log_switched(folder.name, folder.path, before, folder.root)
         self._delivery = DeliverySide(self._config, ledger, folders, self._log)
         self._intake = IntakeSide(self._config, ledger, folders, self._delivery.poke, self._log)
-        # The loops know nothing of each other. These two calls, and the ledger, are all that connects them:
-        # intake wakes delivery for new rows, delivery has intake look again at a file that changed.
+        # The loops know nothing of each other. A few calls, and the ledger, are all that connects them:
+        # intake wakes delivery for new rows and tells it which shares are down, delivery has intake look
+        # again at a file that changed.
         self._delivery.hint = self._intake.inbox.put
         self._feedback = FeedbackSide(self._config, ledger, folders, self._log)
         self._feedback.watching, self._feedback.hint = self.watching, self._intake.inbox.put
         self._intake.on_written = self._feedback.note_files
+        self._delivery.loop.list_shares_down = self._intake.loop.list_shares_down
         self._delivery.on_tick = self._intake.on_tick = self._feedback.note_change
         self._intake.on_ready = self._become_ready
         self._intake.on_scanned = self._memory.note_scan

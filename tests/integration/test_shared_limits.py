@@ -567,3 +567,17 @@ def test_the_configuration_of_one_node_leaves_others_alone(hosts: World) -> None
         bind(connection, [one.mapped])
     with other.store.reading() as connection:
         assert scope(connection, []).maps(one.mark.id, "cida")
+
+
+def test_a_node_uploads_nothing_of_a_share_that_it_cannot_watch(hosts: World) -> None:
+    """Another node has the share mounted; what is uploaded goes from either."""
+    one, other = (hosts.add(name, "cidx", shared="office") for name in "ab")
+    down = [one.mark.id]
+    one.loop.list_shares_down = lambda: down
+    one.drop()
+    assert one.tick() == []
+    uploaded(other)
+    assert isinstance(only(one.tick()), Send)
+    one.drop()
+    down.clear()
+    assert isinstance(only(one.tick()), Upload)
