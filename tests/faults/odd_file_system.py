@@ -6,6 +6,9 @@ ODDITY is one of
     read_moves_ctime reading moves the ctime, as where a virus scanner notes what it has read
     no_links         a file has one name only, as on exFAT and many network shares
     any_case         names are found in any case and listed as they were written, as on CIFS and exFAT
+    cifs_times       mtimes are rounded to 100 ns, as on CIFS
+    whole_seconds    mtimes are rounded to seconds, as by many FUSE servers
+    even_seconds     mtimes are rounded to two seconds, as on FAT
 """
 
 from __future__ import annotations
@@ -19,17 +22,23 @@ from typing import Any
 
 from fuse import FUSE, FuseOSError, Operations  # type: ignore[import-untyped]
 
-KEPT = ("st_mode", "st_nlink", "st_size", "st_uid", "st_gid", "st_ino", "st_atime", "st_mtime", "st_ctime")
+KEPT = ("st_mode", "st_nlink", "st_size", "st_uid", "st_gid", "st_ino")
+TIMES = ("st_atime", "st_mtime", "st_ctime")
+STEPS = {"cifs_times": 100, "whole_seconds": 10**9, "even_seconds": 2 * 10**9}
+"""Nanoseconds to which mtimes are rounded."""
 
 
 class OddFileSystem(Operations):  # type: ignore[misc]
     """Passes everything on to the directory below, but for its oddity."""
 
+    use_ns = True
+    """Times are whole nanoseconds."""
+
     def __init__(self, backing: str, oddity: str) -> None:
         self.backing = backing
         self.oddity = oddity
         self.numbers = itertools.count(1000)
-        self.read_at: dict[str, float] = {}
+        self.read_at: dict[str, int] = {}
 
     def __call__(self, operation: str, *arguments: Any) -> Any:  # noqa: ANN401
         """Carry out an operation; an OSError becomes its answer."""
@@ -54,6 +63,8 @@ class OddFileSystem(Operations):  # type: ignore[misc]
         del fh
         status = os.lstat(self.below(path))
         answer = {key: getattr(status, key) for key in KEPT}
+        answer |= {key: getattr(status, f"{key}_ns") for key in TIMES}
+        answer["st_mtime"] -= answer["st_mtime"] % STEPS.get(self.oddity, 1)
         if self.oddity == "renumbered":
             answer["st_ino"] = next(self.numbers)
         if self.oddity == "numbered_root" and path == "/":
@@ -78,7 +89,7 @@ class OddFileSystem(Operations):  # type: ignore[misc]
 
     def read(self, path: str, size: int, offset: int, fh: int) -> bytes:
         """Read."""
-        self.read_at[path] = time.time()
+        self.read_at[path] = time.time_ns()
         return os.pread(fh, size, offset)
 
     def write(self, path: str, data: bytes, offset: int, fh: int) -> int:
@@ -105,6 +116,16 @@ class OddFileSystem(Operations):  # type: ignore[misc]
         """Change permissions."""
         os.chmod(self.below(path), mode)
 
+    def truncate(self, path: str, length: int, fh: int | None = None) -> None:
+        """Cut a file, or make it longer."""
+        del fh
+        os.truncate(self.below(path), length)
+
+    def utimens(self, path: str, times: tuple[int, int] | None = None) -> None:
+        """Set times, rounded as they are shown."""
+        accessed, modified = times or (time.time_ns(), time.time_ns())
+        os.utime(self.below(path), ns=(accessed, modified - modified % STEPS.get(self.oddity, 1)))
+
     def mkdir(self, path: str, mode: int) -> None:
         """Make a directory."""
         os.mkdir(self.below(path), mode)
@@ -112,6 +133,10 @@ class OddFileSystem(Operations):  # type: ignore[misc]
     def unlink(self, path: str) -> None:
         """Remove a file."""
         os.unlink(self.below(path))
+
+    def rmdir(self, path: str) -> None:
+        """Remove an empty directory."""
+        os.rmdir(self.below(path))
 
 
 def main(backing: str, mount_point: str, oddity: str) -> None:
