@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import closing
@@ -19,10 +20,11 @@ import psycopg
 import pytest
 
 from dingwatch import policy
-from dingwatch.config.values import Config
+from dingwatch.config.values import Config, Pace
 from dingwatch.dingtalk import Hurry
 from dingwatch.host.control_socket import ask, call
 from dingwatch.ledger import LedgerError
+from dingwatch.pace import Limit
 from dingwatch.sandbox import Fault, FaultKind, Sandbox
 from dingwatch.service import canary, delivering
 from dingwatch.service.daemon import Service
@@ -434,3 +436,40 @@ def test_services_together_are_never_refused(
         "SELECT count(*) FROM deliveries WHERE doubts > 0",
     )
     assert [execute_in(postgres_url, one) for one in left] == [[(0,)]] * len(left)
+
+
+FAST: Final = 20
+"""How many times faster the sandbox's clock goes, so that its minute is over in three seconds."""
+
+
+def test_services_together_keep_to_the_pace_of_a_conversation(tmp_path: Path, postgres_url: str) -> None:
+    """Twenty messages a minute in all go to one group from two services, also after one was restarted."""
+    pace = Pace(None, Limit(20, 60.0 / FAST, spaced=False))
+    with Sandbox(clock=lambda: time.time() * FAST) as chat:
+        # One may have been on its way when a minute of the sandbox's begins. Apart, the two would send forty.
+        chat.limit(conversation_per_minute=21)
+        settings = {}
+        for name in ("east", "west"):
+            share = tmp_path / name / "share"
+            share.mkdir(parents=True)
+            # What a program is asked about goes from its own node: both send.
+            one = folder(share, chat.conversations[0].id, name=name, before_send=("/bin/true",))
+            made = support.config(tmp_path / name / "state", chat, one, pace=pace)
+            settings[name] = replace(made, ledger=postgres_url, node=name)
+        with running(settings["east"]):
+            with running(settings["west"]):
+                for number in range(25):
+                    for name, setting in settings.items():
+                        (share_of(setting) / f"{name} {number}.txt").write_text(f"{name} {number}")
+                eventually(sent(chat, 10))
+            with running(settings["west"]):
+                eventually(partial(has_sent, settings["west"], 50))
+        assert sorted(names(chat)) == sorted(f"{name} {n}.txt" for name in settings for n in range(25))
+    claims = "SELECT at FROM history WHERE event = 'claim' AND after = 'sending' ORDER BY at"
+    slots = [at for (at,) in execute_in(postgres_url, claims)]
+    assert len(slots) >= 50, "what a stop has cut off was claimed twice"
+    assert all(later - at >= 60.0 / FAST for at, later in zip(slots, slots[20:], strict=False))
+    refused = "SELECT code FROM history WHERE event = 'retry' AND code <> 'stopped'"
+    assert execute_in(postgres_url, refused) == []
+    senders = "SELECT node, count(*) FROM deliveries GROUP BY node ORDER BY node"
+    assert execute_in(postgres_url, senders) == [("east", 25), ("west", 25)]
