@@ -55,6 +55,7 @@ from dingwatch.ledger.schema import (
     star_directories,
     stars,
     successors,
+    tellers,
     uploads,
     versions,
 )
@@ -68,8 +69,8 @@ NO_NODE: Final = ""
 """The node of a ledger that one host has for itself."""
 WRITTEN_AT_ONCE: Final = 100_000
 """Rows in one COPY, after which PostgreSQL checks what they refer to; until then it keeps a note of each."""
-_OF_RUNNING_NODES: Final = frozenset({nodes, slots, successors})
-"""Tables that say nothing about files: which nodes run, and how fast they have just sent."""
+_OF_RUNNING_NODES: Final = frozenset({nodes, slots, successors, tellers})
+"""Tables that say nothing about files: which nodes run and tell people, and how fast they have just sent."""
 _COPIED: Final = tuple(table for table in metadata.sorted_tables if table not in _OF_RUNNING_NODES)
 _AT_FIRST: Final = {"id": 0, "claim": 0, "pruned": 0}
 """The counters of a ledger that was never used."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -21,7 +22,7 @@ from sqlalchemy import (
     update,
 )
 
-from dingwatch.ledger.schema import nodes
+from dingwatch.ledger.schema import nodes, tellers
 from dingwatch.ledger.store import Prepared, Store, node_of
 
 CHANNEL: Final = "dingwatch"
@@ -84,13 +85,12 @@ class Members:
         """Return the nodes without a lease, apart from the one of this name."""
         return tuple(one for one in self.nodes if one.name != name and not one.is_live(self.now))
 
-    @property
-    def leader(self) -> str | None:
-        """Return the node that does what is done once for all, as to tell people of troubles.
+    def find_teller(self, tellers: Collection[str]) -> str | None:
+        """Return which of these nodes tells people of troubles, for all; None while none of them is live.
 
         Of those that work it is the first by name, so that all know it without having to agree.
         """
-        live = [one for one in self.nodes if one.is_live(self.now)]
+        live = [one for one in self.nodes if one.name in tellers and one.is_live(self.now)]
         working = [one.name for one in live if not one.draining]
         return min(working or (one.name for one in live), default=None)
 
@@ -148,8 +148,8 @@ def _node(row: Any) -> Node:  # noqa: ANN401 (a row of the driver's, or of SQLAl
     return Node(name, instance, started_at, lease_until, bool(draining), tick, timeline)
 
 
-def leads(store: Store) -> bool:
-    """Return whether this host does what is done once for all nodes; on a ledger of its own it does.
+def is_teller(store: Store) -> bool:
+    """Return whether this host tells people of troubles, for all nodes; on a ledger of its own it does.
 
     Raises:
         LedgerError: the ledger cannot be asked.
@@ -157,7 +157,8 @@ def leads(store: Store) -> bool:
     if not store.shared:
         return True
     with store.reading() as connection:
-        return read_members(connection).leader == store.node
+        able = set(connection.scalars(select(tellers.c.node)))
+        return read_members(connection).find_teller(able) == store.node
 
 
 def ledger_time(store: Store, wall: float) -> float:

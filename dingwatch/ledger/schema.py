@@ -39,7 +39,7 @@ from sqlalchemy.ext.compiler import compiles
 from dingwatch.lifecycle import IGNORED, NOTICED, State
 from dingwatch.model import Form, Route, Scope
 
-SCHEMA: Final = 16
+SCHEMA: Final = 17
 """The number of this schema; a ledger with a higher one was written by a newer dingwatch."""
 HELD: Final = 1e15
 """The due time (seconds since the epoch) of a delivery under a flood hold: it never comes by itself."""
@@ -797,6 +797,9 @@ folders_down = Table(
     Column("advice", String),
 )
 """The folders that a node cannot watch now, for the one that tells people of it."""
+
+tellers = Table("tellers", metadata, Column("node", String, primary_key=True))
+"""The nodes that know whom to tell of troubles (`alerts.to`); one of them does so for all."""
 
 slots = Table(
     "slots",

@@ -24,6 +24,7 @@ from dingwatch.ledger.schema import (
     nodes,
     pauses,
     slots,
+    tellers,
 )
 from dingwatch.ledger.store import Prepared, node_of
 from dingwatch.lifecycle import State
@@ -130,6 +131,14 @@ def note_captions(connection: Connection, recipients: Collection[str], now: floa
 
 
 # --- Folders that are down -----------------------------------------------------------------------
+
+
+def save_teller(connection: Connection, *, tells: bool) -> None:
+    """Tell the other nodes whether this one knows whom to tell of troubles."""
+    node = node_of(connection)
+    connection.execute(delete(tellers).where(tellers.c.node == node))
+    if tells:
+        connection.execute(insert(tellers).values(node=node))
 
 
 def save_down(connection: Connection, down: Mapping[int, Cause | None]) -> None:

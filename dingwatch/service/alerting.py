@@ -28,7 +28,7 @@ from dingwatch.delivery.screening import PAUSE as SCREENING_PAUSE
 from dingwatch.dingtalk import BILLED
 from dingwatch.ledger import LedgerError, Store, calls, facts, pauses, screening, sharing
 from dingwatch.ledger import alerts as remembered
-from dingwatch.ledger.nodes import leads, read_members
+from dingwatch.ledger.nodes import is_teller, read_members
 from dingwatch.ledger.report import Scope as Mapped
 from dingwatch.ledger.report import with_others
 from dingwatch.ledger.routing import list_routes_of_others
@@ -149,9 +149,9 @@ class Alerting:
         """When each recipient was last written to: who has waited for longest comes first."""
         self._sent_at: tuple[float, ...] = ()
         """The messages of this process within the last hour, monotonic: the clock may be set forward."""
-        self._shared_down: dict[int, Cause | None] | None = None
-        """The folders that this node cannot watch, as the others were told."""
-        self._leads = False
+        self._shared: tuple[bool, dict[int, Cause | None]] | None = None
+        """What the other nodes know of this one: whether it may tell people, and which folders are down."""
+        self._tells = False
         self._stop = threading.Event()
         self._abandoned = False
         self._looked_at = -inf
@@ -177,8 +177,8 @@ class Alerting:
         """Look once, and send what there is to tell; `now` is wall-clock seconds."""
         self._looked_at = self._monotonic()
         config = self._sources.config()
-        self._share_down()
-        if not config.alerts.to or not self._is_leader() or not self._remember():
+        self._share(tells=bool(config.alerts.to))
+        if not config.alerts.to or not self._is_teller() or not self._remember():
             return
         conditions, unknown = self._read_conditions(config, now)
         self._conditions = {one.place: one for one in conditions}
@@ -192,25 +192,26 @@ class Alerting:
                 return
             self._send(message, now)
 
-    def _share_down(self) -> None:
-        """Tell the node that speaks for all which folders this one cannot watch."""
+    def _share(self, *, tells: bool) -> None:
+        """Tell the other nodes whether this one may speak for all, and which folders it cannot watch."""
         store, down = self._sources.store, dict(self._sources.down())
-        if not store.shared or down == self._shared_down:
+        if not store.shared or (tells, down) == self._shared:
             return
         with suppress(LedgerError):  # the next look tries again
             with store.writing() as connection:
+                sharing.save_teller(connection, tells=tells)
                 sharing.save_down(connection, down)
-            self._shared_down = down
+            self._shared = tells, down
 
-    def _is_leader(self) -> bool:
+    def _is_teller(self) -> bool:
         """Return whether this host tells people: of several on one ledger one does, for all of them."""
         try:
-            self._leads = leads(self._sources.store)
+            self._tells = is_teller(self._sources.store)
         except LedgerError:
-            return self._leads  # that the ledger is down is worth telling, by who spoke last
-        if not self._leads:
+            return self._tells  # that the ledger is down is worth telling, by who spoke last
+        if not self._tells:
             self._memory = self._saved = None  # another node goes on from what is in the ledger
-        return self._leads
+        return self._tells
 
     def _messages_left(self, now: float) -> int:
         self._sent_at = tuple(at for at in self._sent_at if at > self._monotonic() - alerts.HOUR)

@@ -20,7 +20,7 @@ import psycopg
 import pytest
 
 from dingwatch import policy
-from dingwatch.config.values import Config, Pace
+from dingwatch.config.values import Alerts, Config, Pace
 from dingwatch.dingtalk import Hurry
 from dingwatch.host.control_socket import ask, call
 from dingwatch.ledger import LedgerError
@@ -394,6 +394,25 @@ def test_a_node_names_the_folder_of_another(node: Setting) -> None:
         (number,) = east._delivery._roots
     with running(node("west")) as west:
         assert west._name_folder(number) == "east"
+
+
+def test_the_node_that_tells_people_is_one_that_knows_whom(node: Setting, sandbox: Sandbox) -> None:
+    """The first by name has no `alerts.to`; whoever has it tells of all folders, and nobody twice."""
+    group = sandbox.conversations[1].id
+    knows, knows_not = Alerts(to=(group,), after=0.2), Alerts(after=0.2)
+    east, south, west = node("east"), node("south"), node("west")
+    share_of(east).rmdir()
+    with running(replace(east, alerts=knows_not)):
+        with running(replace(south, alerts=knows)), running(replace(west, alerts=knows)):
+            eventually(lambda: sandbox.messages(group))
+            assert execute(east, "SELECT node FROM tellers ORDER BY node") == [("south",), ("west",)]
+        # Its configuration names nobody any more; the other one goes on from what was told.
+        with running(replace(south, alerts=knows_not)), running(replace(west, alerts=knows)):
+            share_of(east).mkdir()
+            eventually(lambda: len(sandbox.messages(group)) == 2)
+    begun, over = (one.text for one in sandbox.messages(group))
+    assert "Folder east on node east has been down since" in begun
+    assert "Folder east on node east is watched again" in over
 
 
 # --- The limits of one app -----------------------------------------------------------------------
