@@ -99,10 +99,22 @@ def _check_nodes(session: Session, facts: ServerFacts) -> Iterator[Line]:
     ]
     if others:
         yield OK, session.render(Checks.NODES, nodes=", ".join(others))
+    yield from _check_app(session, facts)
+
+
+def _check_app(session: Session, facts: ServerFacts) -> Iterator[Line]:
+    """Yield which other nodes work for another app: a service does not start beside them."""
     app = session.config.dingtalk.client_id
-    for one in facts.nodes:
-        if one.name != own and one.live and one.app not in {"", app}:
-            yield FAIL, session.render(Checks.NODE_OTHER_APP, node=one.name, app=one.app)
+    other = [one for one in facts.nodes if one.name != session.node and one.app not in {"", app}]
+    live = [one for one in other if one.live]
+    # One that was drained and has stopped is most likely gone for good.
+    stopped = [one for one in other if not one.live and not one.draining]
+    for mark, text, nodes in ((FAIL, Checks.OTHER_APP, live), (WARN, Checks.OTHER_APP_BEFORE, stopped)):
+        if nodes:
+            yield (
+                mark,
+                session.render(text, app=app, nodes=", ".join(f"{one.name}: {one.app}" for one in nodes)),
+            )
 
 
 def _check_ledger(session: Session) -> Iterator[Line]:

@@ -21,7 +21,7 @@ class NodeSeen:
     live: bool
     draining: bool
     app: str
-    """The app that its latest process works for; empty where that is not known."""
+    """The app that it works for, or has worked for; empty where that is not known."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -270,16 +270,6 @@ class Checks(Text):
             " begin anew, and files in them follow existing"
         ),
     )
-    NODE_OTHER_APP = (
-        (
-            "节点 {node} 正在使用另一个应用（client_id 为 {app}）：请改正这个配置中的 client_id，"
-            "或者先停止所有节点再换用另一个应用"
-        ),
-        (
-            "node {node} works for another app (client_id {app}): correct client_id in this config, or stop"
-            " all nodes before you change to another app"
-        ),
-    )
     SHARE_DIFFERS = (
         ("{name}：节点 {node} 用别的设置监视这个共享（{keys}）；请改成一致，否则设置较晚的节点不监视它"),
         (
@@ -289,6 +279,28 @@ class Checks(Text):
     )
     NODES = ("其他节点：{nodes}", "other nodes: {nodes}")
     NODE_LIVE = ("{node}（正常）", "{node} (up)")
+    OTHER_APP = (
+        (
+            "其他节点正在为另一个应用使用这个数据库（{nodes}），而这个配置的 client_id 是 {app}："
+            "服务会以退出码 78 结束。请改正 client_id；要换用另一个应用，请先停止所有节点，再修改它们的配置"
+        ),
+        (
+            "other nodes work on this ledger for another app ({nodes}), and client_id is {app} in this"
+            " config: the service would exit with code 78. Correct client_id; to change to another app, stop"
+            " all nodes first, and change their configs as well"
+        ),
+    )
+    OTHER_APP_BEFORE = (
+        (
+            "已停止的节点以前为另一个应用使用这个数据库（{nodes}），而这个配置的 client_id 是 {app}。"
+            "如果不是有意更换应用，请改正 client_id；否则请先修改它们的配置再启动，不然它们会以退出码 78 结束"
+        ),
+        (
+            "nodes that have stopped worked on this ledger for another app ({nodes}), and client_id is {app}"
+            " in this config. Correct client_id if you do not mean to change to another app; else change the"
+            " configs of these nodes before they start, or they exit with code 78"
+        ),
+    )
     NODE_LOST = ("{node}（失联或已停止）", "{node} (lost or stopped)")
     UNLISTED = (
         "{name}：无法列出 {path}（{reason}）。{advice}",

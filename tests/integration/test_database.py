@@ -15,6 +15,7 @@ import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 from urllib.request import urlopen
 
 import pytest
@@ -579,17 +580,46 @@ def test_a_name_that_another_node_has_is_told(
     assert "ok    other nodes: north (lost or stopped), west (up)" in lines
 
 
-def test_nodes_of_another_app_are_told(machine: Machine, postgres: PostgresServer, postgres_url: str) -> None:
-    """The service would not start beside them; one that has ended does not matter."""
-    name = make_url(postgres_url).database or ""
-    rows = "INSERT INTO nodes (name, instance, started_at, lease_until) VALUES ('{}', 'x/{}', 0, {})"
-    soon = "extract(epoch FROM clock_timestamp()) + 60"
-    own = machine.settings["dingtalk"]["client_id"]
-    for node, app, until in (("north", "dingnorth", "0"), ("south", own, soon), ("west", "dingwest", soon)):
-        postgres.execute(rows.format(node, app, until), database=name)
-    code, lines = check(machine, postgres_url)
-    (line,) = (one for one in lines if one.startswith("FAIL"))
-    assert (code, "node west works for another app (client_id dingwest)" in line) == (1, True), lines
+LIVE: Final = (
+    "another app (west: dingother), and client_id is {app} in this config: the service would exit with"
+)
+LIVE_ZH: Final = (
+    "另一个应用使用这个数据库（west: dingother），而这个配置的 client_id 是 {app}：服务会以退出码 78"
+)
+STOPPED: Final = "nodes that have stopped worked on this ledger for another app (north: dingother), and"
+STOPPED_ZH: Final = "已停止的节点以前为另一个应用使用这个数据库（north: dingother），而"
+
+
+@pytest.mark.parametrize(
+    ("language", "live", "stopped"), [("en", LIVE, STOPPED), ("zh", LIVE_ZH, STOPPED_ZH)], ids=["en", "zh"]
+)
+def test_nodes_of_another_app_are_told(
+    machine: Machine, postgres: PostgresServer, postgres_url: str, language: str, live: str, stopped: str
+) -> None:
+    """A service would not start beside one that works; those that were drained and stopped are left out."""
+    app = machine.settings["dingtalk"]["client_id"]
+    machine.settings["language"] = language
+
+    def add(node: str, instance: str, *, live: bool = False, draining: bool = False) -> None:
+        columns, until = "name, instance, started_at, draining, lease_until", "clock_timestamp()"
+        values = f"'{node}', '{instance}', 0, {draining}, extract(epoch FROM {until}) + {60 if live else -1}"
+        statement = f"INSERT INTO nodes ({columns}) VALUES ({values})"  # noqa: S608
+        postgres.execute(statement, database=make_url(postgres_url).database or "")
+
+    def find_lines() -> tuple[int, list[str]]:
+        code, lines = check(machine, postgres_url)
+        return code, [one for one in lines if "dingother" in one]
+
+    add("east", "drawn/dingother")
+    add("gone", "drawn/dingother", draining=True)
+    add("same", f"drawn/{app}", live=True)
+    assert find_lines() == (0, [])
+    add("north", "drawn/dingother")
+    code, (line,) = find_lines()
+    assert (code, stopped in line) == (0, True), line
+    add("west", "drawn/dingother", live=True)
+    code, (line, _) = find_lines()
+    assert (code, live.format(app=app) in line) == (1, True), line
 
 
 def test_a_host_that_was_renamed_is_told_its_former_name(machine: Machine, postgres_url: str) -> None:

@@ -156,6 +156,8 @@ def test_a_node_of_another_app_exits_with_78(machine: Machine, node: Setting) ->
         for language, advice in (("en_GB.UTF-8", "the same client_id"), ("zh_CN.UTF-8", "相同的 client_id")):
             machine.settings["language"] = "auto"
             machine.write()
+            found = machine.do("check", "--offline", language=language)
+            assert (found.returncode, f"east: {east.dingtalk.client_id}" in found.stdout) == (1, True), found
             done = machine.do("run", language=language)
             assert done.returncode == 78, done
             assert f"west: dingother, east: {east.dingtalk.client_id}" in done.stderr
