@@ -30,7 +30,14 @@ from sqlalchemy import (
     update,
 )
 
-from dingwatch.ledger.schema import fingerprints, folder_nodes, folders, nodes, versions
+from dingwatch.ledger.schema import (
+    fingerprints,
+    folder_nodes,
+    folders,
+    folders_down,
+    nodes,
+    versions,
+)
 from dingwatch.ledger.store import Prepared, Store, chunks, node_of
 from dingwatch.model import Fingerprint
 
@@ -191,7 +198,8 @@ def find_view(connection: Connection, version: int) -> View:
 
 # --- What is missing -------------------------------------------------------------------------------
 # On a share that is not mounted, or that shows what it showed a minute ago, everything may seem to be gone.
-# So what one node misses is believed if that one was the last to see it, or if no live one sees it any more.
+# So what one node misses is believed if that one was the last to see it, or if no live one sees it any more
+# that has the share: one whose mount has died cannot tell.
 
 _MINE: Final = (fingerprints.c.version_id == bindparam("version"), fingerprints.c.node == _NODE)
 _NOTE_MISSING: Final = Prepared(
@@ -226,6 +234,9 @@ _WITNESSES: Final = (
             is_live(fingerprints.c.node),
             exists().where(
                 folder_nodes.c.folder_id == versions.c.folder_id, folder_nodes.c.node == fingerprints.c.node
+            ),
+            ~exists().where(
+                folders_down.c.folder_id == versions.c.folder_id, folders_down.c.node == fingerprints.c.node
             ),
         ).label("live"),
     )

@@ -22,7 +22,7 @@ import psycopg
 import pytest
 
 from dingwatch import delivery, files, intake
-from dingwatch.config.values import Config
+from dingwatch.config.values import Alerts, Config
 from dingwatch.delivery import Reader
 from dingwatch.model import WatchKind
 from dingwatch.sandbox import Fault, FaultKind, Sandbox
@@ -80,8 +80,8 @@ class Site:
         self._stack.close()
 
     def ask(self, query: LiteralString) -> list[tuple[Any, ...]]:
-        """Return what the ledger says."""
-        with closing(psycopg.connect(self.ledger.replace("+psycopg", ""))) as connection:
+        """Run a statement on the ledger and return its rows."""
+        with closing(psycopg.connect(self.ledger.replace("+psycopg", ""), autocommit=True)) as connection:
             return connection.execute(query).fetchall()
 
     def both_know(self) -> bool:
@@ -324,6 +324,23 @@ def test_the_other_node_sends_what_a_mount_that_died_does_not_show(site: Site, *
         (site.far / "last.pdf").write_text("last")
         site.require(*sent, "last.pdf")
     assert site.ask("SELECT event FROM history WHERE event IN ('vanish', 'seen', 'returned')") == []
+
+
+@any_view
+def test_a_file_that_a_dead_mount_showed_last_can_be_taken_back(site: Site) -> None:
+    """The node with the mount cannot tell any more whether it is there."""
+    site.sandbox.inject(Fault("robot/groupMessages/send", FaultKind.NO_PERMISSION, times=None))
+    assert site.server is not None
+    often = Alerts(after=0.2)  # so often do the nodes tell each other what is down
+    east, west = (replace(site.config(name), alerts=often) for name in ("east", "west"))
+    with running(east), running(west):
+        (site.near / "near.pdf").write_text("near")
+        eventually(site.both_know)
+        site.ask("UPDATE fingerprints SET seen_at = seen_at + 100 WHERE node = 'west' RETURNING 1")
+        site.server.kill()
+        eventually(lambda: site.ask("SELECT node FROM folders_down") == [("west",)])
+        (site.near / "near.pdf").unlink()
+        eventually(lambda: site.ask("SELECT state, code FROM deliveries") == [("gone", "withdrawn")])
 
 
 @any_view

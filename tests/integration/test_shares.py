@@ -486,6 +486,20 @@ def test_what_one_node_misses_and_others_see_is_there(site: Site) -> None:
     assert site.rows() == [("a.pdf", "gone", "withdrawn")]
 
 
+def test_a_node_whose_share_is_down_cannot_tell(site: Site, pair: list[Node]) -> None:
+    """It was the last to see a file, and its mount has died: that the other one misses it is believed."""
+    first, last = pair
+    path = site.drop("a.pdf")
+    go(20.0, *pair)
+    site.run("UPDATE fingerprints SET seen_at = seen_at + 100 WHERE node = %s", last.name)
+    path.unlink()
+    go(60.0, first)
+    assert site.rows() == [("a.pdf", "pending", None)]
+    site.run("INSERT INTO folders_down (folder_id, node) VALUES (%s, %s)", first.id, last.name)
+    go(60.0, first)
+    assert site.rows() == [("a.pdf", "gone", "withdrawn")]
+
+
 @pytest.mark.parametrize("empty", [True, False], ids=["empty", "absent"])
 def test_a_share_that_is_unmounted_on_one_node_withdraws_nothing(site: Site, *, empty: bool) -> None:
     """What lies beneath the mount point says nothing, whatever was seen last."""
