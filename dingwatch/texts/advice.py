@@ -262,8 +262,8 @@ class Advice(Text):
     )
     LEDGER_PASSWORD = (
         (
-            "请检查 ledger 中的用户、密码、数据库名和 TLS 设置：写 passfile，"
-            "或设置 DINGWATCH_LEDGER_PASSWORD。systemd 凭据只有服务能读，命令要等服务运行后才能使用它。"
+            "请检查 ledger 中的用户、密码、数据库名和 TLS 设置，密码可以由 passfile 或"
+            " DINGWATCH_LEDGER_PASSWORD 提供。systemd 凭据只有服务能读，命令要等服务运行后才能使用它。"
         ),
         (
             "Check the user, password, database and TLS settings in ledger: name a passfile there, or set"
@@ -295,7 +295,7 @@ class Advice(Text):
     )
     LEDGER_PRIVILEGES = (
         (
-            "ledger 中的用户缺少权限；请由数据表的所有者授予，或者以所有者的用户执行 dingwatch ledger upgrade"
+            "ledger 中的用户缺少权限：请由数据表的所有者授予，或者以所有者的用户执行 dingwatch ledger upgrade"
             "（docs/zh/several-hosts.md）；之后自动继续。"
         ),
         (
