@@ -48,6 +48,7 @@ _SESSION: Final = f"""
 SELECT set_config('lock_timeout', '{LOCK_SECONDS}s', false),
   set_config('statement_timeout', '{STATEMENT_SECONDS}s', false),
   set_config('idle_in_transaction_session_timeout', '{READING_IDLE_SECONDS}s', false),
+  set_config('jit', 'off', false),
   set_config('synchronous_commit', CASE current_setting('synchronous_commit')
     WHEN 'off' THEN 'on' ELSE current_setting('synchronous_commit') END, false)
 """
@@ -57,11 +58,13 @@ for each number of values."""
 LOCK_CLASS: Final = 0x64696E67
 """The first number of all advisory locks of dingwatch in a database, which other programs may use, too."""
 # All other nodes wait while a writing transaction has the lock. To plan each statement anew would take the
-# server longer than to run it, and gain nothing: an index leads to its few rows, whatever its values are.
-# That is not so for a query of `history`, so what only reads is planned as the server thinks best.
+# server longer than to run it, and gain nothing: an index leads to its few rows, whatever its values are, and
+# has to be used even if the ledger was nearly empty when the plan was made. That is not so for a query of
+# `history`, so what only reads is planned as the server thinks best.
 _LOCK: Final = f"""
 SELECT set_config('idle_in_transaction_session_timeout', '{IDLE_SECONDS}s', true),
   set_config('plan_cache_mode', 'force_generic_plan', true),
+  set_config('enable_seqscan', 'off', true),
   pg_advisory_xact_lock({LOCK_CLASS}, hashtext(current_schema()))
 """
 
