@@ -45,9 +45,8 @@ def _with_form(config: Config, form: LogFormat | None) -> Config:
 @option(Cli.OPT_LOG_FORMAT, "--log-format", "form", type=click.Choice(get_args(LogFormat)))
 def run(session: Session, *, form: LogFormat | None) -> None:
     """Run until a signal, then end the process."""
-    environ = dict(
-        os.environ
-    )  # root becomes the owner of `state_dir`, and `~` must not mean another home then
+    # Root becomes the owner of `state_dir` and gets that user's HOME, but `~` must mean the same in a reload.
+    environ = dict(os.environ)
     config = _with_form(session.config, form)
     file = session.file
 
