@@ -467,8 +467,9 @@ def test_services_together_keep_to_the_pace_of_a_conversation(tmp_path: Path, po
     """Twenty messages a minute in all go to one group from two services, also after one was restarted."""
     pace = Pace(None, Limit(20, 60.0 / FAST, spaced=False))
     with Sandbox(clock=lambda: time.time() * FAST) as chat:
-        # One may have been on its way when a minute of the sandbox's begins. Apart, the two would send forty.
-        chat.limit(conversation_per_minute=21)
+        # On a busy machine some are on their way for long when a minute of the sandbox's begins. Apart, the
+        # two would send forty.
+        chat.limit(conversation_per_minute=25)
         settings = {}
         for name in ("east", "west"):
             share = tmp_path / name / "share"
