@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -280,13 +280,18 @@ def hang(rig: Rig) -> Account:
 @contextmanager
 def _stopped(rig: Rig) -> Iterator[None]:
     processes = rig.primary.processes()
-    for one in processes:
-        os.kill(one, signal.SIGSTOP)
     try:
+        _signal(processes, signal.SIGSTOP)
         yield
     finally:
-        for one in processes:
-            os.kill(one, signal.SIGCONT)
+        _signal(processes, signal.SIGCONT)
+
+
+def _signal(processes: Iterable[int], number: int) -> None:
+    """Send a signal to processes; one of them may just have ended with its connection."""
+    for one in processes:
+        with suppress(ProcessLookupError):
+            os.kill(one, number)
 
 
 def cut_before_commit(rig: Rig) -> Account:
