@@ -224,7 +224,8 @@ class DeliveryLoop:
         # A command that writes while this tick runs is for the next one.
         reload, self._must_reload = self._must_reload, False
         counted = self._meter.due(now)
-        down = frozenset(self.list_shares_down())
+        # Where no other node could upload in its place, a tick need not go through all folders for this.
+        down = frozenset(self.list_shares_down() if self._store.shared else ())
         decided: list[TickContext] = []
 
         def decide(connection: Connection) -> tuple[TickContext, float]:
